@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 import pytest
+from hypothesis import settings
 
 from pixelwise import telemetry
 
@@ -18,6 +19,10 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")
 os.environ.setdefault("NO_COLOR", "1")
 # Exact resume is promised on the CPU; a GPU that happens to be here must not take part.
 os.environ["CUDA_VISIBLE_DEVICES"] = ""
+
+# On a shared machine, the time of an example says nothing about the code.
+settings.register_profile("untimed", deadline=None)
+settings.load_profile("untimed")
 
 # Some tests import OpenVINO themselves.
 telemetry.switch_off_openvino()

@@ -12,6 +12,9 @@ from typing import Any
 
 import msgspec
 
+Warn = Callable[[str, str], None]
+"""Receives the code and the message of a warning, as `Observer.warn` does."""
+
 
 class TrainingStatus(msgspec.Struct, frozen=True, kw_only=True):
     """State of a training run after a step.
@@ -77,9 +80,7 @@ class Callbacks(Observer):
         warn: Called with the code and the message of a warning.
     """
 
-    def __init__(
-        self, progress: Callable[[int, int], None] | None = None, warn: Callable[[str, str], None] | None = None
-    ) -> None:
+    def __init__(self, progress: Callable[[int, int], None] | None = None, warn: Warn | None = None) -> None:
         self._progress, self._warn = progress, warn
 
     def progress(self, done: int, total: int | None) -> None:

@@ -36,6 +36,7 @@ def printed(*commands: list[str]) -> tuple[str, list[int]]:
     return text, [int(line.split()[-1]) for line in text.splitlines() if line.startswith("ended with")]
 
 
+@pytest.mark.heavy
 def test_tables_of_models_are_printed():
     text, codes = printed(["recipes"], ["table", "002"], ["models", "search", "gmacs<5"], ["show", "enet-camvid"])
     assert codes == [0, 0, 0, 0]

@@ -159,6 +159,14 @@ def stray_color(root: Path) -> Truth:
     return found
 
 
+def lists_elsewhere(root: Path) -> Truth:
+    found = pairs(root, lambda labels, index: labels)
+    (root / "meta").mkdir()
+    for split, names in (("train", sorted(found)[:8]), ("val", sorted(found)[8:])):
+        (root / "meta" / f"{split}.txt").write_text("\n".join(names))
+    return found
+
+
 def turned(root: Path) -> Truth:
     return pairs(root, lambda labels, index: np.rot90(labels) if index < 4 else labels)
 
@@ -391,6 +399,7 @@ MISTAKES = (
         ["3 ("],
         settings=['data.classes=["a","b","c"]'],
     ),
+    Mistake("lists-elsewhere", lists_elsewhere, "W228", ["meta/train.txt", "meta/val.txt"]),
     Mistake("turned", turned, "D110", ["turned by 90 degrees", "masks/p00.png"], fixed=False),
     Mistake("smaller", smaller, "D201", ["2 times smaller"]),
     Mistake(

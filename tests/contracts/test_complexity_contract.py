@@ -19,6 +19,14 @@ from pixelwise.zoo.counting import count_recipe, disagreements
 with open(Path(__file__).parent / "originals.csv", encoding="utf-8", newline="") as _file:
     ORIGINALS = {line["id"]: line for line in csv.DictReader(_file)}
 ROWS = [name for name in list_recipes() if recipe(name).published is not None]
+QUICK = (
+    "enet-camvid", "fcn-r50-cityscapes-1040x520", "pspnet-r50-d8-ade20k", "segformer-b0-cityscapes",
+    "erfnet-cityscapes", "hrnet18-small-v1-ema-cityscapes", "unetlite-mobilenetv2-ade20k32-512x512",
+    "fpnlite-regnetx400mf-cityscapes-768x384", "deeplabv3plus-xception65-voc", "deeplabv3-mobilenetv2-voc",
+    "deeplab-mobilenetv3-cityscapes", "lraspp-mobilenetv3-large-cocoseg21", "swiftnet-mobilenetv2-cityscapes",
+)  # fmt: skip
+"""A row of every family, which are counted by default."""
+COUNTED = [pytest.param(name, marks=() if name in QUICK else pytest.mark.heavy) for name in ROWS]
 
 
 def test_all_rows_of_the_five_pages_are_here() -> None:
@@ -54,7 +62,7 @@ def test_the_rows_cost_few_lines() -> None:
     )
 
 
-@pytest.mark.parametrize("name", ROWS)
+@pytest.mark.parametrize("name", COUNTED)
 def test_a_row_has_the_complexity_of_the_original(name: str) -> None:
     entry = recipe(name)
     original = entry.published.original if entry.published else None

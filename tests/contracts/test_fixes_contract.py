@@ -107,6 +107,7 @@ ELSEWHERE = {
     "D230": "outlines in annotations: tests/datasets/layouts/test_outlines.py",
     "D232": "lists that cannot divide the images: tests/datasets/formats/test_lists.py reads the folder without them",
     "W134": "names a command with an option that depends on the names of the files",
+    "W227": "annotations in two formats: tests/datasets/test_recognition.py reads each of them",
     "W262": "names of public data sets: tests/datasets/classes/test_familiarity.py",
 }
 """Codes whose advice no folder of the table follows -> reason."""

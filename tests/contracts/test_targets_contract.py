@@ -28,7 +28,7 @@ def test_the_built_in_targets_are_these() -> None:
     assert NAMES == ["executorch", "onnx", "openvino", "torch-export"]
 
 
-@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("name", [pytest.param(one, marks=() if one == "onnx" else pytest.mark.heavy) for one in NAMES])
 def test_a_target_keeps_the_contract(name: str) -> None:
     if not installed(name):
         with pytest.raises(RecipeError) as caught:

@@ -5,7 +5,16 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
 
-from pixelwise.datasets.labels import LabelTable, color_codes, count_values, format_color, parse_color, table_of
+from pixelwise.datasets.labels import (
+    LabelTable,
+    add_counts,
+    color_code,
+    color_codes,
+    count_values,
+    format_color,
+    parse_color,
+    table_of,
+)
 
 
 def test_known_ids_become_class_ids_and_ignored_ones_255():
@@ -88,6 +97,14 @@ def test_colors_are_parsed_and_formatted():
     assert format_color((128, 64, 128)) == "#804080"
     with pytest.raises(ValueError, match="'red'"):
         parse_color("red")
+
+
+def test_the_code_of_a_color_is_that_of_its_pixels():
+    assert color_code((1, 2, 255)) == 0x0102FF == color_codes(np.array([[[1, 2, 255]]], np.uint8))[0, 0]
+
+
+def test_counts_of_several_masks_are_added():
+    assert add_counts([{0: 3, 7: 1}, {}, {7: 2}]) == {0: 3, 7: 3}
 
 
 def test_color_codes_put_red_first():

@@ -10,6 +10,8 @@ import numpy as np
 import pytest
 from distributions import install, install_example, python
 
+pytestmark = pytest.mark.heavy
+
 CLI = "import sys; from pixelwise.cli import main; sys.exit(main(sys.argv[1:]))"
 SMALL = ("augment.crop=[64,64]", "sampling.batch_size=2", "data.workers=0")
 

@@ -59,6 +59,7 @@ def test_mistakes_in_its_fields_are_named_like_those_of_ours(site: Path):
         assert (done.returncode, f"error[{code}]" in done.stderr) == (2, True), done.stderr
 
 
+@pytest.mark.heavy
 def test_a_run_names_the_package_and_is_an_error_without_it(run: Path, tmp_path: Path):
     environment = json.loads((run / "environment.json").read_text("utf-8"))
     assert environment["plugins"] == {"pixelwise-example": "0.1.0"}

@@ -12,6 +12,8 @@ from distributions import install_example, python
 VERBS = """
 import json, sys
 from pixelwise.cli import main
+
+pytestmark = pytest.mark.heavy
 for arguments in json.loads(sys.argv[1]):
     code = main(arguments)
     if code:
@@ -70,7 +72,6 @@ def test_it_is_in_the_help_and_keeps_the_contract(site: Path) -> None:
     assert "weights-npz" in done.stdout
 
 
-@pytest.mark.heavy
 def test_it_is_timed_and_deployed_beside_the_others(site: Path, tiny_run: Path, exported: Path, tmp_path: Path) -> None:
     done = run(
         site,

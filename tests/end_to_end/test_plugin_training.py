@@ -15,6 +15,8 @@ from distributions import EXAMPLE, install_example, python
 from pixelwise.records.environment import read_environment
 from pixelwise.records.log import EvaluationRecord, StepRecord, read_log
 
+pytestmark = pytest.mark.heavy
+
 CLI = ("-c", "from pixelwise.cli import entry; entry()")
 POLY = ("loss.terms.poly.weight=0.5", "loss.cross_entropy=0.5")
 
@@ -103,7 +105,6 @@ def test_poly_loss_by_hand(site: Path):
     assert float(done.stdout) == pytest.approx((0.28768207 + 1.38629436 + 2) / 2)
 
 
-@pytest.mark.heavy
 def test_pip_installs_it(tmp_path: Path):
     target = tmp_path / "target"
     command = [

@@ -224,7 +224,9 @@ def test_a_damaged_entry_is_made_again(kind: CacheKind, data: Path, tmp_path: Pa
             continue
         damage(Entry(kind, found.path, chooser.choice(files_of(found.path))))
         if kind.name == "examined":  # is read only if there is no audit
-            for path in cache_folder().glob("audit-*"):
+            audits = list(cache_folder().glob("audit-*"))
+            assert audits
+            for path in audits:
                 path.unlink()
         assert produce(data, tmp_path) == expected, name
         if kind is DECODED:  # damaged pixels are found, and removed, when they are read

@@ -23,14 +23,6 @@ SMALLEST = 2000
 Begin = Callable[[str, Path], list[str]]
 
 
-@pytest.fixture(scope="module")
-def commands(tmp_path_factory: pytest.TempPathFactory, request: pytest.FixtureRequest) -> Iterator[Commands]:
-    quick = request.config.getoption("-m") == "not heavy and not fuzz"
-    server = Commands(tmp_path_factory.mktemp("commands"), torch=not quick)
-    yield server
-    server.close()
-
-
 @pytest.fixture
 def begin(tiny_data: Path, tiny_run: Path, tiny_recipe: Path) -> Begin:
     """Fills the output folder of a verb with what it begins with, and returns the arguments of the command line."""

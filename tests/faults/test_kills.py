@@ -12,7 +12,7 @@ import json
 import random
 import shutil
 import tomllib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import NamedTuple
 
@@ -83,14 +83,6 @@ def test_every_verb_has_a_row():
     group = typer.main.get_command(data_verbs.app)
     verbs = {*VERBS, *(f"data {name}" for name in group.commands)} - {"data"}  # type: ignore[attr-defined]
     assert verbs == {*TABLE, *READ_ONLY, *COVERED_ELSEWHERE}
-
-
-@pytest.fixture(scope="module")
-def commands(tmp_path_factory: pytest.TempPathFactory, request: pytest.FixtureRequest) -> Iterator[Commands]:
-    quick = request.config.getoption("-m") == "not heavy and not fuzz"
-    server = Commands(tmp_path_factory.mktemp("commands"), torch=not quick)
-    yield server
-    server.close()
 
 
 @pytest.fixture

@@ -22,6 +22,7 @@ class Watching(Observer):
         self.seen.append((done, total))
 
 
+@pytest.mark.heavy
 def test_candidates_are_measured_in_processes_of_their_own() -> None:
     candidates = [
         Candidate(source="town-demo", runtime="torch", threads=1),
@@ -51,6 +52,7 @@ def test_no_threads_are_refused_before_anything_starts() -> None:
         measure_latency([Candidate(source="town-demo", runtime="torch", threads=0)], (32, 48))
 
 
+@pytest.mark.heavy
 def test_a_script_without_a_guard_runs_once(tmp_path: Path) -> None:
     script = tmp_path / "script.py"
     script.write_text(
@@ -73,6 +75,7 @@ def test_what_fails_in_a_process_has_a_code(side: int, kind: type[PixelwiseError
     assert caught.value.code == code  # type: ignore[attr-defined]
 
 
+@pytest.mark.heavy
 def test_a_process_that_dies_is_explained(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(latency, "_serve", sys.exit)  # with too many arguments, so that it ends without an answer
     with pytest.raises(ResourceError) as caught:

@@ -3,7 +3,7 @@ import pytest
 
 from pixelwise.errors import RecipeError
 from pixelwise.recipes.catalog import list_recipes, recipe
-from pixelwise.recipes.overrides import apply_overrides, changes_between, with_parts
+from pixelwise.recipes.overrides import apply_overrides, changes_between, field_of, with_parts
 from pixelwise.recipes.schema.recipe import to_plain
 
 
@@ -14,6 +14,11 @@ def test_values_are_toml_and_bare_words_are_text():
     )
     assert (changed.optimizer.lr, changed.schedule.kind, changed.augment.crop) == (0.02, "cosine", (64, 96))
     assert changed.data.label_map == {"0": 1, "255": 255}
+
+
+def test_the_field_of_an_override_is_what_it_changes():
+    for override in ("data.channels=[0]", " data.channels = [0] ", "data.channels=a=b"):
+        assert field_of(override) == "data.channels"
 
 
 def test_bare_words_within_brackets_are_text():

@@ -9,7 +9,19 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from pixelwise.storage import names
-from pixelwise.storage.names import LONGEST_NAME, distinct, folded, id_of, listed_path, portable, printable, problem_of
+from pixelwise.storage.names import (
+    LONGEST_NAME,
+    counted,
+    distinct,
+    folded,
+    id_of,
+    is_plain_name,
+    listed_path,
+    portable,
+    printable,
+    problem_of,
+    some,
+)
 
 
 def test_ordinary_names_stay():
@@ -20,6 +32,37 @@ def test_undecodable_bytes_and_control_characters_are_escaped():
     assert printable(os.fsdecode(b"b\xff.png")) == "b\\xff.png"
     assert printable("a\nb\x1b[31m.png") == "a\\nb\\x1b[31m.png"
     assert printable("half of a pair\ud83d") == "half of a pair\\ud83d"  # Windows lets files be called so
+
+
+@given(st.text("ab./\\:\0 ", max_size=6))
+@example("model.safetensors")
+def test_a_plain_name_stays_in_its_folder_on_every_system(name: str):
+    stays = all((kind("folder") / name).parent == kind("folder") for kind in (PurePosixPath, PureWindowsPath))
+    assert not is_plain_name(name) or (stays and name != "..")
+
+
+@pytest.mark.parametrize("name", ["", ".", "..", "../a", "a/b", "/a", "a\\b", "C:a", "a:stream", "a\0"])
+def test_a_name_that_leads_elsewhere_is_not_plain(name: str):
+    assert not is_plain_name(name)
+
+
+@pytest.mark.parametrize("name", ["a", "a.bin", ".hidden", "..a", "a b", "写真.png"])
+def test_an_ordinary_name_is_plain(name: str):
+    assert is_plain_name(name)
+
+
+def test_nouns_are_counted():
+    assert [counted(number, "image") for number in (0, 1, 2)] == ["0 images", "1 image", "2 images"]
+
+
+def test_long_lists_are_cut():
+    assert [some(items, 2) for items in ([], ["a"], ["a", "b"], ["a", "b", "c"])] == [
+        "",
+        "a",
+        "a, b",
+        "a, b and 1 more",
+    ]
+    assert some([str(number) for number in range(7)]) == "0, 1, 2, 3, 4 and 2 more"
 
 
 ORDINARY = [

@@ -9,7 +9,7 @@ from it is damaged and is skipped: the newest *valid* checkpoint is used.
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -18,15 +18,15 @@ import safetensors.torch
 from torch import Tensor
 
 from pixelwise.errors import CheckpointError
+from pixelwise.observer import Warn
 from pixelwise.storage import building_folder, json_text, printable, sha256_bytes, sha256_file, write_bytes, write_text
 from pixelwise.storage.atomic import remove_folder
 from pixelwise.storage.documents import DocumentError, is_regular, read_json, reading
+from pixelwise.storage.names import is_plain_name
 
 MANIFEST = "manifest.json"
 STATE = "state.json"
 Kind = TypeVar("Kind")
-Warn = Callable[[str, str], None]
-"""Callback for warnings: takes the code and the message."""
 
 
 class FileRecord(msgspec.Struct, frozen=True):
@@ -157,7 +157,7 @@ def open_checkpoint(path: Path) -> Checkpoint:
     for name, record in manifest.files.items():
         file = path / name
         # A name read from the manifest must not lead out of the folder.
-        if Path(name).name != name:
+        if not is_plain_name(name):
             raise damaged(path, f"its manifest names '{printable(name)}', which is not a plain file name")
         if not is_regular(file):
             raise damaged(path, f"{name} is missing")

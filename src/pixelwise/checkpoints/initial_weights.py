@@ -27,6 +27,7 @@ from pixelwise.checkpoints.importers.translating import as_convolution, translat
 from pixelwise.checkpoints.soundness import require_sound, warn_of
 from pixelwise.errors import CheckpointError
 from pixelwise.models import SegmentationModel
+from pixelwise.observer import Warn
 from pixelwise.recipes.schema.recipe import Initialize
 from pixelwise.storage import printable
 from pixelwise.storage.cache_kinds import INITIAL_WEIGHTS
@@ -36,7 +37,6 @@ COUNTER = "num_batches_tracked"
 
 
 Say = Callable[[str], None]
-Warn = Callable[[str, str], None]
 
 
 def initialize(

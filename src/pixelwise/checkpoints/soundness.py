@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from typing import NamedTuple
 
 import torch
 from torch import Tensor
 
 from pixelwise.errors import CheckpointError
+from pixelwise.observer import Warn
+from pixelwise.storage.names import counted, some
 
 SHOWN = 3
 """Maximum number of tensors that a message names."""
@@ -22,8 +24,6 @@ SMALL_WEIGHT = 1e-20
 """Magnitude below which a whole tensor has no effect."""
 VARIANCES = ("running_var", "moving_variance")
 """Suffixes of variances, which are not negative."""
-
-Warn = Callable[[str, str], None]
 
 
 class Extent(NamedTuple):
@@ -67,17 +67,18 @@ def require_sound(
     if infinite:
         raise CheckpointError(
             "K480",
-            f"{where}: {_count(infinite, 'tensor')} with values that are no numbers: {_some(infinite)}; expected "
-            "finite values",
+            f"{where}: {counted(len(infinite), 'tensor')} with values that are no numbers: {some(infinite, SHOWN)}; "
+            "expected finite values",
             "use a checkpoint from before the training diverged; the network would give the same class everywhere",
         )
     if negative:
         raise CheckpointError(
             "K481",
-            f"{where}: {_count(negative, 'variance')} below zero: {_some(negative)}; expected values from 0 on",
+            f"{where}: {counted(len(negative), 'variance')} below zero: {some(negative, SHOWN)}; expected values from "
+            "0 on",
             "the tensors were exchanged or damaged when the file was written; write it again from the original network",
         )
-    return tuple(f"{_count(keys, 'tensor')} {doubt}: {_some(keys)}" for doubt, keys in doubtful.items())
+    return tuple(f"{counted(len(keys), 'tensor')} {doubt}: {some(keys, SHOWN)}" for doubt, keys in doubtful.items())
 
 
 def warn_of(remarks: tuple[str, ...], where: str, warn: Warn | None) -> None:
@@ -133,12 +134,3 @@ def _unusable_values(tensor: Tensor) -> str:
         else 0,
     }
     return ", ".join(f"{count} of {tensor.numel()} {what}" for what, count in counts.items() if count)
-
-
-def _count(items: list[str], word: str) -> str:
-    return f"{len(items)} {word}{'s' if len(items) != 1 else ''}"
-
-
-def _some(items: list[str]) -> str:
-    rest = len(items) - SHOWN
-    return ", ".join(items[:SHOWN]) + (f" and {rest} more" if rest > 0 else "")

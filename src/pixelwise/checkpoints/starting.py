@@ -8,16 +8,17 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-from pixelwise.checkpoints.checkpoint import Warn
 from pixelwise.checkpoints.class_order import in_order_of
 from pixelwise.checkpoints.soundness import require_sound, warn_of
 from pixelwise.checkpoints.trained import result_of
 from pixelwise.datasets.classes.agreement import are_numbers, listed, normal_name
 from pixelwise.errors import CheckpointError
 from pixelwise.models import SegmentationModel
+from pixelwise.observer import Warn
 from pixelwise.recipes.schema.recipe import Recipe
 from pixelwise.records.run_folder import read_recipe
 from pixelwise.storage import printable
+from pixelwise.storage.names import some
 
 
 class Start(NamedTuple):
@@ -85,7 +86,7 @@ def begin_with_run(
         raise CheckpointError(
             "K450",
             f"the weights of {printable(run)} do not fit this network: {len(fitting)} of its {len(own)} tensors agree "
-            f"in name and shape; these do not: {', '.join(refused[:3])}{', ...' if len(refused) > 3 else ''}",
+            f"in name and shape; these do not: {some(refused)}",
             "set initialize.run to a run of the same model",
         )
     where = f"{printable(checkpoint.path)}/{name}.safetensors"
@@ -115,11 +116,13 @@ def _by_names(
                 f"its outputs are matched by name with {listed(ours)}",
             )
         return ordered
-    moved = [(old, new) for old, new in zip(names, ours, strict=True) if normal_name(old) != normal_name(new)]
+    moved = [
+        f"{printable(new)} with the weights of {printable(old)}"
+        for old, new in zip(names, ours, strict=True)
+        if normal_name(old) != normal_name(new)
+    ]
     if warn is not None and moved and not are_numbers(ours) and not are_numbers(names):
-        shown = ", ".join(f"{printable(new)} with the weights of {printable(old)}" for old, new in moved[:4])
-        more = f" and {len(moved) - 4} more" if len(moved) > 4 else ""
-        warn("W414", f"{printable(run)} has other classes: training begins {shown}{more}")
+        warn("W414", f"{printable(run)} has other classes: training begins {some(moved)}")
     return tensors
 
 

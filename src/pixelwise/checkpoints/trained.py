@@ -6,11 +6,12 @@ from pathlib import Path
 
 import msgspec
 
-from pixelwise.checkpoints.checkpoint import Checkpoint, Warn, best_checkpoint, newest_checkpoint
+from pixelwise.checkpoints.checkpoint import Checkpoint, best_checkpoint, newest_checkpoint
 from pixelwise.checkpoints.soundness import require_sound, warn_of
 from pixelwise.errors import CheckpointError
 from pixelwise.models import SegmentationModel, build_model
 from pixelwise.models.quantization.aware import quantization_aware
+from pixelwise.observer import Warn
 from pixelwise.recipes.class_sets.tables import Color
 from pixelwise.recipes.schema.recipe import Recipe
 from pixelwise.records.history import run_hash

@@ -7,7 +7,8 @@ silently: `map_ids` and `map_colors` return the unknown values with their pixel 
 from __future__ import annotations
 
 import re
-from collections.abc import Collection, Mapping
+from collections import Counter
+from collections.abc import Collection, Iterable, Mapping
 from functools import lru_cache
 
 import cv2
@@ -156,6 +157,20 @@ def color_codes(rgb: np.ndarray) -> np.ndarray:
     """uint8 (H, W, 3) -> int32 (H, W), each pixel as `0xrrggbb`."""
     wide = rgb.astype(np.int32)
     return wide[..., 0] << 16 | wide[..., 1] << 8 | wide[..., 2]
+
+
+def color_code(color: Color) -> int:
+    """A colour as `0xrrggbb`."""
+    red, green, blue = color
+    return red << 16 | green << 8 | blue
+
+
+def add_counts(counts: Iterable[Mapping[int, int]]) -> Counter[int]:
+    """Value -> number of occurrences in all of several counts."""
+    total: Counter[int] = Counter()
+    for count in counts:
+        total.update(count)
+    return total
 
 
 def count_values(values: np.ndarray) -> dict[int, int]:

@@ -11,13 +11,15 @@ import msgspec
 
 from pixelwise.datasets.classes.familiarity import unlike
 from pixelwise.datasets.findings import finding
-from pixelwise.datasets.format import FORMATS, UNMISTAKABLE, Format, OtherFormatError, format_of
+from pixelwise.datasets.format import FORMATS, LISTS, MASKS, UNMISTAKABLE, Format, OtherFormatError, format_of
 from pixelwise.datasets.layouts.description import is_described
 from pixelwise.datasets.layouts.endings import other_files
 from pixelwise.datasets.layouts.layout import Layout
-from pixelwise.datasets.layouts.listing import list_images, subfolders
+from pixelwise.datasets.layouts.listing import holds_files, list_images, subfolders
+from pixelwise.datasets.layouts.lists.unread import unread_lists
 from pixelwise.datasets.layouts.matching import is_mask_name
 from pixelwise.datasets.layouts.near_misses import near_miss
+from pixelwise.datasets.layouts.splits import Divided
 from pixelwise.datasets.layouts.words import Kind, kind_of
 from pixelwise.entry_points import warn
 from pixelwise.errors import DataError, PixelwiseError
@@ -27,6 +29,7 @@ from pixelwise.storage import printable
 _MAX_DEPTH = 3
 _MAX_FOLDERS = 16
 _MOST_NAMES = 8
+_ANNOTATED = frozenset({".json", ".xml", ".txt", ".csv"})
 
 
 def find_layout(format: Format | None, root: Path) -> Layout:
@@ -102,22 +105,83 @@ def _recognises(format: Format, root: Path) -> bool:
 
 
 def _layout(format: Format | None, root: Path) -> Layout | None:
-    first, doubtful, doubt = None, None, ""
-    for one in recognised(root) if format is None else (format,):
+    first, drawn, doubtful, doubt = None, None, None, ""
+    passed: list[Format] = []
+    formats = recognised(root) if format is None else iter((format,))
+    for one in formats:
         layout = None
         with contextlib.suppress(*(() if format else (OtherFormatError,))):
             layout = _named(one, one.layout, root)
+            passed.append(one)
         if layout is not None and any(layout.splits.values()):
-            if format is not None or one.classes is None:
+            if format is not None:
+                return layout
+            doubt = doubt or ("" if one.drawn or one.classes is None else unlike(layout))
+            if one.classes is None:
+                layout = _beside_lists(_beside_others(layout, root, passed[:-1], formats), one, root)
                 return layout if doubtful is None else _read_differently(layout, doubtful, doubt)
-            doubt = doubt or ("" if one.drawn else unlike(layout))
             if not doubt:
                 return layout
             doubtful = doubtful or layout
             continue
         # A format without a single pair is taken only if no other format finds one.
         first = first or layout
-    return first if doubtful is None else _doubted(doubtful, doubt)
+        drawn = drawn or (layout if one.drawn else None)
+    if doubtful is not None:
+        return _doubted(doubtful, doubt)
+    # Without a single file of a mask, what is wrong with the annotations is the reason.
+    return first if drawn is None or _holds_masks(root) else drawn
+
+
+def _beside_others(layout: Layout, root: Path, passed: Sequence[Format], rest: Iterator[Format]) -> Layout:
+    """The layout, with W227 if the folder holds annotations in other formats, too: the choice is not the user's.
+
+    Lists name exactly what is read, be it annotations.
+
+    Args:
+        layout: The layout that is read.
+        root: The folder.
+        passed: The formats that are recognised and come before.
+        rest: Those that come after.
+    """
+    if format_of(layout.name).priority >= LISTS or not holds_files(root, _ANNOTATED):
+        return layout
+    others = list(passed)
+    with contextlib.suppress(PixelwiseError):  # what is damaged is not read
+        others.extend(rest)
+    unread = [one for one in others if one.drawn and one.priority < MASKS]
+    if not unread:
+        return layout
+    said = finding(
+        "W227",
+        f"the folder also holds annotations in another format ({', '.join(one.title for one in unread)}), which are "
+        f"not read: the labels are those of {format_of(layout.name).title}",
+        [],
+        f"no action is needed if both hold the same labels; to read the others instead: data.dataset={unread[0].name}",
+    )
+    return msgspec.structs.replace(layout, problems=(*layout.problems, said))
+
+
+def _beside_lists(layout: Layout, format: Format, root: Path) -> Layout:
+    """The layout, with W228 if masks are divided by name although files seem to say how they are to be divided."""
+    if format.priority != MASKS or not isinstance(layout.splits, Divided):
+        return layout
+    lists = unread_lists(root, (sample.id for samples in layout.splits.values() for sample in samples))
+    if not lists:
+        return layout
+    said = finding(
+        "W228",
+        f"the images are divided into train and val by their names, although {_shortened(_names(lists, root))} "
+        f"{'seem' if len(lists) > 1 else 'seems'} to divide them",
+        [printable(path) for path in lists],
+        f"write the images of each split, one per line, into {shlex.quote(printable(root / 'train.txt'))} and val.txt "
+        "beside it; if they are to be divided by name all the same: data.dataset=" + format.name,
+    )
+    return msgspec.structs.replace(layout, problems=(*layout.problems, said))
+
+
+def _names(files: Sequence[Path], root: Path) -> list[str]:
+    return [printable(path.relative_to(root).as_posix()) for path in files]
 
 
 def _doubted(layout: Layout, doubt: str) -> Layout:

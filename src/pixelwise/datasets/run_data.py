@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
 import msgspec
@@ -14,13 +14,12 @@ from pixelwise.datasets.fingerprint import fingerprint
 from pixelwise.datasets.format import needs_folder
 from pixelwise.datasets.opening import open_by_names, open_dataset
 from pixelwise.datasets.samples import Dataset
-from pixelwise.recipes.overrides import apply_overrides
+from pixelwise.observer import Warn
+from pixelwise.recipes.overrides import apply_overrides, field_of
 from pixelwise.recipes.schema.recipe import Recipe
 from pixelwise.records.data_facts import read_data_facts
 from pixelwise.records.environment import read_environment
 from pixelwise.records.run_folder import naming_missing_packages
-
-Warn = Callable[[str, str], None]
 
 
 def open_run_data(
@@ -128,7 +127,7 @@ def _is_own_folder(run: Path, data: str | os.PathLike[str] | None) -> bool:
 
 def _naming(overrides: Sequence[str]) -> set[str]:
     """The fields that overrides set and that give classes or their values."""
-    fields = {override.partition("=")[0].strip() for override in overrides}
+    fields = {field_of(override) for override in overrides}
     return {
         f"data.{name}"
         for name in CLASS_FIELDS

@@ -8,9 +8,9 @@ from typing import NamedTuple
 import msgspec
 
 from pixelwise.datasets.opening import GENERIC_RECIPE
-from pixelwise.datasets.run_data import Warn
 from pixelwise.datasets.samples import ALL, Dataset
 from pixelwise.errors import RecipeError
+from pixelwise.observer import Warn
 from pixelwise.recipes.files import find
 from pixelwise.recipes.overrides import apply_overrides
 from pixelwise.recipes.schema.recipe import Recipe

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 
 from pixelwise.models import SegmentationModel
+from pixelwise.observer import Warn
 from pixelwise.prediction.windows import windows_of
 from pixelwise.recipes.protocols import Protocol
 from pixelwise.recipes.sizes import Size
@@ -84,7 +85,7 @@ def stretching(fixed: Size, size: Size, natural: Size) -> list[Remark]:
 class Once:
     """Passes on the first warning of each code."""
 
-    def __init__(self, warn: Callable[[str, str], None]) -> None:
+    def __init__(self, warn: Warn) -> None:
         self._warn = warn
         self._codes: set[str] = set()
 

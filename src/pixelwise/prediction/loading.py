@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
 from pathlib import Path
 
 import torch
@@ -13,7 +12,7 @@ from pixelwise.datasets.reading.overrides import overridden
 from pixelwise.datasets.samples import Reading
 from pixelwise.errors import RecipeError
 from pixelwise.machine.devices import choose_device
-from pixelwise.observer import SILENT, Observer
+from pixelwise.observer import SILENT, Observer, Warn
 from pixelwise.prediction.deviations import Once
 from pixelwise.prediction.rules import rules_of
 from pixelwise.prediction.segmenter import Segmenter, through_windows
@@ -32,7 +31,7 @@ def load(
     overrides: Overrides = (),
     trust: bool = False,
     observer: Observer = SILENT,
-    warn: Callable[[str, str], None] | None = None,
+    warn: Warn | None = None,
 ) -> Segmenter:
     """Load the result of a run, ready to predict images as its recipe's first protocol evaluates them.
 

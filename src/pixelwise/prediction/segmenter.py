@@ -270,9 +270,8 @@ def choose_palette(official: Sequence[Color], name: PaletteName) -> tuple[Color,
 
 
 def through_windows(protocol: Protocol, window: Size) -> Protocol:
-    """The protocol with sliding windows of that size, which overlap by a quarter, and without padding."""
-    stride = tuple(max(1, side * 3 // 4) for side in window)
-    return single_pass(msgspec.structs.replace(protocol, window=window, window_stride=stride, pad_to=None))
+    """The protocol as prediction uses it, with sliding windows of that size; see `Protocol.through_windows`."""
+    return single_pass(protocol.through_windows(window))
 
 
 def single_pass(protocol: Protocol) -> Protocol:

@@ -51,6 +51,11 @@ def apply_overrides(recipe: Recipe, overrides: Overrides) -> Recipe:
     return _claiming(from_plain(plain), recipe)
 
 
+def field_of(override: str) -> str:
+    """The path of the field in `section.field=value`."""
+    return override.partition("=")[0].strip()
+
+
 def parse_override(override: str) -> tuple[str, Any]:
     """The path of the field and the value in `section.field=value`.
 

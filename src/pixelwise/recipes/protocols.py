@@ -98,6 +98,11 @@ class Protocol(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
         """Whether the network sees each image once, as a whole."""
         return self.window is None and self.scales == (1.0,) and not self.flip
 
+    def through_windows(self, window: Size) -> Protocol:
+        """The protocol with sliding windows of that size, which overlap by a quarter, and without padding."""
+        stride = tuple(max(1, side * 3 // 4) for side in window)
+        return msgspec.structs.replace(self, window=window, window_stride=stride, pad_to=None)
+
     def seen_size(self, recipe_size: Size | None) -> Size | None:
         """Size of the network's input before padding; None if it varies with the image.
 

@@ -93,6 +93,10 @@ class DataFacts(msgspec.Struct, frozen=True, kw_only=True):
     statistics: dict[str, SplitFacts] = {}
     findings: tuple[FindingFacts, ...] | None = None
 
+    def usable(self, split: str) -> int:
+        """Number of image-mask pairs of a split that the run uses; 0 if not recorded."""
+        return self.images.get(split, 0) - len(self.unusable.get(split, ()))
+
 
 def read_data_facts(run: Path) -> DataFacts:
     """The recorded facts about a run's data; the defaults if there is no record, as for imported weights.

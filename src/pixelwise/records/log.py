@@ -13,6 +13,10 @@ from pixelwise.storage.atomic import full_disk_explained
 from pixelwise.storage.documents import DocumentError, is_irregular, read_document
 
 LOG = "log.jsonl"
+MAX_BAD_STEPS = 5
+"""Number of steps in a row with a non-finite loss or gradient that end a run."""
+NO_LABELS = "no labelled pixel"
+"""Reason of a skipped step whose batches have no label; such steps are no sign of a fault."""
 
 
 class Record(msgspec.Struct, frozen=True, kw_only=True, tag_field="kind"):

@@ -8,12 +8,17 @@ from typing import Literal
 
 import msgspec
 
-from pixelwise.records.log import EvaluationRecord, FinishedRecord, Log, ResumeRecord, SkippedRecord, StepRecord
+from pixelwise.records.log import (
+    MAX_BAD_STEPS,
+    NO_LABELS,
+    EvaluationRecord,
+    FinishedRecord,
+    Log,
+    ResumeRecord,
+    SkippedRecord,
+    StepRecord,
+)
 from pixelwise.storage import printable
-
-_DIVERGED = 5
-"""Number of steps in a row with a non-finite loss or gradient that end a run."""
-_VOID = "no labelled pixel"
 
 State = Literal["finished", "stopped", "diverged", "training", "imported"]
 
@@ -85,8 +90,8 @@ def in_words(standing: Standing, run: Path) -> str:
     command = f"pixelwise resume {shlex.quote(printable(run))}"
     words = {
         "stopped": f"stopped at step {standing.step}{of}{saved} - {command}",
-        "diverged": f"diverged at step {standing.step}{of}{saved}: {_DIVERGED} steps in a row had a loss or gradient "
-        "that is not finite - start a new run with a lower optimizer.lr or with optimizer.clip_norm=1.0",
+        "diverged": f"diverged at step {standing.step}{of}{saved}: {MAX_BAD_STEPS} steps in a row had a loss or "
+        "gradient that is not finite - start a new run with a lower optimizer.lr or with optimizer.clip_norm=1.0",
         "training": f"still being trained: step {standing.step}{of}{saved}",
     }
     return words.get(standing.state, "")
@@ -95,5 +100,6 @@ def in_words(standing: Standing, run: Path) -> str:
 def _has_diverged(log: Log) -> bool:
     """Whether the log ends with as many non-finite steps in a row as end a run."""
     taken = [record for record in log.records if isinstance(record, (StepRecord, SkippedRecord, ResumeRecord))]
-    last = taken[-_DIVERGED:]
-    return len(last) == _DIVERGED and all(isinstance(one, SkippedRecord) and one.reason != _VOID for one in last)
+    last = taken[-MAX_BAD_STEPS:]
+    bad = [one for one in last if isinstance(one, SkippedRecord) and one.reason != NO_LABELS]
+    return len(bad) == MAX_BAD_STEPS

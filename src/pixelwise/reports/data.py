@@ -51,7 +51,7 @@ def print_division(division: Division) -> None:
 
 
 def print_written_data(written: WrittenData) -> None:
-    """Print how many pairs were written, and which were left out."""
+    """Print how many pairs were written, which were left out, and what was found in the folder that was read."""
     pairs = ", ".join(f"{number} {split}" for split, number in written.pairs.items())
     _say(f"{printable(written.root)}: {pairs}, {len(written.classes)} classes")
     for file, code in list(written.left_out.items())[:_NAMED_FILES]:
@@ -59,7 +59,7 @@ def print_written_data(written: WrittenData) -> None:
     if len(written.left_out) > _NAMED_FILES:
         _say(f"  and {len(written.left_out) - _NAMED_FILES} more")
     for problem in written.problems:
-        _say(f"  not written: {problem.code} {problem.message}")
+        _say(f"  found: {problem.code} {problem.message}")
 
 
 def print_statistics(measured: Statistics, *, as_json: bool) -> None:

@@ -28,6 +28,11 @@ def count(number: int) -> str:
     return f"{number:,}".replace(",", "\u202f")
 
 
+def many(number: int, unit: str) -> str:
+    """`1 step`, `40 262 400 steps`: a count with a noun whose plural ends in s."""
+    return f"{count(number)} {unit}{'' if number == 1 else 's'}"
+
+
 def duration(seconds: float) -> str:
     """`4000` -> `1 h 7 min`; `75` -> `1 min 15 s`; `3.21` -> `3.2 s`."""
     if seconds < 10:

@@ -163,8 +163,7 @@ def fitted_to(protocol: Protocol, fixed: Size | None) -> Protocol:
     window = protocol.window
     if window is not None and all(side <= only for side, only in zip(window, fixed, strict=True)):
         return protocol
-    stride = tuple(max(1, side * 3 // 4) for side in fixed)
-    return msgspec.structs.replace(protocol, window=fixed, window_stride=stride, pad_to=None)
+    return protocol.through_windows(fixed)
 
 
 def require(holds: bool, what: str) -> None:

@@ -13,6 +13,7 @@ from pixelwise.runtimes.sidecar import DESCRIPTION, NAME, ONLY_BESIDE, READABLE,
 from pixelwise.runtimes.targets import TARGETS, Target, find_target
 from pixelwise.storage import printable, sha256_file
 from pixelwise.storage.documents import DocumentError, is_regular, read_toml, reading
+from pixelwise.storage.names import is_plain_name
 
 
 def is_artefact(path: Path) -> bool:
@@ -80,7 +81,7 @@ def _refuse_outside(artefact: Path, path: Path, name: str, *, alone: bool) -> No
     Weights that a graph reads from a file of somebody else's choice would come out in its predictions. The graph itself
     may be a link, as in caches of downloads: it is verified as it is read.
     """
-    if Path(name).name != name or set(name) & {"/", "\\", ":", "\0"}:
+    if not is_plain_name(name):
         raise damaged(artefact, f"{path.name} names '{printable(Path(name))}', which is not a plain file name")
     if not alone and is_link(path.parent / name):
         raise damaged(artefact, f"{name} is a link to another file, and the weights must be in the folder itself")

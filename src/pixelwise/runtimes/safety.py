@@ -14,6 +14,7 @@ from typing import Any
 
 from pixelwise.machine.files import is_link
 from pixelwise.storage import printable
+from pixelwise.storage.names import is_plain_name
 
 _LARGEST_CONFIG = 1 << 26
 """Bytes that one configuration of an archive may have."""
@@ -49,7 +50,7 @@ def external_data_problem(proto: Any, file: Path, listed: Collection[str]) -> st
 
 def _placement_problem(facts: dict[str, str], folder: Path, listed: Collection[str]) -> str:
     name = facts.get("location", "")
-    if not name or name in (".", "..") or set(name) & {"/", "\\", ":", "\0"}:
+    if not is_plain_name(name):
         return "which is not a plain file name in the artefact's folder"
     if name not in listed:
         return "which the artefact's model.toml does not list"

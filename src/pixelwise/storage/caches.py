@@ -206,14 +206,13 @@ def remembered(
     return value
 
 
-def intact_entry(kind: CacheKind, path: Path) -> bool:
+def intact_entry(path: Path) -> bool:
     """Whether a folder of the cache exists and is undamaged; it is then in use until this process ends.
 
     The first call in a process compares every file with its checksum, later ones the sizes alone.
 
     Args:
-        kind: A kind whose entries are folders.
-        path: Result of `entry_path`.
+        path: Result of `entry_path` for a kind whose entries are folders.
     """
     keep_in_use(path)
     try:

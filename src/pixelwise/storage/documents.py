@@ -174,9 +174,9 @@ def read_text(path: Path, limit: int = LARGEST_TEXT, *, errors: str = "strict") 
     return decoded(read_document(path, limit), path, errors=errors)
 
 
-def read_lines(path: Path, limit: int = LARGEST_TEXT, *, errors: str = "strict") -> list[str]:
-    """The lines of a text file without their line breaks; the arguments and errors are those of `read_text`."""
-    lines = re.split(r"\r\n|\r|\n", read_text(path, limit, errors=errors))
+def read_lines(path: Path) -> list[str]:
+    """The lines of a text file without their line breaks; the errors are those of `read_text`."""
+    lines = re.split(r"\r\n|\r|\n", read_text(path))
     return lines[:-1] if not lines[-1] else lines
 
 
@@ -199,13 +199,13 @@ def decoded(content: bytes, path: Path, *, errors: str = "strict") -> str:
     return text
 
 
-def read_json(path: Path, kind: type[Kind], limit: int = LARGEST) -> Kind:
+def read_json(path: Path, kind: type[Kind]) -> Kind:
     """The content of a JSON file as a value of a type that msgspec knows.
 
     Raises:
         DocumentError: See `read_document` and `parse_json`.
     """
-    return parse_json(read_document(path, limit), kind, path)
+    return parse_json(read_document(path), kind, path)
 
 
 def parse_json(content: bytes, kind: type[Kind], path: Path) -> Kind:
@@ -246,13 +246,13 @@ def parse_msgpack(content: bytes, kind: type[Kind], path: Path) -> Kind:
         return msgspec.msgpack.decode(content, type=kind)
 
 
-def read_toml(path: Path, limit: int = LARGEST_SETTINGS) -> dict[str, Any]:
+def read_toml(path: Path) -> dict[str, Any]:
     """The content of a TOML file.
 
     Raises:
         DocumentError: See `read_text` and `parse_toml`.
     """
-    return parse_toml(read_text(path, limit), path)
+    return parse_toml(read_text(path, LARGEST_SETTINGS), path)
 
 
 def parse_toml(text: str, path: Path) -> dict[str, Any]:
@@ -268,13 +268,13 @@ def parse_toml(text: str, path: Path) -> dict[str, Any]:
         return tomllib.loads(text)
 
 
-def read_xml(path: Path, limit: int = LARGEST_XML) -> ElementTree.Element:
+def read_xml(path: Path) -> ElementTree.Element:
     """The root element of an XML file without a document type, whose entities can exhaust memory.
 
     Raises:
         DocumentError: See `read_text`; the file is not XML, or declares a document type.
     """
-    content = read_document(path, limit)
+    content = read_document(path, LARGEST_XML)
     try:
         text = decoded(content, path)
     except DocumentError as error:

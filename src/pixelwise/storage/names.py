@@ -34,9 +34,20 @@ def printable(name: str | os.PathLike[str]) -> str:
     return text if text.isprintable() else "".join(map(_escaped, text))
 
 
+def is_plain_name(name: str) -> bool:
+    """Whether a name stays in its folder on every system: no separators, no drive, and neither `.` nor `..`."""
+    return name not in ("", ".", "..") and not set(name) & {"/", "\\", ":", "\0"}
+
+
 def counted(number: int, noun: str) -> str:
     """`1 image`, `2 images`: a number with a noun whose plural ends in s."""
     return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
+
+
+def some(items: Sequence[str], most: int = 5) -> str:
+    """`a, b and 3 more`: the first items of a list, and the number of the others."""
+    shown = ", ".join(items[:most])
+    return f"{shown} and {len(items) - most} more" if len(items) > most else shown
 
 
 def problem_of(name: str) -> str:

@@ -26,10 +26,12 @@ from pixelwise.machine.processes import FORKS, GUARD, START_METHOD
 from pixelwise.machine.signals import leave_signals_to_parent, own_child_handler
 from pixelwise.machine.thread_pools import thread_pool
 from pixelwise.machine.threads import reading_threads, usable_cores
+from pixelwise.observer import Warn
 from pixelwise.recipes.schema.recipe import Augment, Recipe
 from pixelwise.recipes.sizes import Size
 from pixelwise.storage import printable
 from pixelwise.storage.locks import release_inherited_locks
+from pixelwise.storage.names import some
 from pixelwise.training.order import BatchPlan, Key, augmentation_random
 from pixelwise.transforms.augmentation import fill_color, fixed_resize, random_pair
 from pixelwise.transforms.color import draw_color_matrix, has_color
@@ -213,7 +215,7 @@ def training_batches(
     start: int,
     steps: int,
     workers: int,
-    warn: Callable[[str, str], None],
+    warn: Warn,
     pin: bool = False,
 ) -> Generator[Batch]:
     """Yield the batches of optimizer steps `start` to `steps` - 1, `sampling.accumulate` for each.
@@ -323,11 +325,10 @@ def _handle_worker_death(
     indices: list[int],
     pairs: TrainingPairs,
     error: RuntimeError,
-    warn: Callable[[str, str], None],
+    warn: Warn,
 ) -> None:
     names = [printable(pairs.samples[index].image_path) for index in indices]
-    shown = ", ".join(names[:5]) + (f" and {len(names) - 5} more" if len(names) > 5 else "")
-    facts = f"a data loading process died ({error}) while working on {shown}"
+    facts = f"a data loading process died ({error}) while working on {some(names)}"
     if deaths > WORKER_RESTARTS:
         raise ResourceError(
             "S603",

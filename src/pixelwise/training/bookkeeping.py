@@ -13,7 +13,14 @@ from pixelwise.errors import DivergedError
 from pixelwise.machine.facts import peak_memory_bytes
 from pixelwise.observer import TrainingStatus
 from pixelwise.recipes.schema.recipe import Recipe, Selection
-from pixelwise.records.log import EvaluationRecord, FinishedRecord, ResumeRecord, SkippedRecord
+from pixelwise.records.log import (
+    MAX_BAD_STEPS,
+    NO_LABELS,
+    EvaluationRecord,
+    FinishedRecord,
+    ResumeRecord,
+    SkippedRecord,
+)
 from pixelwise.records.run_folder import CHECKPOINTS
 from pixelwise.storage import printable, write_bytes
 from pixelwise.training.batches import Batch
@@ -24,8 +31,6 @@ from pixelwise.training.order import steps_per_epoch
 from pixelwise.training.precision import bfloat16_caution
 from pixelwise.training.state import Progress, TrainingState
 from pixelwise.training.step import Outcome
-
-MAX_BAD_STEPS = 5
 
 
 class _Step(NamedTuple):
@@ -205,7 +210,7 @@ class Books:
         ids = tuple(name for batch in taken.batches for name in batch.ids)
         if outcome.kind == "void":
             progress.void += 1
-            self.log.record(SkippedRecord(step=taken.step, reason="no labelled pixel", images=ids))
+            self.log.record(SkippedRecord(step=taken.step, reason=NO_LABELS, images=ids))
             return
         progress.skipped += 1
         progress.bad_in_a_row += 1

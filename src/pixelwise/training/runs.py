@@ -22,7 +22,7 @@ from pixelwise.observer import SILENT, Observer
 from pixelwise.options import chosen
 from pixelwise.plugins import packages_in_use
 from pixelwise.recipes.files import find as find_recipe
-from pixelwise.recipes.overrides import apply_overrides, changes_between, words_of
+from pixelwise.recipes.overrides import apply_overrides, changes_between, field_of, words_of
 from pixelwise.recipes.schema.recipe import Recipe
 from pixelwise.recipes.schema.roles import is_in
 from pixelwise.records.data_facts import read_data_facts, write_data_facts
@@ -249,7 +249,7 @@ def _train_stages(
         overrides: The changes with which the run is resumed. A stage that has begun has its own recipe, and gets those
             that concern only the use of the machine.
     """
-    machine = tuple(one for one in overrides if is_in(one.partition("=")[0].strip(), OPERATIONAL))
+    machine = tuple(one for one in overrides if is_in(field_of(one), OPERATIONAL))
 
     def begin(recipe: Recipe, folder: Path, before: str | None) -> None:
         observer.phase(f"stage {folder.name}")
@@ -332,12 +332,12 @@ def resume(
     return run
 
 
-def has_ended(run: Path, observer: Observer = SILENT) -> bool:
+def has_ended(run: Path) -> bool:
     """Whether the training of a run has come to its end, so that there is nothing to resume."""
     log = read_log(run)
     if not has_finished(log):
         return False
-    checkpoint = newest_checkpoint(run / CHECKPOINTS, observer.warn)
+    checkpoint = newest_checkpoint(run / CHECKPOINTS)
     # A damaged last checkpoint leaves steps to be repeated.
     return checkpoint is not None and checkpoint.step >= log.of(FinishedRecord)[-1].step
 

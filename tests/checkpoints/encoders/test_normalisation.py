@@ -104,7 +104,8 @@ def test_the_description_beside_a_file_decides(tmp_path: Path, name: str, conten
 
 
 @pytest.mark.parametrize(
-    "text", ["{}", "[1]", "no JSON", '{"mean": [0, 0], "std": [1, 1]}', '{"mean": "x", "std": [0, 1, 1]}']
+    "text",
+    ["{}", "[1]", "no JSON", '{"mean": [0, 0], "std": [1, 1]}', '{"mean": "x", "std": [0, 1, 1]}', '{"a":' * 100_000],
 )
 def test_a_description_without_numbers_leaves_the_encoder_s(tmp_path: Path, text: str) -> None:
     torch.save({"a": torch.ones(1)}, tmp_path / "weights.pth")

@@ -110,7 +110,16 @@ def test_a_folder_without_weights_says_what_lies_there(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    "content", ["{}", "[]", "no JSON", '{"weight_map": {"a": "../a.bin"}}', '{"weight_map": {"a": 3}}']
+    "content",
+    [
+        "{}",
+        "[]",
+        "no JSON",
+        '{"weight_map": {"a": "../a.bin"}}',
+        '{"weight_map": {"a": ".."}}',
+        '{"weight_map": {"a": 3}}',
+        '{"weight_map":' * 100_000,
+    ],
 )
 def test_an_index_that_leads_elsewhere_or_nowhere_is_refused(tmp_path: Path, content: str) -> None:
     (tmp_path / "model.safetensors.index.json").write_text(content, encoding="utf-8", newline="")

@@ -10,7 +10,6 @@ from pixelwise.checkpoints.importers.translating import (
     leave_out,
     rename,
     reshape,
-    some,
     translate,
 )
 from pixelwise.errors import CheckpointError
@@ -95,8 +94,3 @@ def test_a_linear_layer_and_a_convolution_of_one_pixel_are_the_same() -> None:
 def test_translating_compares_with_no_model() -> None:
     conversion = rules(rules=((r"^theirs\.", ""),), left_out=((r"theirs\.fc", "the classifier of images"),))
     assert translate({"theirs.fc": 1, "theirs.a": 2}, conversion) == {"a": 2}
-
-
-def test_only_the_first_keys_are_named() -> None:
-    assert some(("a", "b")) == "a, b"
-    assert some([str(number) for number in range(7)]) == "0, 1, 2, 3, 4 and 2 more"

@@ -113,6 +113,7 @@ def test_weights_are_positive_and_finite_for_any_counts(pixels: list[int]):
         assert all(math.isfinite(weight) and weight > 0 for weight in weights)
 
 
+@pytest.mark.heavy
 def test_camvids_weights_are_those_of_the_published_code(camvid_root: Path):
     counts = audit(open_dataset(Data(), camvid_root)).statistics["train"]
     assert [round(w, 3) for w in enet_weights(counts.pixels, counts.void_pixels)] == [

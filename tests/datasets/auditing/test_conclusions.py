@@ -3,6 +3,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
+from contracts.mistakes import pairs, scene
 from PIL import Image
 
 from pixelwise.datasets.auditing.audit import audit
@@ -172,3 +173,23 @@ def test_masks_read_with_a_threshold_have_no_ignored_255(make_folder: MakeFolder
     result = audit(open_dataset(Data(mask_threshold=128), root))
     assert result.findings == ()
     assert (result.classes, result.statistics["train"].pixels) == (("background", "object"), (3, 3))
+
+
+def test_masks_of_other_photos_are_w261_with_the_exchanged_pair_or_the_shift(tmp_path: Path):
+    changes: dict[str, Callable[[int], int]] = {
+        "right": lambda index: index,
+        "exchanged": lambda index: {2: 9, 9: 2}.get(index, index),
+        "shifted": lambda index: (index + 1) % 14,
+    }
+    found = {}
+    for name, other in changes.items():
+        pairs(tmp_path / name, lambda labels, index, other=other: scene(other(index))[1], number=14)
+        found[name] = findings(tmp_path / name, Data()).get("W261")
+    assert found["right"] is None
+    exchanged, shifted = found["exchanged"], found["shifted"]
+    assert exchanged is not None
+    assert {"masks/p02.png", "masks/p09.png"} <= set(exchanged.files)
+    assert re.search(r"p0[29]\.png, which seems to be exchanged with that of p0[29]", exchanged.message)
+    assert "shifted" not in exchanged.message
+    assert shifted is not None
+    assert "the names may be shifted by one" in shifted.message

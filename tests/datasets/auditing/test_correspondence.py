@@ -49,7 +49,9 @@ def test_the_score_is_that_of_the_definition():
     matrix = np.array([[np.corrcoef(cells[1, i], cells[0, j])[0, 1] for j in range(9)] for i in range(9)])
     matrix += matrix.mean() - matrix.mean(axis=0) - matrix.mean(axis=1)[:, None]
     spread = np.std([matrix[i, j] for i in range(9) for j in range(9) if i != j])
-    for fit in mask_fits(pairs):
+    fits = mask_fits(pairs)
+    assert sorted(fit.id for fit in fits) == [str(i) for i in range(9)]
+    for fit in fits:
         assert fit.score == pytest.approx(matrix[int(fit.id), int(fit.id)] / spread, abs=0.02)
 
 

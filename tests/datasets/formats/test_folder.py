@@ -6,12 +6,19 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from PIL import Image
 
 from pixelwise.datasets.formats.folder import folder_layout
 from pixelwise.datasets.layouts.splits import validation_keys
+from pixelwise.errors import DataError
 
 MakeFolder = Callable[..., Path]
 MASK = np.zeros((2, 2), np.uint8)
+
+
+def save(path: Path) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    Image.fromarray(MASK).save(path)
 
 
 def counts(root: Path) -> dict[str, int]:
@@ -171,6 +178,31 @@ def test_images_and_masks_may_lie_side_by_side_with_roboflows_classes(make_folde
     assert (layout.classes, layout.label_map, layout.problems) == (("background", "leaf"), {0: 0, 1: 1}, ())
 
 
+@pytest.mark.parametrize(
+    ("lines", "message"),
+    [
+        (["Pixel Value, Class\n1, leaf\nstem\n", None], "train/_classes.csv: line 3 is 'stem,'"),
+        (["Pixel Value, Class\n1, leaf\n-2, stem\n", None], "train/_classes.csv: line 3 is '-2,stem'"),
+        (["1, leaf\n\n1, stem\n", None], "train/_classes.csv: line 3 calls 1 'stem', elsewhere it is 'leaf'"),
+        (["1, leaf\n", "1, stem\n"], "valid/_classes.csv: line 1 calls 1 'stem', elsewhere it is 'leaf'"),
+        (["Pixel Value, Class\n\n", None], "train/_classes.csv: names no class"),
+        (["", None], "train/_classes.csv: names no class"),
+        (["Pixel Value, Class\n", "\n"], "train/_classes.csv: names no class"),
+    ],
+)
+def test_classes_of_roboflow_that_cannot_be_used_are_d233(
+    make_folder: MakeFolder, lines: list[str | None], message: str
+):
+    root = side_by_side(make_folder, "train", "valid")
+    for split, text in zip(("train", "valid"), lines, strict=True):
+        if text is not None:
+            (root / split / "_classes.csv").write_text(text, "utf-8")
+    with pytest.raises(DataError) as caught:
+        folder_layout(root)
+    assert caught.value.code == "D233"
+    assert f"{message}; expected a pixel value and a class, such as '1, road'" in caught.value.message
+
+
 def test_images_and_masks_of_one_name_are_told_apart_by_their_endings(make_folder: MakeFolder):
     root = make_folder({f"x{i}": MASK for i in range(10)})
     for i in range(10):
@@ -223,3 +255,62 @@ def test_folders_named_by_other_words_are_taken_with_their_splits(make_folder: M
 def test_splits_further_down_count_where_images_and_masks_lie_side_by_side(make_folder: MakeFolder):
     root = side_by_side(make_folder, "mine/train", "mine/valid")
     assert counts(root) == {"train": 1, "val": 1}
+
+
+@pytest.mark.parametrize("splits", [("",), ("train/", "val/")])
+@pytest.mark.parametrize("other", ["labels", "GT", "SegmentationClass", "annotations"])
+def test_a_second_folder_of_masks_is_named_and_read_if_the_first_one_has_another_name(
+    make_folder: MakeFolder, splits: tuple[str, ...], other: str
+):
+    root = make_folder({f"{split}a": MASK for split in splits})
+    shutil.copytree(root / "masks", root / other)
+    layout = folder_layout(root)
+    assert layout is not None
+    (said,) = layout.problems
+    assert said.code == "W227"
+    assert f"{other}/" in said.message
+    (root / "masks").rename(root / "old")
+    layout = folder_layout(root)
+    assert layout is not None
+    assert layout.problems == ()
+    assert {
+        one.mask_path.relative_to(root).parts[0] for found in layout.splits.values() for one in found if one.mask_path
+    } == {other}
+
+
+@pytest.mark.parametrize(
+    "other", ["labels/a.txt", "annotations/a.xml", "gt/overview.png", "masks_color/a.png", "label/.a.png"]
+)
+def test_folders_of_other_things_are_no_second_folder_of_masks(make_folder: MakeFolder, other: str):
+    root = make_folder({"a": MASK})
+    (root / other).parent.mkdir()
+    (root / other).touch()
+    layout = folder_layout(root)
+    assert layout is not None
+    assert layout.problems == ()
+
+
+@pytest.mark.parametrize("name", ["dev", "fold_1", "valid"])
+def test_folders_of_pairs_beside_those_of_the_splits_are_w216(tmp_path: Path, name: str):
+    for split in ("train", "val", name):
+        for kind in ("images", "masks"):
+            save(tmp_path / split / kind / f"{split}.png")
+    (tmp_path / "notes").mkdir()
+    save(tmp_path / "notes" / "images" / "diagram.png")
+    layout = folder_layout(tmp_path)
+    assert layout is not None
+    used = {sample.id for found in layout.splits.values() for sample in found}
+    (left_out,) = {"train", "val", name} - used
+    (said,) = layout.problems
+    assert (said.code, said.files) == ("W216", (f"{tmp_path}/{left_out}/images/{left_out}.png",))
+
+
+def test_a_second_folder_of_masks_within_splits_is_named(tmp_path: Path):
+    for split in ("train", "val"):
+        for kind in ("images", "masks", "labels"):
+            save(tmp_path / split / kind / "a.png")
+    layout = folder_layout(tmp_path)
+    assert layout is not None
+    (said,) = layout.problems
+    assert said.code == "W227"
+    assert "labels/" in said.message

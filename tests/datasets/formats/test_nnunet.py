@@ -117,13 +117,19 @@ def test_the_first_fold_divides_the_cases_and_the_others_are_said(tmp_path: Path
     [
         ([{"train": ["a_0001", "x"], "val": ["b"]}], "1 cases of train have no image with a mask, e.g. 'x'"),
         ([{"train": ["a_0001", "b"], "val": ["b"]}], "share 1 cases, e.g. 'b'"),
+        (
+            [{"train": ["b", "x"], "val": ["b", "y"]}],
+            "1 cases of train have no image with a mask, e.g. 'x'; 1 cases of val have no image with a mask, e.g. 'y'; "
+            "train and val share 1 cases, e.g. 'b'",
+        ),
         ([], "holds no fold"),
     ],
 )
 def test_folds_that_cannot_be_used_are_d232(folds: list[Any], message: str, tmp_path: Path):
     root = write(tmp_path)
     (root / "splits_final.json").write_text(json.dumps(folds), "utf-8")
-    assert message in said(root)["D232"]
+    (found,) = [problem.message for problem in open_dataset(Data(), root).problems if problem.code == "D232"]
+    assert message in found
 
 
 def test_test_images_with_and_without_labels(tmp_path: Path):

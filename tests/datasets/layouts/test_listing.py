@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from pixelwise.datasets.layouts.listing import image_stems, list_images, subfolders
+from pixelwise.datasets.layouts.listing import holds_files, image_stems, list_images, subfolders
 
 
 def touch(folder: Path, *names: str) -> None:
@@ -94,3 +94,13 @@ def test_stems_are_those_of_the_images_directly_in_a_folder(tmp_path: Path):
         (tmp_path / name).touch()
     assert sorted(image_stems(tmp_path)) == ["a.v2", "b"]
     assert image_stems(tmp_path / "missing") == []
+
+
+def test_files_are_found_by_extension_below_links_but_not_among_hidden_ones(tmp_path: Path):
+    touch(tmp_path / "set", "a.png", ".b.json", ".hidden/c.json", "__MACOSX/d.json", "e.jsonl")
+    (tmp_path / "set" / "again").symlink_to(tmp_path / "set")
+    assert not holds_files(tmp_path / "set", {".json"})
+    touch(tmp_path / "other", "f.JSON")
+    (tmp_path / "set" / "linked").symlink_to(tmp_path / "other")
+    assert holds_files(tmp_path / "set", {".json"})
+    assert not holds_files(tmp_path / "nothing", {".json"})

@@ -7,8 +7,7 @@ import pytest
 import tifffile
 from PIL import Image
 
-from pixelwise.datasets.reading.bands import read_bands
-from pixelwise.datasets.reading.images import load_image
+from pixelwise.datasets.reading.images import load_image, read_image
 from pixelwise.datasets.samples import Reading
 from pixelwise.errors import DataError
 
@@ -38,7 +37,7 @@ def test_bands_are_read_however_they_are_compressed(
         path, stored, photometric="minisblack", compression=compression, planarconfig=planar, **predicted, **options
     )
     assert np.array_equal(
-        read_bands(path, reading(5, (0, 255 * 256))), np.clip(values / 256 + 0.5, 0, 255).astype(np.uint8)
+        read_image(path, reading(5, (0, 255 * 256))), np.clip(values / 256 + 0.5, 0, 255).astype(np.uint8)
     )
 
 
@@ -48,7 +47,7 @@ def test_other_compressions_without_loss_are_read_too(tmp_path: Path, compressio
     options = {"lossless": True} if compression in ("webp", "jpegxl") else {}
     path = tmp_path / "a.tif"
     tifffile.imwrite(path, values, photometric="rgb", compression=compression, compressionargs=options)
-    assert np.array_equal(read_bands(path, reading(3)), values)
+    assert np.array_equal(read_image(path, reading(3)), values)
 
 
 def test_bands_in_pages_of_their_own_are_stacked(tmp_path: Path):
@@ -57,7 +56,7 @@ def test_bands_in_pages_of_their_own_are_stacked(tmp_path: Path):
     tifffile.imwrite(path, values, photometric="minisblack", compression="zlib", metadata={"axes": "QYX"})
     with tifffile.TiffFile(path) as file:
         assert len(file.pages) == 5
-    assert np.array_equal(read_bands(path, reading(5)), np.moveaxis(values, 0, 2))
+    assert np.array_equal(read_image(path, reading(5)), np.moveaxis(values, 0, 2))
 
 
 @pytest.mark.parametrize("first", [False, True])
@@ -66,7 +65,7 @@ def test_an_array_written_without_metadata_is_read_as_bands_not_pages(tmp_path: 
     path = tmp_path / "a.tif"
     tifffile.imwrite(path, np.moveaxis(values, 2, 0) if first else values)
     expected = np.clip(values / 256 + 0.5, 0, 255).astype(np.uint8)
-    assert np.array_equal(read_bands(path, reading(5, (0, 255 * 256))), expected)
+    assert np.array_equal(read_image(path, reading(5, (0, 255 * 256))), expected)
     with pytest.raises(DataError, match="5 bands of uint16") as caught:
         load_image(path, Reading())
     assert caught.value.code == "D105"
@@ -87,7 +86,7 @@ def test_floats_that_libtiff_wrote_are_read_with_their_predictor(tmp_path: Path,
     Image.fromarray(values).save(path, compression=compression, tiffinfo={317: predictor})
     with tifffile.TiffFile(path) as file:
         assert file.pages[0].predictor == predictor
-    assert read_bands(path, reading(1, (-3, 900)))[[0, -1], [0, -1], 0].tolist() == [0, 255]
+    assert read_image(path, reading(1, (-3, 900)))[[0, -1], [0, -1], 0].tolist() == [0, 255]
 
 
 @pytest.mark.parametrize("compression", ["lzw", "zstd", "zlib", "lzma"])
@@ -100,7 +99,7 @@ def test_a_damaged_file_is_d101(tmp_path: Path, compression: str):
     content[offset : offset + count] = bytes(255 - value for value in content[offset : offset + count])
     path.write_bytes(content)
     with pytest.raises(DataError) as caught:
-        read_bands(path, reading(5))
+        read_image(path, reading(5))
     assert caught.value.code == "D101"
 
 
@@ -108,5 +107,5 @@ def test_a_tile_larger_than_any_image_may_be_is_refused(tmp_path: Path):
     path = tmp_path / "a.tif"
     tifffile.imwrite(path, bands(np.uint8), photometric="minisblack", planarconfig="contig", tile=(512, 512))
     with pytest.raises(DataError, match="512x512") as caught:
-        read_bands(path, reading(5))
+        read_image(path, reading(5))
     assert caught.value.code == "D101"

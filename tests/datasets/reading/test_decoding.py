@@ -8,9 +8,14 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from pictures import png
 from PIL import Image
 
+from pixelwise.datasets.labels import LabelTable
 from pixelwise.datasets.reading.decoding import decode
+from pixelwise.datasets.reading.images import from_pillow, read_image
+from pixelwise.datasets.reading.mask_values import load_mask
+from pixelwise.datasets.samples import Reading
 from pixelwise.errors import DataError
 
 LIMIT = 100_000_000
@@ -211,3 +216,18 @@ def test_threads_decode_the_same_as_one(tmp_path: Path):
     for thread in threads:
         thread.join()
     assert wrong == []
+
+
+@pytest.mark.parametrize("bits", [1, 2, 4, 8])
+def test_any_grey_value_of_any_number_of_bits_can_stand_for_transparency(tmp_path: Path, bits: int):
+    path, step = tmp_path / "a.png", 255 // ((1 << bits) - 1)
+    values = np.arange(1 << bits).reshape(2, -1) if bits > 1 else np.array([[0, 1], [1, 0]])
+    for key in range(1 << bits):
+        path.write_bytes(png(values, kind=0, bits=bits, before=((b"tRNS", key.to_bytes(2, "big")),)))
+        visible = np.where(values == key, 0, values * step)
+        assert read_image(path, Reading(alpha="black"))[..., 0].tolist() == visible.tolist()
+        assert from_pillow(Image.open(path), Reading(alpha="black"))[..., 0].tolist() == visible.tolist()
+        assert read_image(path, Reading())[..., 0].tolist() == (values * step).tolist()
+        opaque = load_mask(path, LabelTable(from_alpha=True), max_pixels=1000).values
+        assert opaque.tolist() == np.where(values == key, 0, 255).tolist()
+        assert load_mask(path, LabelTable(), max_pixels=1000).values.tolist() == values.tolist()

@@ -40,7 +40,6 @@ def test_a_turned_photo_is_told_from_another_size(
 def test_labels_of_the_right_size_are_not_copied():
     labels = np.zeros((2, 3), np.uint8)
     assert fit_labels(labels, (2, 3), None, Reading()) is labels
-    assert fit_labels(labels, None, None, Reading()) is labels
 
 
 def test_nearest_takes_the_pixel_under_each_centre():

@@ -231,7 +231,6 @@ def check_form(folder: Path, name: str, orientation: int, place: str, seed: int,
     assert (found.dtype, found.shape, found.flags.c_contiguous) == (np.uint8, wanted.shape, True)
     assert np.abs(found - wanted).max() <= form.tolerance, (found.tolist(), wanted.tolist())
     assert facts.orientation == (orientation if stated else 1)
-    assert facts.stored_size == stored.shape[:2]
     sizes = image_sizes(path)
     assert sizes == (stored.shape[:2], upright.shape[:2])
     if form.alpha and name not in PALETTES:

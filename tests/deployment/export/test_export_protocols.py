@@ -190,9 +190,10 @@ def test_an_input_size_of_the_recipe_keeps_the_aspect_ratio_as_in_the_run(
 def test_every_runtime_predicts_like_the_run(target: str, small_run: Path, tmp_path: Path) -> None:
     exported = export(small_run, tmp_path / "artefact", target)
     run, artefact = load(small_run), load(exported.path, trust=True)
-    for scene in SCENES:
-        size = (scene.shape[0], scene.shape[1])
-        assert (artefact.predict(scene).labels == run.predict(scene).labels).mean() >= 0.999 or artefact.remarks(size)
+    same = [scene for scene in SCENES if not artefact.remarks((scene.shape[0], scene.shape[1]))]
+    assert same
+    for scene in same:
+        assert (artefact.predict(scene).labels == run.predict(scene).labels).mean() >= 0.999
 
 
 def test_bands_other_than_rgb_are_those_of_the_run(small_recipe: Recipe, tmp_path: Path) -> None:

@@ -92,7 +92,7 @@ def fragile_pair(model: nn.Module) -> tuple[str, nn.Module]:
     return layers[convolutions[-2]][0], layers[convolutions[-2] - 1][1]
 
 
-@pytest.mark.parametrize("target", ["onnx", "openvino"])
+@pytest.mark.parametrize("target", ["onnx", pytest.param("openvino", marks=pytest.mark.heavy)])
 def test_int8_agrees_scores_alike_and_is_small(target: Any, small_run: Path, small_town: Path, tmp_path: Path) -> None:
     exported = int8_artefact(small_run, tmp_path / "int8", target=target, size=SIZE, data=small_town, split="val")
     floating = export(small_run, tmp_path / "float", target, size=SIZE)
@@ -115,6 +115,7 @@ def weight_bytes(exported: Exported) -> int:
     return exported.path.with_name(name).stat().st_size
 
 
+@pytest.mark.heavy
 def test_one_of_any_size_in_bytes_predicts_at_other_sizes(small_run: Path, small_town: Path, tmp_path: Path) -> None:
     exported = int8_artefact(
         small_run, tmp_path / "out", uint8_input=True, argmax=True, dynamic=True, size=SIZE, data=small_town
@@ -210,6 +211,7 @@ def test_layers_that_cost_are_kept_in_float(target: Any, fragile_run: Path, own_
     assert found.equal_pixels > lost.equal_pixels
 
 
+@pytest.mark.heavy
 def test_a_drop_that_is_never_reached_is_an_error(fragile_run: Path, own_town: Path, tmp_path: Path) -> None:
     ranking = sensitivity(fragile_run, data=own_town, split="val", size=SIZE)[-1:]  # the one that costs nothing
 

@@ -3,27 +3,11 @@
 from __future__ import annotations
 
 import pytest
+from plain_recipe import with_
 
-from pixelwise.recipes.catalog import recipe
-from pixelwise.recipes.overrides import apply_overrides
 from pixelwise.recipes.schema.recipe import Recipe
 from pixelwise.training.settings.course import highest_rate, unfit_course
 from pixelwise.training.settings.unfit import Unfit, extent
-
-PLAIN = apply_overrides(
-    recipe("unet-resnet18"),
-    [
-        "schedule.warmup_iterations=0",
-        "selection.weights=last",
-        "selection.every_epochs=0",
-        "ema=none",
-        "augment.scale=none",
-    ],
-)  # fmt: skip
-
-
-def with_(*overrides: str) -> Recipe:
-    return apply_overrides(PLAIN, overrides)
 
 
 def the(entry: Recipe, images: int, size: tuple[int, int] | None = (352, 480)) -> Unfit:

@@ -11,23 +11,12 @@ from typing import Any
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from plain_recipe import PLAIN, with_
 
 from pixelwise.recipes.catalog import recipe
 from pixelwise.recipes.overrides import apply_overrides
 from pixelwise.recipes.schema.recipe import Recipe
 from pixelwise.training.settings.holding import unfit_settings
-
-PLAIN = apply_overrides(
-    recipe("unet-resnet18"),
-    [
-        "schedule.warmup_iterations=0", "selection.weights=last", "selection.every_epochs=0", "ema=none",
-        "augment.scale=none",
-    ],
-)  # fmt: skip
-
-
-def with_(*overrides: str) -> Recipe:
-    return apply_overrides(PLAIN, overrides)
 
 
 def codes(entry: Recipe, images: int, size: tuple[int, int] | None = (352, 480)) -> list[str]:

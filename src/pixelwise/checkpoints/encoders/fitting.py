@@ -13,7 +13,8 @@ from pixelwise.backbones.base import Encoder
 from pixelwise.backbones.timm_layers import original_name
 from pixelwise.checkpoints.encoders.layouts import COUNTER, LAYOUTS, MOBILENETV3_EPS, SAME_PADDING, Layout
 from pixelwise.checkpoints.files.wrappers import AVERAGES
-from pixelwise.checkpoints.importers.translating import as_convolution, some
+from pixelwise.checkpoints.importers.translating import as_convolution
+from pixelwise.storage.names import some
 
 
 class Fit(NamedTuple):

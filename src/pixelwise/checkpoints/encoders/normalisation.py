@@ -11,10 +11,12 @@ import msgspec
 
 from pixelwise.checkpoints.encoders.paths import weights_path
 from pixelwise.checkpoints.encoders.runs import is_run_with_weights
+from pixelwise.observer import Warn
 from pixelwise.recipes.schema.model import IMAGENET, Preprocessing
 from pixelwise.recipes.schema.recipe import Recipe
 from pixelwise.records.run_folder import read_recipe
 from pixelwise.storage import printable
+from pixelwise.storage.documents import DocumentError, read_json
 
 DESCRIPTIONS = ("config.json", "preprocessor_config.json")
 """Files beside weights in folders of the Hugging Face libraries; timm's description is in the first, in parts."""
@@ -33,9 +35,7 @@ class Normalisation(NamedTuple):
     source: str
 
 
-def following_weights(
-    recipe: Recipe, *, given: bool, say: Callable[[str], None], warn: Callable[[str, str], None]
-) -> Recipe:
+def following_weights(recipe: Recipe, *, given: bool, say: Callable[[str], None], warn: Warn) -> Recipe:
     """The recipe with the normalisation of the weights that it begins with.
 
     The recipe's own is kept if it was given on purpose, if it is part of a published recipe, or if the recipe's family
@@ -94,10 +94,8 @@ def _of_folder(path: Path) -> Normalisation | None:
         return Normalisation(read_recipe(folder).model.preprocessing, f"the run {printable(folder)}")
     for name in DESCRIPTIONS:
         try:
-            described: Any = msgspec.json.decode((folder / name).read_bytes())
-        except (OSError, msgspec.DecodeError):
-            continue
-        if not isinstance(described, dict):
+            described = read_json(folder / name, dict[str, Any])
+        except DocumentError:
             continue
         inner = described.get("pretrained_cfg")
         part = inner if isinstance(inner, dict) else described

@@ -17,6 +17,7 @@ import numpy as np
 from pixelwise.checkpoints.files.inert import Storage
 from pixelwise.checkpoints.files.kinds import HEAD, STATE_DICT, Other
 from pixelwise.checkpoints.files.pickles import in_own_order, read_exactly, read_pickle
+from pixelwise.storage.names import some
 
 PICKLE = "data.pkl"
 
@@ -71,7 +72,7 @@ def read_torch_archive(archive: zipfile.ZipFile, file: BinaryIO) -> tuple[Any, t
         if len(data) < storage.nbytes:
             raise EOFError(f"storage {key} has {len(data)} bytes, expected {storage.nbytes}")
         storage.data = in_own_order(bytearray(data), storage.dtype, little=order == b"little")
-    notes = [records.note()] if records.wrong else []
+    notes = ["the file was written without checksums, so damage in it would not be noticed"] if records.wrong else []
     if any(name.startswith(f"{prefix}code/") for name in names):
         notes.append("the weights were read out of a TorchScript archive without running it")
         if not storages:
@@ -114,10 +115,6 @@ class _Records:
         lengths = read_exactly(self.file, 4)
         self.file.seek(int.from_bytes(lengths[:2], "little") + int.from_bytes(lengths[2:], "little"), 1)
         return read_exactly(self.file, info.file_size)
-
-    def note(self) -> str:
-        """What the reader of a report should know about the checksums."""
-        return "the file was written without checksums, so damage in it would not be noticed"
 
 
 def _refuse_programs(names: list[str]) -> None:
@@ -179,14 +176,9 @@ def only_weights_file(members: list[Member], what: str) -> Member:
         names = [member.name for member in members]
         if {"storages", "tensors", "pickle"} <= set(names):
             raise Unread(Other("a file of PyTorch before 0.2", "load and save it again with a PyTorch of 0.4 to 1.5"))
-        listed = ", ".join(names[:4]) + (f" and {len(names) - 4} more" if len(names) > 4 else "")
         tensorflow = any(name.endswith(".index") or name.endswith("saved_model.pb") for name in names)
-        raise Unread(
-            Other(
-                f"{what} with {'TensorFlow weights' if tensorflow else 'no weights file in it'} ({listed or 'empty'})",
-                STATE_DICT if tensorflow else "give the weights file instead",
-            )
-        )
+        held = f"{'TensorFlow weights' if tensorflow else 'no weights file in it'} ({some(names, 4) or 'empty'})"
+        raise Unread(Other(f"{what} with {held}", STATE_DICT if tensorflow else "give the weights file instead"))
     return found[0]
 
 

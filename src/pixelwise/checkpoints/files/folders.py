@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import re
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import msgspec
 
 from pixelwise.errors import CheckpointError
 from pixelwise.storage import printable
+from pixelwise.storage.documents import DocumentError, read_json
+from pixelwise.storage.names import is_plain_name, some
 
 INDEX = ".index.json"
 """End of the names of files that list which part of the weights holds which tensor."""
@@ -47,6 +49,10 @@ class Place(NamedTuple):
     files: tuple[Path, ...]
     folder: Path | None = None
     notes: tuple[str, ...] = ()
+
+
+class _Index(msgspec.Struct):
+    weight_map: dict[str, str]
 
 
 def locate(path: Path) -> Place:
@@ -103,11 +109,10 @@ def _parts_of(index: Path) -> set[str]:
         CheckpointError: K405, it is no such index, or names files of other folders.
     """
     try:
-        listed: Any = msgspec.json.decode(index.read_bytes())
-        names = set(listed["weight_map"].values())
-    except (msgspec.DecodeError, OSError, KeyError, TypeError, AttributeError):
+        names = set(read_json(index, _Index).weight_map.values())
+    except DocumentError:
         names = set()
-    if not names or any(not isinstance(name, str) or Path(name).name != name for name in names):
+    if not names or not all(map(is_plain_name, names)):
         raise CheckpointError(
             "K405",
             f"{printable(index)}: it has no `weight_map` from tensors to files beside it",
@@ -132,11 +137,10 @@ def _in_folder(folder: Path) -> Place:
     if len(whole) + len(parts) == 1:
         return locate((whole or list(parts.values()))[0])._replace(folder=folder)
     if found:
-        names = [path.name for path in whole] + [f"{name}-*" for name in parts]
+        names = [*(printable(path.name) for path in whole), *(f"{printable(name)}-*" for name in parts)]
         raise CheckpointError(
             "K484",
-            f"{printable(folder)} holds {len(names)} weights files: {', '.join(names[:6])}"
-            f"{f' and {len(names) - 6} more' if len(names) > 6 else ''}; expected one",
+            f"{printable(folder)} holds {len(names)} weights files: {some(names)}; expected one",
             "give the path of one of them",
         )
     raise _without_weights(folder, files)

@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 import io
-import lzma
 import pickle
 import tarfile
 import zipfile
-import zlib
 from pathlib import Path
 from typing import Any, BinaryIO, NamedTuple
 
@@ -25,23 +23,14 @@ from pixelwise.checkpoints.files.archives import (
     read_npz,
     read_torch_archive,
 )
-from pixelwise.checkpoints.files.folders import Place, locate
+from pixelwise.checkpoints.files.folders import locate
 from pixelwise.checkpoints.files.kinds import AGAIN, Damaged, Kind, Other, kind_of
 from pixelwise.checkpoints.files.pickles import read_old_file
 from pixelwise.checkpoints.files.settling import settle
 from pixelwise.errors import CheckpointError
 from pixelwise.storage import printable, sha256_bytes, sha256_file
+from pixelwise.storage.names import some
 
-DAMAGE = (
-    EOFError,
-    OSError,
-    zipfile.BadZipFile,
-    lzma.LZMAError,
-    zlib.error,
-    tarfile.TarError,
-    safetensors.SafetensorError,
-)
-"""Exceptions of readers of formats whose content is cut off or changed."""
 NESTED = 3
 """Number of archives that may lie around a weights file."""
 
@@ -134,12 +123,10 @@ def _read(file: BinaryIO, path: Path, depth: int) -> tuple[Any, tuple[str, ...]]
     except Several as error:
         raise CheckpointError(
             "K484",
-            f"{printable(path)} holds {len(error.names)} weights files: {', '.join(error.names[:6])}; expected one",
+            f"{printable(path)} holds {len(error.names)} weights files: {some(error.names)}; expected one",
             "unpack it, and give one of them",
         ) from error
-    except DAMAGE as error:
-        raise _damaged(path, f"it is damaged: {_reason(error)}", AGAIN) from error
-    except Exception as error:  # a damaged pickle can make its reader raise nearly anything
+    except Exception as error:  # damaged content can make its reader raise nearly anything
         raise _damaged(path, f"it is damaged: {_reason(error)}", AGAIN) from error
 
 
@@ -200,6 +187,3 @@ def _damaged(path: Path, reason: str, help: str) -> CheckpointError:
 
 def _other(path: Path, other: Other) -> CheckpointError:
     return CheckpointError("K485", f"{printable(path)} is {other.what}; expected a weights file", other.help)
-
-
-__all__ = ["Place", "WeightsFile", "read_weights"]

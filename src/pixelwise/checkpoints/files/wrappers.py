@@ -11,6 +11,7 @@ from torch import Tensor
 from pixelwise.checkpoints.files.inert import Inert
 from pixelwise.checkpoints.files.settling import as_tensor
 from pixelwise.errors import CheckpointError
+from pixelwise.storage.names import some
 
 WRAPPERS = (
     "state_dict", "model_state_dict", "model_state", "model", "module", "net", "network", "net_state_dict", "weights",
@@ -117,7 +118,7 @@ def find_weights(content: Any, *, averages: bool = True) -> Found:
             "save ordinary tensors: those of quantized, sparse or distributed networks have to be converted first",
         )
     if others:
-        notes.append(f"left out {len(others)} entries that are no tensors: {_some(others)}")
+        notes.append(f"left out {len(others)} entries that are no tensors: {some(others)}")
     tensors, lost = _without_inner_parts(tensors, notes)
     return Found(tensors, tuple(notes), (*others, *lost))
 
@@ -149,7 +150,7 @@ def _views(found: Found, depth: int) -> Iterator[Found]:
         left = tuple(key for key in found.tensors if not key.startswith(prefix))
         notes = [*found.notes, f"'{prefix}' was removed from the keys"]
         if left:
-            notes.append(f"left out {len(left)} tensors outside of '{prefix}': {_some(left)}")
+            notes.append(f"left out {len(left)} tensors outside of '{prefix}': {some(left)}")
         yield from _views(Found(inner, tuple(notes), (*found.left, *left)), depth - 1)
 
 
@@ -184,7 +185,7 @@ def _search(node: Any, averages: bool, notes: list[str], path: str) -> dict[str,
         here.insert(0, f"the weights were found under '{_below(path, main)}'")
     notes += here
     if beside := [key for key in inner if key not in (main, *AVERAGES) and not isinstance(inner[key], Tensor)]:
-        notes.append(f"the file holds other weights too, which were not used: {_some(beside)}")
+        notes.append(f"the file holds other weights too, which were not used: {some(beside)}")
     return found
 
 
@@ -203,7 +204,7 @@ def _own(node: Mapping[Any, Any], inner: dict[str, Any], averages: bool, notes: 
     if not tensors:
         named = {}
         if nested:
-            notes.append(f"the weights were joined from the parts {_some(list(nested))}")
+            notes.append(f"the weights were joined from the parts {some(list(nested))}")
     for key, part in nested.items():
         named |= {f"{key}.{name}": value for name, value in part.items()}
     return named
@@ -242,7 +243,7 @@ def _without_inner_parts(tensors: dict[str, Tensor], notes: list[str]) -> tuple[
     if len(lost) == len(tensors):
         lost = []
     if lost:
-        notes.append(f"left out {len(lost)} tensors that only a training needs: {_some(lost)}")
+        notes.append(f"left out {len(lost)} tensors that only a training needs: {some(lost)}")
     kept = {key: value for key, value in tensors.items() if key not in lost}
     plain = _plain(kept)
     named = [key for key in kept if key not in AVERAGE_COUNTERS]
@@ -270,7 +271,7 @@ def _holds(value: Any, depth: int = 8) -> bool:
 
 def _described(content: Any) -> str:
     if isinstance(content, Mapping):
-        return f"a dict with the keys {_some([str(key) for key in content])}" if content else "an empty dict"
+        return f"a dict with the keys {some([str(key) for key in content])}" if content else "an empty dict"
     if isinstance(content, Inert):
         return f"an object of the class '{content.name}'"
     return f"a {type(content).__name__}"
@@ -278,7 +279,3 @@ def _described(content: Any) -> str:
 
 def _below(path: str, key: str) -> str:
     return f"{path}.{key}" if path else key
-
-
-def _some(keys: list[str] | tuple[str, ...]) -> str:
-    return ", ".join(keys[:5]) + (f" and {len(keys) - 5} more" if len(keys) > 5 else "")

@@ -22,11 +22,11 @@ from pixelwise.checkpoints.importers.translating import (
     other_shape,
     rename,
     reshape,
-    some,
 )
 from pixelwise.checkpoints.soundness import require_sound
 from pixelwise.errors import CheckpointError
 from pixelwise.models.base import SegmentationModel
+from pixelwise.storage.names import some
 from pixelwise.suggestions import did_you_mean
 
 COUNTER = "num_batches_tracked"

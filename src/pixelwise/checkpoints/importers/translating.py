@@ -11,9 +11,7 @@ from torch import Tensor
 
 from pixelwise.checkpoints.importers.conversions import Conversion, Regroup, Split
 from pixelwise.errors import CheckpointError
-
-SHOWN = 5
-"""Maximum number of keys that an error or a report names."""
+from pixelwise.storage.names import some
 
 
 def translate(theirs: Mapping[str, Any], conversion: Conversion) -> dict[str, Any]:
@@ -127,9 +125,3 @@ def other_shape(differing: Sequence[str]) -> CheckpointError:
         f"{len(differing)} tensors have the wrong shape: {some(differing)}",
         "the file comes from a network of another width or version",
     )
-
-
-def some(keys: Sequence[str]) -> str:
-    """The first `SHOWN` keys and the number of the remaining ones, as text."""
-    shown = ", ".join(keys[:SHOWN])
-    return f"{shown} and {len(keys) - SHOWN} more" if len(keys) > SHOWN else shown

@@ -28,6 +28,7 @@ from pixelwise.recipes.class_sets.tables import IGNORE
 from pixelwise.storage import printable, remembered, sha256_bytes
 from pixelwise.storage.cache_kinds import AUDIT
 from pixelwise.storage.caches import subject_of
+from pixelwise.storage.names import counted
 
 
 class _ProgressCallback(Observer):
@@ -213,7 +214,7 @@ def raise_for_errors(audit: Audit, allow: Sequence[str] = ()) -> None:
         message += f" [{', '.join(first.files)}{f' and {more} more' if more else ''}]"
     if len(errors) > 1:
         others = len(errors) - 1
-        message += f"; and {others} more error{'' if others == 1 else 's'}: run `pixelwise check`"
+        message += f"; and {counted(others, 'more error')}: run `pixelwise check`"
     raise DataError(first.code, message, first.fix)
 
 

@@ -23,10 +23,11 @@ from pixelwise.errors import harmless
 from pixelwise.observer import SILENT, Observer
 from pixelwise.recipes.files import SUFFIX
 from pixelwise.recipes.files import find as find_recipe
-from pixelwise.recipes.overrides import apply_overrides, toml_value
+from pixelwise.recipes.overrides import apply_overrides, field_of, toml_value
 from pixelwise.recipes.schema.data import Data
 from pixelwise.recipes.schema.recipe import Recipe
 from pixelwise.storage import printable
+from pixelwise.storage.names import counted
 
 FEW_IMAGES = 10
 """A split with fewer images is too small to learn from or to compare runs by."""
@@ -126,9 +127,9 @@ class Checked(msgspec.Struct, frozen=True, kw_only=True):
         errors = [one for one in found.errors if one.code not in self.recipe.data.allow]
         warnings = [one for one in found.findings if one.severity == "warning"]
         counts = [
-            *([_counted(refused, "error", errors)] if refused else []),
-            *([f"{_counted(len(allowed), 'error', allowed)} allowed by data.allow"] if allowed else []),
-            *([_counted(len(warnings), "warning", warnings)] if warnings else []),
+            *([_with_files(refused, "error", errors)] if refused else []),
+            *([f"{_with_files(len(allowed), 'error', allowed)} allowed by data.allow"] if allowed else []),
+            *([_with_files(len(warnings), "warning", warnings)] if warnings else []),
         ]
         if refused:
             return f"{', '.join(counts)}: fix the errors before training"
@@ -139,8 +140,8 @@ class Checked(msgspec.Struct, frozen=True, kw_only=True):
     def train_command(self) -> str:
         """The command that trains on this data, using the splits it has."""
         instead = [*self.fixes, *self.batch_fix]
-        replaced = {fix.partition("=")[0] for fix in instead}
-        kept = [override for override in self.overrides if override.partition("=")[0].strip() not in replaced]
+        replaced = {field_of(fix) for fix in instead}
+        kept = [override for override in self.overrides if field_of(override) not in replaced]
         command = ["pixelwise", "train", printable(Path(self.given)), "--data", printable(self.path)]
         return shlex.join([*command, *kept, *instead])
 
@@ -285,17 +286,17 @@ def few_images(found: Audit, splits: Sequence[str]) -> list[Finding]:
     few = {name: pairs for name, pairs in usable.items() if 0 < pairs < FEW_IMAGES}
     if not few:
         return []
-    counts = " and ".join(f"{pairs} {'image' if pairs == 1 else 'images'} in {name}" for name, pairs in few.items())
+    counts = " and ".join(f"{counted(pairs, 'image')} in {name}" for name, pairs in few.items())
     message = f"only {counts}: one image more or less changes the score by several points"
     help = "add labelled images" if splits[0] in few else "move some of the training images there, or label more"
     return [finding("W260", message, [], f"{help}; with less than about {FEW_IMAGES}, compare no runs by their scores")]
 
 
-def _counted(number: int, what: str, findings: Sequence[Finding]) -> str:
+def _with_files(number: int, what: str, findings: Sequence[Finding]) -> str:
     """`1 error (4 files)`, or `2 warnings` if they name no files."""
     files = sum(found.total for found in findings)
-    text = f"{number} {what}{'' if number == 1 else 's'}"
-    return f"{text} ({files} {'file' if files == 1 else 'files'})" if files else text
+    text = counted(number, what)
+    return f"{text} ({counted(files, 'file')})" if files else text
 
 
 def _toml_line(value: Any) -> str:

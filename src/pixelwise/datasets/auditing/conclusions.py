@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
@@ -20,11 +19,13 @@ from pixelwise.datasets.explanations import (
     number_of,
 )
 from pixelwise.datasets.findings import Finding, finding
+from pixelwise.datasets.labels import add_counts
 from pixelwise.datasets.reading.areas import MAX_VALUES
 from pixelwise.datasets.samples import Dataset
 from pixelwise.errors import DataError
 from pixelwise.recipes.class_sets.tables import IGNORE
 from pixelwise.storage import printable
+from pixelwise.storage.names import some
 
 Twins = Mapping[tuple[str, str], Sequence[tuple[HashedImage, HashedImage, int]]]
 """Two splits -> near-duplicates: an image of the first, one of the second, and the Hamming distance of their hashes."""
@@ -131,14 +132,14 @@ def _per_file(dataset: Dataset, examinations: Iterable[Examination]) -> list[Fin
 def _over_all(dataset: Dataset, code: str, cases: list[Examination], message: str, fix: str) -> tuple[str, str]:
     """Message and fix for several files: pixel counts are summed; other messages quote the error of the first file."""
     if code == "D202" and not dataset.multilabel:
-        unknown = _sum(case.unknown_ids for case in cases)
-        seen = _sum(case.raw_ids for case in cases)
+        unknown = add_counts(case.unknown_ids for case in cases)
+        seen = add_counts(case.raw_ids for case in cases)
         return (
             f"{len(cases)} masks contain {describe_counts(unknown)}; expected {describe_ids(dataset.label_table.ids)}",
             explain_unknown_ids(unknown, seen, len(dataset.classes), dataset.label_table.ids),
         )
     if code == "D205" and all(case.unknown_colors for case in cases):
-        colors = _sum(case.unknown_colors for case in cases)
+        colors = add_counts(case.unknown_colors for case in cases)
         clause, help = explain_colors_without_table(colors, len(dataset.classes))
         least = "at least " if any(len(case.unknown_colors) == MAX_VALUES for case in cases) else ""
         return (
@@ -147,13 +148,6 @@ def _over_all(dataset: Dataset, code: str, cases: list[Examination], message: st
             help,
         )
     return f"{len(cases)} files; the first: {message}", fix
-
-
-def _sum(counts: Iterable[Mapping[int, int]]) -> dict[int, int]:
-    total: Counter[int] = Counter()
-    for count in counts:
-        total.update(count)
-    return dict(total)
 
 
 def _damaged_on_disk(dataset: Dataset, changed: Sequence[Path]) -> list[Finding]:
@@ -224,7 +218,7 @@ def _near_duplicates(dataset: Dataset, twins: Twins) -> list[Finding]:
 def _black_and_white(dataset: Dataset, examinations: Iterable[Examination]) -> list[Finding]:
     if dataset.label_table.threshold is not None:
         return []  # with a threshold, 255 is the object
-    seen = _sum(e.raw_ids for e in examinations)
+    seen = add_counts(e.raw_ids for e in examinations)
     if set(seen) != {0, IGNORE} or dataset.label_table.ids.get(IGNORE) != IGNORE:
         return []
     files = [relative_name(e.sample.mask_path, dataset.root) for e in examinations if e.sample.mask_path and e.raw_ids]
@@ -318,8 +312,7 @@ def _image_warnings(dataset: Dataset, examinations: Iterable[Examination]) -> li
 
 
 def _transparent_masks(dataset: Dataset, examinations: Iterable[Examination]) -> list[Finding]:
-    masks = [e.sample.mask_path or e.sample.image_path for e in examinations if e.see_through]
-    files = [relative_name(path, dataset.root) for path in masks]
+    files = [mask_name(e, dataset) for e in examinations if e.see_through]
     if not files:
         return []
     return [
@@ -339,7 +332,7 @@ def _class_warnings(
     findings = []
     void = [e for e in examinations if e.pixels is not None and int(e.pixels[IGNORE]) == e.size[0] * e.size[1]]
     if void:
-        files = [relative_name(e.sample.mask_path or e.sample.image_path, dataset.root) for e in void]
+        files = [mask_name(e, dataset) for e in void]
         holds = number_of(files, "mask holds", "masks hold")
         text = f"{holds} only ignored pixels, so nothing can be learnt from them, e.g. {files[0]}"
         findings.append(finding("W212", text, files, "label them, or remove the pairs"))
@@ -347,11 +340,10 @@ def _class_warnings(
         absent = [name for name, count in zip(dataset.classes, counts, strict=True) if not count]
         if absent and any(counts):
             kept = len(dataset.classes) - len(absent)
-            names = ", ".join(absent[:_NAMED]) + (f" and {len(absent) - _NAMED} more" if len(absent) > _NAMED else "")
             text = (
-                f"{split}: {names} {'has' if len(absent) == 1 else 'have'} no pixels, so mean accuracy on this split "
-                f"covers {kept} of {len(dataset.classes)} classes; a class without labels has IoU 0 if it is predicted "
-                "anywhere, otherwise none"
+                f"{split}: {some(absent, _NAMED)} {'has' if len(absent) == 1 else 'have'} no pixels, so mean accuracy "
+                f"on this split covers {kept} of {len(dataset.classes)} classes; a class without labels has IoU 0 if "
+                "it is predicted anywhere, otherwise none"
             )
             findings.append(finding("W210", text, [], "move images between the splits, or drop the class"))
     return findings

@@ -12,6 +12,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from pixelwise.datasets.auditing.examination import Examination, mask_name
 from pixelwise.datasets.explanations import colors_override, describe_ids, describe_values, label_map_override
 from pixelwise.datasets.findings import Finding, finding
+from pixelwise.datasets.labels import add_counts, color_code
 from pixelwise.datasets.samples import Dataset
 from pixelwise.recipes.class_sets.tables import IGNORE
 
@@ -56,12 +57,12 @@ def _colors_and_ids(dataset: Dataset, examinations: Sequence[Examination]) -> Fi
     ids = [e for e in examinations if e.areas.pixels and not e.areas.colored]
     if not colored or not ids or not any(e.unknown_colors or e.unknown_ids for e in examinations):
         return None
-    colors = _sum(e.areas.pixels for e in colored)
-    values = _sum(e.raw_ids for e in ids)
+    colors = add_counts(e.areas.pixels for e in colored)
+    values = add_counts(e.raw_ids for e in ids)
     if len(colors) > len(values) + len(dataset.label_table.colors) + 8:
         return None  # photos or smoothed masks among others, which are reported as such
     palette = {color: raw for e in ids for raw, color in e.colors.items()}
-    named = {red << 16 | green << 8 | blue: raw for (red, green, blue), raw in palette.items()}
+    named = {color_code(color): raw for color, raw in palette.items()}
     fix = "export all masks in one way: nothing says which colour is which id"
     if set(colors) <= set(named) and len(named) == len(set(named.values())):
         known = dataset.label_table.ids
@@ -88,7 +89,7 @@ def _renumbered_palettes(dataset: Dataset, masks: Sequence[Examination]) -> Find
             contrary.append(mask)
     if not contrary:
         return None
-    codes = sorted(red << 16 | green << 8 | blue for red, green, blue in first)
+    codes = sorted(map(color_code, first))
     table = {code: class_id for class_id, code in enumerate(codes)}
     known = {id(mask) for mask in contrary}
     others = [mask for mask in masks if mask.colors and id(mask) not in known]
@@ -208,13 +209,6 @@ def _shifted(dataset: Dataset, masks: Sequence[Examination]) -> Finding | None:
 
 
 def _shares(counts: Sequence[Mapping[int, int]], largest: int) -> list[float]:
-    total = _sum(counts)
+    total = add_counts(counts)
     pixels = max(1, sum(count for raw, count in total.items() if raw <= largest))
     return [total.get(raw, 0) / pixels for raw in range(largest + 1)]
-
-
-def _sum(counts: Iterable[Mapping[int, int]]) -> Counter[int]:
-    total: Counter[int] = Counter()
-    for count in counts:
-        total.update(count)
-    return total

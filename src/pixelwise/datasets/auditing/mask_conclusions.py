@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 
 from pixelwise.datasets.auditing.examination import Examination, mask_name, relative_name
@@ -16,6 +15,7 @@ from pixelwise.datasets.classes.resampling import (
 )
 from pixelwise.datasets.explanations import are_smoothed, describe_counts, describe_ids, label_map_override
 from pixelwise.datasets.findings import Finding, finding
+from pixelwise.datasets.labels import add_counts
 from pixelwise.datasets.samples import Dataset
 from pixelwise.recipes.class_sets.tables import IGNORE
 
@@ -64,7 +64,7 @@ def disturbed(dataset: Dataset, examinations: Sequence[Examination]) -> list[Fin
     findings = []
     lossless = [e for e in examinations if e.areas.pixels and not e.lossy]
     found = disturbed_ids([e.areas for e in lossless])
-    ids = _sum(e.raw_ids for e in lossless)
+    ids = add_counts(e.raw_ids for e in lossless)
     if found is not None and not (are_smoothed(ids) and not table.ids):
         findings.append(disturbed_finding(found, _masks(found, lossless, dataset), table))
     colors = disturbed_colors([e.areas for e in lossless if e.unknown_colors])
@@ -83,7 +83,7 @@ def _masks(found: Disturbed, examinations: Sequence[Examination], dataset: Datas
 
 def _ramps(dataset: Dataset, cases: Sequence[Examination]) -> list[Finding]:
     """Ids without gaps whose borders run through the ids in between: nothing tells these from real classes."""
-    ids = _sum(e.areas.between for e in cases)
+    ids = add_counts(e.areas.between for e in cases)
     values = set().union(*(e.raw_ids for e in cases)) - {IGNORE}
     if not ids or len(values) < _TRIMAP:
         return []
@@ -125,7 +125,7 @@ def _lossy(dataset: Dataset, cases: Sequence[Examination]) -> list[Finding]:
     for members, by_color in ((others, False), (colored, True)):
         areas = [e.areas for e in members]
         found = disturbed_colors(areas) if by_color else disturbed_ids(areas, lossy=True)
-        if found is None or (not by_color and are_smoothed(_sum(e.raw_ids for e in members))):
+        if found is None or (not by_color and are_smoothed(add_counts(e.raw_ids for e in members))):
             continue
         known = bool(table.colors) if by_color else bool(table.ids)
         single = disturbed_finding(found, [], colored=by_color).message.partition(":")[0]
@@ -167,10 +167,3 @@ def nothing_to_learn(
     found = f"only class '{present[train][0]}' is present" if present[train] else "no class is present"
     rest = ", ".join(sorted(everywhere - set(present[train]))[:_NAMED])
     return [finding("D263", f"{train}: {found}, so {rest} cannot be learnt", [], fix)]
-
-
-def _sum(counts: Iterable[Mapping[int, int]]) -> Counter[int]:
-    total: Counter[int] = Counter()
-    for count in counts:
-        total.update(count)
-    return total

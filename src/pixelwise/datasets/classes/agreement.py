@@ -13,11 +13,11 @@ from collections.abc import Sequence
 import msgspec
 
 from pixelwise.datasets.findings import Finding, finding
-from pixelwise.datasets.labels import LabelTable
 from pixelwise.datasets.samples import Dataset, Sample
 from pixelwise.errors import CheckpointError
 from pixelwise.recipes.class_sets.tables import IGNORE, Color
 from pixelwise.storage import printable
+from pixelwise.storage.names import some
 
 _SEPARATORS = re.compile(r"[\s_\-]+")
 _NO_NAME = re.compile(r"(class|label|id)?_?\d+|#[0-9a-f]{6}")
@@ -94,11 +94,10 @@ def for_network(dataset: Dataset, classes: Sequence[str], palette: Sequence[Colo
 def ids_decide(dataset: Dataset, names: Sequence[str], *, of_data: bool = True) -> Finding:
     """The warning W411: class ids alone say which class is which."""
     who = f"{printable(dataset.root)} names no classes" if of_data else "the network's classes have no names"
-    listed = ", ".join(f"{index} = {printable(name)}" for index, name in enumerate(names[:_SHOWN]))
-    more = f" and {len(names) - _SHOWN} more" if len(names) > _SHOWN else ""
+    meanings = [f"{index} = {printable(name)}" for index, name in enumerate(names)]
     return finding(
         "W411",
-        f"{who}, so their ids decide: {listed}{more}",
+        f"{who}, so their ids decide: {some(meanings, _SHOWN)}",
         fix="to let names decide, write `classes = [...]` into dataset.toml in the data's folder",
     )
 
@@ -124,8 +123,7 @@ def other_classes(dataset: Dataset, ours: Sequence[str]) -> CheckpointError:
 
 def listed(names: Sequence[str]) -> str:
     """The names, separated by commas; long lists are cut."""
-    more = f", ... {len(names) - _SHOWN} more" if len(names) > _SHOWN else ""
-    return ", ".join(map(printable, names[:_SHOWN])) + more
+    return some([printable(name) for name in names], _SHOWN)
 
 
 def _renumbered(
@@ -152,11 +150,7 @@ def _renumbered(
     table = dataset.label_table
     ids = {raw: new[class_id] for raw, class_id in table.ids.items()}
     by_color = {color: new[class_id] for color, class_id in table.colors.items()}
-    return msgspec.structs.replace(changed, label_table=_with(table, ids, by_color))
-
-
-def _with(table: LabelTable, ids: dict[int, int], colors: dict[str, int]) -> LabelTable:
-    return msgspec.structs.replace(table, ids=ids, colors=colors)
+    return msgspec.structs.replace(changed, label_table=msgspec.structs.replace(table, ids=ids, colors=by_color))
 
 
 def _with_class_masks(dataset: Dataset, ours: tuple[str, ...], colors: tuple[Color, ...] | None) -> Dataset:

@@ -18,7 +18,6 @@ from pixelwise.datasets.classes.resampling import (
     disturbed_colors,
     disturbed_finding,
     disturbed_ids,
-    without_area,
 )
 from pixelwise.datasets.classes.strays import strays
 from pixelwise.datasets.explanations import (
@@ -43,6 +42,7 @@ from pixelwise.recipes.class_sets.tables import IGNORE, Color
 from pixelwise.storage import printable, remembered, sha256_bytes
 from pixelwise.storage.cache_kinds import MASK_IDS
 from pixelwise.storage.caches import subject_of
+from pixelwise.storage.names import some
 
 # RGB masks with more colours are photos or were smoothed.
 _MAX_COLORS = 40
@@ -68,7 +68,6 @@ class MaskIds(msgspec.Struct, frozen=True, kw_only=True):
         masks: Number of masks that hold ids or colours.
         disturbed: The real values, if the masks were resized with interpolation or disturbed otherwise.
         disturbed_files: Printable names of the masks that hold other values.
-        without_area: Values that cover no area in any mask.
     """
 
     files: dict[int, tuple[int, str]]
@@ -80,7 +79,6 @@ class MaskIds(msgspec.Struct, frozen=True, kw_only=True):
     masks: int = 0
     disturbed: Disturbed | None = None
     disturbed_files: tuple[str, ...] = ()
-    without_area: tuple[int, ...] = ()
 
 
 class _MaskValues(NamedTuple):
@@ -155,7 +153,6 @@ def _read_mask_ids(masks: Sequence[Path], max_pixels: int, table: LabelTable) ->
         masks=len(areas),
         disturbed=disturbed,
         disturbed_files=tuple(areas[i][0] for i in disturbed.masks) if disturbed else (),
-        without_area=tuple(sorted(without_area(measured))),
     )
 
 
@@ -218,13 +215,12 @@ def infer_colors(found: MaskIds, tolerance: int | None = None) -> tuple[dict[str
                 f"to ignore them: {colors_override(table)}; if they are a class, give its colour the id {len(codes)}",
             )
         ]
-    shares = ", ".join(f"#{code:06x} ({percent(found.colors[code] / total)})" for code in codes[:_NAMED])
-    more = f" and {len(codes) - _NAMED} more" if len(codes) > _NAMED else ""
+    shares = some([f"#{code:06x} ({percent(found.colors[code] / total)})" for code in codes], _NAMED)
     names = ", ".join(f'"{name}"' for name in ("background", *(f"name{i}" for i in range(1, len(codes)))))
     return named, [
         finding(
             "W218",
-            f"the masks are RGB images with {len(codes)} colours, each of which becomes a class: {shares}{more}",
+            f"the masks are RGB images with {len(codes)} colours, each of which becomes a class: {shares}",
             found.rgb_files,
             f"to name the classes, or to ignore a colour (255): {colors_override(table)} 'data.classes=[{names}]'",
         )

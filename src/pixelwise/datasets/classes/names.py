@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import json
+import shlex
+from collections.abc import Collection, Mapping, Sequence
 from typing import NamedTuple
 
+from pixelwise.datasets.classes.agreement import normal_name
 from pixelwise.datasets.findings import Finding, finding
 from pixelwise.datasets.layouts.outlines import BACKGROUND, IGNORED_LABEL
 from pixelwise.recipes.class_sets.tables import IGNORE
 from pixelwise.storage import printable
+from pixelwise.storage.names import some
+
+_SHOWN = 5
 
 
 class LabelClasses(NamedTuple):
@@ -17,7 +23,7 @@ class LabelClasses(NamedTuple):
     Attributes:
         classes: Class names; the position is the class id.
         ids: Raw value of the drawn masks -> class id or 255 (ignored).
-        problems: D207 for labels that have no class.
+        problems: D207 for labels that have no class, W229 for classes whose names differ only in their spelling.
     """
 
     classes: tuple[str, ...]
@@ -54,7 +60,10 @@ def label_classes(
     class_of |= {BACKGROUND: background, IGNORED_LABEL: class_of.get(IGNORED_LABEL, IGNORE)}
     unknown = sorted(name for name in label_names.values() if name not in class_of)
     ids = {raw: class_of.get(name, IGNORE) for raw, name in sorted(label_names.items())}
-    return LabelClasses(names, ids, tuple(_unknown_labels(unknown, names, labels)))
+    problems = _unknown_labels(unknown, names, labels)
+    if labels is None and classes is None:
+        problems += _spelled_differently(names, set(label_names.values()))
+    return LabelClasses(names, ids, tuple(problems))
 
 
 def _names(labels: Mapping[str, int], background: int) -> list[str]:
@@ -68,11 +77,39 @@ def _names(labels: Mapping[str, int], background: int) -> list[str]:
     return [named.get(class_id, f"class_{class_id}") for class_id in range(max(named, default=-1) + 1)]
 
 
+def _spelled_differently(names: Sequence[str], used: Collection[str]) -> list[Finding]:
+    """W229 if annotations spell what may be one class in several ways, each of which is a class of its own."""
+    spelled: dict[str, list[str]] = {}
+    for name in names:
+        if name in used:
+            spelled.setdefault(normal_name(name), []).append(name)
+    several = [found for found in spelled.values() if len(found) > 1]
+    if not several:
+        return []
+    place = {name: class_id for class_id, found in enumerate(spelled.values()) for name in found}
+    shown = "; ".join(", ".join(f"'{printable(name)}'" for name in found) for found in several[:_SHOWN])
+    more = f"; and {len(several) - _SHOWN} more" if len(several) > _SHOWN else ""
+    return [
+        finding(
+            "W229",
+            f"the annotations spell what may be one class in several ways, which are classes of their own: "
+            f"{shown}{more}",
+            [printable(name) for found in several for name in found],
+            f"to read each as one class, add {_labels_override(place)}",
+        )
+    ]
+
+
+def _labels_override(mapping: Mapping[str, int]) -> str:
+    """The command-line override for the classes of labels, quoted for a shell."""
+    entries = ", ".join(f"{json.dumps(name, ensure_ascii=False)} = {class_id}" for name, class_id in mapping.items())
+    return shlex.quote(f"data.labels={{{entries}}}")
+
+
 def _unknown_labels(unknown: Sequence[str], names: Sequence[str], labels: Mapping[str, int] | None) -> list[Finding]:
     if not unknown:
         return []
-    shown = ", ".join(f"'{printable(name)}'" for name in unknown[:5])
-    more = f" and {len(unknown) - 5} more" if len(unknown) > 5 else ""
+    shown = some([f"'{printable(name)}'" for name in unknown])
     known = ", ".join(f"'{printable(name)}'" for name in (names if labels is None else labels))
     where = "data.classes" if labels is None else "data.labels"
     ignored = ", ".join(f'"{name}" = {IGNORE}' for name in unknown)
@@ -82,7 +119,7 @@ def _unknown_labels(unknown: Sequence[str], names: Sequence[str], labels: Mappin
     return [
         finding(
             "D207",
-            f"the annotations contain labels that {where} does not name: {shown}{more}; it names {known}",
+            f"the annotations contain labels that {where} does not name: {shown}; it names {known}",
             [printable(name) for name in unknown],
             f"to ignore their pixels, set 'data.labels={{{kept}, {ignored}}}'; if they are classes, add them to "
             f"{where}",

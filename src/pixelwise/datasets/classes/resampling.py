@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import itertools
-from collections import Counter
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import NamedTuple
 
 from pixelwise.datasets.explanations import (
@@ -15,7 +14,7 @@ from pixelwise.datasets.explanations import (
     percent,
 )
 from pixelwise.datasets.findings import Finding, finding
-from pixelwise.datasets.labels import LabelTable, parse_color
+from pixelwise.datasets.labels import LabelTable, add_counts, color_code, parse_color
 from pixelwise.datasets.reading.areas import Areas
 from pixelwise.recipes.class_sets.tables import IGNORE
 
@@ -74,9 +73,10 @@ def disturbed_ids(masks: Sequence[Areas], *, lossy: bool = False) -> Disturbed |
     values = set().union(*(mask.pixels for mask in chosen)) - {IGNORE}
     if not values or (values == set(range(len(values))) and len(values) <= _WITHOUT_GAPS):
         return None  # a few ids without gaps may all be classes
-    pixels, inner = _sum(mask.pixels for mask in chosen), _sum(mask.inner for mask in chosen)
+    pixels, inner = add_counts(mask.pixels for mask in chosen), add_counts(mask.inner for mask in chosen)
     # A thin class may have no area of its own in these masks, but in others.
-    everywhere, inside = _sum(m.pixels for m in masks if not m.colored), _sum(m.inner for m in masks if not m.colored)
+    plain = [mask for mask in masks if not mask.colored]
+    everywhere, inside = add_counts(mask.pixels for mask in plain), add_counts(mask.inner for mask in plain)
     drawn = [value for value in pixels if inside.get(value, 0) >= _DRAWN * everywhere[value]]
     real = _without_neighbours({value: inner.get(value, 0) for value in drawn})
     real += [value for value in _missing_multiples(real) if value in pixels]
@@ -112,7 +112,7 @@ def _inner_share(mask: Areas) -> float:
 def disturbed_colors(masks: Sequence[Areas]) -> Disturbed | None:
     """The colours of RGB masks, if compression, interpolation or noise added others; None if not, or for photos."""
     colored = [i for i, mask in enumerate(masks) if mask.colored]
-    pixels, inner = (_sum(getattr(masks[i], name) for i in colored) for name in ("pixels", "inner"))
+    pixels, inner = (add_counts(getattr(masks[i], name) for i in colored) for name in ("pixels", "inner"))
     noisy = any(masks[i].noisy for i in colored)
     total = sum(inner.values())
     drawn = {
@@ -170,7 +170,7 @@ def remedy(found: Disturbed, table: LabelTable | None = None, *, colored: bool =
         return f"data.mask_threshold={threshold} reads them as background and object; or {export}"
     known = set(table.ids) if table else set()
     if colored:
-        known = {_code(text) for text in table.colors} if table else set()
+        known = {color_code(parse_color(text)) for text in table.colors} if table else set()
     extra = ""
     tolerance = found.tolerance
     if known >= set(found.real):
@@ -185,18 +185,6 @@ def remedy(found: Disturbed, table: LabelTable | None = None, *, colored: bool =
         f"add {extra}data.mask_tolerance={tolerance}, which gives other values the class of the nearest real one "
         f"beside them and ignores the rest; better, {export}"
     )
-
-
-def _code(text: str) -> int:
-    red, green, blue = parse_color(text)
-    return red << 16 | green << 8 | blue
-
-
-def without_area(masks: Iterable[Areas]) -> set[int]:
-    """Values that no mask holds as an area: borders, thin objects and single pixels."""
-    found = list(masks)
-    pixels, inner = _sum(mask.pixels for mask in found), _sum(mask.inner for mask in found)
-    return {value for value, count in pixels.items() if inner.get(value, 0) < _DRAWN * count}
 
 
 def tolerance_between(values: Collection[int], *, colors: bool = False) -> int:
@@ -246,10 +234,3 @@ def _separate_colors(counts: Mapping[int, int]) -> list[int]:
         if len(kept) > MOST_CLASSES:
             break
     return kept
-
-
-def _sum(counts: Iterable[Mapping[int, int]]) -> Counter[int]:
-    total: Counter[int] = Counter()
-    for count in counts:
-        total.update(count)
-    return total

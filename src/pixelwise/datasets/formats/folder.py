@@ -103,15 +103,23 @@ def _layout(root: Path) -> Layout | None:
     folders = subfolders(root)
     images, masks = _first(folders, _IMAGE_FOLDERS), _first(folders, _MASK_FOLDERS)
     if images and masks:
-        return _of_two_folders(root, images, masks)
-    pairs = {}
+        others = {folders[name] for name in _MASK_FOLDERS if name in folders} - {images, masks}
+        return _beside_other_masks(_of_two_folders(root, images, masks), masks, sorted(others))
+    pairs, others = {}, []
     for name, folder in split_folders(root).items():
         inner = subfolders(folder)
         images, masks = _first(inner, _IMAGE_FOLDERS), _first(inner, _MASK_FOLDERS)
         if images:
             pairs[name] = (images, masks or folder / "masks")
+            others += sorted({inner[word] for word in _MASK_FOLDERS if word in inner} - set(pairs[name]))
     if any(masks.is_dir() for _, masks in pairs.values()):
-        return _per_split(root, "{split}/images/ with {split}/masks/", pairs)
+        layout = _per_split(root, "{split}/images/ with {split}/masks/", pairs)
+        used = {images.parent for images, _ in pairs.values()}
+        strays = [entry for path in folders.values() if path not in used for entry in _images_with_masks(path)]
+        layout = _leaving_out(
+            layout, strays, "rename their folder to train, val or test, or move them into such a folder"
+        )
+        return _beside_other_masks(layout, next(iter(pairs.values()))[1], others)
     return _named_by_split(root, folders) or _side_by_side(root) or _named_with_words(root, folders)
 
 
@@ -123,6 +131,30 @@ def _of_two_folders(root: Path, images: Path, masks: Path) -> Layout:
         return _with_strays(layout, images, list(splits.values()))
     by_masks = _divided_by_masks(root, images, masks, mask_splits) if mask_splits else None
     return by_masks or _divided(root, images, masks)
+
+
+def _images_with_masks(folder: Path) -> Sequence[Entry]:
+    """The images in a folder that holds a folder of images and one of masks."""
+    inner = subfolders(folder)
+    images = _first(inner, _IMAGE_FOLDERS)
+    return list_images(images).entries if images and _first(inner, _MASK_FOLDERS) else ()
+
+
+def _beside_other_masks(layout: Layout, masks: Path, others: Sequence[Path]) -> Layout:
+    """The layout, with W227 if another folder holds images of the same names: its masks are not read."""
+    names = {sample.mask_path.stem for found in layout.splits.values() for sample in found if sample.mask_path}
+    unread = [path for path in others if any(entry.path.stem in names for entry in list_images(path).entries)]
+    called = dict.fromkeys(f"{printable(path.name)}/" for path in unread)
+    if not unread:
+        return layout
+    said = finding(
+        "W227",
+        f"the folder also holds masks in {', '.join(called)}, which are not "
+        f"read: the labels are those of {printable(masks.name)}/",
+        [],
+        f"no action is needed if they hold the same labels; to read the others instead, rename {masks.name}/",
+    )
+    return msgspec.structs.replace(layout, problems=(*layout.problems, said))
 
 
 def _first(folders: dict[str, Path], names: Iterable[str]) -> Path | None:
@@ -247,29 +279,28 @@ def _read_classes(files: Sequence[Path]) -> dict[int, str]:
     """Raw value -> class name from Roboflow's `Pixel Value, Class` lines, sorted by value; empty without files.
 
     Raises:
-        DataError: D233, a line names no value and class, or two lines give a value different names.
+        DataError: D233, a line names no value and class, two lines give a value different names, or no line names any.
     """
     names: dict[int, str] = {}
     for file in files:
         rows = [(number, *line.partition(",")[::2]) for number, line in list_lines(file) if line]
         for place, (number, raw, name) in enumerate(rows):
-            raw, name = raw.strip(), printable(name.strip())
+            raw, name = printable(raw.strip()), printable(name.strip())
             value = whole_number(raw)
             if value is not None and value >= 0 and name:
                 if names.setdefault(value, name) != name:
-                    reason = f"calls {raw} '{printable(name)}', elsewhere it is '{printable(names[value])}'"
-                    raise _wrong_classes(file, number, reason)
+                    raise _wrong_classes(file, f"line {number} calls {raw} '{name}', elsewhere it is '{names[value]}'")
             elif place:  # the first line may be a heading
-                raise _wrong_classes(file, number, f"is '{printable(raw)},{printable(name)}'")
-        if not names:
-            raise _wrong_classes(file, len(rows), "is the last one, and there is none with a value and a class")
+                raise _wrong_classes(file, f"line {number} is '{raw},{name}'")
+    if files and not names:
+        raise _wrong_classes(files[0], "names no class")
     return dict(sorted(names.items()))
 
 
-def _wrong_classes(file: Path, number: int, reason: str) -> DataError:
+def _wrong_classes(file: Path, reason: str) -> DataError:
     return DataError(
         "D233",
-        f"{printable(file)}: line {number} {reason}; expected a pixel value and a class, such as '1, road'",
+        f"{printable(file)}: {reason}; expected a pixel value and a class, such as '1, road'",
         "correct the file, or remove it and name the classes in dataset.toml",
     )
 
@@ -286,19 +317,20 @@ def _per_split(root: Path, description: str, pairs: dict[str, tuple[Path, Path]]
 def _with_strays(layout: Layout, images: Path, split_folders: list[Path]) -> Layout:
     """Add a warning about images outside the folders of the splits."""
     strays = [
-        printable(entry.path)
+        entry
         for entry in list_images(images).entries
         if not any(entry.path.is_relative_to(folder) for folder in split_folders)
     ]
+    return _leaving_out(layout, strays, f"move them into {images.name}/train, {images.name}/val or {images.name}/test")
+
+
+def _leaving_out(layout: Layout, strays: Sequence[Entry], fix: str) -> Layout:
+    """The layout, with W216 if images are left out."""
     if not strays:
         return layout
-    warning = finding(
-        "W216",
-        f"{len(strays)} images lie outside the folders of the splits and are left out, e.g. {strays[0]}",
-        strays,
-        f"move them into {images.name}/train, {images.name}/val or {images.name}/test",
-    )
-    return msgspec.structs.replace(layout, problems=(*layout.problems, warning))
+    files = [printable(entry.path) for entry in strays]
+    text = f"{len(files)} images lie outside the folders of the splits and are left out, e.g. {files[0]}"
+    return msgspec.structs.replace(layout, problems=(*layout.problems, finding("W216", text, files, fix)))
 
 
 def _divided(root: Path, images: Path, masks: Path) -> Layout:

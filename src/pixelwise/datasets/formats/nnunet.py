@@ -226,16 +226,17 @@ def _folds(file: Path, samples: Sequence[Sample]) -> tuple[dict[str, tuple[Sampl
         problems.append(finding("W247", text, [printable(file)], help))
     of_id = {sample.id: sample for sample in samples}
     wanted = {"train": folds[0].train, "val": folds[0].val}
+    wrong = []
     for split, names in wanted.items():
         lost = [name for name in names if name not in of_id]
-        both = set(folds[0].train) & set(folds[0].val)
-        if lost or both:
-            what = (
-                f"{len(lost)} cases of {split} have no image with a mask, e.g. '{printable(lost[0])}'" if lost else ""
-            )
-            what = what or f"train and val share {len(both)} cases, e.g. '{printable(min(both))}'"
-            help = "correct the list, or remove the file to have the images divided by their names"
-            problems.append(finding("D232", f"{printable(file)}: {what}", [printable(file)], help))
+        if lost:
+            wrong.append(f"{len(lost)} cases of {split} have no image with a mask, e.g. '{printable(lost[0])}'")
+    both = set(folds[0].train) & set(folds[0].val)
+    if both:
+        wrong.append(f"train and val share {len(both)} cases, e.g. '{printable(min(both))}'")
+    if wrong:
+        help = "correct the list, or remove the file to have the images divided by their names"
+        problems.append(finding("D232", f"{printable(file)}: {'; '.join(wrong)}", [printable(file)], help))
     unused = [printable(of_id[name].image_path) for name in of_id.keys() - {*folds[0].train, *folds[0].val}]
     if unused:
         text = f"{printable(file)}: {len(unused)} images are in neither train nor val, and left out, e.g. {unused[0]}"

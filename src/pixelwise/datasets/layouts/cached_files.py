@@ -27,7 +27,7 @@ def cached_files(kind: str, root: Path, sources: Iterable[Path], write: Callable
     """
     subject = subject_of(root.absolute())
     folder = entry_path(DRAWN, stat_signature(sources)[:24], variant=kind, subject=subject)
-    if not intact_entry(DRAWN, folder):
+    if not intact_entry(folder):
         with building_entry(DRAWN, folder, variant=kind, subject=subject) as unfinished:
             write(unfinished)
     return folder

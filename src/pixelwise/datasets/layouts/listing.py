@@ -6,13 +6,14 @@ import os
 import stat
 import unicodedata
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
 from pixelwise.datasets.findings import Finding, finding, finding_of
 from pixelwise.datasets.reading.bands import ARRAY_SUFFIX
-from pixelwise.datasets.reading.decoding import SUFFIXES, unreadable
+from pixelwise.datasets.reading.decoding import SUFFIXES
+from pixelwise.datasets.reading.files import unreadable
 from pixelwise.errors import DataError
 from pixelwise.machine.stalls import reads
 from pixelwise.storage import printable
@@ -96,6 +97,21 @@ def describe_endings(files: Sequence[Path]) -> str:
 def list_files(folder: Path, suffix: str) -> list[Path]:
     """List all files below `folder` with the extension `suffix` (lower case), sorted, except hidden ones."""
     return sorted(path for path in _walk(folder, set(), []) if path.suffix.lower() == suffix)
+
+
+def holds_files(folder: Path, suffixes: Collection[str]) -> bool:
+    """Whether any file below `folder` has one of the extensions (lower case), except hidden ones.
+
+    Much faster than `list_files`, because only names are read.
+    """
+    visited: set[str] = set()
+    for place, folders, names in os.walk(folder, followlinks=True):
+        where = os.path.realpath(place)
+        folders[:] = [] if where in visited else [name for name in folders if not is_hidden(name)]
+        visited.add(where)
+        if any(os.path.splitext(name)[1].lower() in suffixes for name in names if not is_hidden(name)):
+            return True
+    return False
 
 
 def image_stems(folder: Path) -> list[str]:

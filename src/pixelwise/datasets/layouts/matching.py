@@ -209,9 +209,7 @@ def _loose_matches(
     for key in masks:
         found = sorted((by_stem[stem] for stem in _mask_stems(key) if stem in by_stem), key=len)
         if found and len(found[0]) == 1:
-            matches.setdefault(
-                next(by_stem[stem][0] for stem in _mask_stems(key) if len(by_stem.get(stem, ())) == 1), []
-            ).append(key)
+            matches.setdefault(found[0][0], []).append(key)
         elif found:
             doubtful.append((set(found[0]), {key}))
     doubtful += [({image}, set(found)) for image, found in matches.items() if len(found) > 1]

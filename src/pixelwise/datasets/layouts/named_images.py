@@ -220,12 +220,16 @@ def _refused(claims: dict[int, _Candidate], wanted: Sequence[Wanted]) -> dict[in
     best, first = max(winners.items(), key=lambda one: len(one[1].written))
     image = printable(first.entry.path)
     if strongest[0] == _IN_FULL or all(_agree(one.written, first.written) for one in winners.values()):
-        # A path with further folders may be the same one, written from above; its file name alone does not say so.
-        losers = [
-            n
-            for n, one in claims.items()
-            if n not in winners and one.contradicts and (one.strength[0] == 1 or not _agree(one.written, first.written))
-        ]
+        # A path with further folders may be the same one, written from above; its file name alone does not say so, and
+        # of several that contradict each other, none says which one it is.
+        others = {n: one for n, one in claims.items() if n not in winners}
+        above = {
+            n: one
+            for n, one in others.items()
+            if not one.contradicts or (one.strength[0] > 1 and _agree(one.written, first.written))
+        }
+        kept = {n for n, one in above.items() if all(_agree(one.written, two.written) for two in above.values())}
+        losers = [n for n in others if n not in kept]
         return {n: f"does not exist; {image} is that of {_described(best, wanted)}" for n in losers}
     refused = {}
     for number, one in claims.items():

@@ -166,7 +166,7 @@ def draw(kind: str, root: Path, sources: Iterable[Path], pictures: Callable[[], 
     subject = subject_of(root.absolute())
     folder = entry_path(DRAWN, stat_signature(sources)[:24], variant=kind, subject=subject)
     try:
-        if not intact_entry(DRAWN, folder):
+        if not intact_entry(folder):
             raise DocumentError(folder, "is missing or damaged")
         index = parse_msgpack(read_document(folder / _INDEX), _Index, folder / _INDEX)
         if not all(b"\0" not in row.image and is_regular(folder / row.mask) for row in index.rows):

@@ -75,9 +75,9 @@ def stated_splits(descriptions: Sequence[Path], root: Path, files: Sequence[Path
                 text = text_of(one)
                 if split is None or text is None or text.lower() in _NOTHING:
                     continue
-                place = (_in_list if text.lower().endswith(".txt") else _in_folder)(
-                    text, Wanted((text,), file, near), images if text.lower().endswith(".txt") else by_name, files
-                )
+                wanted = Wanted((text,), file, near)
+                is_list = text.lower().endswith(".txt")
+                place = _in_list(text, wanted, images) if is_list else _in_folder(text, wanted, by_name, files)
                 lists += [place.list_file] if place.list_file else []
                 if place.reason:
                     problems.append(_unusable(f"{printable(file)}, line {line_of(one)}", key, text, place.reason, file))
@@ -104,7 +104,7 @@ def _in_folder(text: str, wanted: Wanted, folders: NamedImages, files: Sequence[
     return _Place([path for path in files if path.is_relative_to(place)], None, "")
 
 
-def _in_list(text: str, wanted: Wanted, images: NamedImages, files: Sequence[Path]) -> _Place:
+def _in_list(text: str, wanted: Wanted, images: NamedImages) -> _Place:
     """The images that a list names, all of which must exist."""
     folders = (wanted.file.parent, *wanted.near)
     places = (folder / name for name in (text, file_name(text)) for folder in folders)

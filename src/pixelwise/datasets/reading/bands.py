@@ -13,11 +13,11 @@ from pathlib import Path
 
 import numpy as np
 
-from pixelwise.datasets.reading.decoding import refuse_irregular
-from pixelwise.datasets.reading.limits import no_room, require_room
+from pixelwise.datasets.reading.files import errors_explained, refuse_irregular
+from pixelwise.datasets.reading.limits import require_room
 from pixelwise.datasets.reading.normal_form import Normalised, Picture, normalise, picture_of_tiff
 from pixelwise.datasets.reading.orientation import turned_upright
-from pixelwise.datasets.reading.tiff import StoredTiff, channels_first, channels_last, check_shape, read_tiff
+from pixelwise.datasets.reading.tiff import StoredTiff, channels_first, channels_last, check_shape
 from pixelwise.datasets.samples import Reading
 from pixelwise.errors import DataError
 from pixelwise.machine.stalls import reads
@@ -26,34 +26,17 @@ from pixelwise.storage import printable
 ARRAY_SUFFIX = ".npy"
 
 
-def read_bands(path: Path, reading: Reading) -> np.ndarray:
-    """Read the selected channels of an image as uint8 (H, W, C), where C is the number of `reading.channels`.
-
-    Args:
-        path: TIFF file of channels or grey, RGB or palette colours; or NumPy array with axes (H, W), (H, W, C) or
-            (C, H, W). An array does not say which: its first axis holds the channels if it is shorter than the last and
-            at most 64.
-        reading: Reading options with `channels` set.
-
-    Raises:
-        DataError: D101 damaged or with an unknown compression, D104 more than 8 bits and no `input_range`, D105 not
-            numbers or not the axes above, D106 a missing channel, D120 too many pixels, D131 unreadable.
-    """
-    if path.suffix.lower() == ARRAY_SUFFIX:
-        return pixels_of_array(path, reading).pixels
-    stored = read_tiff(path, reading.max_pixels, stacked=True)
-    if stored is None:
-        raise DataError(
-            "D105", f"{printable(path)}: the colours of the file are not separate bands", "leave out data.channels"
-        )
-    return pixels_of_tiff(stored, path, reading).pixels
-
-
 def pixels_of_array(path: Path, reading: Reading) -> Normalised:
     """The selected channels of a NumPy array in the normal form.
 
+    Args:
+        path: Array with axes (H, W), (H, W, C) or (C, H, W). It does not say which: its first axis holds the channels
+            if it is shorter than the last and at most 64.
+        reading: Reading options with `channels` set.
+
     Raises:
-        DataError: As `read_bands`.
+        DataError: D101 damaged, D104 more than 8 bits and no `input_range`, D105 not numbers or not the axes above,
+            D106 a missing channel, D120 too many pixels, D131 unreadable, D151 no memory for it.
     """
     return normalise(Picture(_load(path, reading.max_pixels), is_bands=True), reading, printable(path))
 
@@ -71,7 +54,7 @@ def pixels_of_tiff(stored: StoredTiff, path: Path, reading: Reading) -> Normalis
 
 
 def array_without_channels(path: Path, max_pixels: int) -> DataError:
-    """D105 for a NumPy array without selected channels; D101, D120 or D131 as in `read_bands`."""
+    """D105 for a NumPy array without selected channels; D101, D120 or D131 as in `pixels_of_array`."""
     try:
         values = _load(path, max_pixels)
     except DataError as error:
@@ -96,7 +79,7 @@ def read_array_mask(path: Path, max_pixels: int) -> np.ndarray:
     Raises:
         DataError: D101 damaged, D120 too many pixels, D131 unreadable, D205 not (height, width) or not whole numbers.
     """
-    with _errors_of(path):
+    with _array_of(path):
         mapped = np.load(path, mmap_mode="r", allow_pickle=False)
         if mapped.ndim != 2 or mapped.dtype.kind not in "buif":
             raise DataError(
@@ -147,7 +130,7 @@ def array_size(path: Path) -> tuple[int, int]:
     Raises:
         DataError: D101 damaged, D105 not an image, D131 unreadable.
     """
-    with _errors_of(path):
+    with _array_of(path):
         mapped = np.load(path, mmap_mode="r", allow_pickle=False)
         first = mapped.ndim == 3 and channels_first(mapped.shape)
         check_shape(path, mapped.shape, mapped.dtype, first, mapped.size)
@@ -157,7 +140,7 @@ def array_size(path: Path) -> tuple[int, int]:
 
 def _load(path: Path, max_pixels: int) -> np.ndarray:
     """The values of an array, (H, W, C)."""
-    with _errors_of(path):
+    with _array_of(path):
         # Mapped first, because a header can claim any shape; never unpickled.
         mapped = np.load(path, mmap_mode="r", allow_pickle=False)
         first = mapped.ndim == 3 and channels_first(mapped.shape)
@@ -167,22 +150,8 @@ def _load(path: Path, max_pixels: int) -> np.ndarray:
 
 
 @contextlib.contextmanager
-def _errors_of(path: Path) -> Iterator[None]:
-    """Turn what NumPy and the system raise into the errors of a file that cannot be read."""
-    where = printable(path)
-    try:
-        with reads(path):
-            refuse_irregular(path)
-            yield
-    except DataError:
-        raise
-    except MemoryError as error:
-        raise no_room(path) from error
-    except OSError as error:
-        raise DataError("D131", f"{where}: cannot be read: {error.strerror or error}", "copy the file again") from error
-    except Exception as error:
-        raise DataError(
-            "D101",
-            f"{where}: truncated or damaged, or not a NumPy array: {error}",
-            "copy or export the file again, or remove it together with its mask",
-        ) from error
+def _array_of(path: Path) -> Iterator[None]:
+    """Context that reads an array: what is not a regular file is refused, and all errors are explained."""
+    with errors_explained(path, "truncated or damaged, or not a NumPy array"), reads(path):
+        refuse_irregular(path)
+        yield

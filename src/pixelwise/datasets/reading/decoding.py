@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import contextlib
 import os
-import stat
 import struct
 import threading
 from collections.abc import Callable, Iterator
@@ -18,20 +17,19 @@ from typing import BinaryIO, NamedTuple
 
 import numpy as np
 from PIL import ExifTags, Image, ImageFile
-from PIL.BmpImagePlugin import BmpImageFile
 from PIL.GifImagePlugin import GifImageFile
 from PIL.JpegImagePlugin import JpegImageFile
 from PIL.PngImagePlugin import PngImageFile
 from PIL.TiffImagePlugin import TiffImageFile
 from PIL.WebPImagePlugin import WebPImageFile
 
+from pixelwise.datasets.reading.bmp import BitmapFile
+from pixelwise.datasets.reading.files import open_regular
 from pixelwise.datasets.reading.foreign import HEAD, foreign_help
-from pixelwise.datasets.reading.limits import WithinFile, no_room, require_pixels, require_room
+from pixelwise.datasets.reading.limits import no_room, require_pixels, require_room
 from pixelwise.datasets.reading.orientation import png_orientation, stated_orientation, upright_size, webp_orientation
 from pixelwise.errors import DataError
-from pixelwise.machine.stalls import reads
 from pixelwise.storage import printable
-from pixelwise.storage.documents import kind_of_entry
 
 SUFFIXES = {
     ".jpg": "JPEG",
@@ -64,8 +62,10 @@ _FORMATS: tuple[tuple[str, tuple[bytes, ...], _Opener], ...] = (
     ("WEBP", (b"RIFF",), WebPImageFile),
     ("TIFF", (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+"), TiffImageFile),
     ("GIF", (b"GIF87a", b"GIF89a"), GifImageFile),
-    ("BMP", (b"BM",), BmpImageFile),
+    ("BMP", (b"BM",), BitmapFile),
 )
+GREY_BITS = {"L;2": 2, "L;4": 4}
+"""Stored pixel layouts whose grey values Pillow stretches to 0..255 -> their number of bits."""
 _BACK = {
     2: Image.Transpose.FLIP_LEFT_RIGHT,
     3: Image.Transpose.ROTATE_180,
@@ -148,7 +148,7 @@ def decode(path: Path, *, max_pixels: int) -> Decoded:
             or (kind == "TIFF" and "jpeg" not in str(image.info.get("compression")))
         )
     orientation = before_loading if kind == "TIFF" else stated_orientation(image)
-    stored = image.transpose(_BACK[turned]) if turned in _BACK else image
+    stored = image.transpose(_BACK[turned]) if turned in _BACK else with_stretched_key(image, raw_mode)
     return Decoded(stored, kind, raw_mode, orientation, animated, lossless)
 
 
@@ -234,43 +234,6 @@ def _turned_by_pillow(image: Image.Image) -> int:
     return 1
 
 
-@contextlib.contextmanager
-def open_regular(path: Path) -> Iterator[BinaryIO]:
-    """Open a regular file; opening a FIFO would block forever."""
-    try:
-        with reads(path):
-            refuse_irregular(path)
-            with WithinFile(open(path, "rb")) as stream:
-                yield stream
-    except OSError as error:
-        raise unreadable(path, error) from error
-
-
-def refuse_irregular(path: Path) -> None:
-    """Refuse what is not a regular file.
-
-    Raises:
-        DataError: D131.
-        OSError: There is no such file, or it is inaccessible.
-    """
-    mode = path.stat().st_mode
-    if not stat.S_ISREG(mode):
-        raise DataError(
-            "D131",
-            f"{printable(path)}: is {kind_of_entry(mode)}, not a file",
-            "remove it or replace it with the image",
-        )
-
-
-def unreadable(path: Path, error: OSError) -> DataError:
-    """D131: the entry exists in a listing but cannot be opened."""
-    return DataError(
-        "D131",
-        f"{printable(path)}: cannot be read: {error.strerror or error}",
-        "repair the link or the permissions, or remove the entry",
-    )
-
-
 def _identify(where: str, head: bytes, size: int) -> tuple[str, _Opener]:
     for kind, signatures, opener in _FORMATS:
         if head.startswith(signatures) and (kind != "WEBP" or head[8:12] == b"WEBP"):
@@ -346,6 +309,23 @@ def raw_mode_of(image: Image.Image) -> str:
     arguments = image.tile[0].args
     first = arguments[0] if isinstance(arguments, tuple) and arguments else arguments
     return first if isinstance(first, str) else image.mode
+
+
+def with_stretched_key(image: Image.Image, raw_mode: str) -> Image.Image:
+    """An image whose transparent grey value is given like its pixels.
+
+    Pillow stretches the pixels of PNG files of 2 and 4 bits to 0..255, but not the value that stands for transparency.
+
+    Args:
+        image: Image with its pixels loaded.
+        raw_mode: Its stored pixel layout, by `raw_mode_of` before they were loaded.
+    """
+    bits, key = GREY_BITS.get(raw_mode), image.info.get("transparency")
+    if bits is None or not isinstance(key, int):
+        return image
+    stretched = image.copy()
+    stretched.info["transparency"] = key * (255 // ((1 << bits) - 1))
+    return stretched
 
 
 def _has_second_frame(stream: BinaryIO, opener: _Opener, max_pixels: int) -> bool:

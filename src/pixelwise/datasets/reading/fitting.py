@@ -46,13 +46,13 @@ def rotation_error(
     )
 
 
-def fit_labels(labels: np.ndarray, size: tuple[int, ...] | None, path: Path | None, reading: Reading) -> np.ndarray:
+def fit_labels(labels: np.ndarray, size: tuple[int, ...], path: Path | None, reading: Reading) -> np.ndarray:
     """The labels at `size` (height, width): unchanged, or resized by nearest neighbour if allowed.
 
     Raises:
         DataError: D201, the sizes differ and `reading.mask_resize` is `refuse`, or the shapes differ as well.
     """
-    if size is None or labels.shape == size:
+    if labels.shape == size:
         return labels
     similar = same_shape(size, labels.shape)
     if reading.mask_resize == "refuse" or not similar:

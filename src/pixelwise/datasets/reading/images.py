@@ -13,7 +13,7 @@ from PIL import Image
 from PIL.TiffImagePlugin import TiffImageFile
 
 from pixelwise.datasets.reading.bands import ARRAY_SUFFIX, array_without_channels, pixels_of_array, pixels_of_tiff
-from pixelwise.datasets.reading.decoding import Decoded, decode, raw_mode_of
+from pixelwise.datasets.reading.decoding import Decoded, decode, raw_mode_of, with_stretched_key
 from pixelwise.datasets.reading.limits import within_memory
 from pixelwise.datasets.reading.normal_form import DEEP_MODES, Picture, normalise, picture_of_pillow
 from pixelwise.datasets.reading.orientation import stated_orientation, turned_back, turned_upright
@@ -29,7 +29,6 @@ class ImageFacts(msgspec.Struct, frozen=True, kw_only=True):
 
     Attributes:
         format: Format by the file's content: `JPEG`, `PNG`, `WEBP`, `TIFF`, `BMP`, `GIF` or `NPY`.
-        stored_size: (height, width) before the orientation is applied.
         orientation: Orientation that the file states, 1 (upright) to 8.
         transparent: Whether any pixel is not opaque.
         animated: Whether there are frames or pages after the first, which is the one used.
@@ -37,7 +36,6 @@ class ImageFacts(msgspec.Struct, frozen=True, kw_only=True):
     """
 
     format: str
-    stored_size: tuple[int, int]
     orientation: int = 1
     transparent: bool = False
     animated: bool = False
@@ -71,18 +69,17 @@ def _load_image(path: Path, reading: Reading) -> tuple[np.ndarray, ImageFacts]:
         if reading.channels is None:
             raise array_without_channels(path, reading.max_pixels)
         found = pixels_of_array(path, reading)
-        return found.pixels, ImageFacts(format="NPY", stored_size=found.pixels.shape[:2], ranged=found.ranged)
+        return found.pixels, ImageFacts(format="NPY", ranged=found.ranged)
     plain = read_plain_png(path, max_pixels=reading.max_pixels)
     if plain is not None:
         found = normalise(Picture(plain), reading, where)
-        return found.pixels, ImageFacts(format="PNG", stored_size=plain.shape[:2])
+        return found.pixels, ImageFacts(format="PNG")
     if is_tiff(path):
         stored = read_tiff(path, reading.max_pixels, stacked=reading.channels is not None)
         if stored is not None:
             found = pixels_of_tiff(stored, path, reading)
             return found.pixels, ImageFacts(
                 format="TIFF",
-                stored_size=stored.values.shape[:2],
                 orientation=stored.orientation,
                 transparent=found.transparent,
                 animated=stored.further is not None,
@@ -92,7 +89,6 @@ def _load_image(path: Path, reading: Reading) -> tuple[np.ndarray, ImageFacts]:
     found = normalise(_picture(decoded, path), reading, where)
     facts = ImageFacts(
         format=decoded.format,
-        stored_size=(decoded.image.height, decoded.image.width),
         orientation=decoded.orientation,
         transparent=found.transparent,
         animated=decoded.animated,
@@ -113,13 +109,14 @@ def from_pillow(image: Image.Image, reading: Reading) -> np.ndarray:
             D106 a missing channel.
     """
     where = f"the Pillow image (mode '{image.mode}')"
-    if "16" in raw_mode_of(image) and image.mode not in DEEP_MODES:
+    raw_mode = raw_mode_of(image)
+    if "16" in raw_mode and image.mode not in DEEP_MODES:
         raise _deep_colors(where, "give the file itself instead, or convert the image to 8 bits")
     # Pillow turns TIFF files upright as it loads them, and drops the statement.
     turned = stated_orientation(image) if isinstance(image, TiffImageFile) and image.tile else 1
     _load(image)
     stated = 1 if isinstance(image, TiffImageFile) else stated_orientation(image)
-    pixels = normalise(picture_of_pillow(image), reading, where).pixels
+    pixels = normalise(picture_of_pillow(with_stretched_key(image, raw_mode)), reading, where).pixels
     return turned_upright(pixels, stated) if reading.exif == "apply" else turned_back(pixels, turned)
 
 

@@ -16,7 +16,7 @@ from PIL import Image
 from pixelwise.datasets.explanations import describe_counts
 from pixelwise.datasets.labels import LabelTable, color_codes, count_values
 from pixelwise.datasets.reading.bands import ARRAY_SUFFIX, integers, read_array_mask
-from pixelwise.datasets.reading.decoding import Decoded, decode, frames_differ
+from pixelwise.datasets.reading.decoding import GREY_BITS, Decoded, decode, frames_differ
 from pixelwise.datasets.reading.limits import within_memory
 from pixelwise.datasets.reading.normal_form import DEEP_MODES, opacity
 from pixelwise.datasets.reading.orientation import turned_upright
@@ -25,8 +25,6 @@ from pixelwise.datasets.reading.tiff import RGB, StoredTiff, differing_page, is_
 from pixelwise.errors import DataError
 from pixelwise.storage import printable
 
-# Pillow stretches 2-bit and 4-bit grey values to 0..255: right for an image, wrong for ids.
-_GREY_BITS = {"L;2": 2, "L;4": 4}
 _MANY_COLORS = 40
 # Colours that differ by no more are one colour with noise.
 _NOISE = 8
@@ -159,7 +157,8 @@ def _of_pillow(decoded: Decoded, path: Path) -> _Stored:
     elif image.mode == "1":
         colors, bits = np.array(image).astype(np.uint8), 1
     elif image.mode in ("L", "LA"):
-        bits = _GREY_BITS.get(decoded.raw_mode, 8)
+        # Stretched values are right for an image, wrong for ids.
+        bits = GREY_BITS.get(decoded.raw_mode, 8)
         colors = np.array(image.getchannel("L")) // np.uint8(255 // ((1 << bits) - 1))
     elif image.mode in DEEP_MODES:
         colors = np.asarray(image)

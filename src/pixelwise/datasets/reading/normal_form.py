@@ -17,6 +17,7 @@ from PIL import ExifTags, Image
 from pixelwise.datasets.reading.tiff import PALETTE, WHITE_IS_ZERO, Alpha, StoredTiff
 from pixelwise.datasets.samples import Reading
 from pixelwise.errors import DataError, RecipeError
+from pixelwise.storage.names import counted
 
 DEEP_MODES = ("I", "F", "I;16", "I;16L", "I;16B", "I;16N")
 """Pillow's modes of one channel with more than 8 bits."""
@@ -73,7 +74,7 @@ def normalise(picture: Picture, reading: Reading, where: str) -> Normalised:
     if max(wanted) >= width:
         raise DataError(
             "D106",
-            f"{where}: the image has {width} channel{'s' if width > 1 else ''} (0..{width - 1}); data.channels asks "
+            f"{where}: the image has {counted(width, 'channel')} (0..{width - 1}); data.channels asks "
             f"for {list(wanted)}",
             "channels are counted from 0; select only channels that every image has",
         )

@@ -12,32 +12,30 @@ from pixelwise.errors import DataError
 from pixelwise.storage import printable
 
 
-def read_labels(sample: Sample, dataset: Dataset, size: tuple[int, int] | None = None) -> np.ndarray:
+def read_labels(sample: Sample, dataset: Dataset) -> np.ndarray:
     """Read the mask of `sample` as uint8 (H, W) class ids with 255 = ignored; multi-label data as int32 bit fields.
 
     Args:
         sample: A sample of `dataset`.
         dataset: Data set whose label table and reading options are used.
-        size: (height, width) of the image, which the labels must have; None accepts any size. A mask of another size
-            is an error, unless `mask_resize` allows nearest-neighbour resizing.
 
     Raises:
-        DataError: D201 wrong size, D202 unknown ids, D203 colours outside the table or a lossy
-            format, D205 an RGB mask without a colour table, D220 no mask; those of `read_image`.
+        DataError: D201 masks per class of different sizes, D202 unknown ids, D203 colours outside the table or a lossy
+            format, D205 an RGB mask without a colour table, D220 no mask; those of `load_mask`.
     """
     if sample.mask_path is None:
         raise DataError(
             "D220", f"{printable(sample.image_path)}: the image has no mask", "add the mask, or leave the image out"
         )
     if dataset.multilabel:
-        return valid_labels(read_class_masks(sample, dataset, size))
+        return valid_labels(read_class_masks(sample, dataset, None))
     reading = dataset.reading
     raw = load_mask(sample.mask_path, dataset.label_table, max_pixels=reading.max_pixels, exif=reading.exif)
     translation = translate(raw, dataset.label_table)
     error = mask_error(sample.mask_path, raw, translation, dataset)
     if error is not None:
         raise error
-    return fit_labels(translation.labels, size, sample.mask_path, dataset.reading)
+    return translation.labels
 
 
 def read_pair(sample: Sample, dataset: Dataset, *, fit: bool = True) -> tuple[np.ndarray, np.ndarray]:

@@ -15,7 +15,7 @@ from typing import NamedTuple
 import imagecodecs
 import numpy as np
 
-from pixelwise.datasets.reading.decoding import open_regular
+from pixelwise.datasets.reading.files import open_regular
 from pixelwise.datasets.reading.orientation import PNG_TEXTS
 
 _SIGNATURE = b"\x89PNG\r\n\x1a\n"

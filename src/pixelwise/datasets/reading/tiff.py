@@ -7,7 +7,6 @@ Pillow, which converts them.
 
 from __future__ import annotations
 
-import contextlib
 import logging
 import math
 from collections.abc import Iterator
@@ -16,9 +15,9 @@ from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 import numpy as np
 
-from pixelwise.datasets.reading.decoding import open_regular
+from pixelwise.datasets.reading.files import errors_explained, open_regular
 from pixelwise.datasets.reading.foreign import raw_camera_error
-from pixelwise.datasets.reading.limits import no_room, require_pixels, require_room
+from pixelwise.datasets.reading.limits import require_pixels, require_room
 from pixelwise.datasets.reading.orientation import of_tiff_tags
 from pixelwise.errors import DataError
 from pixelwise.storage import printable
@@ -37,6 +36,8 @@ _FAX = (2, 3, 4, 32771)
 _MAX_BANDS = 64
 _STRAIGHT, _PREMULTIPLIED = (2, 999), (1,)
 Alpha = Literal["none", "straight", "premultiplied"]
+
+_DAMAGED = "truncated or damaged TIFF file, or one with an unknown compression"
 
 
 class StoredTiff(NamedTuple):
@@ -92,7 +93,7 @@ def read_tiff(path: Path, max_pixels: int, *, stacked: bool | None = False) -> S
         DataError: D101 damaged or with an unknown compression, D102 the raw data of a camera, D105 not numbers, or more
             than three axes; D120 too many pixels, D131 unreadable, D151 no memory for it.
     """
-    with _errors_of(path), open_regular(path) as stream:
+    with errors_explained(path, _DAMAGED), open_regular(path) as stream:
         # Imported here: it takes 50 ms, which only such images need to pay.
         import tifffile
 
@@ -119,7 +120,7 @@ def tiff_layout(path: Path) -> tuple[tuple[int, int], int]:
     Raises:
         DataError: D101 damaged, D131 unreadable.
     """
-    with _errors_of(path), open_regular(path) as stream:
+    with errors_explained(path, _DAMAGED), open_regular(path) as stream:
         import tifffile
 
         with tifffile.TiffFile(stream) as file:
@@ -133,7 +134,7 @@ def differing_page(path: Path, max_pixels: int) -> bool:
     Raises:
         DataError: As `read_tiff`.
     """
-    with _errors_of(path), open_regular(path) as stream:
+    with errors_explained(path, _DAMAGED), open_regular(path) as stream:
         import tifffile
 
         with tifffile.TiffFile(stream) as file:
@@ -188,28 +189,6 @@ def channels_last(values: np.ndarray, first: bool) -> np.ndarray:
     if values.ndim == 2:
         return values[..., None]
     return np.moveaxis(values, 0, 2) if first else values
-
-
-@contextlib.contextmanager
-def _errors_of(path: Path) -> Iterator[None]:
-    """Turn what tifffile and the system raise into the errors of a file that cannot be read."""
-    where = printable(path)
-    try:
-        yield
-    except DataError:
-        raise
-    except MemoryError as error:
-        raise no_room(path) from error
-    except OSError as error:
-        raise DataError("D131", f"{where}: cannot be read: {error.strerror or error}", "copy the file again") from error
-    # Damaged files raise exceptions of many types.
-    except Exception as error:
-        raise DataError(
-            "D101",
-            f"{where}: truncated or damaged TIFF file, or one with an unknown compression ({path.stat().st_size} "
-            f"bytes): {error}",
-            "copy or export the file again, or remove it together with its mask",
-        ) from error
 
 
 def _first_page(file: TiffFile) -> TiffPage:

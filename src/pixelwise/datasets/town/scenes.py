@@ -97,7 +97,7 @@ def cached_town(data: Data) -> Path:
     """The town's folder in the cache; the town is drawn if it is missing or incomplete."""
     options = msgspec.json.encode((TOWN.version, data.town_images, data.town_size, data.town_seed))
     folder = entry_path(TOWN, sha256_bytes(options)[:16])
-    if not intact_entry(TOWN, folder):
+    if not intact_entry(folder):
         with building_entry(TOWN, folder, needed_bytes=_needed_bytes(data)) as unfinished:
             _write_scenes(unfinished, data, SILENT)
     return folder

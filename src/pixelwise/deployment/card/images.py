@@ -11,7 +11,7 @@ import numpy as np
 
 from pixelwise.datasets.layouts.listing import list_images
 from pixelwise.datasets.reading.images import read_image
-from pixelwise.datasets.run_data import Warn, is_own_data, knows_its_data, open_run_data
+from pixelwise.datasets.run_data import is_own_data, knows_its_data, open_run_data
 from pixelwise.datasets.samples import Dataset, Reading
 from pixelwise.deployment.card.options import DeployOptions
 from pixelwise.deployment.export.images import folder_images
@@ -19,7 +19,7 @@ from pixelwise.deployment.export.shapes import one_size
 from pixelwise.errors import DataError
 from pixelwise.evaluation.asking import Asked
 from pixelwise.evaluation.mask_values import refuse_undescribed_values
-from pixelwise.observer import SILENT
+from pixelwise.observer import SILENT, Warn
 from pixelwise.prediction.sizes import seen_images
 from pixelwise.recipes.default_sizes import seen_size
 from pixelwise.recipes.protocols import PROTOCOLS, Protocol

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
@@ -27,7 +26,7 @@ from pixelwise.errors import RecipeError
 from pixelwise.machine.files import replace_file
 from pixelwise.models import SegmentationModel, build_model
 from pixelwise.models.quantization.aware import QuantizedModel
-from pixelwise.observer import SILENT, Observer
+from pixelwise.observer import SILENT, Observer, Warn
 from pixelwise.options import chosen
 from pixelwise.prediction.rules import inference_of, scoring_of
 from pixelwise.profiling.complexity import complexity
@@ -61,7 +60,7 @@ def export(
     options: ExportOptions | None = None,
     *,
     observer: Observer = SILENT,
-    warn: Callable[[str, str], None] | None = None,
+    warn: Warn | None = None,
     **changes: Any,
 ) -> Exported:
     """Export a network as an artefact, verify it, and keep it if it agrees with PyTorch.

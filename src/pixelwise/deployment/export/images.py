@@ -11,7 +11,7 @@ import numpy as np
 
 from pixelwise.datasets.layouts.listing import describe_endings, list_images
 from pixelwise.datasets.reading.images import read_image
-from pixelwise.datasets.run_data import Warn, is_own_data, open_for, open_run_data
+from pixelwise.datasets.run_data import is_own_data, open_for, open_run_data
 from pixelwise.datasets.samples import Dataset, Reading
 from pixelwise.datasets.town.scenes import draw_scene
 from pixelwise.deployment.export.options import ArtefactOptions
@@ -19,7 +19,7 @@ from pixelwise.deployment.export.sources import Source
 from pixelwise.errors import DataError
 from pixelwise.evaluation.asking import Asked
 from pixelwise.evaluation.mask_values import refuse_undescribed_values
-from pixelwise.observer import SILENT
+from pixelwise.observer import SILENT, Warn
 from pixelwise.prediction.segmenter import same_area
 from pixelwise.prediction.sizes import RESIZE, seen_images
 from pixelwise.recipes.protocols import PROTOCOLS, Protocol

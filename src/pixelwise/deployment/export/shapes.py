@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-
 from pixelwise.datasets.reading.decoding import image_sizes
 from pixelwise.datasets.run_data import knows_its_data, open_run_data
 from pixelwise.datasets.samples import Dataset
 from pixelwise.deployment.export.options import ExportOptions
 from pixelwise.deployment.export.sources import Source
 from pixelwise.errors import DataError, RecipeError
+from pixelwise.observer import Warn
 from pixelwise.prediction.rules import is_exact
 from pixelwise.recipes.default_sizes import input_size, seen_size
 from pixelwise.recipes.protocols import Protocol
@@ -19,9 +18,7 @@ from pixelwise.runtimes.graphs import GraphOptions
 from pixelwise.runtimes.targets import Target
 
 
-def graph_options(
-    source: Source, target: Target, options: ExportOptions, warn: Callable[[str, str], None]
-) -> GraphOptions:
+def graph_options(source: Source, target: Target, options: ExportOptions, warn: Warn) -> GraphOptions:
     """Input and output formats of an artefact.
 
     An artefact takes images of any size, as a run does, unless `size` asks for one size or its runtime needs one. That
@@ -49,7 +46,7 @@ def graph_options(
     )
 
 
-def _only_size(source: Source, target: Target, warn: Callable[[str, str], None]) -> Size:
+def _only_size(source: Source, target: Target, warn: Warn) -> Size:
     """The size of an artefact for a target that needs one."""
     recipe = source.recipe
     protocol = find_protocol(recipe.evaluation.protocols[0])

@@ -7,12 +7,12 @@ from pathlib import Path
 import msgspec
 import torch
 
-from pixelwise.checkpoints.checkpoint import Warn
 from pixelwise.checkpoints.import_folder import PROVENANCE
 from pixelwise.checkpoints.trained import TrainedModel, load_trained
 from pixelwise.errors import RecipeError
 from pixelwise.models import SegmentationModel, build_model
 from pixelwise.models.quantization.aware import QuantizationAwareModel, QuantizedModel
+from pixelwise.observer import Warn
 from pixelwise.recipes.class_sets.palettes import colorblind_palette
 from pixelwise.recipes.class_sets.tables import Color
 from pixelwise.recipes.files import find as find_recipe

@@ -7,12 +7,12 @@ from collections.abc import Iterable
 import msgspec
 import numpy as np
 
-from pixelwise.datasets.run_data import Warn
 from pixelwise.deployment.export.images import VerificationImages, dataset_of, images_for, split_images
 from pixelwise.deployment.export.options import ArtefactOptions
 from pixelwise.deployment.export.sources import Source
 from pixelwise.deployment.int8.sensitivity import evenly_spaced
 from pixelwise.errors import RecipeError
+from pixelwise.observer import Warn
 from pixelwise.runtimes.graphs import GraphOptions
 
 

@@ -24,6 +24,7 @@ from pixelwise.reports.numbers import percent
 from pixelwise.reports.standard_output import write_json
 from pixelwise.reports.terminals import Console
 from pixelwise.storage import printable
+from pixelwise.storage.names import counted
 
 BAR_WIDTH = 16
 """Width in characters of a bar for 100 % of the labelled pixels."""
@@ -107,7 +108,7 @@ def _print_measured(checked: Checked, console: Console) -> None:
     if checked.ceiling:
         best = ", ".join(f"{percent(one.bilinear, 1)} at stride {one.stride}" for one in checked.ceiling)
         number = checked.ceiling[0].images
-        images = f"{number} {'image' if number == 1 else 'images'} of {checked.ceiling_split}"
+        images = f"{counted(number, 'image')} of {checked.ceiling_split}"
         _say(console, f"ceiling   upper bound on mIoU by output stride: {best} (%, {images})")
 
 

@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 from pixelwise.recipes.schema.recipe import Optimizer, Recipe, Schedule
 from pixelwise.records.log import SkippedRecord, StepRecord
-from pixelwise.reports.numbers import count
+from pixelwise.reports.numbers import many
 from pixelwise.reports.run.records import RunRecords
 from pixelwise.training.optimization.schedules import base_learning_rate
 from pixelwise.training.order import images_per_epoch, steps_per_epoch
@@ -85,12 +85,12 @@ def decay_in_words(optimizer: Optimizer) -> str:
 def schedule_in_words(schedule: Schedule) -> str:
     """`100 epochs, (1 - t)^0.9 down to 0, after a linear warm-up of 100 steps from 0`."""
     length, unit = (schedule.epochs, "epoch") if schedule.epochs is not None else (schedule.iterations or 0, "step")
-    words = f"{_many(length, unit)}, {_course(schedule)}"
+    words = f"{many(length, unit)}, {_course(schedule)}"
     if schedule.per == "epoch":
         words += ", changing once per epoch"
     warm = schedule.warmup_iterations or schedule.warmup_epochs
     if warm or schedule.warmup_share:
-        steps = _many(warm, "step" if schedule.warmup_iterations else "epoch")
+        steps = many(warm, "step" if schedule.warmup_iterations else "epoch")
         if schedule.warmup_share:
             steps = f"{100 * schedule.warmup_share:g} % of the steps"
         start = f"{100 * schedule.warmup_ratio:g} % of the rate" if schedule.warmup_ratio else "0"
@@ -108,15 +108,14 @@ def trained_in_words(run: RunRecords) -> str:
     """`27 steps, 9 epochs of 8 of the 9 images`, from what was logged; skipped steps count."""
     recipe, data = run.recipe, run.data
     done = max(record.step for kind in (StepRecord, SkippedRecord) for record in run.log.of(kind))
-    split = recipe.data.train_split
-    images = data.images.get(split, 0) - len(data.unusable.get(split, ()))
+    images = data.usable(recipe.data.train_split)
     used = images_per_epoch(images, recipe.sampling)
-    words = _many(done, "step")
+    words = many(done, "step")
     if not used:  # an older run, which did not record its images
         return words
     epochs = done / steps_per_epoch(images, recipe.sampling)
-    number = _many(round(epochs), "epoch") if epochs == round(epochs) else f"{epochs:.1f} epochs"
-    return f"{words}, {number} of " + (_many(images, "image") if used == images else f"{used} of the {images} images")
+    number = many(round(epochs), "epoch") if epochs == round(epochs) else f"{epochs:.1f} epochs"
+    return f"{words}, {number} of " + (many(images, "image") if used == images else f"{used} of the {images} images")
 
 
 def unreached_rate(run: RunRecords) -> str:
@@ -124,10 +123,6 @@ def unreached_rate(run: RunRecords) -> str:
     base = base_learning_rate(run.recipe.optimizer, run.recipe.sampling)
     highest = max((record.lr for record in run.log.of(StepRecord)), default=base)
     return f"at most {highest:.3g} of {base:.3g}" if highest < NEAR * base else ""
-
-
-def _many(number: int, unit: str) -> str:
-    return f"{count(number)} {unit}{'' if number == 1 else 's'}"
 
 
 def _course(schedule: Schedule) -> str:
@@ -155,7 +150,7 @@ def _procedure(name: str, recipe: Recipe, differences: Sequence[str] = ()) -> Pr
         ("Optimizer", optimizer_in_words(recipe)),
         ("Weight decay", decay_in_words(optimizer)),
         ("Schedule", schedule_in_words(recipe.schedule)),
-        ("Batch", _many(batch, "image")),
+        ("Batch", many(batch, "image")),
     ]
     if recipe.ema is not None:
         facts.append(("Moving average", f"of the weights, decay {recipe.ema.decay:g} per step"))

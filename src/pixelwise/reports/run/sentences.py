@@ -5,7 +5,7 @@ from __future__ import annotations
 from pixelwise.records.log import EvaluationRecord
 from pixelwise.records.result import Result
 from pixelwise.records.standing import Standing
-from pixelwise.reports.numbers import count
+from pixelwise.reports.numbers import count, many
 from pixelwise.reports.run.records import RunRecords
 from pixelwise.storage import printable
 
@@ -27,7 +27,7 @@ def about_weights(run: RunRecords, result: Result) -> list[str]:
         rank = "the best" if best.step == result.step else "one"
         so_far = " so far" if standing.unfinished else ""
         chosen = (
-            f"The {averaged} are those of {rank} of {_evaluations(len(judged))} on {selection.split}{so_far}, "
+            f"The {averaged} are those of {rank} of {many(len(judged), 'evaluation')} on {selection.split}{so_far}, "
             f"at step {count(result.step)}"
         )
         ends = {selection.split: "which is the split scored here", "all": "which is part of what is scored here"}
@@ -63,17 +63,9 @@ def about_data(result: Result) -> list[str]:
 def scored_on(result: Result) -> str:
     """`test of /data/photos, 233 images`; without the folder if it is not recorded."""
     of = f" of {result.data}" if result.data else ""
-    return f"{printable(result.split)}{of}, {_many(result.images, 'image')}"
+    return f"{printable(result.split)}{of}, {many(result.images, 'image')}"
 
 
 def trained_here(standing: Standing) -> bool:
     """Whether the weights of a run were trained in it."""
     return standing.state != "imported"
-
-
-def _evaluations(number: int) -> str:
-    return _many(number, "evaluation")
-
-
-def _many(number: int, unit: str) -> str:
-    return f"{count(number)} {unit}{'' if number == 1 else 's'}"

@@ -25,6 +25,7 @@ from pixelwise.reports.run.sentences import about_data, scored_on
 from pixelwise.reports.standard_output import write, write_json_text
 from pixelwise.reports.terminals import Console
 from pixelwise.storage import json_text, printable
+from pixelwise.storage.names import counted
 
 LONGEST_NAME = 24
 """Longer class names are truncated in the table."""
@@ -141,7 +142,7 @@ def totals(result: Result) -> str:
         f"mIoU {percent(result.miou)} ({covered_by_miou(result)} classes)  "
         f"pixel accuracy {percent(result.pixel_accuracy)}  "
         f"{printable(result.split)}, {result.protocol}{', multi-label' if result.multilabel else ''}, "
-        f"{result.images} image{'' if result.images == 1 else 's'}, "
+        f"{counted(result.images, 'image')}, "
         f"{speed(result.images_per_second)} img/s"
     )
 
@@ -170,7 +171,7 @@ def group_line(result: Result, group: GroupResult) -> str:
     return (
         f"{printable(group.name)}: mIoU {percent(group.miou)} ({covered_by_miou(result, group)} classes)  "
         f"pixel accuracy {percent(group.pixel_accuracy)}  {further}"
-        f"{group.images} image{'' if group.images == 1 else 's'}"
+        f"{counted(group.images, 'image')}"
     )
 
 

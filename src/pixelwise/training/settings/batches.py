@@ -9,8 +9,9 @@ from pixelwise.errors import RecipeError
 from pixelwise.recipes.overrides import apply_overrides
 from pixelwise.recipes.schema.recipe import Augment, Recipe, Sampling
 from pixelwise.recipes.sizes import Size
+from pixelwise.storage.names import counted
 from pixelwise.training.order import images_per_epoch
-from pixelwise.training.settings.unfit import Extent, Unfit, many
+from pixelwise.training.settings.unfit import Extent, Unfit
 
 MOST_LEFT_OUT = 0.1
 """Largest share of the images that batches may leave out of an epoch."""
@@ -46,7 +47,9 @@ def unfit_sampling(sampling: Sampling, images: int) -> Iterator[Unfit]:
     else:
         steps = f"batches of sampling.batch_size={sampling.batch_size}"
     dropped = ", sampling.drop_last=true" if sampling.drop_last else ""
-    what = f"{many(left, 'image')} ({100 * left / images:.0f} %) {'is' if left == 1 else 'are'} left out of every epoch"
+    what = (
+        f"{counted(left, 'image')} ({100 * left / images:.0f} %) {'is' if left == 1 else 'are'} left out of every epoch"
+    )
     if not used:
         what = "they do not fill one step, which training refuses (R211)"
     elif left == 1 and not sampling.drop_last:
@@ -59,7 +62,7 @@ def unfit_sampling(sampling: Sampling, images: int) -> Iterator[Unfit]:
     ]
     yield Unfit(
         code="W515",
-        message=f"{many(images, 'training image')} in {steps}{dropped}: {what}",
+        message=f"{counted(images, 'training image')} in {steps}{dropped}: {what}",
         overrides=tuple(changes),
     )
 

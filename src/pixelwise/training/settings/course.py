@@ -6,8 +6,9 @@ import math
 from collections.abc import Iterator
 
 from pixelwise.recipes.schema.recipe import Ema, Recipe
+from pixelwise.storage.names import counted
 from pixelwise.training.optimization.schedules import base_learning_rate, kept_share, learning_rate, warmup_steps
-from pixelwise.training.settings.unfit import Extent, Unfit, many
+from pixelwise.training.settings.unfit import Extent, Unfit
 
 LONGEST_WARM_UP = 1 / 3
 """Largest share of the steps that a warm-up may take."""
@@ -42,9 +43,9 @@ def _warm_up(recipe: Recipe, run: Extent) -> Iterator[Unfit]:
     base, highest = base_learning_rate(recipe.optimizer, recipe.sampling), highest_rate(recipe, run)
     yield Unfit(
         code="W511",
-        message=f"schedule.{name}={getattr(schedule, name)} is a warm-up of {many(warm, 'step')}, but the run has "
+        message=f"schedule.{name}={getattr(schedule, name)} is a warm-up of {counted(warm, 'step')}, but the run has "
         f"{run.in_words}: the learning rate reaches {highest:.3g} of {base:.3g}, and decays in "
-        f"{many(max(0, run.steps - warm), 'step')}",
+        f"{counted(max(0, run.steps - warm), 'step')}",
         overrides=(
             *(["schedule.warmup_epochs=0"] if schedule.warmup_epochs else []),
             f"schedule.warmup_iterations={run.steps // FITTING_WARM_UP}",

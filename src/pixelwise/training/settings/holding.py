@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pixelwise.errors import RecipeError
-from pixelwise.recipes.overrides import toml_value
+from pixelwise.recipes.overrides import field_of, toml_value
 from pixelwise.recipes.schema.recipe import Recipe, Stage
 from pixelwise.recipes.sizes import Size
 from pixelwise.training.settings.batches import unfit_batches, unfit_sampling
@@ -56,6 +56,6 @@ def _fitted(recipe: Recipe, stage: Stage, images: int, size: Size | None) -> Sta
         if not unfit:
             break
         fits = [override for one in unfit for override in one.overrides]
-        paths = {override.partition("=")[0] for override in fits}
-        overrides = [one for one in overrides if one.partition("=")[0].strip() not in paths] + fits
+        paths = {field_of(override) for override in fits}
+        overrides = [one for one in overrides if field_of(one) not in paths] + fits
     return Stage(name=stage.name, overrides=tuple(overrides))

@@ -9,6 +9,7 @@ import msgspec
 
 from pixelwise.recipes.schema.recipe import Recipe
 from pixelwise.recipes.sizes import Size
+from pixelwise.storage.names import counted
 from pixelwise.training.optimization.schedules import total_steps
 from pixelwise.training.order import steps_per_epoch
 
@@ -60,8 +61,8 @@ class Extent(msgspec.Struct, frozen=True, kw_only=True):
     @property
     def in_words(self) -> str:
         """`27 steps (9 epochs of 3 steps, 10 images)`."""
-        epochs, images = many(self.epochs, "epoch"), many(self.images, "training image")
-        return f"{many(self.steps, 'step')} ({epochs} of {many(self.per_epoch, 'step')}, {images})"
+        epochs, images = counted(self.epochs, "epoch"), counted(self.images, "training image")
+        return f"{counted(self.steps, 'step')} ({epochs} of {counted(self.per_epoch, 'step')}, {images})"
 
 
 def extent(recipe: Recipe, images: int, size: Size | None) -> Extent:
@@ -77,8 +78,3 @@ def extent(recipe: Recipe, images: int, size: Size | None) -> Extent:
     """
     per_epoch = steps_per_epoch(images, recipe.sampling)
     return Extent(images=images, per_epoch=per_epoch, steps=total_steps(recipe.schedule, per_epoch), size=size)
-
-
-def many(number: int, unit: str) -> str:
-    """`1 step`, `2 steps`."""
-    return f"{number} {unit}{'' if number == 1 else 's'}"

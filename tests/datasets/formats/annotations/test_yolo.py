@@ -185,3 +185,21 @@ def test_an_empty_line_among_the_names_would_shift_them(root: Path):
     with pytest.raises(DataError, match=r"classes\.txt: ") as caught:
         read_names(root / "classes.txt")
     assert caught.value.code == "D230"
+
+
+@pytest.mark.parametrize("names", [None, "road\nlittle car\n"])
+@pytest.mark.parametrize("count", ["nc: 2\n", "'nc': 2\n", ""])
+def test_splits_are_those_of_a_description_that_only_counts_the_classes(tmp_path: Path, count: str, names: str | None):
+    keys = [f"p{number}" for number in range(10)]
+    for key in keys:
+        write(tmp_path, key, "1 0 0 0.5 0 0.5 0.5\n0 0.5 0.5 1 0.5 1 1\n")
+    (tmp_path / "train.txt").write_text("".join(f"./images/{key}.jpg\n" for key in keys[:3]))
+    (tmp_path / "val.txt").write_text("".join(f"./images/{key}.jpg\n" for key in keys[3:]))
+    (tmp_path / "data.yaml").write_text(f"{count}train: train.txt\nval: val.txt\n")
+    if names is not None:
+        (tmp_path / "classes.txt").write_text(names)
+    dataset = open_dataset(Data(dataset="yolo"), tmp_path)
+    expected = names.split("\n")[:2] if names else ["class_0", "class_1"]
+    assert dataset.classes == ("background", *expected)
+    found = {split: [sample.id for sample in samples] for split, samples in dataset.splits.items()}
+    assert (found == {"train": keys[:3], "val": keys[3:]}) == bool(count)

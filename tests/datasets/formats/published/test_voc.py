@@ -93,6 +93,30 @@ def test_a_list_of_paths_instead_of_names_is_read(voc: Path):
     assert ids(voc)["train_aug"] == [*SBD_ONLY]
 
 
+@pytest.mark.parametrize("separator", [" ", "\t", "  1 ", " -1\t"])
+def test_all_names_of_a_line_count(voc: Path, separator: str):
+    write_list(voc / "ImageSets" / "Segmentation" / "trainaug.txt", separator.join((*SBD_ONLY, *TRAIN)))
+    assert ids(voc)["train_aug"] == [*TRAIN, *SBD_ONLY]
+
+
+def test_a_list_that_gives_an_image_the_mask_of_another_one_is_followed_or_refused(voc: Path):
+    lists = voc / "ImageSets" / "Segmentation"
+    pairs = [f"JPEGImages/{a}.jpg SegmentationClass/{b}.png" for a, b in zip(TRAIN, TRAIN[::-1], strict=True)]
+    write_list(lists / "train.txt", *pairs)
+    write_list(lists / "val.txt", *(f"JPEGImages/{name}.jpg SegmentationClass/{name}.png" for name in VAL))
+    (lists / "trainaug.txt").unlink()
+    dataset = open_dataset(Data(), voc)
+    assert dataset.name == "lists"
+    assert {(s.image_path.stem, s.mask_path.stem) for s in dataset.samples("train") if s.mask_path} == {
+        TRAIN,
+        TRAIN[::-1],
+    }
+    named = open_dataset(Data(dataset="voc-aug", train_split="train"), voc)
+    with pytest.raises(DataError, match=TRAIN[0]) as caught:
+        raise_for_errors(audit(named))
+    assert caught.value.code == "D220"
+
+
 @pytest.mark.parametrize("up", [0, 1, 2])
 def test_without_trainaug_txt_the_lists_of_sbd_give_the_same_names(voc: Path, up: int):
     (voc / "ImageSets" / "Segmentation" / "trainaug.txt").unlink()

@@ -3,7 +3,7 @@ from pathlib import Path
 import pytest
 
 from pixelwise.datasets.findings import Finding
-from pixelwise.datasets.layouts.lists.rows import columns_of, is_prose, read_rows, read_split_file
+from pixelwise.datasets.layouts.lists.rows import columns_of, is_prose, names_in, read_rows, read_split_file
 from pixelwise.errors import DataError
 
 
@@ -106,3 +106,22 @@ def test_another_json_file_is_d228(tmp_path: Path, content: str):
 def test_prose_is_told_from_names(tmp_path: Path, text: str, expected: bool):
     (tmp_path / "train.txt").write_text(text)
     assert is_prose(tmp_path / "train.txt") == expected
+
+
+@pytest.mark.parametrize(
+    ("line", "names"),
+    [
+        ("a", ["a"]),
+        ("a 1", ["a"]),
+        ("a  -1", ["a"]),
+        ("1", ["1"]),
+        ("a b c", ["a", "b", "c"]),
+        ("x/a.jpg", ["a"]),
+        ("x\\a.jpg 1", ["a"]),
+        ("/x/a.jpg /y/a.png", ["a"]),
+        ("/x/a.jpg /y/b.png", ["/x/a.jpg /y/b.png"]),
+        ("a.jpg b.jpg", ["a.jpg b.jpg"]),
+    ],
+)
+def test_names_in_a_line(line: str, names: list[str]):
+    assert names_in(line) == names

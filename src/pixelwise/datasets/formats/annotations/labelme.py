@@ -176,7 +176,7 @@ def _pictures(root: Path, files: list[Path], entries: list[Entry], unpacked: Map
             wanted.append(one)
     for (file, found), one, match in zip(read, wanted, images.find_all(wanted), strict=True):
         if match.entry is None:
-            copy = "" if b'"imageData"' not in peek(file) or _has_no_copy(file) else "; its imageData is no image"
+            copy = "" if _has_no_copy(file) else "; its imageData is no image"
             yield Broken(file, f"its image {printable(found.image_path or file.stem)} {match.reason}{copy}")
             continue
         # The name of the JSON file is a convention; a path is a statement.

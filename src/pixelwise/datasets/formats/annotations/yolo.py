@@ -38,7 +38,7 @@ from pixelwise.suggestions import did_you_mean
 _PROBED_FILES = 20
 _CLASSES_FILE = "classes.txt"
 # A top-level key, in block or flow style.
-_NAMES_KEY = re.compile(rb"""^(?:\{\s*)?["']?names["']?\s*:""", re.MULTILINE)
+_NAMES_KEY = re.compile(rb"""^(?:\{\s*)?["']?(?:names|nc)["']?\s*:""", re.MULTILINE)
 _NAMES_HELP = 'for example: names: ["road", "car"], or one line "  0: road" per class'
 _MOST_DIGITS = 9
 
@@ -99,7 +99,7 @@ def _unlabelled(listings: Sequence[tuple[Listing, Path, Path]]) -> list[Finding]
 
 
 def _descriptions(root: Path, folders: Sequence[tuple[Path, Path]]) -> list[Path]:
-    """The files that name the classes."""
+    """The files that name the classes, or count them."""
     lists = (folder / _CLASSES_FILE for folder in (root, *(labels for _, labels in folders)))
     # One that cannot be read may be the one that matters: `read_names` says so.
     described = (path for path in sorted(root.glob("*.y*ml")) if _has_names(path) or is_irregular(path))
@@ -115,6 +115,8 @@ def _agreed_names(descriptions: Sequence[Path]) -> dict[int, str]:
     names: dict[int, str] = {}
     for file in descriptions:
         found = read_names(file)
+        if not found:
+            continue
         other = next((number for number in names.keys() | found.keys() if names.get(number) != found.get(number)), None)
         if names and other is not None:
             first, second = (repr(one.get(other, "nothing")) for one in (names, found))
@@ -131,6 +133,9 @@ def _agreed_names(descriptions: Sequence[Path]) -> dict[int, str]:
 def read_names(file: Path) -> dict[int, str]:
     """Class number -> name from `names` in `data.yaml`, a list or a mapping, or from a text file with a name per line.
 
+    Returns:
+        The names; empty if `data.yaml` only counts the classes, as YOLO allows.
+
     Raises:
         DataError: D230, the file cannot be read, or holds no names or not as many as `nc` says.
     """
@@ -138,6 +143,8 @@ def read_names(file: Path) -> dict[int, str]:
         return _read_list(file)
     top = entries(file, read_yaml(file))
     node = top.get("names")
+    if node is None and "nc" in top:
+        return {}
     names = _names(file, node) if node is not None else {}
     if node is None or not names:
         where = printable(file) if node is None else f"{printable(file)}, line {line_of(node)}"
@@ -207,7 +214,7 @@ def _looks_like_yolo(root: Path) -> bool:
 
 
 def _has_names(path: Path) -> bool:
-    """Whether a file has the key `names`; a damaged file counts as well, so that it gets reported."""
+    """Whether a file has the key `names` or `nc`; a damaged file counts as well, so that it gets reported."""
     return _NAMES_KEY.search(peek(path, LARGEST_FILE)) is not None
 
 

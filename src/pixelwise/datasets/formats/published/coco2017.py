@@ -186,7 +186,7 @@ def _masks(annotations: Path, hashes: HashCache) -> tuple[Path, list[_Drawn]]:
     subject = subject_of(annotations.absolute())
     folder = entry_path(COCOSEG21, key, subject=subject)
     try:
-        if not intact_entry(COCOSEG21, folder):
+        if not intact_entry(folder):
             raise DocumentError(folder, "is missing or damaged")
         index = read_json(folder / _INDEX, list[_Drawn])
     except DocumentError:

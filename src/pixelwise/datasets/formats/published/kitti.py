@@ -18,7 +18,7 @@ import numpy as np
 from pixelwise.datasets.findings import Finding, finding
 from pixelwise.datasets.format import UNMISTAKABLE, Format, Miniature, Scenes, register
 from pixelwise.datasets.layouts.layout import Layout, in_order
-from pixelwise.datasets.layouts.listing import Entry, list_images, subfolders
+from pixelwise.datasets.layouts.listing import Entry, Listing, list_images, subfolders
 from pixelwise.datasets.layouts.matching import match_files
 from pixelwise.datasets.layouts.splits import divided
 from pixelwise.datasets.layouts.words import split_folders
@@ -53,13 +53,13 @@ def _layout(root: Path, name: str, masks: str) -> Layout | None:
     problems: list[Finding] = []
     for split, folder in split_folders(root).items():
         inner = subfolders(folder)
-        images = list_images(inner[_IMAGES]) if _IMAGES in inner else None
-        if images is None:
+        if _IMAGES not in inner:
             continue
-        labels = list_images(inner[masks]) if masks in inner else None
-        entries, unused = _named_like_images(labels.entries if labels else [])
+        images = list_images(inner[_IMAGES])
+        labels = list_images(inner[masks]) if masks in inner else Listing([], [])
+        entries, unused = _named_like_images(labels.entries)
         found[split], more = match_files(split, images.entries, entries, masks=folder / masks)
-        problems += [*images.problems, *(labels.problems if labels else ()), *unused, *more]
+        problems += [*images.problems, *labels.problems, *unused, *more]
     whole = {split: samples for split, samples in found.items() if samples}
     alone = whole.keys() <= {"train"}
     return Layout(

@@ -21,7 +21,7 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
-from pixelwise.datasets.layouts.named_images import file_name
+from pixelwise.datasets.layouts.lists.rows import names_in
 from pixelwise.errors import DataError, RecipeError
 from pixelwise.machine.thread_pools import thread_pool
 from pixelwise.machine.threads import reading_threads
@@ -245,6 +245,6 @@ def _header(data: bytes, place: int, order: str) -> tuple[int, int]:
 def _names(file: Path) -> list[str]:
     try:
         # Only the last part of a path is used, so that a list cannot point outside the folders.
-        return [Path(file_name(line.split()[0])).stem for line in read_lines(file) if line.strip()]
+        return [name for line in read_lines(file) if line.strip() for name in names_in(line)]
     except DocumentError as error:
         raise DataError("D226", error.message, "unpack the archive that contains it again") from error

@@ -18,7 +18,7 @@ from pixelwise.datasets.formats.published.sbd import write_augmented
 from pixelwise.datasets.layouts.layout import Layout, all_match, in_order
 from pixelwise.datasets.layouts.listing import list_images
 from pixelwise.datasets.layouts.lists.lines import list_lines
-from pixelwise.datasets.layouts.named_images import file_name
+from pixelwise.datasets.layouts.lists.rows import names_in
 from pixelwise.datasets.layouts.writing import write_image
 from pixelwise.datasets.publication import Publication, Source
 from pixelwise.datasets.samples import Sample
@@ -102,7 +102,7 @@ def _read_list(file: Path) -> list[str] | None:
         lines = [line for _, line in list_lines(file) if line]
     except DataError:
         return None
-    return list(dict.fromkeys(Path(file_name(line.split()[0])).stem for line in lines))
+    return list(dict.fromkeys(name for line in lines for name in names_in(line)))
 
 
 def _names(found: Path, split: str) -> tuple[list[str], Finding | None]:

@@ -20,10 +20,10 @@ _PLACES = (".", "lists", "splits", "ImageSets/Segmentation", "ImageSets/Main", "
 _TABLES = (".csv", ".tsv")
 _ENDINGS = (".txt", ".lst", ".list", *_TABLES)
 _SPLIT_FILES = ("split.json", "splits.json", "dataset_split.json", "dataset_splits.json")
-# Words around the split in the name of a list: train_list.txt, val_ids.txt, list_test.txt.
-_LIST_WORDS = frozenset(
+LIST_WORDS = frozenset(
     ("list", "lists", "lst", "split", "set", "files", "file", "names", "ids", "id", "images", "image", "imgs", "img")
 )
+"""Words around the split in the name of a list: train_list.txt, val_ids.txt, list_test.txt."""
 _BOTH = "trainval"
 # A table is judged by its first lines.
 _HEAD = 5
@@ -132,7 +132,7 @@ def _named(files: list[Path]) -> Iterator[tuple[str, Path]]:
 
 def _split_in(stem: str) -> str | None:
     words = re.findall(r"[a-z0-9]+", stem)
-    others = [word for word in words if word not in _LIST_WORDS]
+    others = [word for word in words if word not in LIST_WORDS]
     return SPLIT_NAMES.get(others[0], _BOTH if others[0] == _BOTH else None) if len(others) == 1 else None
 
 

@@ -8,6 +8,7 @@ from typing import NamedTuple
 
 from pixelwise.datasets.findings import Finding, finding
 from pixelwise.datasets.layouts.lists.lines import list_lines, list_text
+from pixelwise.datasets.layouts.named_images import file_name
 from pixelwise.datasets.layouts.words import IMAGE_WORDS, MASK_WORDS, SPLIT_NAMES
 from pixelwise.datasets.reading.decoding import SUFFIXES
 from pixelwise.errors import DataError
@@ -112,10 +113,11 @@ def read_split_file(file: Path) -> dict[str, list[Row]]:
     expected = 'expected {"train": ["a.png", ...], "val": [...]}, or pairs ["a.png", "a_mask.png"]'
     help = "correct the file, or remove it if it does not divide these images"
     try:
-        content = json.loads(list_text(file))
+        content: object = json.loads(list_text(file))
     except (ValueError, RecursionError) as error:
         raise DataError("D228", f"{printable(file)}: not valid JSON: {error}; {expected}", help) from error
-    splits = {SPLIT_NAMES.get(str(key).lower()): value for key, value in content.items()} if _is(content, dict) else {}
+    content = content if isinstance(content, dict) else {}
+    splits = {SPLIT_NAMES.get(str(key).lower()): value for key, value in content.items()}
     if not splits or None in splits or not all(isinstance(value, list) for value in splits.values()):
         raise DataError("D228", f"{printable(file)}: is not understood; {expected}", help)
     rows: dict[str, list[Row]] = {}
@@ -132,6 +134,19 @@ def read_split_file(file: Path) -> dict[str, list[Row]]:
     return rows
 
 
+def names_in(line: str) -> list[str]:
+    """The images that a line names by its words, without folders and extensions.
+
+    Flags, and the mask beside an image of the same name, name nothing further. A line that gives an image the mask of
+    another name is returned as it is, because that is no name.
+    """
+    words = [word for word in line.split() if word not in _FLAGS] or line.split()
+    files = [file_name(word) for word in words]
+    stems = list(dict.fromkeys(Path(name).stem for name in files))
+    bare = words == [Path(name).stem for name in files]
+    return stems if bare or len(stems) == 1 else [line]
+
+
 def is_prose(file: Path) -> bool:
     """Whether a text file holds sentences rather than names of files.
 
@@ -141,10 +156,6 @@ def is_prose(file: Path) -> bool:
     lines = [line for _, line in list_lines(file) if line]
     names = any("/" in line or "\\" in line or any(ending in line.lower() for ending in SUFFIXES) for line in lines)
     return not names and 2 * sum(len(line.split()) > 2 for line in lines) >= len(lines) > 0
-
-
-def _is(value: object, type: type) -> bool:
-    return isinstance(value, type)
 
 
 def _of_columns(file: Path, columns: Columns) -> tuple[list[Row], list[tuple[int, str]]]:

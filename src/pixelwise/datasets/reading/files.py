@@ -1,0 +1,80 @@
+"""Opening files of a data set: regular ones alone, with errors that say what is wrong with the file."""
+
+from __future__ import annotations
+
+import contextlib
+import stat
+from collections.abc import Iterator
+from pathlib import Path
+from typing import BinaryIO
+
+from pixelwise.datasets.reading.limits import WithinFile, no_room
+from pixelwise.errors import DataError
+from pixelwise.machine.stalls import reads
+from pixelwise.storage import printable
+from pixelwise.storage.documents import kind_of_entry
+
+
+@contextlib.contextmanager
+def open_regular(path: Path) -> Iterator[BinaryIO]:
+    """Open a regular file; opening a FIFO would block forever."""
+    try:
+        with reads(path):
+            refuse_irregular(path)
+            with WithinFile(open(path, "rb")) as stream:
+                yield stream
+    except OSError as error:
+        raise unreadable(path, error) from error
+
+
+@contextlib.contextmanager
+def errors_explained(path: Path, damaged: str) -> Iterator[None]:
+    """Context that reads one file: whatever NumPy, tifffile or the system raises becomes our error.
+
+    Args:
+        path: The file.
+        damaged: What the file is if its content cannot be read, as a phrase that follows its name.
+
+    Raises:
+        DataError: D101 damaged, D131 unreadable, D151 no memory for the content.
+    """
+    try:
+        yield
+    except DataError:
+        raise
+    except MemoryError as error:
+        raise no_room(path) from error
+    except OSError as error:
+        raise unreadable(path, error) from error
+    # Damaged files raise exceptions of many types.
+    except Exception as error:
+        raise DataError(
+            "D101",
+            f"{printable(path)}: {damaged} ({path.stat().st_size} bytes): {error}",
+            "copy or export the file again, or remove it together with its mask",
+        ) from error
+
+
+def refuse_irregular(path: Path) -> None:
+    """Refuse what is not a regular file.
+
+    Raises:
+        DataError: D131.
+        OSError: There is no such file, or it is inaccessible.
+    """
+    mode = path.stat().st_mode
+    if not stat.S_ISREG(mode):
+        raise DataError(
+            "D131",
+            f"{printable(path)}: is {kind_of_entry(mode)}, not a file",
+            "remove it or replace it with the image",
+        )
+
+
+def unreadable(path: Path, error: OSError) -> DataError:
+    """D131: the entry exists in a listing but cannot be opened."""
+    return DataError(
+        "D131",
+        f"{printable(path)}: cannot be read: {error.strerror or error}",
+        "repair the link or the permissions, or remove the entry",
+    )
