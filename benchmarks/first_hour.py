@@ -2,10 +2,10 @@
 
     python benchmarks/first_hour.py photos held-out [--minutes 20] [--name NAME]
 
-`photos` holds images with masks; `held-out` further ones, which only the score at the end sees. Everything runs in a new
-environment and a new folder, with the commands that the README shows. Counted are commands, characters to type and files
-to write; timed are the steps and the wait for the first picture. The commands of other systems are those of their own
-quick starts, and are counted only. Results go to `measurements/first_hour.json` and `first_hour.md`.
+`photos` holds images with masks; `held-out` further ones, which only the score at the end sees. Everything runs in a
+new environment and a new folder, with the commands that the README shows. Counted are commands, characters to type and
+files to write; timed are the steps and the wait for the first picture. The commands of other systems are those of their
+own quick starts, and are counted only. Results go to `measurements/first_hour_NAME.json` and `first_hour.md`.
 """
 
 from __future__ import annotations
