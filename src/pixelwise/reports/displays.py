@@ -17,6 +17,7 @@ from rich.progress import (
 )
 
 from pixelwise.errors import harmless
+from pixelwise.machine.console import in_notebook
 from pixelwise.observer import Observer, TrainingStart, TrainingStatus
 from pixelwise.reports.terminals import Console
 
@@ -47,7 +48,7 @@ def display(*, phases: bool = False) -> Display:
     Args:
         phases: Without bars, also write a line for each phase.
     """
-    if _in_notebook():
+    if in_notebook():
         return NotebookDisplay()
     console = Console(stderr=True, highlight=False)
     return TerminalDisplay(console) if console.is_terminal else PlainDisplay(console, phases=phases)
@@ -340,9 +341,3 @@ def _duration(seconds: float) -> str:
 
 def _print_warning(console: Console, code: str, message: str) -> None:
     console.print(f"warning[{code}]: {message}", style="yellow", markup=False, soft_wrap=True)
-
-
-def _in_notebook() -> bool:
-    """Whether this process is the kernel of a notebook."""
-    shell = sys.modules.get("IPython")
-    return shell is not None and getattr(shell.get_ipython(), "kernel", None) is not None
