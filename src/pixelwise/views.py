@@ -77,6 +77,11 @@ def html_legend(names: Sequence[str], colors: Sequence[tuple[int, int, int]]) ->
     return f"<p>{''.join(entries)}</p>"
 
 
+def html_line(text: str, link: str = "") -> str:
+    """A line of text, which may be a link; HTML in which no text can be markup."""
+    return f'<p><a href="{_escaped(link)}">{_escaped(text)}</a></p>' if link else f"<p>{_escaped(text)}</p>"
+
+
 def frame(columns: Mapping[str, Sequence[Any]], index: str | None = None) -> pandas.DataFrame:
     """A pandas frame.
 
