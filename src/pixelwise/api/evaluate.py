@@ -13,6 +13,7 @@ from pixelwise.evaluation.runs import score_by_name
 from pixelwise.models import SegmentationModel
 from pixelwise.observer import Observer
 from pixelwise.options import chosen
+from pixelwise.recipes.overrides import in_words
 from pixelwise.records.result import Result
 from pixelwise.reports.run.page import write_report
 from pixelwise.runtimes import is_artefact
@@ -82,7 +83,7 @@ def evaluate(
     """
     names = [protocol] if isinstance(protocol, str) else protocol
     with watched(observer, changes) as watching:
-        options = chosen(EvaluateOptions, options, changes)
+        options = in_words(chosen(EvaluateOptions, options, changes))
         results = score_by_name(model_or_run, data, split, names, options, watching)
         if not isinstance(model_or_run, SegmentationModel) and not is_artefact(Path(model_or_run)):
             write_report(Path(model_or_run))

@@ -13,6 +13,7 @@ from pixelwise.options import chosen
 from pixelwise.prediction.loading import load
 from pixelwise.prediction.options import PredictOptions
 from pixelwise.prediction.predict import PredictSummary, predict_paths
+from pixelwise.recipes.overrides import in_words
 
 
 def predict(
@@ -54,7 +55,7 @@ def predict(
     """
     given = [paths] if isinstance(paths, (str, os.PathLike)) else paths
     with watched(observer, changes) as watching:
-        options = chosen(PredictOptions, options, changes)
+        options = in_words(chosen(PredictOptions, options, changes))
         segmenter = load(
             run,
             device=options.device,

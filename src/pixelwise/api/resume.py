@@ -11,6 +11,7 @@ from pixelwise.api.train import conclude, is_scored
 from pixelwise.api.watching import watched
 from pixelwise.observer import Observer
 from pixelwise.options import chosen
+from pixelwise.recipes.overrides import in_words
 from pixelwise.records.run_folder import is_run
 from pixelwise.training import runs
 from pixelwise.training.options import ResumeOptions
@@ -47,7 +48,7 @@ def resume(
         StoppedError: A signal stopped the run again.
         DivergedError: T501, five non-finite steps in a row.
     """
-    wanted = chosen(ResumeOptions, options, changes)
+    wanted = in_words(chosen(ResumeOptions, options, changes))
     with watched(observer) as watching:
         _resume(Path(run), wanted, watching)
     return Run(run)

@@ -13,6 +13,7 @@ from pixelwise.checkpoints.trained import result_of
 from pixelwise.observer import Observer
 from pixelwise.options import chosen
 from pixelwise.recipes.asking import Named, recipe_and_data
+from pixelwise.recipes.overrides import in_words
 from pixelwise.records.environment import read_environment
 from pixelwise.records.evaluations import find_result
 from pixelwise.records.run_folder import REPORT, read_recipe
@@ -57,7 +58,7 @@ def train(
         StoppedError: A signal stopped the training; `resume` continues it.
         DivergedError: T501, five non-finite steps in a row.
     """
-    wanted = chosen(TrainOptions, options, changes)
+    wanted = in_words(chosen(TrainOptions, options, changes))
     named, folder = recipe_and_data(recipe, data)
     with watched(observer) as watching:
         run = runs.train(named, folder, output, wanted, observer=watching)
