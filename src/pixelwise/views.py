@@ -46,17 +46,18 @@ def classes_in_words(names: Sequence[str]) -> str:
     return f"{len(names)} class{'' if len(names) == 1 else 'es'}: {names_in_words(names)}"
 
 
-def html_table(headings: Sequence[str], rows: Iterable[Sequence[str]], *, title: str = "") -> str:
-    """A table as HTML in which no text can be markup; the first column is aligned left, the others right.
+def html_table(headings: Sequence[str], rows: Iterable[Sequence[str]], *, title: str = "", prose: bool = False) -> str:
+    """A table as HTML in which no text can be markup.
 
     Args:
         headings: Headings of the columns.
         rows: Cells, as many as headings in each row.
         title: Line above the table.
+        prose: Whether the cells are sentences; else those after the first column are numbers, aligned right.
     """
     caption = f"<p><b>{_escaped(title)}</b></p>" if title else ""
-    body = "".join(_html_row("td", row) for row in rows)
-    return f"{caption}<table><thead>{_html_row('th', headings)}</thead><tbody>{body}</tbody></table>"
+    body = "".join(_html_row("td", row, prose) for row in rows)
+    return f"{caption}<table><thead>{_html_row('th', headings, prose)}</thead><tbody>{body}</tbody></table>"
 
 
 def html_picture(png: bytes, caption: str) -> str:
@@ -64,14 +65,15 @@ def html_picture(png: bytes, caption: str) -> str:
     text = _escaped(caption)
     encoded = base64.b64encode(png).decode("ascii")
     image = f'<img src="data:image/png;base64,{encoded}" alt="{text}" style="max-width:100%">'
-    return f"<figure>{image}<figcaption>{text}</figcaption></figure>"
+    return f'<figure style="margin:0">{image}<figcaption style="overflow-wrap:anywhere">{text}</figcaption></figure>'
 
 
 def html_legend(names: Sequence[str], colors: Sequence[tuple[int, int, int]]) -> str:
     """The names of classes, each behind a square of its colour; HTML in which no text can be markup."""
-    square = "display:inline-block;width:0.8em;height:0.8em;margin:0 0.3em 0 0.9em;border:1px solid #888;background:"
+    square = "display:inline-block;width:0.8em;height:0.8em;margin-right:0.3em;border:1px solid #888;background:"
     entries = (
-        f'<span style="{square}#{red:02x}{green:02x}{blue:02x}"></span>{_escaped(name)}'
+        f'<span style="margin-right:0.9em"><span style="{square}#{red:02x}{green:02x}{blue:02x}"></span>'
+        f"{_escaped(name)}</span>"
         for name, (red, green, blue) in zip(names, colors, strict=True)
     )
     return f"<p>{''.join(entries)}</p>"
@@ -104,8 +106,9 @@ def _escaped(text: str) -> str:
     return html.escape(harmless(text))
 
 
-def _html_row(tag: str, cells: Sequence[str]) -> str:
-    sides = ("left" if column == 0 else "right" for column in range(len(cells)))
+def _html_row(tag: str, cells: Sequence[str], prose: bool) -> str:
+    sides = ("left" if prose or column == 0 else "right" for column in range(len(cells)))
     shown = zip(sides, map(_escaped, cells), strict=True)
-    written = "".join(f'<{tag} style="text-align:{side}">{text}</{tag}>' for side, text in shown)
+    style = "padding:0.15em 0.6em;vertical-align:top;text-align:"
+    written = "".join(f'<{tag} style="{style}{side}">{text}</{tag}>' for side, text in shown)
     return f"<tr>{written}</tr>"

@@ -76,7 +76,7 @@ class Run(_Path):
         table = "" if found is None else found.result._repr_html_()
         page = self / REPORT
         link = html_line("report", page.as_posix()) if page.is_file() else ""
-        return f"{html_line(repr(self))}{table}{link}"
+        return f"{html_line(repr(self)[1:-1])}{table}{link}"
 
     @property
     def recipe(self) -> Recipe:

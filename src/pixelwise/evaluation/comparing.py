@@ -13,7 +13,7 @@ from pixelwise.recipes.overrides import flat_fields
 from pixelwise.recipes.schema.recipe import Recipe
 from pixelwise.records.result import Result
 from pixelwise.records.scores import ImageScore
-from pixelwise.views import NOT_AVAILABLE, html_table, line, percent
+from pixelwise.views import NOT_AVAILABLE, html_line, html_table, line, percent
 
 REDRAWN = 2000
 """Number of bootstrap samples of the images."""
@@ -84,7 +84,11 @@ class Comparison(msgspec.Struct, frozen=True, kw_only=True):
         return f"mIoU {_signed(self.miou)}{images}{interval}"
 
     def __repr__(self) -> str:
-        return line("Comparison", f"{self.names[0]} against {self.names[1]}", self.verdict)
+        return line("Comparison", self._title)
+
+    @property
+    def _title(self) -> str:
+        return f"{self.names[0]} against {self.names[1]}: {self.verdict}"
 
     def _repr_html_(self) -> str:
         ours, theirs = ({entry.name: entry.iou for entry in result.per_class} for result in self.results)
@@ -96,10 +100,10 @@ class Comparison(msgspec.Struct, frozen=True, kw_only=True):
         return "".join(
             [
                 html_table(
-                    ("class", *(f"IoU % {name}" for name in self.names), "difference"), classes, title=repr(self)
+                    ("class", *(f"IoU % {name}" for name in self.names), "difference"), classes, title=self._title
                 ),
-                html_table(("recipe", *self.names), fields) if fields else "",
-                html_table(("to be known",), [(remark,) for remark in self.remarks]) if self.remarks else "",
+                html_table(("recipe", *self.names), fields, prose=True) if fields else "",
+                "".join(map(html_line, self.remarks)) if self.remarks else "",
             ]
         )
 

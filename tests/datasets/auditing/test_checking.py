@@ -246,4 +246,4 @@ def test_one_line_and_a_table_of_the_findings(checked: Callable[..., Checked]):
     assert one.verdict in page
     assert "&lt;b&gt;" in page
     assert all(name in page for name in one.dataset.classes)
-    assert "nothing was found" in checked({"train": 3})._repr_html_()
+    assert "nothing</td>" in checked({"train": 3})._repr_html_()

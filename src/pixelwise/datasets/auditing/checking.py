@@ -74,8 +74,10 @@ class Checked(msgspec.Struct, frozen=True, kw_only=True):
         pairs = ", ".join(f"{number} {split}" for split, number in self.audit.splits.items())
         classes = html_legend(self.dataset.classes, self.dataset.palette)
         found = [(one.code, one.message, one.fix) for one in (*self.audit.findings, *self.settings)]
-        rows = found or [("", "nothing was found", "")]
-        table = html_table(("code", "found", "fix"), rows, title=f"{printable(self.path)}: {pairs}; {self.verdict}")
+        rows = found or [("", "nothing", "")]
+        table = html_table(
+            ("code", "found", "fix"), rows, title=f"{printable(self.path)}: {pairs}; {self.verdict}", prose=True
+        )
         return f"{table}{classes}"
 
     @property
