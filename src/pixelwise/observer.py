@@ -44,6 +44,28 @@ class TrainingStatus(msgspec.Struct, frozen=True, kw_only=True):
     best_miou: float | None
 
 
+class TrainingScore(msgspec.Struct, frozen=True, kw_only=True):
+    """An evaluation during a training, after a step.
+
+    Attributes:
+        step: Number of steps done.
+        steps: Total number of steps.
+        epoch: The current epoch, from 1.
+        epochs: Total number of epochs.
+        split: The evaluated split.
+        mious: Mean IoU of every evaluation of the run so far, 0..1, this one last; None where nothing is labelled.
+        best_miou: The highest of them; None before the first one.
+    """
+
+    step: int
+    steps: int
+    epoch: int
+    epochs: int
+    split: str
+    mious: tuple[float | None, ...]
+    best_miou: float | None
+
+
 class TrainingStart(msgspec.Struct, frozen=True, kw_only=True):
     """A training that is about to begin, in words.
 
@@ -90,6 +112,9 @@ class Observer:
 
     def step(self, status: TrainingStatus) -> None:
         """A training step is finished."""
+
+    def scored(self, score: TrainingScore) -> None:
+        """An evaluation between two steps of a training, or after its last one, is finished."""
 
     def warn(self, code: str, message: str) -> None:
         """Something is wrong, and the work goes on; `code` is explained in docs/errors.md."""
