@@ -107,6 +107,9 @@ class Observer:
     def progress(self, done: int, total: int | None) -> None:
         """`done` of `total` images, bytes or layers of the current phase are finished; None: the total is unknown."""
 
+    def note(self, text: str) -> None:
+        """Something worth knowing that is no work and no fault, in a sentence that stays on the screen."""
+
     def begin(self, start: TrainingStart) -> None:
         """A training begins: everything about it is decided."""
 

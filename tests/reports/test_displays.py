@@ -289,3 +289,13 @@ def test_nothing_of_a_training_is_cut_on_a_terminal(width: int):
     assert "…" not in stream.getvalue()
     assert "120/400" in stream.getvalue()
     assert ("40/12345" in stream.getvalue()) == (width > 40)
+
+
+def test_a_note_stays_on_every_display():
+    shown, stream = plain()
+    on_terminal, drawn = terminal()
+    notebook = io.StringIO()
+    for entered in (shown, on_terminal, NotebookDisplay(notebook)):
+        with entered as observer:
+            observer.note("finished already: nothing")
+    assert [text.getvalue().count("finished already: nothing") for text in (stream, drawn, notebook)] == [1, 1, 1]

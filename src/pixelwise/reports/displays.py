@@ -90,6 +90,10 @@ class PlainDisplay(Display):
             self._last_line = time.monotonic()
             self._print(f"{self._phase} {_amount(done, total, self._unit)}")
 
+    def note(self, text: str) -> None:
+        """Write the sentence."""
+        self._print(text)
+
     def begin(self, start: TrainingStart) -> None:
         """Write what is about to be trained."""
         for line in beginning(start):
@@ -181,6 +185,10 @@ class TerminalDisplay(Display):
             if total is not None and done >= total:
                 self._end_work()
 
+    def note(self, text: str) -> None:
+        """Print the sentence above the bar."""
+        self._console.print(text, soft_wrap=True, markup=False)
+
     def begin(self, start: TrainingStart) -> None:
         """Print what is about to be trained above the bar."""
         for line in beginning(start):
@@ -260,6 +268,10 @@ class NotebookDisplay(Display):
         self._bar.update(done - self._bar.n)
         if total is not None and done >= total:
             self._close()
+
+    def note(self, text: str) -> None:
+        """Print the sentence without breaking the bars."""
+        self._bars.write(harmless(text), file=self._file)
 
     def begin(self, start: TrainingStart) -> None:
         """Print what is about to be trained without breaking the bars."""
