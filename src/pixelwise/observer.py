@@ -16,6 +16,10 @@ Warn = Callable[[str, str], None]
 """Receives the code and the message of a warning, as `Observer.warn` does."""
 
 
+DRAWING = "drawing pictures"
+"""Name of the phase in which pictures of scored images are drawn."""
+
+
 class TrainingStatus(msgspec.Struct, frozen=True, kw_only=True):
     """State of a training run after a step.
 
@@ -131,16 +135,22 @@ class Callbacks(Observer):
     """Observer that passes progress and warnings to plain functions.
 
     Args:
-        progress: Called with the number of finished items and their total.
+        progress: Called with the number of finished items and their total; not for the pictures drawn afterwards,
+            because a function that knows no phases would take them for more images to score.
         warn: Called with the code and the message of a warning.
     """
 
     def __init__(self, progress: Callable[[int, int], None] | None = None, warn: Warn | None = None) -> None:
         self._progress, self._warn = progress, warn
+        self._phase = ""
+
+    def phase(self, name: str, unit: str = "") -> None:
+        """Remember what is counted."""
+        self._phase = name
 
     def progress(self, done: int, total: int | None) -> None:
         """Call the function for progress, unless the total is unknown."""
-        if self._progress is not None and total is not None:
+        if self._progress is not None and total is not None and self._phase != DRAWING:
             self._progress(done, total)
 
     def warn(self, code: str, message: str) -> None:

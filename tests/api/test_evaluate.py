@@ -49,7 +49,7 @@ def test_an_observer_or_progress_functions_are_called(run: Path):
     observer = Told(phase=phases.append, progress=lambda *progress: told.append(progress))
     pixelwise.evaluate(run, observer=observer)
     scored, drawn = [(1, 3), (2, 3), (3, 3)], [(1, 3), (2, 3), (3, 3)]
-    assert seen == [*scored, *drawn]
+    assert seen == scored
     assert told == [*(("evaluating", *one) for one in scored), *(("drawing pictures", *one) for one in drawn)]
     assert phases == ["evaluating", "drawing pictures", "writing the report"]
 

@@ -20,7 +20,7 @@ from pixelwise.evaluation.evaluate import predict_pair
 from pixelwise.evaluation.pairs import pairs_of
 from pixelwise.evaluation.tally import Measurement
 from pixelwise.models import SegmentationModel
-from pixelwise.observer import SILENT, Observer
+from pixelwise.observer import DRAWING, SILENT, Observer
 from pixelwise.prediction.combinations import indexed, mixed_colors
 from pixelwise.prediction.network import prediction_mode
 from pixelwise.prediction.overlays import as_picture, indexed_png, jpeg
@@ -129,7 +129,7 @@ def save_samples(
     """
     by_id = {sample.id: sample for sample in dataset.samples(measurement.split)}
     saved, chosen = [], choose_samples(measurement.per_image)
-    observer.phase("drawing pictures")
+    observer.phase(DRAWING)
     with prediction_mode(model):
         for number, (kind, score) in enumerate(chosen):
             image, labels = read_pair(by_id[score.id], dataset, fit=False)
