@@ -37,7 +37,8 @@ if TYPE_CHECKING:
     from pixelwise.observer import Observer
     from pixelwise.prediction.loading import load
     from pixelwise.prediction.predict import predict
-    from pixelwise.prediction.segmenter import Prediction, Segmenter
+    from pixelwise.prediction.prediction import Prediction
+    from pixelwise.prediction.segmenter import Segmenter
     from pixelwise.profiling.complexity import Complexity, complexity
     from pixelwise.recipes.catalog import list_recipes
     from pixelwise.recipes.explaining import explain
@@ -59,7 +60,7 @@ _HOMES = {
     "ImportReport": "pixelwise.checkpoints.importers.importing",
     "Observer": "pixelwise.observer",
     "PixelwiseError": "pixelwise.errors",
-    "Prediction": "pixelwise.prediction.segmenter",
+    "Prediction": "pixelwise.prediction.prediction",
     "Protocol": "pixelwise.recipes.protocols",
     "Recipe": "pixelwise.recipes.schema.recipe",
     "Result": "pixelwise.records.result",

@@ -121,7 +121,7 @@ def score(subject: Subject, options: EvaluateOptions, observer: Observer = SILEN
         if subject.folder is not None:
             with writing_alone(subject.folder / EVALUATIONS, wait=True):
                 result = _save(result, subject, measurement, options, observer)
-        results.append(result)
+        results.append(msgspec.structs.replace(result, per_image=measurement.per_image))
     return results
 
 

@@ -19,7 +19,8 @@ from pixelwise.prediction.inputs import Input
 from pixelwise.prediction.mask_formats import as_geotiff, grey_png, mask_encoder, mask_values
 from pixelwise.prediction.options import PredictOptions
 from pixelwise.prediction.overlays import jpeg
-from pixelwise.prediction.segmenter import Prediction, Segmenter, choose_palette
+from pixelwise.prediction.prediction import Prediction, choose_palette
+from pixelwise.prediction.segmenter import Segmenter
 from pixelwise.recipes.class_sets.tables import IGNORE
 from pixelwise.storage import portable, printable, write_bytes
 from pixelwise.storage.names import distinct

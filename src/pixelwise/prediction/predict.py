@@ -26,7 +26,8 @@ from pixelwise.prediction.loading import load
 from pixelwise.prediction.mask_formats import mask_values
 from pixelwise.prediction.options import PredictOptions
 from pixelwise.prediction.outcomes import MASKS, OVERLAYS, Outcome, read_input, writer
-from pixelwise.prediction.segmenter import Segmenter, choose_palette
+from pixelwise.prediction.prediction import choose_palette
+from pixelwise.prediction.segmenter import Segmenter
 from pixelwise.records.problems import Problem, append_problems, clear_problems
 from pixelwise.storage import json_text, printable, write_text
 from pixelwise.storage.locks import writing_alone

@@ -20,6 +20,7 @@ from rich.progress import (
 from rich.text import Text
 
 from pixelwise.errors import harmless
+from pixelwise.machine.console import in_notebook
 from pixelwise.observer import Observer, TrainingScore, TrainingStart, TrainingStatus
 from pixelwise.reports.progress import Course, beginning, clock, facts, score_line, shows_blocks, step_line
 from pixelwise.reports.terminals import Console
@@ -55,7 +56,7 @@ def display(*, phases: bool = False) -> Display:
     Args:
         phases: Without bars, also write a line for each phase.
     """
-    if _in_notebook():
+    if in_notebook():
         return NotebookDisplay()
     console = Console(stderr=True, highlight=False)
     return TerminalDisplay(console) if console.is_terminal else PlainDisplay(console, phases=phases)
@@ -313,9 +314,3 @@ def _amount(done: int, total: int | None, unit: str) -> str:
 
 def _print_warning(console: Console, code: str, message: str) -> None:
     console.print(f"warning[{code}]: {message}", style="yellow", markup=False, soft_wrap=True)
-
-
-def _in_notebook() -> bool:
-    """Whether this process is the kernel of a notebook."""
-    shell = sys.modules.get("IPython")
-    return shell is not None and getattr(shell.get_ipython(), "kernel", None) is not None
