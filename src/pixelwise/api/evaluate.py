@@ -86,5 +86,6 @@ def evaluate(
         options = in_words(chosen(EvaluateOptions, options, changes))
         results = score_by_name(model_or_run, data, split, names, options, watching)
         if not isinstance(model_or_run, SegmentationModel) and not is_artefact(Path(model_or_run)):
+            watching.phase("writing the report")
             write_report(Path(model_or_run))
     return results if protocol is not None and not isinstance(protocol, str) else results[0]

@@ -19,11 +19,13 @@ from pixelwise.datasets.reading.decoding import SUFFIXES
 from pixelwise.errors import DataError, RecipeError
 from pixelwise.observer import SILENT, Observer, observing
 from pixelwise.options import chosen
+from pixelwise.prediction.annotation_files import annotations_of
 from pixelwise.prediction.background import in_background
 from pixelwise.prediction.deviations import Once
 from pixelwise.prediction.inputs import Input, Inputs, find_inputs
 from pixelwise.prediction.mask_formats import mask_values
 from pixelwise.prediction.options import PredictOptions
+from pixelwise.prediction.original_values import original_values
 from pixelwise.prediction.outcomes import MASKS, OVERLAYS, Outcome, read_input, writer
 from pixelwise.prediction.prediction import choose_palette
 from pixelwise.prediction.segmenter import Segmenter
@@ -96,11 +98,19 @@ def predict_paths(
     start = time.monotonic()
     observer = observing(observer, changes)
     options = chosen(PredictOptions, options, changes)
-    write = writer(segmenter, output, options)
+    polygons = None if options.polygons is None else annotations_of(options.polygons, output, segmenter.classes)
+    write = writer(segmenter, output, options, polygons)
     inputs = find_inputs(paths, [output / MASKS, output / OVERLAYS])
+    if options.mask_format == "original":
+        merged = original_values(segmenter.label_table, segmenter.classes).sentence(segmenter.classes)
+        if merged:
+            observer.warn("W161", merged)
     with writing_alone(output):
         _begin(output, segmenter, options)
-        return _predict_all(segmenter, inputs, write, _Record(output, strict=options.strict), observer, start)
+        summary = _predict_all(segmenter, inputs, write, _Record(output, strict=options.strict), observer, start)
+        if polygons is not None:
+            polygons.finish()
+    return summary
 
 
 class _Record:
@@ -218,7 +228,7 @@ def _begin(output: Path, segmenter: Segmenter, options: PredictOptions) -> None:
                 f"{printable(folder)} holds files that are not predictions (there is no {CLASSES} beside it)",
                 "choose another `output`, so that none of them is overwritten",
             )
-    values, ignored = mask_values(options.mask_format, len(segmenter.classes))
+    values, ignored = mask_values(options.mask_format, segmenter.classes, segmenter.label_table)
     colors = choose_palette(segmenter.palette, options.palette)
     classes = [
         {"id": value, "name": name, "color": "#{:02x}{:02x}{:02x}".format(*color)}

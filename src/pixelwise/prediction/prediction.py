@@ -16,10 +16,10 @@ from pixelwise.machine.console import in_notebook
 from pixelwise.prediction.combinations import blend_classes, packed
 from pixelwise.prediction.mask_formats import grey_png
 from pixelwise.prediction.options import PaletteName
-from pixelwise.prediction.overlays import blend, indexed_png, jpeg
+from pixelwise.prediction.overlays import blend, indexed_png, jpeg, with_legend, without_background
 from pixelwise.prediction.polygons import Polygon, polygons_of
 from pixelwise.recipes.class_sets.palettes import colorblind_palette
-from pixelwise.recipes.class_sets.tables import Color
+from pixelwise.recipes.class_sets.tables import IGNORE, Color
 from pixelwise.storage import portable, printable, write_bytes
 from pixelwise.storage.names import distinct
 from pixelwise.views import html_legend, html_picture, line, names_in_words, percent
@@ -80,23 +80,39 @@ class Prediction:
         """Name of the image's file; empty for an image in memory."""
         return self.source.rpartition("/")[2] if "://" in self.source else os.path.basename(self.source)
 
-    def overlay(self, alpha: float = 0.5, palette: PaletteName = "official") -> np.ndarray:
+    def overlay(
+        self,
+        alpha: float = 0.5,
+        palette: PaletteName = "official",
+        *,
+        background: bool = False,
+        legend: bool = False,
+    ) -> np.ndarray:
         """The image overlaid with the class colours, or their mean where classes overlap: uint8 (H, W, 3).
 
         If the image is not RGB, its first three channels are shown, or the first as grey, stretched to the full range.
+        The background shows the image alone: class 0 if its name says so, or if there are only two classes.
 
         Args:
             alpha: Opacity of the colours, 0 (image only) to 1 (colours only).
             palette: Colours of the classes: `official` or `cvd`.
+            background: Whether the background is coloured, too.
+            legend: Whether a strip below names the colours in the picture, which makes it taller.
 
         Raises:
             ValueError: `alpha` is outside 0..1, or there is no such palette.
         """
         if not 0 <= alpha <= 1:
             raise ValueError(f"alpha is {alpha}; expected 0 (image only) to 1 (colours only)")
+        colors = choose_palette(self.palette, palette)
         if self.multilabel:
-            return blend_classes(self.image, packed(self.labels), choose_palette(self.palette, palette), alpha)
-        return blend(self.image, self.labels, choose_palette(self.palette, palette), alpha)
+            picture = blend_classes(self.image, packed(self.labels), colors, alpha)
+            shown = [class_id for class_id, plane in enumerate(self.labels) if plane.any()]
+        else:
+            labels = self.labels if background else without_background(self.labels, self.classes)
+            picture = blend(self.image, labels, colors, alpha)
+            shown = [class_id for class_id in np.unique(labels).tolist() if class_id != IGNORE]
+        return with_legend(picture, [(self.classes[one], colors[one]) for one in shown]) if legend else picture
 
     def areas(self) -> dict[str, int]:
         """Number of pixels of each class, in the order of class ids."""

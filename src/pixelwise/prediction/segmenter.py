@@ -16,6 +16,7 @@ import torch.nn.functional as F
 from PIL import Image
 from torch import Tensor
 
+from pixelwise.datasets.labels import LabelTable
 from pixelwise.datasets.reading.images import from_pillow, read_image
 from pixelwise.datasets.samples import Reading
 from pixelwise.errors import CheckpointError, DataError
@@ -68,6 +69,7 @@ class Segmenter:
         exact: Whether every image is brought to exactly `input_size`, as an artefact of one size may do.
         run_size: `input_size` of the run that an artefact was exported from.
         run_protocol: `protocol` of that run.
+        label_table: Meaning of the values of the masks of the training data; None if it is not recorded.
         warn: Receives the `remarks` on every image that is predicted; by default it ignores them.
         whole_pixels: Number of input pixels above which an image is predicted by windows.
         large_window: (height, width) of these windows.
@@ -88,6 +90,7 @@ class Segmenter:
         self.palette = tuple(palette if palette is not None else colorblind_palette(len(self.classes)))
         self.input_size = input_size
         self.exact = False
+        self.label_table: LabelTable | None = None
         self.warn = Once(SILENT.warn)
         self.run_size = input_size
         self.whole_pixels, self.large_window = WHOLE_PIXELS, WINDOW
