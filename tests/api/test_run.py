@@ -12,6 +12,7 @@ import pytest
 import pixelwise
 from pixelwise.api.run import Run
 from pixelwise.errors import CheckpointError, DataError
+from pixelwise.records.advice import advice
 from pixelwise.records.evaluations import EVALUATIONS
 
 
@@ -65,6 +66,15 @@ def test_one_line_and_a_table(scored: Run, tmp_path: Path):
     damaged = Run(shutil.copytree(scored, tmp_path / "damaged"))
     (damaged / "recipe.toml").write_text("?")
     assert repr(damaged) == f"<Run {damaged}; damaged>"
+
+
+def test_a_run_says_what_to_do_next(scored: Run, tmp_path: Path):
+    assert scored.advice == advice(scored.recipe, scored.log, scored.result)
+    unfinished = Run(shutil.copytree(scored, tmp_path / "run"))
+    lines = (unfinished / "log.jsonl").read_text("utf-8").splitlines()
+    (unfinished / "log.jsonl").write_text("\n".join(line for line in lines if '"finished"' not in line) + "\n", "utf-8")
+    assert unfinished.advice == []
+    assert "not finished" in repr(unfinished)
 
 
 def test_a_run_without_a_score_says_how_to_get_one(scored: Run, tmp_path: Path):

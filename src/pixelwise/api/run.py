@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, overload
 import msgspec
 
 from pixelwise.errors import DataError, PixelwiseError
+from pixelwise.records.advice import advice
 from pixelwise.records.evaluations import Evaluation, find_evaluation
 from pixelwise.records.log import Log, read_log
 from pixelwise.records.run_folder import CHECKPOINTS, REPORT, is_run, read_recipe
@@ -76,7 +77,7 @@ class Run(_Path):
         table = "" if found is None else found.result._repr_html_()
         page = self / REPORT
         link = html_line("report", page.as_posix()) if page.is_file() else ""
-        return f"{html_line(repr(self)[1:-1])}{table}{link}"
+        return f"{html_line(repr(self)[1:-1])}{table}{''.join(map(html_line, self.advice))}{link}"
 
     @property
     def recipe(self) -> Recipe:
@@ -108,6 +109,16 @@ class Run(_Path):
     def log(self) -> Log:
         """The steps, evaluations and warnings of the training; `.to_pandas()` makes a frame of them."""
         return msgspec.structs.replace(read_log(Path(self)), classes=self.recipe.data.class_names() or ())
+
+    @property
+    def advice(self) -> list[str]:
+        """At most three sentences on what to do next, the most useful first; empty for a run that has not finished.
+
+        Raises:
+            DataError: D240, a file of the score is damaged.
+        """
+        log, found = self.log, self._evaluation()
+        return advice(self.recipe, log, None if found is None else found.result) if has_finished(log) else []
 
     @property
     def report(self) -> Path:
