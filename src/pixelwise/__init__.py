@@ -16,9 +16,11 @@ if TYPE_CHECKING:
     from pixelwise.api.check import check
     from pixelwise.api.deploy import deploy
     from pixelwise.api.evaluate import evaluate
+    from pixelwise.api.predict import predict
     from pixelwise.api.profile import profile
     from pixelwise.api.report import write_report
     from pixelwise.api.resume import resume
+    from pixelwise.api.run import Run
     from pixelwise.api.table import table
     from pixelwise.api.train import train
     from pixelwise.checkpoints.import_folder import import_weights_file
@@ -36,8 +38,8 @@ if TYPE_CHECKING:
     from pixelwise.models import SegmentationModel, build_model
     from pixelwise.observer import Observer
     from pixelwise.prediction.loading import load
-    from pixelwise.prediction.predict import predict
-    from pixelwise.prediction.segmenter import Prediction, Segmenter
+    from pixelwise.prediction.prediction import Prediction
+    from pixelwise.prediction.segmenter import Segmenter
     from pixelwise.profiling.complexity import Complexity, complexity
     from pixelwise.recipes.catalog import list_recipes
     from pixelwise.recipes.explaining import explain
@@ -59,10 +61,11 @@ _HOMES = {
     "ImportReport": "pixelwise.checkpoints.importers.importing",
     "Observer": "pixelwise.observer",
     "PixelwiseError": "pixelwise.errors",
-    "Prediction": "pixelwise.prediction.segmenter",
+    "Prediction": "pixelwise.prediction.prediction",
     "Protocol": "pixelwise.recipes.protocols",
     "Recipe": "pixelwise.recipes.schema.recipe",
     "Result": "pixelwise.records.result",
+    "Run": "pixelwise.api.run",
     "SegmentationModel": "pixelwise.models",
     "Segmenter": "pixelwise.prediction.segmenter",
     "apply_overrides": "pixelwise.recipes.overrides",
@@ -84,7 +87,7 @@ _HOMES = {
     "list_recipes": "pixelwise.recipes.catalog",
     "load": "pixelwise.prediction.loading",
     "open_dataset": "pixelwise.datasets.opening",
-    "predict": "pixelwise.prediction.predict",
+    "predict": "pixelwise.api.predict",
     "prepare": "pixelwise.datasets.preparing.fetching",
     "profile": "pixelwise.api.profile",
     "quantize": "pixelwise.deployment.int8.quantize",
@@ -108,6 +111,7 @@ __all__ = [
     "Protocol",
     "Recipe",
     "Result",
+    "Run",
     "SegmentationModel",
     "Segmenter",
     "apply_overrides",

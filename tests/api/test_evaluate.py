@@ -45,9 +45,13 @@ def test_an_observer_or_progress_functions_are_called(run: Path):
     seen: list[tuple[int, int]] = []
     told: list[tuple[str, int, int | None]] = []
     pixelwise.evaluate(run, progress=lambda done, total: seen.append((done, total)))
-    pixelwise.evaluate(run, observer=Told(progress=lambda *progress: told.append(progress)))
-    assert seen == [(1, 3), (2, 3), (3, 3)]
-    assert told == [("evaluating", *counts) for counts in seen]
+    phases: list[str] = []
+    observer = Told(phase=phases.append, progress=lambda *progress: told.append(progress))
+    pixelwise.evaluate(run, observer=observer)
+    scored, drawn = [(1, 3), (2, 3), (3, 3)], [(1, 3), (2, 3), (3, 3)]
+    assert seen == scored
+    assert told == [*(("evaluating", *one) for one in scored), *(("drawing pictures", *one) for one in drawn)]
+    assert phases == ["evaluating", "drawing pictures", "writing the report"]
 
 
 def test_a_model_in_memory_writes_nothing(tiny_data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
@@ -59,3 +63,9 @@ def test_a_model_in_memory_writes_nothing(tiny_data: Path, tmp_path: Path, monke
 def test_an_empty_list_of_protocols_is_refused(run: Path):
     with pytest.raises(ValueError, match="protocols"):
         pixelwise.evaluate(run, protocol=[])
+
+
+def test_overrides_by_name_are_recorded_with_their_values(run: Path):
+    result = pixelwise.evaluate(run, overrides={"data.exif": "ignore"}, boundary=False)
+    assert result.variant == "data.exif=ignore"
+    assert "data.exif=ignore" in result.command

@@ -22,11 +22,11 @@ from pixelwise.datasets.samples import Dataset, Reading
 from pixelwise.errors import DataError, RecipeError
 from pixelwise.recipes.class_sets.tables import IGNORE
 from pixelwise.recipes.files import find
-from pixelwise.recipes.overrides import apply_overrides
+from pixelwise.recipes.overrides import Overrides, apply_overrides
 from pixelwise.recipes.schema.data import Data
 from pixelwise.storage import printable
 
-GENERIC_RECIPE = "unet-resnet18"
+GENERIC_RECIPE = "unet"
 """Name of the recipe whose data section sets how a folder is read if no recipe is named."""
 _MISSING = ("D220", "D221", "D226")
 """Codes of findings about missing files."""
@@ -105,7 +105,7 @@ def _prepared(found: Layout, data: Data, folder: Path) -> Layout:
     return _with_command(_by_classes(found, data, folder))
 
 
-def open_folder(root: Path, overrides: Sequence[str] = ()) -> tuple[Data, Dataset]:
+def open_folder(root: Path, overrides: Overrides = ()) -> tuple[Data, Dataset]:
     """Open a custom data set with the generic recipe; returns the recipe's data section and the data set.
 
     Args:

@@ -15,6 +15,7 @@ from pixelwise.errors import DataError
 from pixelwise.recipes.class_sets.tables import Color
 from pixelwise.recipes.schema.recipe import Data
 from pixelwise.storage import printable
+from pixelwise.views import classes_in_words, line
 
 ALL = "all"
 """Name of the split that joins all others; see `Dataset.with_all`."""
@@ -108,6 +109,10 @@ class Dataset(msgspec.Struct, frozen=True, kw_only=True):
     naming: str = ""
     divided: bool = False
     remarks: tuple[Finding, ...] = ()
+
+    def __repr__(self) -> str:
+        pairs = ", ".join(f"{len(samples)} {split}" for split, samples in self.splits.items())
+        return line("Dataset", f"{printable(self.root)} ({self.name})", pairs, classes_in_words(self.classes))
 
     def without(self, ids: Mapping[str, Collection[str]]) -> Dataset:
         """The data set without some samples, given by split and id."""

@@ -20,6 +20,7 @@ from pixelwise.evaluation.evaluate import predict_pair
 from pixelwise.evaluation.pairs import pairs_of
 from pixelwise.evaluation.tally import Measurement
 from pixelwise.models import SegmentationModel
+from pixelwise.observer import DRAWING, SILENT, Observer
 from pixelwise.prediction.combinations import indexed, mixed_colors
 from pixelwise.prediction.network import prediction_mode
 from pixelwise.prediction.overlays import as_picture, indexed_png, jpeg
@@ -103,7 +104,13 @@ def choose_samples(
     return [(kind, score) for kind, group in groups for score in group]
 
 
-def save_samples(model: SegmentationModel, dataset: Dataset, measurement: Measurement, folder: Path) -> SavedSamples:
+def save_samples(
+    model: SegmentationModel,
+    dataset: Dataset,
+    measurement: Measurement,
+    folder: Path,
+    observer: Observer = SILENT,
+) -> SavedSamples:
     """Predict the worst 6, middle 3 and best 3 images again and write their pictures.
 
     Args:
@@ -111,6 +118,7 @@ def save_samples(model: SegmentationModel, dataset: Dataset, measurement: Measur
         dataset: The data set it was measured on.
         measurement: The measurement by `evaluate_model`.
         folder: Folder for `samples.json` and the pictures; created if missing.
+        observer: Receives the phase, and progress after every image.
 
     Returns:
         The content of `samples.json`, which is written last.
@@ -120,9 +128,10 @@ def save_samples(model: SegmentationModel, dataset: Dataset, measurement: Measur
         ResourceError: S601, the disk is full.
     """
     by_id = {sample.id: sample for sample in dataset.samples(measurement.split)}
-    saved = []
+    saved, chosen = [], choose_samples(measurement.per_image)
+    observer.phase(DRAWING)
     with prediction_mode(model):
-        for number, (kind, score) in enumerate(choose_samples(measurement.per_image)):
+        for number, (kind, score) in enumerate(chosen):
             image, labels = read_pair(by_id[score.id], dataset, fit=False)
             pictures = _predict(model, by_id[score.id], image, labels, measurement)
             names = [f"{number:02d}-{part}" for part in ("photo.jpg", "truth.png", "prediction.png")]
@@ -147,6 +156,7 @@ def save_samples(model: SegmentationModel, dataset: Dataset, measurement: Measur
                     combinations=combinations,
                 )
             )
+            observer.progress(len(saved), len(chosen))
     listing = SavedSamples(classes=dataset.classes, palette=dataset.palette, samples=tuple(saved))
     write_text(folder / SAMPLES, json_text(listing))
     return listing

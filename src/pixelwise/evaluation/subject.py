@@ -81,7 +81,7 @@ def score(subject: Subject, options: EvaluateOptions, observer: Observer = SILEN
     Args:
         subject: The subject to score.
         options: Options of the evaluation.
-        observer: Receives the phase, and progress after every batch.
+        observer: Receives the phases, and progress after every batch.
 
     Returns:
         One result per protocol.
@@ -120,8 +120,8 @@ def score(subject: Subject, options: EvaluateOptions, observer: Observer = SILEN
         result = make_result(measurement, _provenance(subject, scored, protocol, options))
         if subject.folder is not None:
             with writing_alone(subject.folder / EVALUATIONS, wait=True):
-                result = _save(result, subject, measurement, options)
-        results.append(result)
+                result = _save(result, subject, measurement, options, observer)
+        results.append(msgspec.structs.replace(result, per_image=measurement.per_image))
     return results
 
 
@@ -137,7 +137,9 @@ def _provenance(subject: Subject, scored: str, protocol: Protocol, options: Eval
     )
 
 
-def _save(result: Result, subject: Subject, measurement: Measurement, options: EvaluateOptions) -> Result:
+def _save(
+    result: Result, subject: Subject, measurement: Measurement, options: EvaluateOptions, observer: Observer
+) -> Result:
     """Save a result where it overwrites nothing but an earlier answer to the same question; returns it."""
     run = subject.folder or Path()
     folder, kept = folder_for(run, result), result
@@ -150,7 +152,7 @@ def _save(result: Result, subject: Subject, measurement: Measurement, options: E
     if earlier is not None and same_counts(result, earlier):
         kept = with_earlier(result, earlier)
     if subject.pictures:
-        save_samples(subject.model, subject.dataset, measurement, folder / SAMPLES)
+        save_samples(subject.model, subject.dataset, measurement, folder / SAMPLES, observer)
     save_result(kept, measurement.per_image, folder)
     return result
 

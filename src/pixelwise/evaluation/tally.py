@@ -211,6 +211,7 @@ class Tally:
             miou=found.miou,
             pixel_accuracy=found.pixel_accuracy,
             labelled_pixels=int(image.counts[0].sum()) if self.task.multilabel else sum(found.pixels),
+            iou=tuple(None if math.isnan(iou) else iou for iou in found.iou),
         )
         for class_id, (pixels, iou) in enumerate(zip(found.pixels, found.iou, strict=True)):
             if pixels:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import msgspec
 import tomli_w
@@ -32,6 +32,14 @@ def words_of(overrides: Overrides) -> list[str]:
     if isinstance(overrides, Mapping):
         return [f"{path}={_toml(value)}" for path, value in overrides.items()]
     return [overrides] if isinstance(overrides, str) else list(overrides)
+
+
+AnyOptions = TypeVar("AnyOptions", bound=msgspec.Struct)
+
+
+def in_words(options: AnyOptions) -> AnyOptions:
+    """Options of a verb whose `overrides` were given by name, with them as on the command line, which is recorded."""
+    return msgspec.structs.replace(options, overrides=tuple(words_of(options.overrides)))  # type: ignore[attr-defined]
 
 
 def apply_overrides(recipe: Recipe, overrides: Overrides) -> Recipe:

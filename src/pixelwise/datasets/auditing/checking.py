@@ -28,6 +28,7 @@ from pixelwise.recipes.schema.data import Data
 from pixelwise.recipes.schema.recipe import Recipe
 from pixelwise.storage import printable
 from pixelwise.storage.names import counted
+from pixelwise.views import html_legend, html_table, line
 
 FEW_IMAGES = 10
 """A split with fewer images is too small to learn from or to compare runs by."""
@@ -64,6 +65,20 @@ class Checked(msgspec.Struct, frozen=True, kw_only=True):
     ceiling_split: str
     ceiling: tuple[Ceiling, ...]
     settings: tuple[Finding, ...] = ()
+
+    def __repr__(self) -> str:
+        pairs = ", ".join(f"{number} {split}" for split, number in self.audit.splits.items())
+        return line("Checked", printable(self.path), pairs, self.verdict)
+
+    def _repr_html_(self) -> str:
+        pairs = ", ".join(f"{number} {split}" for split, number in self.audit.splits.items())
+        classes = html_legend(self.dataset.classes, self.dataset.palette)
+        found = [(one.code, one.message, one.fix) for one in (*self.audit.findings, *self.settings)]
+        rows = found or [("", "nothing", "")]
+        table = html_table(
+            ("code", "found", "fix"), rows, title=f"{printable(self.path)}: {pairs}; {self.verdict}", prose=True
+        )
+        return f"{table}{classes}"
 
     @property
     def refused(self) -> bool:
@@ -146,8 +161,19 @@ class Checked(msgspec.Struct, frozen=True, kw_only=True):
         return shlex.join([*command, *kept, *instead])
 
     @property
+    def split_command(self) -> str:
+        """The command that holds images out to score on, if all pairs are in the training split; empty if not."""
+        usable = [name for name, pairs in self.usable_pairs.items() if pairs]
+        if _SCORE not in self.missing_splits or usable != [self.recipe.data.train_split]:
+            return ""
+        data = [one for one in self.overrides if one.startswith("data.")]
+        return shlex.join(["pixelwise", "data", "split", printable(self.path), *data])
+
+    @property
     def batch_fix(self) -> list[str]:
-        """The override for a batch that the training split can fill, if the recipe's is larger."""
+        """The override for a batch that the training split can fill, if the recipe's is larger and not planned."""
+        if "sampling.batch_size" in self.recipe.planned:
+            return []
         images, size = self.usable_pairs.get(self.recipe.data.train_split, 0), self.recipe.sampling.batch_size
         return [f"sampling.batch_size={images}"] if 0 < images < size else []
 
