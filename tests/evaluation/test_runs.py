@@ -11,6 +11,9 @@ from pixelwise.api.evaluate import evaluate
 from pixelwise.checkpoints.trained import load_trained
 from pixelwise.errors import CheckpointError, DataError, RecipeError
 from pixelwise.models import build_model
+from pixelwise.records.details import load_details, load_thumbnails
+from pixelwise.records.result import load_per_image
+from pixelwise.records.suspects import load_suspects
 
 
 @pytest.fixture
@@ -85,11 +88,15 @@ def test_several_protocols_are_scored_in_one_pass_and_kept_apart(run: Path):
     )
 
     assert [result.protocol for result in results] == ["native", "camvid-480x360", "slide-1024x1024"]
-    assert seen == [(1, 3), (2, 3), (3, 3)]
+    # The images are scored once, then the pictures of each protocol are drawn.
+    assert seen == [(1, 3), (2, 3), (3, 3)] * 4
     for result in results:
         folder = run / "evaluations" / f"val-{result.protocol}"
         assert json.loads((folder / "result.json").read_text())["miou"] == result.miou
         assert (folder / "samples" / "samples.json").is_file()
+        assert [one.id for one in load_details(folder)] == [one.id for one in load_per_image(folder)]
+        assert len(load_thumbnails(folder)) == 3
+        assert load_suspects(folder) is not None
         assert result.command.endswith(f"--split val --protocol {result.protocol}")
     assert results[0].miou == evaluate(run, split="val").miou
     # A window that covers the image is the whole image.
