@@ -88,9 +88,10 @@ def test_thumbnails_are_read_by_name_and_damage_only_costs_the_picture(tmp_path)
     assert load_thumbnails(tmp_path) == {}
 
 
-def test_a_packed_or_huge_thumbnail_is_not_read(tmp_path):
+def test_a_packed_huge_or_misnamed_thumbnail_is_not_read(tmp_path):
     with zipfile.ZipFile(tmp_path / THUMBNAILS, "w") as archive:
-        archive.writestr("bomb.webp", bytes(10**6), zipfile.ZIP_DEFLATED)
-        archive.writestr("huge.webp", bytes(10**6))
+        archive.writestr(thumbnail_name(0), bytes(1000), zipfile.ZIP_DEFLATED)
+        archive.writestr(thumbnail_name(1), bytes(10**6))
+        archive.writestr("../000002.webp", b"outside")
 
     assert load_thumbnails(tmp_path) == {}

@@ -7,6 +7,7 @@ confusion matrix can be found again. Evaluations of earlier versions have neithe
 from __future__ import annotations
 
 import contextlib
+import re
 import zipfile
 from collections.abc import Sequence
 from pathlib import Path
@@ -21,6 +22,7 @@ from pixelwise.storage.documents import DocumentError, read_document, reading
 DETAILS = "images.jsonl"
 THUMBNAILS = "thumbnails.zip"
 _LARGEST_THUMBNAIL = 256 * 1024
+_NAME = re.compile(r"\d{6,9}\.webp")
 
 RegionSize = Literal["small", "medium", "large"]
 """COCO's limits: less than 32 x 32 pixels, less than 96 x 96 pixels, or more."""
@@ -158,7 +160,8 @@ def load_thumbnails(folder: Path) -> dict[str, bytes]:
         return {}
     with contextlib.suppress(OSError, zipfile.BadZipFile, NotImplementedError), zipfile.ZipFile(path) as archive:
         for entry in archive.infolist():
-            if entry.compress_type == zipfile.ZIP_STORED and entry.file_size <= _LARGEST_THUMBNAIL:
+            stored = entry.compress_type == zipfile.ZIP_STORED and entry.file_size <= _LARGEST_THUMBNAIL
+            if stored and _NAME.fullmatch(entry.filename):
                 with contextlib.suppress(zipfile.BadZipFile, RuntimeError):
                     found[entry.filename] = archive.read(entry)
     return found
