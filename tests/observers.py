@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from pixelwise.observer import Observer, TrainingStatus
+from pixelwise.observer import Observer, TrainingScore, TrainingStatus
 
 
 class Told(Observer):
@@ -16,6 +16,7 @@ class Told(Observer):
         progress: Called with the phase, what is done, and the total.
         step: Called with the status after a step.
         warn: Called with code and message.
+        scored: Called with a score during training.
     """
 
     def __init__(
@@ -25,8 +26,10 @@ class Told(Observer):
         progress: Callable[[str, int, int | None], Any] = lambda name, done, total: None,
         step: Callable[[TrainingStatus], Any] = lambda status: None,
         warn: Callable[[str, str], Any] = lambda code, message: None,
+        scored: Callable[[TrainingScore], Any] = lambda score: None,
     ) -> None:
         self._functions = phase, progress, step, warn
+        self._scored = scored
         self._phase = ""
 
     def phase(self, name: str, unit: str = "") -> None:
@@ -41,3 +44,6 @@ class Told(Observer):
 
     def warn(self, code: str, message: str) -> None:
         self._functions[3](code, message)
+
+    def scored(self, score: TrainingScore) -> None:
+        self._scored(score)

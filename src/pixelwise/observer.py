@@ -16,6 +16,10 @@ Warn = Callable[[str, str], None]
 """Receives the code and the message of a warning, as `Observer.warn` does."""
 
 
+DRAWING = "drawing pictures"
+"""Name of the phase in which pictures of scored images are drawn."""
+
+
 class TrainingStatus(msgspec.Struct, frozen=True, kw_only=True):
     """State of a training run after a step.
 
@@ -41,6 +45,28 @@ class TrainingStatus(msgspec.Struct, frozen=True, kw_only=True):
     images_per_second: float | None
     data_wait_share: float
     miou: float | None
+    best_miou: float | None
+
+
+class TrainingScore(msgspec.Struct, frozen=True, kw_only=True):
+    """An evaluation during a training, after a step.
+
+    Attributes:
+        step: Number of steps done.
+        steps: Total number of steps.
+        epoch: The current epoch, from 1.
+        epochs: Total number of epochs.
+        split: The evaluated split.
+        mious: Mean IoU of every evaluation of the run so far, 0..1, this one last; None where nothing is labelled.
+        best_miou: The highest of them; None before the first one.
+    """
+
+    step: int
+    steps: int
+    epoch: int
+    epochs: int
+    split: str
+    mious: tuple[float | None, ...]
     best_miou: float | None
 
 
@@ -85,11 +111,17 @@ class Observer:
     def progress(self, done: int, total: int | None) -> None:
         """`done` of `total` images, bytes or layers of the current phase are finished; None: the total is unknown."""
 
+    def note(self, text: str) -> None:
+        """Something worth knowing that is no work and no fault, in a sentence that stays on the screen."""
+
     def begin(self, start: TrainingStart) -> None:
         """A training begins: everything about it is decided."""
 
     def step(self, status: TrainingStatus) -> None:
         """A training step is finished."""
+
+    def scored(self, score: TrainingScore) -> None:
+        """An evaluation between two steps of a training, or after its last one, is finished."""
 
     def warn(self, code: str, message: str) -> None:
         """Something is wrong, and the work goes on; `code` is explained in docs/errors.md."""
@@ -103,16 +135,22 @@ class Callbacks(Observer):
     """Observer that passes progress and warnings to plain functions.
 
     Args:
-        progress: Called with the number of finished items and their total.
+        progress: Called with the number of finished items and their total; not for the pictures drawn afterwards,
+            because a function that knows no phases would take them for more images to score.
         warn: Called with the code and the message of a warning.
     """
 
     def __init__(self, progress: Callable[[int, int], None] | None = None, warn: Warn | None = None) -> None:
         self._progress, self._warn = progress, warn
+        self._phase = ""
+
+    def phase(self, name: str, unit: str = "") -> None:
+        """Remember what is counted."""
+        self._phase = name
 
     def progress(self, done: int, total: int | None) -> None:
         """Call the function for progress, unless the total is unknown."""
-        if self._progress is not None and total is not None:
+        if self._progress is not None and total is not None and self._phase != DRAWING:
             self._progress(done, total)
 
     def warn(self, code: str, message: str) -> None:

@@ -45,9 +45,13 @@ def test_an_observer_or_progress_functions_are_called(run: Path):
     seen: list[tuple[int, int]] = []
     told: list[tuple[str, int, int | None]] = []
     pixelwise.evaluate(run, progress=lambda done, total: seen.append((done, total)))
-    pixelwise.evaluate(run, observer=Told(progress=lambda *progress: told.append(progress)))
-    assert seen == [(1, 3), (2, 3), (3, 3)] * 2
-    assert told == [(phase, *counts) for phase in ("evaluating", "drawing pictures") for counts in seen[:3]]
+    phases: list[str] = []
+    observer = Told(phase=phases.append, progress=lambda *progress: told.append(progress))
+    pixelwise.evaluate(run, observer=observer)
+    scored, drawn = [(1, 3), (2, 3), (3, 3)], [(1, 3), (2, 3), (3, 3)]
+    assert seen == scored
+    assert told == [*(("evaluating", *one) for one in scored), *(("drawing pictures", *one) for one in drawn)]
+    assert phases == ["evaluating", "drawing pictures", "writing the report"]
 
 
 def test_a_model_in_memory_writes_nothing(tiny_data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):

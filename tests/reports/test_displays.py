@@ -7,7 +7,7 @@ import msgspec
 import pytest
 from rich.console import Console
 
-from pixelwise.observer import Observer, TrainingStatus
+from pixelwise.observer import Observer, TrainingScore, TrainingStatus
 from pixelwise.reports import displays
 from pixelwise.reports.displays import NotebookDisplay, PlainDisplay, TerminalDisplay, display
 
@@ -27,6 +27,18 @@ def status(step: int, miou: float | None = None, best: float | None = None) -> T
     )
 
 
+def score(step: int, *mious: float | None, steps: int = 100) -> TrainingScore:
+    return TrainingScore(
+        step=step,
+        steps=steps,
+        epoch=2,
+        epochs=5,
+        split="val",
+        mious=mious,
+        best_miou=max((one for one in mious if one is not None), default=None),
+    )
+
+
 def whole_run(observer: Observer) -> None:
     """Everything that a training tells: work before it, steps, evaluations of which one is no better, a warning."""
     observer.phase("opening the data")
@@ -36,12 +48,15 @@ def whole_run(observer: Observer) -> None:
     observer.phase("building the network")
     observer.phase("training")
     observer.step(status(1))
-    for step, miou, best in ((50, 0.2, 0.2), (75, 0.1, 0.2), (100, 0.482, 0.482)):
-        observer.step(status(step - 1, *([None, None] if step == 50 else [0.2, 0.2])))
+    mious = ()
+    for step, miou in ((50, 0.2), (75, 0.1), (100, 0.482)):
+        observer.step(status(step - 1))
+        observer.step(status(step))
         observer.phase("evaluating")
         observer.progress(3, 3)
         observer.warn("W501", "step 3 changed nothing [loss nan]")
-        observer.step(status(step, miou, best))
+        mious += (miou,)
+        observer.scored(score(step, *mious))
     observer.phase("evaluating")
     observer.progress(1, 3)
     observer.progress(3, 3)
@@ -60,7 +75,7 @@ def terminal() -> tuple[TerminalDisplay, io.StringIO]:
 FACTS = "loss 0.610  lr 0.0093  18.4 img/s  data-wait 4 %"
 
 
-def test_lines_are_the_first_the_last_and_every_better_score_with_speed_wait_and_eta():
+def test_lines_are_the_first_and_the_last_step_with_speed_wait_and_eta():
     shown, stream = plain()
     with shown as observer:
         for entry in (status(50), status(60), status(100)):
@@ -76,10 +91,10 @@ def test_a_whole_run_in_lines():
         whole_run(observer)
     lines = stream.getvalue().splitlines()
     steps = [re.search(r"step (\d+)/100", line)[1] for line in lines if "step" in line and "W501" not in line]  # type: ignore[index]
-    assert steps == ["1", "50", "100"]
-    assert sum("mIoU 48.20 (best)" in line for line in lines) == 1
+    assert steps == ["1", "50", "100", "100"]  # the second of four evaluations was no better
+    assert lines[-1] == "epoch 2/5  step 100/100  mIoU 48.20 on val (best)  ▃▁█"
     assert lines.count("warning[W501]: step 3 changed nothing [loss nan]") == 3
-    assert len(lines) == 6
+    assert len(lines) == 7
 
 
 def test_phases_are_named_once_where_they_are_wanted():
@@ -130,7 +145,7 @@ def test_a_whole_run_on_a_terminal_leaves_the_better_scores_and_the_warnings():
     text = re.sub(r"\x1b\[[0-9;?]*[A-Za-z]", "", stream.getvalue())
     scored = [line for line in re.split(r"[\r\n]+", text) if line.startswith("epoch 2/5  step")]
     assert len(scored) == 2
-    assert "mIoU 48.20 (best)" in scored[1]
+    assert "mIoU 48.20 on val (best)  ▃▁█" in scored[1]
     assert text.count("warning[W501]: step 3 changed nothing [loss nan]") == 3
 
 
@@ -146,11 +161,15 @@ def test_a_terminal_shows_the_work_in_hand_alone():
         observer.step(status(7))
         (task,) = [task for task in shown._bars.tasks if task.visible]
         assert (task.description, task.completed, task.total) == ("epoch 2/5", 7, 100)
-        assert task.fields["facts"] == FACTS
+        assert task.fields["amount"] == "7/100"
+        assert shown._bars.below == FACTS
         observer.phase("evaluating")
         observer.progress(1, 3)
         assert [task.description for task in shown._bars.tasks if task.visible] == ["evaluating"]
+        assert shown._bars.below == ""
+        observer.scored(score(7, 0.5))
         observer.step(status(8, 0.5, 0.5))
+        assert shown._bars.below == f"{FACTS}  mIoU 50.00 (best)"
         assert [task.completed for task in shown._bars.tasks if task.visible] == [8]
         observer.phase("looking at the data")  # again: from the beginning
         assert [(task.completed, task.total) for task in shown._bars.tasks if task.visible] == [(0, None)]
@@ -217,16 +236,17 @@ def test_lines_of_the_next_training_begin_anew(monkeypatch: pytest.MonkeyPatch):
         observer.step(status(1))
         now = 5000.0
         observer.step(status(100, 0.9, 0.9))
+        observer.scored(score(100, 0.9))
         now = 5010.0
         observer.step(long(1))
         now = 5050.0
         observer.step(long(11))
-        observer.step(msgspec.structs.replace(long(12), miou=0.3, best_miou=0.3))
+        observer.scored(score(11, 0.3, steps=1000))
     lines = stream.getvalue().splitlines()
-    assert "step 1/1000" in lines[2]
-    assert "eta" not in lines[2]
-    assert lines[3].endswith("eta 1:05:56")  # 4 s a step, 989 to go
-    assert "mIoU 30.00 (best)" in lines[4]
+    assert "step 1/1000" in lines[3]
+    assert "eta" not in lines[3]
+    assert lines[4].endswith("eta 1:05:56")  # 4 s a step, 989 to go
+    assert "mIoU 30.00 on val (best)" in lines[5]
 
 
 def test_the_bar_of_the_next_training_begins_anew():
@@ -255,3 +275,27 @@ def test_what_a_program_prints_stays_where_it_was_sent(capsys: pytest.CaptureFix
         print("a line")
     assert capsys.readouterr().out == "a line\n"
     assert "a line" not in stream.getvalue()
+
+
+@pytest.mark.parametrize("width", [40, 80, 120])
+def test_nothing_of_a_training_is_cut_on_a_terminal(width: int):
+    stream = io.StringIO()
+    shown = TerminalDisplay(Console(file=stream, width=width, force_terminal=True))
+    mious = [0.2, 0.1, 0.3, 0.4] * 10
+    with shown as observer:
+        for step in range(1, 41):
+            observer.scored(score(step, *mious[:step], steps=12345))
+            observer.step(msgspec.structs.replace(status(step, 0.4, 0.4), steps=12345, epoch=120, epochs=400))
+    assert "…" not in stream.getvalue()
+    assert "120/400" in stream.getvalue()
+    assert ("40/12345" in stream.getvalue()) == (width > 40)
+
+
+def test_a_note_stays_on_every_display():
+    shown, stream = plain()
+    on_terminal, drawn = terminal()
+    notebook = io.StringIO()
+    for entered in (shown, on_terminal, NotebookDisplay(notebook)):
+        with entered as observer:
+            observer.note("finished already: nothing")
+    assert [text.getvalue().count("finished already: nothing") for text in (stream, drawn, notebook)] == [1, 1, 1]

@@ -31,10 +31,11 @@ CHANGES = (
 )  # fmt: skip
 
 
-def books(folder: Path, *changes: str, said: list[str] | None = None) -> Books:
+def books(folder: Path, *changes: str, said: list[str] | None = None, done: Progress | None = None) -> Books:
     """The books of a run of three epochs of four steps, on eight images."""
     recipe = apply_overrides(find_recipe("town-demo"), [*CHANGES, *changes])
     state = begin_state(build_model(recipe, 2), recipe, torch.device("cpu"))
+    state.progress = done or state.progress
     run = TrackedRun(
         folder=folder, recipe=recipe, environment=Environment(), data=DataFacts(), steps=12, done=state.progress.step
     )
@@ -128,6 +129,20 @@ def test_the_best_score_and_the_last_improvement_are_remembered(tmp_path: Path):
     newest = newest_checkpoint(tmp_path / "checkpoints")
     assert newest is not None
     assert newest.manifest.miou == 0.51
+
+
+def test_an_observer_is_told_every_score_so_far_even_those_before_a_resume(tmp_path: Path):
+    made = books(tmp_path)
+    for step, miou in ((4, 0.5), (8, None)):
+        made.progress.step = step
+        made.evaluated(score(step, miou))
+    told = made.score()
+    assert (told.step, told.steps, told.epoch, told.epochs, told.split) == (8, 12, 2, 3, "val")
+    assert (told.mious, told.best_miou) == ((0.5, None), 0.5)
+    again = books(tmp_path, done=made.progress)
+    again.progress.step = 12
+    again.evaluated(score(12, 0.4))
+    assert (again.score().mious, again.score().best_miou) == ((0.5, None, 0.4), 0.5)
 
 
 def test_an_evaluation_without_labelled_pixels_is_no_score(tmp_path: Path):

@@ -16,7 +16,7 @@ from observers import Told
 
 from pixelwise.checkpoints.checkpoint import list_checkpoints, newest_checkpoint
 from pixelwise.errors import CheckpointError, DataError, DivergedError, RecipeError, StoppedError
-from pixelwise.observer import TrainingStatus
+from pixelwise.observer import TrainingScore, TrainingStatus
 from pixelwise.training import loop
 from pixelwise.training import step as one_step
 from pixelwise.training.runs import new_run_folder, resume, train
@@ -64,7 +64,11 @@ def wait_for_step(run: Path, step: int, process: subprocess.Popen[str]) -> None:
 
 
 def test_two_runs_of_a_recipe_are_equal(tiny_run: Path, tiny_data: Path, tiny_recipe: Path, tmp_path: Path):
-    again = train(str(tiny_recipe), data=tiny_data, output=tmp_path / "run", threads=1)
+    told: list[TrainingScore] = []
+    observer = Told(scored=told.append)
+    again = train(str(tiny_recipe), data=tiny_data, output=tmp_path / "run", threads=1, observer=observer)
+    evaluations = [record["miou"] for record in records(again, "evaluation")]
+    assert [(score.step, score.mious) for score in told] == [(8, tuple(evaluations[:1])), (16, tuple(evaluations))]
     assert sorted(step_losses(again)) == list(range(1, 17))
     assert_same_run(again, tiny_run)
 

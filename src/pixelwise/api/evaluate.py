@@ -83,5 +83,6 @@ def evaluate(
     names = [protocol] if isinstance(protocol, str) else protocol
     results = score_by_name(model_or_run, data, split, names, options, observer)
     if not isinstance(model_or_run, SegmentationModel) and not is_artefact(Path(model_or_run)):
+        observer.phase("writing the report")
         write_report(Path(model_or_run))
     return results if protocol is not None and not isinstance(protocol, str) else results[0]

@@ -45,7 +45,7 @@ def resume(
     folder = Path(run)
     finished = not wanted.overrides and is_run(folder) and runs.has_ended(folder)
     if finished:
-        observer.phase("finished already: nothing is left to train")
+        observer.note("finished already: nothing is left to train")
     if not finished or wanted.data is not None or wanted.device is not None or wanted.track is not None:
         runs.resume(folder, wanted, observer=observer)
     if wanted.evaluate and not (finished and is_scored(folder)):

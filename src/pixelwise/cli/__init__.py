@@ -14,7 +14,7 @@ from typing import Any
 import typer
 
 from pixelwise.cli.verbs import MARKUP, Verbs
-from pixelwise.errors import PixelwiseError, PixelwiseWarning, RecipeError, ResourceError
+from pixelwise.errors import PixelwiseError, PixelwiseWarning, RecipeError, ResourceError, StoppedError, harmless
 from pixelwise.machine.console import print_anything
 from pixelwise.machine.ending import end_process
 
@@ -93,7 +93,9 @@ def _show(error: PixelwiseError) -> int:
     """Print an error and return its exit status."""
     if _debug:
         traceback.print_exc()
-    print(error, file=sys.stderr)
+    # What a user stopped is no error.
+    wished = isinstance(error, StoppedError) and error.exit_code == INTERRUPTED
+    print(harmless(f"{error.message}; {error.help}") if wished else error, file=sys.stderr)
     return error.exit_code
 
 

@@ -16,6 +16,7 @@ def run(
     overrides: list[str] = typer.Argument(None, help="Settings for reading the data, such as data.exif=ignore."),
     *,
     options: CheckOptions,
+    verbose: bool = typer.Option(False, "--verbose", "-v", help="Also print what was measured, as the page shows it."),
     json: bool = typer.Option(False, "--json", help="Print everything as JSON."),
 ) -> None:
     """Find problems in a data set.
@@ -30,7 +31,7 @@ def run(
 
     with display() as observer:
         checked = pixelwise.check(path, overrides or (), options, observer=observer)
-    print_check(checked, as_json=json)
+    print_check(checked, as_json=json, verbose=verbose)
     print_written(checked, options.html, options.write)
     if checked.refused:
         raise typer.Exit(3)

@@ -44,5 +44,6 @@ def run(
 
     options = msgspec.structs.replace(options, overrides=tuple(overrides or ()))
     with display() as observer:
+        observer.phase("loading PyTorch")
         found = pixelwise.evaluate(run, data, split, protocol=protocol or None, options=options, observer=observer)
     show_results(found if isinstance(found, list) else [found], run, as_json=json)

@@ -30,5 +30,6 @@ def run(
     from pixelwise.reports.run.terminal import print_run
 
     with display(phases=True) as observer:
+        observer.phase("loading PyTorch")
         pixelwise.resume(run, options, observer=observer, overrides=tuple(overrides or ()))
     print_run(run, scored=options.evaluate)

@@ -25,7 +25,7 @@ from pixelwise.recipes.overrides import apply_overrides
 from pixelwise.recipes.schema.data import Data
 from pixelwise.storage import printable
 
-GENERIC_RECIPE = "unet-resnet18"
+GENERIC_RECIPE = "unet"
 """Name of the recipe whose data section sets how a folder is read if no recipe is named."""
 _MISSING = ("D220", "D221", "D226")
 """Codes of findings about missing files."""

@@ -20,7 +20,7 @@ from pixelwise.evaluation.pairs import pairs_of
 from pixelwise.evaluation.suspects import Predicted, suspect_regions
 from pixelwise.evaluation.tally import Measurement
 from pixelwise.models import SegmentationModel
-from pixelwise.observer import SILENT, Observer
+from pixelwise.observer import DRAWING, SILENT, Observer
 from pixelwise.prediction.combinations import indexed, mixed_colors
 from pixelwise.prediction.network import prediction_mode
 from pixelwise.prediction.overlays import as_picture, indexed_png, jpeg
@@ -197,7 +197,7 @@ def save_samples(
     chosen = choose_samples(measurement.per_image)
     chosen += further_samples(measurement.per_image, measurement.details, chosen)
     saved, suspects, sure = [], [], False
-    observer.phase("drawing pictures")
+    observer.phase(DRAWING)
     with prediction_mode(model):
         for number, (kind, score) in enumerate(chosen):
             predicted = _predict(model, by_id[score.id], dataset, measurement)

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import sys
 import time
+from collections.abc import Iterable
 from types import TracebackType
 from typing import IO, Any, Self
 
+from rich.console import RenderableType
 from rich.filesize import decimal
 from rich.progress import (
     BarColumn,
@@ -15,13 +17,19 @@ from rich.progress import (
     TextColumn,
     TimeRemainingColumn,
 )
+from rich.text import Text
 
 from pixelwise.errors import harmless
-from pixelwise.observer import Observer, TrainingStart, TrainingStatus
+from pixelwise.observer import Observer, TrainingScore, TrainingStart, TrainingStatus
+from pixelwise.reports.progress import Course, beginning, clock, facts, score_line, shows_blocks, step_line
 from pixelwise.reports.terminals import Console
 
 QUIET_SECONDS = 30.0
 """Interval between progress lines without a terminal."""
+_NOTEBOOK_WIDTH = 120
+"""Characters of text beside the bar of a notebook, which wraps longer lines."""
+_ROOMY = 60
+"""Narrower terminals show no number of steps beside the bar."""
 TRAINING = "training"
 """Name of the phase whose progress is reported in steps."""
 
@@ -67,7 +75,7 @@ class PlainDisplay(Display):
         self._phase, self._unit = "", ""
         self._said: set[str] = set()
         self._last_line = time.monotonic()
-        self._run = _Run()
+        self._course = Course()
 
     def phase(self, name: str, unit: str = "") -> None:
         """Write the name of the phase, once per name."""
@@ -82,19 +90,28 @@ class PlainDisplay(Display):
             self._last_line = time.monotonic()
             self._print(f"{self._phase} {_amount(done, total, self._unit)}")
 
+    def note(self, text: str) -> None:
+        """Write the sentence."""
+        self._print(text)
+
     def begin(self, start: TrainingStart) -> None:
         """Write what is about to be trained."""
         for line in beginning(start):
             self._print(line)
 
     def step(self, status: TrainingStatus) -> None:
-        """Write a line for the first and the last step, for every better score, and every 30 seconds."""
-        first = self._run.begins_anew(status)
-        eta = self._run.remaining(status)
+        """Write a line for the first and the last step, and every 30 seconds."""
+        first = self._course.begins_anew(status)
+        eta = self._course.remaining(status)
         waited = time.monotonic() - self._last_line >= QUIET_SECONDS
-        if self._run.is_better(status) or first or waited or status.step == status.steps:
+        if first or waited or status.step == status.steps:
             self._last_line = time.monotonic()
-            self._print(_line(status) + ("" if eta is None else f"  eta {_duration(eta)}"))
+            self._print(step_line(status) + ("" if eta is None else f"  eta {clock(eta)}"))
+
+    def scored(self, score: TrainingScore) -> None:
+        """Write every better score and the last one, with the course of the scores."""
+        if self._course.scored(score):
+            self._print(score_line(score, blocks=shows_blocks(self._console.encoding)))
 
     def warn(self, code: str, message: str) -> None:
         """Write the warning."""
@@ -104,8 +121,20 @@ class PlainDisplay(Display):
         self._console.print(text, soft_wrap=True, markup=False)
 
 
+class _Bars(Progress):
+    """Bars with a line of text below them."""
+
+    below = ""
+
+    def get_renderables(self) -> Iterable[RenderableType]:
+        """The bars, then the line."""
+        yield from super().get_renderables()
+        if self.below:
+            yield Text(self.below, no_wrap=True, overflow="ellipsis")
+
+
 class TerminalDisplay(Display):
-    """A bar for the current phase, and a line whenever the score of a training run improves.
+    """A bar for the current phase, with a line of facts below it while training, and lines for the better scores.
 
     Args:
         console: Console to draw on; None: standard error.
@@ -113,11 +142,11 @@ class TerminalDisplay(Display):
 
     def __init__(self, console: Console | None = None) -> None:
         self._console = console or Console(stderr=True, highlight=False)
-        self._bars = Progress(
+        self._bars = _Bars(
             TextColumn("{task.description}"),
             BarColumn(bar_width=24),
             TextColumn("{task.percentage:>3.0f}%"),
-            TextColumn("{task.fields[facts]}"),
+            TextColumn("{task.fields[amount]}"),
             TextColumn("eta"),
             TimeRemainingColumn(),
             console=self._console,
@@ -128,7 +157,7 @@ class TerminalDisplay(Display):
         self._work: TaskID | None = None
         self._training: TaskID | None = None
         self._unit = ""
-        self._run = _Run()
+        self._course = Course()
 
     def __enter__(self) -> Self:
         self._bars.start()
@@ -145,15 +174,20 @@ class TerminalDisplay(Display):
         self._unit = unit
         if self._training is not None:
             self._bars.update(self._training, visible=False)
+        self._bars.below = ""
         if name != TRAINING:
-            self._work = self._bars.add_task(name, total=None, facts="")
+            self._work = self._bars.add_task(name, total=None, amount="")
 
     def progress(self, done: int, total: int | None) -> None:
         """Advance the bar; it is removed when everything is done."""
         if self._work is not None:
-            self._bars.update(self._work, completed=done, total=total, facts=_amount(done, total, self._unit))
+            self._bars.update(self._work, completed=done, total=total, amount=_amount(done, total, self._unit))
             if total is not None and done >= total:
                 self._end_work()
+
+    def note(self, text: str) -> None:
+        """Print the sentence above the bar."""
+        self._console.print(text, soft_wrap=True, markup=False)
 
     def begin(self, start: TrainingStart) -> None:
         """Print what is about to be trained above the bar."""
@@ -161,22 +195,28 @@ class TerminalDisplay(Display):
             self._console.print(line, soft_wrap=True, markup=False)
 
     def step(self, status: TrainingStatus) -> None:
-        """Advance the training bar."""
+        """Advance the training bar, and the line below it."""
         self._end_work()
-        if self._run.begins_anew(status) and self._training is not None:
+        if self._course.begins_anew(status) and self._training is not None:
             self._bars.remove_task(self._training)
             self._training = None
         if self._training is None:
-            self._training = self._bars.add_task(TRAINING, total=status.steps, facts="")
+            self._training = self._bars.add_task(TRAINING, total=status.steps, amount="")
+        blocks = shows_blocks(self._console.encoding)
+        self._bars.below = facts(status, self._course.score, self._console.width, blocks=blocks)
         self._bars.update(
             self._training,
             completed=status.step,
             description=f"epoch {status.epoch}/{status.epochs}",
-            facts=_facts(status),
+            amount=_amount(status.step, status.steps, "") if self._console.width >= _ROOMY else "",
             visible=True,
         )
-        if self._run.is_better(status):
-            self._console.print(_line(status), soft_wrap=True, markup=False)
+
+    def scored(self, score: TrainingScore) -> None:
+        """Print every better score and the last one above the bar, with the course of the scores."""
+        if self._course.scored(score):
+            line = score_line(score, blocks=shows_blocks(self._console.encoding))
+            self._console.print(line, soft_wrap=True, markup=False)
 
     def warn(self, code: str, message: str) -> None:
         """Print the warning above the bar."""
@@ -202,7 +242,7 @@ class NotebookDisplay(Display):
         self._file = file
         self._bar: Any = None
         self._training: Any = None
-        self._run = _Run()
+        self._course = Course()
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
@@ -229,6 +269,10 @@ class NotebookDisplay(Display):
         if total is not None and done >= total:
             self._close()
 
+    def note(self, text: str) -> None:
+        """Print the sentence without breaking the bars."""
+        self._bars.write(harmless(text), file=self._file)
+
     def begin(self, start: TrainingStart) -> None:
         """Print what is about to be trained without breaking the bars."""
         for line in beginning(start):
@@ -237,16 +281,19 @@ class NotebookDisplay(Display):
     def step(self, status: TrainingStatus) -> None:
         """Advance the training bar, which stays at the end of the training."""
         self._close()
-        if self._run.begins_anew(status) and self._training is not None:
+        if self._course.begins_anew(status) and self._training is not None:
             self._training.close()
             self._training = None
         if self._training is None:
             self._training = self._bars(total=status.steps, initial=status.step - 1, unit="step", file=self._file)
         self._training.set_description(f"epoch {status.epoch}/{status.epochs}", refresh=False)
-        self._training.set_postfix_str(_facts(status), refresh=False)
+        self._training.set_postfix_str(facts(status, self._course.score, _NOTEBOOK_WIDTH), refresh=False)
         self._training.update(status.step - self._training.n)
-        if self._run.is_better(status):
-            self._bars.write(harmless(_line(status)), file=self._file)
+
+    def scored(self, score: TrainingScore) -> None:
+        """Print every better score and the last one without breaking the bars."""
+        if self._course.scored(score):
+            self._bars.write(harmless(score_line(score)), file=self._file)
 
     def warn(self, code: str, message: str) -> None:
         """Print the warning without breaking the bars."""
@@ -258,84 +305,10 @@ class NotebookDisplay(Display):
             self._bar = None
 
 
-class _Run:
-    """Best score and pace of one training after another, such as the stages of a recipe."""
-
-    def __init__(self) -> None:
-        self._last: TrainingStatus | None = None
-        self._best: float | None = None
-        self._first = (0.0, 0)
-
-    def begins_anew(self, status: TrainingStatus) -> bool:
-        """Whether this is the first step seen of a training; called once per step, before the other methods."""
-        last, self._last = self._last, status
-        if last is not None and status.steps == last.steps and status.step >= last.step:
-            return False
-        self._best, self._first = None, (time.monotonic(), status.step)
-        return True
-
-    def is_better(self, status: TrainingStatus) -> bool:
-        """Whether a new score is the best of the training so far."""
-        if status.miou is None or status.best_miou == self._best:
-            return False
-        self._best = status.best_miou
-        return True
-
-    def remaining(self, status: TrainingStatus) -> float | None:
-        """Seconds to go at the pace since the first step seen; None at that step."""
-        seconds, step = self._first
-        if status.step == step:
-            return None
-        return (time.monotonic() - seconds) / (status.step - step) * (status.steps - status.step)
-
-
-def beginning(start: TrainingStart) -> list[str]:
-    """The lines before a training: what is trained, on what, how long, and what was chosen for it."""
-    expected = f"; about {_duration(start.seconds)} to train and score" if start.seconds is not None else ""
-    lines = {
-        "network": start.network,
-        "weights": start.weights,
-        "images": start.data,
-        "steps": f"{start.batches}{expected}",
-        "device": start.machine,
-        "folder": start.folder,
-    }
-    width = max(map(len, lines))
-    planned = [f"  {field} = {value}: {reason}" for field, value, reason in start.choices]
-    return [
-        *(f"{key:<{width}}  {text}" for key, text in lines.items()),
-        *(["chosen for this data and machine:", *planned] if planned else []),
-    ]
-
-
-def _line(status: TrainingStatus) -> str:
-    return f"epoch {status.epoch}/{status.epochs}  step {status.step}/{status.steps}  {_facts(status)}"
-
-
-def _facts(status: TrainingStatus) -> str:
-    parts = []
-    if status.loss is not None:
-        parts.append(f"loss {status.loss:.3f}")
-    parts.append(f"lr {status.lr:.2g}")
-    if status.images_per_second:
-        parts.append(f"{status.images_per_second:.1f} img/s")
-        parts.append(f"data-wait {100 * status.data_wait_share:.0f} %")
-    if status.miou is not None:
-        best = " (best)" if status.miou == status.best_miou else f" (best {100 * (status.best_miou or 0):.2f})"
-        parts.append(f"mIoU {100 * status.miou:.2f}{best}")
-    return "  ".join(parts)
-
-
 def _amount(done: int, total: int | None, unit: str) -> str:
     """`120/233`, `1.2 GB/19.0 GB`; without a total, only the amount done."""
     shown = [str(count) if unit != "bytes" else decimal(count) for count in (done, total) if count is not None]
     return "/".join(shown)
-
-
-def _duration(seconds: float) -> str:
-    minutes, seconds = divmod(int(seconds), 60)
-    hours, minutes = divmod(minutes, 60)
-    return f"{hours}:{minutes:02d}:{seconds:02d}" if hours else f"{minutes}:{seconds:02d}"
 
 
 def _print_warning(console: Console, code: str, message: str) -> None:

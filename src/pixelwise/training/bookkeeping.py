@@ -11,7 +11,7 @@ import safetensors.torch
 
 from pixelwise.errors import DivergedError
 from pixelwise.machine.facts import peak_memory_bytes
-from pixelwise.observer import TrainingStatus
+from pixelwise.observer import TrainingScore, TrainingStatus
 from pixelwise.recipes.schema.recipe import Recipe, Selection
 from pixelwise.records.log import (
     MAX_BAD_STEPS,
@@ -20,6 +20,7 @@ from pixelwise.records.log import (
     FinishedRecord,
     ResumeRecord,
     SkippedRecord,
+    read_log,
 )
 from pixelwise.records.run_folder import CHECKPOINTS
 from pixelwise.storage import printable, write_bytes
@@ -67,6 +68,7 @@ class Books:
         self.steps = total_steps(recipe.schedule, self.per_epoch)
         self.speed = SpeedMeter()
         self._unjudged: deque[_Step] = deque()
+        self._mious: list[float | None] = []
 
     @property
     def progress(self) -> Progress:
@@ -81,6 +83,7 @@ class Books:
     def begin(self) -> None:
         """Begin the log, or continue it from the step of the state."""
         self.log.start(self.progress.evaluated_step)
+        self._mious = [record.miou for record in read_log(self.run).of(EvaluationRecord)]
         if self.progress.resumes and not self.at_end():
             self.log.record(ResumeRecord(step=self.progress.step))
         caution = bfloat16_caution(self.recipe.precision, self.state.device)
@@ -136,6 +139,7 @@ class Books:
     def evaluated(self, evaluation: EvaluationRecord) -> None:
         """Record an evaluation and save the state with its score."""
         progress, miou = self.progress, evaluation.miou
+        self._mious.append(miou)
         progress.evaluated_step, progress.miou = progress.step, miou
         # Without a labelled pixel there is no score, and nothing that later ones would have to exceed.
         if miou is not None and (progress.best_miou is None or miou > progress.best_miou):
@@ -195,6 +199,18 @@ class Books:
             data_wait_share=self.speed.wait_share,
             miou=progress.miou,
             best_miou=progress.best_miou,
+        )
+
+    def score(self) -> TrainingScore:
+        """The latest evaluation, after those before it."""
+        return TrainingScore(
+            step=self.progress.step,
+            steps=self.steps,
+            epoch=self._epoch(self.progress.step),
+            epochs=-(-self.steps // self.per_epoch),
+            split=self.recipe.selection.split,
+            mious=tuple(self._mious),
+            best_miou=self.progress.best_miou,
         )
 
     def _epoch(self, step: int) -> int:

@@ -51,7 +51,7 @@ def train_loop(
         evaluate: Scores a model on the selection split, given the number of steps done and the stop request. Raises
             `StoppedError` if it was stopped before its end.
         stop: Set by signals; obeyed at step boundaries, after saving.
-        observer: Receives the status after every step.
+        observer: Receives the status after every step, and every score.
 
     Raises:
         StoppedError: The run was asked to stop; the state is saved.
@@ -85,6 +85,7 @@ def train_loop(
                 books.note_memory()
                 try:
                     books.evaluated(evaluate(state.average or state.model, progress.step, stop))
+                    observer.scored(books.score())
                 except StoppedError:
                     if not stop:  # raised by the observer, not by a signal
                         books.save()

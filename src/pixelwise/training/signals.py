@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import shlex
 import signal
 from collections.abc import Iterator
 from types import FrameType
@@ -25,10 +26,11 @@ class StopRequest:
         """The error that ends the command, with exit code 130 after Ctrl-C and 75 after other signals."""
         name = self.signal.name if self.signal else "no signal"
         interrupted = self.signal is signal.SIGINT
+        by = "" if interrupted else f"by {name} "
         return StoppedError(
             "I130" if interrupted else "I075",
-            f"stopped by {name} after step {step}; the state is saved",
-            f"continue with: pixelwise resume {run}",
+            f"stopped {by}after step {step}, saved",
+            f"continue with: pixelwise resume {shlex.quote(run)}",
             exit_code=130 if interrupted else 75,
         )
 

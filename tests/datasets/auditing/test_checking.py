@@ -149,7 +149,7 @@ def test_a_folder_is_examined_on_the_split_that_is_scored(make_folder: Callable[
     listener = Listener()
     found = examined(folder_with_test(make_folder), observer=listener)
     assert (listener.phases, listener.last) == (["looking at the data"], (4, 4))
-    assert found.recipe.name == "unet-resnet18"
+    assert found.recipe.name == "unet"
     assert found.ceiling_split == "test"
     assert [one.stride for one in found.ceiling] == [4, 8, 16, 32]
     assert found.suggestions is not None

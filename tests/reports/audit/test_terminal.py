@@ -17,7 +17,7 @@ def test_sound_data_is_shown_and_the_next_command_named(run_cli: Callable, tiny_
     assert "8 train, 3 val, 3 test" in stdout
     assert "64x48 (WxH), all" in stdout
     assert "box" in stdout
-    assert f"ready: pixelwise train unet-resnet18 --data {tiny_data}" in stdout
+    assert f"ready: pixelwise train unet --data {tiny_data}" in stdout
 
 
 def test_json_holds_everything(run_cli: Callable, tiny_data: Path):
@@ -60,7 +60,7 @@ def test_an_allowed_error_does_not_fail_and_the_command_allows_it_too(
     assert code == 0
     verdict, _, command = stdout.splitlines()[-1].partition(": ")
     assert verdict == "1 error (2 files) allowed by data.allow, 1 warning; ready"
-    assert shlex.split(command) == ["pixelwise", "train", "unet-resnet18", "--data", str(data), 'data.allow=["D133"]']
+    assert shlex.split(command) == ["pixelwise", "train", "unet", "--data", str(data), 'data.allow=["D133"]']
 
 
 def test_without_a_split_to_score_the_command_names_another(run_cli: Callable, tiny_data: Path, tmp_path: Path):
@@ -77,7 +77,8 @@ def test_with_a_training_split_alone_dividing_it_is_proposed(run_cli: Callable, 
     data = copied(tiny_data, tmp_path / "data", without=("val", "test"))
     code, stdout, _ = run_cli(["check", data])
     assert code == 0
-    assert f"pixelwise data split {data}" in stdout
+    last = f"that scores the training images; to hold some out first: pixelwise data split {data}"
+    assert stdout.splitlines()[-1] == last
 
 
 def test_weights_are_not_chosen_on_the_test_split(run_cli: Callable, tiny_data: Path, tmp_path: Path):
@@ -119,7 +120,7 @@ def test_lists_of_files_elsewhere_are_said_to_be_such(run_cli: Callable, tiny_da
         images = sorted((tiny_data / "images" / split).iterdir())
         lines = [f"{image} {tiny_data / 'masks' / split / image.stem}.png" for image in images]
         (tmp_path / f"{split}.txt").write_text("\n".join(lines) + "\n")
-    code, stdout, _ = run_cli(["check", tmp_path])
+    code, stdout, _ = run_cli(["check", tmp_path, "-v"])
     assert code == 0
     layout = next(line for line in stdout.splitlines() if line.startswith("layout  "))
     assert "%" not in layout  # no share of the folder's own images
@@ -133,15 +134,35 @@ def test_json_holds_what_was_measured_besides(run_cli: Callable, tiny_data: Path
     assert 0.5 < found["ceiling"][0]["bilinear"] <= 1
 
 
-def test_the_terminal_says_what_was_measured(run_cli: Callable, tiny_data: Path):
-    stdout = run_cli(["check", tiny_data]).stdout
+def test_the_terminal_says_what_was_measured_if_asked(run_cli: Callable, tiny_data: Path):
+    plain, verbose = (run_cli(["check", tiny_data, *more]).stdout for more in ([], ["--verbose"]))
     for word in (
         "layout    uses 100",
         "colours   train: mean 0.",
         "weights   loss.class_weights: enet",
         "at stride 32",
     ):
-        assert word in stdout
+        assert word in verbose
+        assert word not in plain
+    # Nothing else differs, and settings that are planned when training begins are not found fault with.
+    assert set(plain.splitlines()) <= set(verbose.splitlines())
+    assert "W51" not in plain
+
+
+def test_photos_that_were_turned_upright_are_counted(run_cli: Callable, tmp_path: Path):
+    for kind in ("images", "masks"):
+        (tmp_path / kind / "train").mkdir(parents=True)
+    sideways = Image.Exif()
+    sideways[0x0112] = 6  # turned by 90 degrees
+    for number in range(3):
+        pixels = np.random.default_rng(number).integers(0, 256, (8, 6, 3), np.uint8)
+        turned = number < 2
+        photo = Image.fromarray(np.rot90(pixels) if turned else pixels)
+        photo.save(tmp_path / "images" / "train" / f"{number}.png", exif=sideways if turned else None)
+        Image.fromarray(pixels[..., 0] // 128).save(tmp_path / "masks" / "train" / f"{number}.png")
+    stdout = run_cli(["check", tmp_path]).stdout
+    assert "images    6x8 (WxH), all; 2 turned upright, as EXIF states" in stdout
+    assert "EXIF" not in run_cli(["check", tmp_path, "data.exif=ignore", 'data.allow=["D110"]']).stdout.split("id")[0]
 
 
 def test_a_recipe_file_can_be_written_and_reads_back(run_cli: Callable, tiny_data: Path, tmp_path: Path):

@@ -8,6 +8,7 @@ import subprocess
 import sys
 from typing import Any
 
+import msgspec
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -164,3 +165,18 @@ def test_a_published_recipe_fits_its_own_data():
 def test_checking_settings_needs_no_torch():
     script = "import sys; import pixelwise.training.settings.holding; sys.exit('torch' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", script], check=False).returncode == 0
+
+
+def test_nothing_is_said_of_what_is_still_to_be_planned():
+    long = ["schedule.epochs=1", "schedule.warmup_iterations=500", "augment.crop=[4000,4000]", "sampling.batch_size=7"]
+    fixed = apply_overrides(recipe("unet-resnet18"), long)
+    found = unfit_settings(fixed, 20, (100, 100))
+    assert {"W511", "W515", "W516"} <= {one.code for one in found}
+    for planned, gone in (
+        (("schedule.epochs",), {"W511"}),
+        (("augment.crop",), {"W516"}),
+        (("sampling.batch_size",), {"W511", "W515"}),
+    ):
+        left = {one.code for one in unfit_settings(msgspec.structs.replace(fixed, planned=planned), 20, (100, 100))}
+        assert left.isdisjoint(gone)
+    assert unfit_settings(recipe("unet"), 3, (20, 20)) == []

@@ -106,6 +106,7 @@ class Audit(msgspec.Struct, frozen=True, kw_only=True):
         near_duplicates: Images of different splits that look alike, for each two splits the most similar first.
         multilabel: Whether a pixel may belong to several classes.
         least_fitting: The masks whose borders agree least with the edges of their photos, the suspicious ones first.
+        turned: Number of images that were turned upright because their files (EXIF, XMP) state another orientation.
     """
 
     dataset: str
@@ -120,6 +121,7 @@ class Audit(msgspec.Struct, frozen=True, kw_only=True):
     near_duplicates: tuple[NearDuplicate, ...] = ()
     multilabel: bool = False
     least_fitting: tuple[MaskFit, ...] = ()
+    turned: int = 0
 
     @property
     def errors(self) -> tuple[Finding, ...]:
@@ -181,6 +183,7 @@ def _audit(dataset: Dataset, names: Sequence[str], observer: Observer, *, fresh:
             dataset, examinations, {n: s.pixels for n, s in statistics.items()}, hashes.changed, twins, fits
         ),
         least_fitting=tuple(fits[:SHOWN]),
+        turned=_turned(examinations) if dataset.reading.exif == "apply" else 0,
         near_duplicates=tuple(
             NearDuplicate(
                 splits=(one.split, other.split),
@@ -274,6 +277,11 @@ def _cache_key(dataset: Dataset, splits: Sequence[str]) -> str:
     # Names of classes and files may hold bytes that are not UTF-8, which JSON writes as escapes.
     described = json.dumps(plain)
     return sha256_bytes((described + stat_signature(paths)).encode())[:24]
+
+
+def _turned(examinations: Sequence[Examination]) -> int:
+    """Number of different image files that state another orientation than upright."""
+    return len({e.sample.image_path for e in examinations if e.image is not None and e.image.orientation != 1})
 
 
 def _statistics(examinations: Sequence[Examination], dataset: Dataset) -> SplitStatistics:

@@ -146,8 +146,19 @@ class Checked(msgspec.Struct, frozen=True, kw_only=True):
         return shlex.join([*command, *kept, *instead])
 
     @property
+    def split_command(self) -> str:
+        """The command that holds images out to score on, if all pairs are in the training split; empty if not."""
+        usable = [name for name, pairs in self.usable_pairs.items() if pairs]
+        if _SCORE not in self.missing_splits or usable != [self.recipe.data.train_split]:
+            return ""
+        data = [one for one in self.overrides if one.startswith("data.")]
+        return shlex.join(["pixelwise", "data", "split", printable(self.path), *data])
+
+    @property
     def batch_fix(self) -> list[str]:
-        """The override for a batch that the training split can fill, if the recipe's is larger."""
+        """The override for a batch that the training split can fill, if the recipe's is larger and not planned."""
+        if "sampling.batch_size" in self.recipe.planned:
+            return []
         images, size = self.usable_pairs.get(self.recipe.data.train_split, 0), self.recipe.sampling.batch_size
         return [f"sampling.batch_size={images}"] if 0 < images < size else []
 

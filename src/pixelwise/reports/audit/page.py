@@ -15,6 +15,7 @@ from PIL import Image
 
 from pixelwise.datasets.auditing.checking import Checked
 from pixelwise.datasets.auditing.correspondence import MaskFit
+from pixelwise.datasets.findings import Finding
 from pixelwise.datasets.reading.images import read_image
 from pixelwise.datasets.reading.pairs import read_pair
 from pixelwise.datasets.samples import Sample
@@ -22,6 +23,7 @@ from pixelwise.errors import DataError
 from pixelwise.prediction.combinations import indexed, mixed_colors
 from pixelwise.prediction.overlays import as_picture
 from pixelwise.recipes.class_sets.tables import IGNORE, Color
+from pixelwise.reports.audit.evidence import exhibits, shrunk
 from pixelwise.reports.audit.words import (
     channels_in_words,
     class_files_in_words,
@@ -49,6 +51,15 @@ class Overlay(NamedTuple):
     id: str
     photo: str
     labels: str
+
+
+class Shown(NamedTuple):
+    """The files of a finding as data URIs, empty where there is nothing to show, and the number of marked places."""
+
+    file: str
+    photo: str
+    mask: str
+    marked: int
 
 
 class Twin(NamedTuple):
@@ -85,7 +96,7 @@ def render_check_page(checked: Checked) -> str:
         verdict=checked.verdict,
         command="" if checked.refused else checked.train_command,
         facts=_facts(checked),
-        findings=(*found.findings, *checked.settings),
+        findings=[(one, _shown(checked, one)) for one in (*found.findings, *checked.settings)],
         splits=list(found.statistics),
         rows=_class_rows(checked),
         void=_void_shares(checked),
@@ -199,6 +210,18 @@ def _overlays(checked: Checked) -> list[Overlay]:
     return overlays[:OVERLAYS]
 
 
+def _shown(checked: Checked, finding: Finding) -> list[Shown]:
+    return [
+        Shown(
+            one.file,
+            _jpeg(one.photo) if one.photo is not None else "",
+            _png(one.mask) if one.mask is not None else "",
+            one.marked,
+        )
+        for one in exhibits(checked, finding)
+    ]
+
+
 def _least_fitting(checked: Checked) -> list[tuple[MaskFit, Overlay]]:
     """The masks that fit their photos least, if any is suspicious: these, and others up to `LEAST` for comparison."""
     fits = checked.audit.least_fitting
@@ -236,14 +259,9 @@ def _twins(checked: Checked) -> list[Twin]:
             photos = [read_image(checked.dataset.root / file, checked.dataset.reading) for file in pair.files]
         except DataError:
             continue  # the file is gone, or its name had to be escaped
-        first, second = (_jpeg(_shrunk(as_picture(photo))) for photo in photos)
+        first, second = (_jpeg(shrunk(as_picture(photo), _THUMBNAIL_WIDTH)) for photo in photos)
         twins.append(Twin(pair.files, pair.splits, pair.distance, (first, second)))
     return twins
-
-
-def _shrunk(image: np.ndarray) -> np.ndarray:
-    scale = min(1.0, _THUMBNAIL_WIDTH / image.shape[1])
-    return resize_image(image, (max(1, round(image.shape[0] * scale)), max(1, round(image.shape[1] * scale))))
 
 
 def _legend(checked: Checked) -> list[tuple[str, str]]:
@@ -266,6 +284,12 @@ def _jpeg(image: np.ndarray) -> str:
     stream = io.BytesIO()
     Image.fromarray(image).save(stream, "JPEG", quality=80)
     return _data_uri("jpeg", stream.getvalue())
+
+
+def _png(picture: np.ndarray) -> str:
+    stream = io.BytesIO()
+    Image.fromarray(picture).save(stream, "PNG", optimize=True)
+    return _data_uri("png", stream.getvalue())
 
 
 def _layer(labels: np.ndarray, palette: Sequence[Color]) -> str:

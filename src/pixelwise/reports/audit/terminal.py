@@ -30,14 +30,22 @@ BAR_WIDTH = 16
 """Width in characters of a bar for 100 % of the labelled pixels."""
 
 
-def print_check(checked: Checked, *, as_json: bool) -> None:
-    """Print the result of a check: layout, classes, measurements, findings and the next command."""
+def print_check(checked: Checked, *, as_json: bool, verbose: bool = False) -> None:
+    """Print the result of a check: pairs, classes, findings and the next command.
+
+    Args:
+        checked: Result of the check.
+        as_json: Print everything that is known as JSON instead.
+        verbose: Also print what was measured: other layouts, borders, colours, class weights, the ceiling.
+    """
     if as_json:
         write_json(checked.to_plain())
         return
     console = Console()
     print_audit(checked.audit, checked.path, console, checked.dataset.other_splits)
-    _print_measured(checked, console)
+    _print_read(checked, console)
+    if verbose:
+        _print_measured(checked, console)
     _print_findings(checked.audit, console)
     for setting in checked.settings:
         _print_finding(setting, console)
@@ -85,17 +93,25 @@ def print_audit(found: Audit, path: Path, console: Console, others: Mapping[str,
     console.print(_class_table(found))
 
 
+def _print_read(checked: Checked, console: Console) -> None:
+    """Print what has to be known to trust the table above."""
+    lines = {
+        "classes": [checked.read_as] if checked.read_as else [],
+        "files": [class_files_in_words(checked.dataset)] if checked.dataset.multilabel else [],
+        "video": videos_in_words(checked.audit),
+    }
+    if any(lines.values()):
+        console.print()
+    for key, sentences in lines.items():
+        for sentence in sentences:
+            _say(console, f"{key:<8}  {sentence}")
+
+
 def _print_measured(checked: Checked, console: Console) -> None:
     console.print()
     _say(console, f"layout    {layout_in_words(checked.scores)}")
-    if checked.read_as:
-        _say(console, f"classes   {checked.read_as}")
-    if checked.dataset.multilabel:
-        _say(console, f"files     {class_files_in_words(checked.dataset)}")
     if fits := fits_in_words(checked.audit):
         _say(console, f"borders   {fits}")
-    for sentence in videos_in_words(checked.audit):
-        _say(console, f"video     {sentence}")
     measured = checked.suggestions
     if measured is not None:
         mean, std = (" ".join(f"{value:.3f}" for value in values) for values in (measured.mean, measured.std))
@@ -142,13 +158,11 @@ def _print_verdict(checked: Checked, console: Console) -> None:
         present = ", ".join(f"{name} ({pairs})" for name, pairs in checked.usable_pairs.items() if pairs)
         _say(console, f"{field} is '{split}', which has no usable pairs; splits with usable pairs: {present or 'none'}")
         _say(console, f"  fix: {' '.join(checked.split_fix(field))}")
-        only = [name for name in checked.audit.splits if checked.usable_pairs[name]]
-        if field == "evaluation.split" and only == [checked.recipe.data.train_split]:
-            path = shlex.quote(printable(checked.path))
-            _say(console, f"  that scores the training images; to hold some out: pixelwise data split {path}")
     console.print()
     next_step = " (docs/errors.md)" if checked.refused else f": {checked.train_command}"
     _say(console, f"{checked.verdict}{next_step}")
+    if checked.split_command and not checked.refused:
+        _say(console, f"that scores the training images; to hold some out first: {checked.split_command}")
 
 
 def _class_table(found: Audit) -> Table:

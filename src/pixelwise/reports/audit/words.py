@@ -18,11 +18,12 @@ def other_splits_in_words(others: Mapping[str, int]) -> str:
 
 
 def sizes_in_words(found: Audit) -> str:
-    """`480x360 (WxH), all`, or the most common size and the range."""
+    """`480x360 (WxH), all`, or the most common size and the range; and how many images were turned upright."""
     sizes = found.sizes
     common, smallest, largest = (f"{w}x{h}" for h, w in (sizes.most_common, sizes.smallest, sizes.largest))
     other = "all" if sizes.distinct == 1 else f"{sizes.most_common_images} of them; sizes from {smallest} to {largest}"
-    return f"{common} (WxH), {other}"
+    turned = f"; {found.turned} turned upright, as EXIF states" if found.turned else ""
+    return f"{common} (WxH), {other}{turned}"
 
 
 def channels_in_words(channels: Sequence[int] | None, rgb: str = "RGB") -> str:

@@ -11,8 +11,10 @@ from rich.table import Table
 from rich.text import Text
 
 from pixelwise.metrics import CONVENTIONS, miou
+from pixelwise.records.advice import advice
 from pixelwise.records.evaluations import find_result
 from pixelwise.records.history import read_history
+from pixelwise.records.log import read_log
 from pixelwise.records.presence import covered_by_miou, presence_of
 from pixelwise.records.result import Result, to_json
 from pixelwise.records.run_folder import REPORT, is_run, read_recipe
@@ -87,13 +89,15 @@ def print_run(run: Path, *, scored: bool) -> None:
     if not scored:
         console.print(f"{run}: trained. Score it with: pixelwise evaluate {run}", markup=False, soft_wrap=True)
         return
-    evaluation = read_recipe(run).evaluation
-    for protocol in evaluation.protocols:
-        result = find_result(run, evaluation.split, protocol)
-        if result is not None:
-            print_result(result, console)
+    recipe = read_recipe(run)
+    found = [find_result(run, recipe.evaluation.split, protocol) for protocol in recipe.evaluation.protocols]
+    results = [result for result in found if result is not None]
+    for result in results:
+        print_result(result, console)
     for part in read_history(run).parts:
         console.print(f"! {part.in_words}: not comparable with an undisturbed run", markup=False, soft_wrap=True)
+    for sentence in advice(recipe, read_log(run), next(iter(results), None)):
+        console.print(f"next: {sentence}", markup=False, soft_wrap=True)
     console.print(f"\nrun     {printable(run)}\nreport  {printable(run / REPORT)}", markup=False, soft_wrap=True)
 
 

@@ -14,6 +14,20 @@ from pixelwise.training.stages import stage_recipe
 ROUNDS = 4
 """Changing one setting may make another unfit; fitting values are found within so many rounds."""
 
+LENGTH, BATCH, CROP = "schedule.epochs", "sampling.batch_size", "augment.crop"
+DEPENDS_ON = {
+    "W511": (LENGTH, BATCH),
+    "W512": (LENGTH, BATCH),
+    "W513": (LENGTH, BATCH, "ema.decay"),
+    "W514": (LENGTH, "selection.every_epochs"),
+    "W515": (BATCH,),
+    "W516": (CROP,),
+    "W517": (LENGTH, CROP),
+    "W518": (BATCH, CROP),
+    "W519": (LENGTH, BATCH),
+}
+"""Code -> fields that decide whether a setting fits; while one of them is still to be planned, nothing can be said."""
+
 
 def unfit_settings(recipe: Recipe, images: int, size: Size | None) -> list[Unfit]:
     """The settings of a recipe and of its stages that cannot have their effect on data of this number and size.
@@ -24,9 +38,10 @@ def unfit_settings(recipe: Recipe, images: int, size: Size | None) -> list[Unfit
         size: (height, width) of most images; None if unknown.
 
     Returns:
-        Each with the overrides with which it fits; applied, they silence it.
+        Each with the overrides with which it fits; applied, they silence it. Settings that depend on fields which are
+        chosen when training begins (`Recipe.planned`) are left out; they are held against the data then.
     """
-    found = _unfit(recipe, images, size)
+    found = [one for one in _unfit(recipe, images, size) if not set(DEPENDS_ON[one.code]) & set(recipe.planned)]
     of_stages = {stage.name: _unfit(stage_recipe(recipe, stage), images, size) for stage in recipe.stages}
     if any(of_stages.values()):
         stages = tuple(_fitted(recipe, stage, images, size) for stage in recipe.stages)
