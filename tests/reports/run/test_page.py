@@ -13,6 +13,7 @@ import pytest
 from reports.run_folders import EVIL, write_run_folder
 
 from pixelwise.errors import CheckpointError
+from pixelwise.records.standing import Standing
 from pixelwise.reports.run.page import render_report, write_report
 from pixelwise.reports.run.records import read_run
 
@@ -217,6 +218,28 @@ def test_results_of_earlier_versions_have_a_report(finished_run, tmp_path):
     assert not {"#errors", "#suspects"} & targets
     assert len([button for button in page.all("button") if button.get("class") == "card"]) == 4
     assert "data-cell" not in {name for _, attributes in page.tags for name in attributes}
+
+
+def test_what_to_do_next_is_said_once_a_run_has_finished(finished_run):
+    run = read_run(finished_run)
+    finished = msgspec.structs.replace(run, standing=Standing(state="finished", step=60, steps=60, saved=60))
+
+    text = words(Page(render_report(finished)).text)
+
+    assert "What next" not in words(Page(render_report(run)).text)
+    assert "What next" in text
+    assert "only 4 images of test were scored" in text
+
+
+def test_scores_of_other_data_say_nothing_about_what_next(finished_run):
+    run = read_run(finished_run)
+    (one,) = run.evaluations
+    other = msgspec.structs.replace(one, result=msgspec.structs.replace(one.result, own_data=False))
+    standing = Standing(state="finished", step=60, steps=60, saved=60)
+
+    page = render_report(msgspec.structs.replace(run, standing=standing, evaluations=(other,)))
+
+    assert "What next" not in page
 
 
 def test_every_image_is_listed_with_its_numbers(page):

@@ -14,6 +14,7 @@ from markupsafe import Markup
 from pixelwise.evaluation.details import BORDER
 from pixelwise.recipes.protocols import known_protocol
 from pixelwise.recipes.schema.recipe import Published
+from pixelwise.records.advice import advice
 from pixelwise.records.details import load_thumbnails
 from pixelwise.records.evaluations import SAMPLES
 from pixelwise.records.history import experiment_hash
@@ -86,6 +87,7 @@ def render(run: RunRecords) -> tuple[str, dict[str, bytes]]:
         # Only a page with thumbnails beside it may load any file.
         picture_sources=" file: 'self'" if files else "",
         unfinished=in_words(run.standing, run.folder),
+        next_steps=_next_steps(run, headline),
         others=[_line(one.result) for one in run.evaluations[1:]],
         charts=training_charts(run),
         curves=class_curves(run, _class_names(run, headline)),
@@ -97,6 +99,14 @@ def render(run: RunRecords) -> tuple[str, dict[str, bytes]]:
         script_hash=_csp_hash(script),
     )
     return text, files
+
+
+def _next_steps(run: RunRecords, headline: Evaluated | None) -> list[str]:
+    """What to do next, in at most three sentences; none for a run that still has steps to train."""
+    if run.standing.unfinished or not trained_here(run.standing):
+        return []
+    own = headline.result if headline is not None and headline.result.own_data is not False else None
+    return advice(run.recipe, run.log, own)
 
 
 def _class_names(run: RunRecords, headline: Evaluated | None) -> tuple[str, ...]:
