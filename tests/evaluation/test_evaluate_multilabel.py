@@ -126,7 +126,7 @@ def test_windows_flips_and_sizes_score_like_the_whole_image(tmp_path: Path, monk
 
 def test_the_pictures_of_an_evaluation_show_combinations(two_images: Path, tmp_path: Path):
     dataset = open_dataset(Data(), two_images)
-    saved = save_samples(ChannelModel(), dataset, scored(two_images), tmp_path / "samples")
+    saved = save_samples(ChannelModel(), dataset, scored(two_images), tmp_path / "samples").samples
     assert load_samples(tmp_path / "samples") == saved
     first = saved.samples[0]
     assert set(first.combinations) == {0, 1, 2, 3}

@@ -8,8 +8,10 @@ from evaluation.color_model import CLASSES, PALETTE, GreyModel, write_dataset
 from PIL import Image
 
 from pixelwise.evaluation.evaluate import evaluate_model
-from pixelwise.evaluation.gallery import choose_samples, load_samples, save_samples
+from pixelwise.evaluation.gallery import MOST_SAMPLES, choose_samples, further_samples, load_samples, save_samples
+from pixelwise.observer import Observer
 from pixelwise.recipes.protocols import PROTOCOLS, Protocol
+from pixelwise.records.details import ConfusedPixels, ImageDetails
 from pixelwise.records.result import ImageScore
 
 
@@ -46,6 +48,50 @@ def test_equal_scores_are_ordered_by_id_and_unlabelled_images_left_out():
     assert [(kind, entry.id) for kind, entry in choose_samples(scores)] == [("worst", "001"), ("best", "002")]
 
 
+def further(count: int, details: list[ImageDetails], **options) -> list[tuple[str, int]]:
+    scores = [score(number, number / count) for number in range(count)]
+    found = further_samples(scores, details, choose_samples(scores), **options)
+    return [(kind, int(entry.id)) for kind, entry in found]
+
+
+def confused(number: int, truth: int, prediction: int, pixels: int, *, near: int = 0) -> ImageDetails:
+    cell = ConfusedPixels(truth, prediction, pixels)
+    return ImageDetails(id=f"{number:03d}", confusion=(cell,), near=near, near_wrong=near)
+
+
+def test_further_images_show_the_frequent_confusions_and_then_wrong_regions():
+    details = [
+        confused(20, 0, 1, 500, near=500),
+        confused(21, 0, 1, 900, near=900),
+        confused(22, 0, 1, 800, near=800),
+        confused(23, 1, 0, 700, near=100),
+        confused(24, 1, 1, 10**6),
+    ]
+
+    assert further(101, details, most=15) == [("confused", 21), ("confused", 23), ("confused", 22)]
+    details[0] = confused(20, 0, 1, 500, near=0)
+    assert further(101, details, most=16)[3:] == [("wrong-regions", 20)]
+
+
+def test_the_rest_is_spread_over_the_scores():
+    assert further(101, [], most=16) == [("spread", number) for number in (17, 39, 64, 86)]
+
+
+@pytest.mark.parametrize("count", [0, 1, 5, 13, 36, 40, 101])
+def test_no_image_is_chosen_twice_or_left_out_without_need(count):
+    scores = [score(number, number / count) for number in range(count)]
+    details = [confused(number, 0, number % 3, number) for number in range(count)]
+    first = choose_samples(scores)
+
+    shown = [entry.id for _, entry in (*first, *further_samples(scores, details, first))]
+
+    assert len(shown) == len(set(shown)) == min(count, MOST_SAMPLES)
+
+
+def test_unlabelled_images_are_never_shown():
+    assert further_samples([score(0, math.nan)], [confused(0, 0, 1, 5)], []) == []
+
+
 @pytest.fixture
 def dataset(tmp_path):
     generator = np.random.default_rng(0)
@@ -62,7 +108,7 @@ def dataset(tmp_path):
 def save(dataset, folder, protocol: Protocol = PROTOCOLS["native"]):
     model = GreyModel().train()
     measurement = evaluate_model(model, dataset, "val", protocol)
-    return save_samples(model, dataset, measurement, folder)
+    return save_samples(model, dataset, measurement, folder).samples
 
 
 def test_pictures_show_photo_truth_and_prediction_of_the_image(dataset, tmp_path):
@@ -124,6 +170,47 @@ def test_large_pictures_are_shrunk_to_what_a_screen_shows(dataset, tmp_path, mon
     saved = save(dataset, tmp_path / "samples")
 
     assert (saved.samples[0].height, saved.samples[0].width) == (6, 8)
+
+
+def test_a_network_that_is_sure_finds_suspects(tmp_path):
+    labels, predicted = np.zeros((40, 40), np.uint8), np.zeros((40, 40), np.uint8)
+    predicted[10:20, 10:30] = 2
+    dataset = write_dataset(tmp_path / "data", [(predicted, labels)])
+    model = GreyModel()
+    measurement = evaluate_model(model, dataset, "val", PROTOCOLS["native"])
+    sharp = _Sharp()
+
+    (unsure,) = [save_samples(model, dataset, measurement, tmp_path / "unsure").suspects]
+    found = save_samples(sharp, dataset, measurement, tmp_path / "sure").suspects
+
+    assert unsure == []
+    assert found is not None
+    assert [(one.labelled, one.predicted, one.pixels) for one in found] == [("grass", "pond", 200)]
+
+
+class _Sharp(GreyModel):
+    """The same decisions with probabilities close to 1."""
+
+    def head_logits(self, images):
+        return tuple(1000 * logits for logits in super().head_logits(images))
+
+
+def test_every_picture_is_a_step_of_a_phase(dataset, tmp_path):
+    seen = []
+
+    class Watch(Observer):
+        def phase(self, name, unit=""):
+            seen.append(name)
+
+        def progress(self, done, total):
+            seen.append((done, total))
+
+    model = GreyModel()
+    measurement = evaluate_model(model, dataset, "val", PROTOCOLS["native"])
+
+    save_samples(model, dataset, measurement, tmp_path / "samples", Watch())
+
+    assert seen == ["drawing pictures", *((number, 4) for number in range(1, 5))]
 
 
 def test_the_mode_of_the_model_is_restored(dataset, tmp_path):

@@ -11,6 +11,9 @@ from pixelwise.api.evaluate import evaluate
 from pixelwise.checkpoints.trained import load_trained
 from pixelwise.errors import CheckpointError, DataError, RecipeError
 from pixelwise.models import build_model
+from pixelwise.records.details import load_details, load_thumbnails
+from pixelwise.records.result import load_per_image
+from pixelwise.records.suspects import load_suspects
 
 
 @pytest.fixture
@@ -90,6 +93,9 @@ def test_several_protocols_are_scored_in_one_pass_and_kept_apart(run: Path):
         folder = run / "evaluations" / f"val-{result.protocol}"
         assert json.loads((folder / "result.json").read_text())["miou"] == result.miou
         assert (folder / "samples" / "samples.json").is_file()
+        assert [one.id for one in load_details(folder)] == [one.id for one in load_per_image(folder)]
+        assert len(load_thumbnails(folder)) == 3
+        assert load_suspects(folder) is not None
         assert result.command.endswith(f"--split val --protocol {result.protocol}")
     assert results[0].miou == evaluate(run, split="val").miou
     # A window that covers the image is the whole image.

@@ -14,15 +14,36 @@ from evaluation.color_model import GreyModel, write_dataset
 from pixelwise.evaluation.assembling import Provenance, make_result
 from pixelwise.evaluation.evaluate import evaluate_model
 from pixelwise.evaluation.gallery import save_samples
+from pixelwise.evaluation.thumbnails import Thumbnails
 from pixelwise.machine.facts import machine_facts, version_facts
 from pixelwise.recipes.catalog import recipe
 from pixelwise.recipes.overrides import apply_overrides, to_toml
 from pixelwise.recipes.protocols import PROTOCOLS
 from pixelwise.recipes.schema.recipe import Recipe
+from pixelwise.records.details import THUMBNAILS, save_details
 from pixelwise.records.result import Result, save_result
+from pixelwise.records.suspects import Suspect, save_suspects
 
 EVIL = '<img src=x onerror="document.title=1">&amp;</script>'
 """A file name that tries to inject markup into the page."""
+
+
+SUSPECTS = [
+    Suspect(
+        image="night/c",
+        labelled="grass",
+        predicted="pond",
+        pixels=120,
+        confidence=0.97,
+        x=16,
+        y=12,
+        width=16,
+        height=12,
+        image_width=64,
+        image_height=48,
+    )
+]
+"""What an invented network, surer than the one that was scored, would suspect."""
 
 
 def blocks(seed: int, wrong_rows: int) -> tuple[np.ndarray, np.ndarray]:
@@ -84,7 +105,9 @@ def write_run_folder(
 
 def _score(run: Path, dataset, resolved: Recipe, changes: dict[str, Any]) -> Result:
     model = GreyModel()
-    measurement = evaluate_model(model, dataset, "test", PROTOCOLS["native"])
+    with Thumbnails() as thumbnails:
+        measurement = evaluate_model(model, dataset, "test", PROTOCOLS["native"], thumbnails=thumbnails)
+        thumbnails.save(run / "evaluations" / f"test-{resolved.evaluation.protocols[0]}" / THUMBNAILS)
     protocol = resolved.evaluation.protocols[0]
     provenance = Provenance(
         recipe=resolved.name,
@@ -97,7 +120,9 @@ def _score(run: Path, dataset, resolved: Recipe, changes: dict[str, Any]) -> Res
     )
     result = msgspec.structs.replace(make_result(measurement, provenance), **{"protocol": protocol, **changes})
     folder = run / "evaluations" / f"test-{protocol}"
-    save_samples(model, dataset, measurement, folder / "samples")
+    gallery = save_samples(model, dataset, measurement, folder / "samples")
+    save_details(measurement.details, folder)
+    save_suspects(gallery.suspects or SUSPECTS, folder)
     save_result(result, measurement.per_image, folder)
     return result
 
@@ -109,7 +134,17 @@ def _log(steps: int) -> list[dict[str, Any]]:
         records.append({"kind": "step", "step": step, "epoch": (step - 1) // 10 + 1, "loss": loss, "lr": 1e-3})
         if step % 20 == 0:
             miou = 0.6 - 0.3 / step
-            records.append({"kind": "evaluation", "step": step, "split": "val", "protocol": "native", "miou": miou})
+            iou = [miou + 0.1, miou - 0.1, None if step == 20 else 0.3, miou]
+            records.append(
+                {
+                    "kind": "evaluation",
+                    "step": step,
+                    "split": "val",
+                    "protocol": "native",
+                    "miou": miou,
+                    "per_class_iou": iou,
+                }
+            )
     records.append({"kind": "resume", "step": 30})
     records.append({"kind": "skipped", "step": 31, "reason": "loss nan"})
     records.append({"kind": "warning", "step": 32, "code": "W501", "message": "step 31 changed nothing"})

@@ -21,6 +21,7 @@ from pixelwise.datasets.samples import Dataset
 from pixelwise.errors import CheckpointError, RecipeError
 from pixelwise.evaluation.pairs import EvaluationPair, batches_alike, read_split
 from pixelwise.evaluation.tally import Measurement, Tally, task_of
+from pixelwise.evaluation.thumbnails import Thumbnails
 from pixelwise.machine.facts import peak_memory_bytes
 from pixelwise.machine.threads import reading_threads
 from pixelwise.metrics import METRICS, SCORES, Metric
@@ -55,6 +56,7 @@ class ScoringOptions(Options, frozen=True, kw_only=True):
         precision: Number format and memory layout; an autocast around the call applies in any case.
         metrics: Names of metrics to measure in addition to `pixelwise.metrics.SCORES`.
         groups: Sample id -> name of its group, for every image of the split; None to score no groups.
+        thumbnails: Receives a small picture of every image, whose counts are then kept too; None for neither.
     """
 
     input_size: Size | None = None
@@ -63,6 +65,7 @@ class ScoringOptions(Options, frozen=True, kw_only=True):
     precision: Precision = Precision()
     metrics: tuple[str, ...] = ()
     groups: Mapping[str, str] | None = None
+    thumbnails: Thumbnails | None = None
 
 
 def evaluate_model(
@@ -146,6 +149,9 @@ def evaluate_protocols(
                 for row in _predicted(model, columns, shared, options.precision, needs):
                     for index, found in zip(indices, row, strict=True):
                         tallies[index].add(found.pair, *found.decision, found.probabilities)
+            if options.thumbnails is not None:
+                for index, pairs in enumerate(batch, done):
+                    options.thumbnails.add(index, pairs[0].image, pairs[0].size)
             done += len(batch)
             observer.progress(done, len(samples))
     return [tally.measurement(peak_memory_bytes(device)) for tally in tallies]
@@ -206,7 +212,8 @@ def _tally(
     metrics: Sequence[Metric],
 ) -> Tally:
     task = task_of(dataset.classes, protocol, multilabel=model.multilabel)
-    return Tally(task, split, protocol, options.input_size, metrics=metrics, groups=options.groups)
+    details = options.thumbnails is not None
+    return Tally(task, split, protocol, options.input_size, metrics=metrics, groups=options.groups, details=details)
 
 
 def _sharing(batch: Sequence[Sequence[EvaluationPair]], protocols: Sequence[Protocol]) -> list[list[int]]:
@@ -267,8 +274,17 @@ def predict_pair(model: SegmentationModel, pair: EvaluationPair, protocol: Proto
         pair: The image and its labels, resized as the protocol requires.
         protocol: Protocol by which the image is predicted.
     """
-    ((found,),) = _predicted(model, [[pair]], [fitted_to(protocol, model.fixed_size)], Precision(), _Needs())
-    return found.decision.labels
+    return _predict_pair(model, pair, protocol, _Needs()).labels
+
+
+def decide_pair(model: SegmentationModel, pair: EvaluationPair, protocol: Protocol) -> Decision:
+    """As `predict_pair`, with the probability of each predicted class where the network gives one."""
+    return _predict_pair(model, pair, protocol, _Needs(confidence=model.gives_scores and not model.multilabel))
+
+
+def _predict_pair(model: SegmentationModel, pair: EvaluationPair, protocol: Protocol, needs: _Needs) -> Decision:
+    ((found,),) = _predicted(model, [[pair]], [fitted_to(protocol, model.fixed_size)], Precision(), needs)
+    return found.decision
 
 
 def _with_classes_of(model: SegmentationModel, dataset: Dataset) -> Dataset:

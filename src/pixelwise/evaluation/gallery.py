@@ -1,23 +1,23 @@
-"""Pictures of the worst, middle and best images of an evaluation.
+"""Pictures of some images of an evaluation: the worst, middle and best ones, and those that show most of its errors.
 
 Which images are of interest is known only after all are scored, and predicting these few again is cheaper than keeping
-every prediction.
+every prediction. While they are predicted again, regions are found where the network is sure and the labels differ.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Literal
+from typing import Literal, NamedTuple
 
 import msgspec
-import numpy as np
 
 from pixelwise.datasets.reading.pairs import read_pair
 from pixelwise.datasets.samples import Dataset, Sample
-from pixelwise.evaluation.evaluate import predict_pair
+from pixelwise.evaluation.evaluate import decide_pair
 from pixelwise.evaluation.pairs import pairs_of
+from pixelwise.evaluation.suspects import Predicted, suspect_regions
 from pixelwise.evaluation.tally import Measurement
 from pixelwise.models import SegmentationModel
 from pixelwise.observer import DRAWING, SILENT, Observer
@@ -26,7 +26,9 @@ from pixelwise.prediction.network import prediction_mode
 from pixelwise.prediction.overlays import as_picture, indexed_png, jpeg
 from pixelwise.recipes.class_sets.tables import Color
 from pixelwise.recipes.sizes import Size
+from pixelwise.records.details import ImageDetails
 from pixelwise.records.result import ImageScore
+from pixelwise.records.suspects import Suspect
 from pixelwise.storage import json_text, write_bytes, write_text
 from pixelwise.storage.documents import read_json
 from pixelwise.transforms.resizing import resize_image, resize_labels
@@ -34,8 +36,14 @@ from pixelwise.transforms.resizing import resize_image, resize_labels
 SAMPLES = "samples.json"
 LONGEST_SIDE = 1280
 """Longest side of a picture in pixels; larger ones are shrunk."""
+MOST_SAMPLES = 36
+"""Number of images with pictures, however many were scored."""
+CONFUSIONS, IMAGES_OF_EACH = 8, 2
+"""Of so many frequent confusions, so many images are shown that have the most of these pixels."""
+WRONG_REGIONS = 8
+"""Number of images that are shown because most of their pixels are wrong away from borders."""
 
-Kind = Literal["worst", "median", "best"]
+Kind = Literal["worst", "median", "best", "confused", "wrong-regions", "spread"]
 
 
 class SavedSample(msgspec.Struct, frozen=True, kw_only=True):
@@ -69,7 +77,7 @@ class SavedSamples(msgspec.Struct, frozen=True, kw_only=True):
     Attributes:
         classes: Names of the classes.
         palette: Official colour of each class.
-        samples: The worst images first, then the middle and the best ones.
+        samples: The worst images first, then the middle and the best ones, then further ones.
     """
 
     classes: tuple[str, ...]
@@ -104,62 +112,130 @@ def choose_samples(
     return [(kind, score) for kind, group in groups for score in group]
 
 
+def further_samples(
+    per_image: Sequence[ImageScore],
+    details: Sequence[ImageDetails],
+    chosen: Sequence[tuple[Kind, ImageScore]],
+    most: int = MOST_SAMPLES,
+) -> list[tuple[Kind, ImageScore]]:
+    """Choose images beyond those of `choose_samples`, up to `most` with them.
+
+    First those with the most pixels of each frequent confusion, then those with the most wrong pixels away from
+    borders, then others at equal distances in the order of mIoU.
+
+    Args:
+        per_image: Scores of all images; images without labelled pixels are left out.
+        details: Counts of all images; empty if there are none.
+        chosen: Images that are chosen already.
+        most: Largest number of images, with the chosen ones.
+    """
+    scores = {score.id: score for score in per_image if not math.isnan(score.miou)}
+    taken: dict[str, Kind] = {score.id: kind for kind, score in chosen}
+    for kind, id in _by_errors(details):
+        if id in scores and len(taken) < most:
+            taken.setdefault(id, kind)
+    rest = sorted((id for id in scores if id not in taken), key=lambda id: (scores[id].miou, id))
+    free = min(most - len(taken), len(rest))
+    spread: list[tuple[Kind, str]] = [
+        ("spread", rest[(2 * place + 1) * len(rest) // (2 * free)]) for place in range(free)
+    ]
+    known = {score.id for _, score in chosen}
+    found = [(kind, id) for id, kind in taken.items() if id not in known]
+    return [(kind, scores[id]) for kind, id in [*found, *spread]]
+
+
+def _by_errors(details: Sequence[ImageDetails]) -> Iterator[tuple[Kind, str]]:
+    """Ids of the images that show the most frequent confusions, then of those with the most pixels in wrong regions."""
+    cells: dict[tuple[int, int], list[tuple[int, str]]] = {}
+    for one in details:
+        for cell in one.confusion:
+            if cell.truth != cell.prediction:
+                cells.setdefault((cell.truth, cell.prediction), []).append((-cell.pixels, one.id))
+    frequent = sorted(cells.values(), key=lambda images: sum(pixels for pixels, _ in images))[:CONFUSIONS]
+    for place in range(IMAGES_OF_EACH):
+        for images in frequent:
+            for _, id in sorted(images)[place : place + 1]:
+                yield "confused", id
+    for one in sorted(details, key=lambda one: -one.far_wrong)[:WRONG_REGIONS]:
+        if one.far_wrong > 0:
+            yield "wrong-regions", one.id
+
+
+class Gallery(NamedTuple):
+    """What `save_samples` found.
+
+    Attributes:
+        samples: The content of `samples.json`.
+        suspects: Regions where the network is sure and the labels differ; None if it does not tell how sure it is.
+    """
+
+    samples: SavedSamples
+    suspects: list[Suspect] | None
+
+
 def save_samples(
     model: SegmentationModel,
     dataset: Dataset,
     measurement: Measurement,
     folder: Path,
     observer: Observer = SILENT,
-) -> SavedSamples:
-    """Predict the worst 6, middle 3 and best 3 images again and write their pictures.
+) -> Gallery:
+    """Predict the images of `choose_samples` and `further_samples` again and write their pictures.
 
     Args:
         model: The model that was measured, on its device.
         dataset: The data set it was measured on.
         measurement: The measurement by `evaluate_model`.
-        folder: Folder for `samples.json` and the pictures; created if missing.
+        folder: Folder for `samples.json`, which is written last, and the pictures; created if missing.
         observer: Receives the phase, and progress after every image.
-
-    Returns:
-        The content of `samples.json`, which is written last.
 
     Raises:
         DataError: An image can no longer be read.
         ResourceError: S601, the disk is full.
     """
     by_id = {sample.id: sample for sample in dataset.samples(measurement.split)}
-    saved, chosen = [], choose_samples(measurement.per_image)
+    chosen = choose_samples(measurement.per_image)
+    chosen += further_samples(measurement.per_image, measurement.details, chosen)
+    saved, suspects, sure = [], [], False
     observer.phase(DRAWING)
     with prediction_mode(model):
         for number, (kind, score) in enumerate(chosen):
-            image, labels = read_pair(by_id[score.id], dataset, fit=False)
-            pictures = _predict(model, by_id[score.id], image, labels, measurement)
-            names = [f"{number:02d}-{part}" for part in ("photo.jpg", "truth.png", "prediction.png")]
-            photo, truth, prediction = pictures
-            combinations, palette = (), dataset.palette
-            if dataset.multilabel:
-                (truth, prediction), combinations = indexed([truth, prediction])
-                palette = mixed_colors(combinations, dataset.palette)
-            write_bytes(folder / names[0], jpeg(photo))
-            write_bytes(folder / names[1], indexed_png(truth, palette))
-            write_bytes(folder / names[2], indexed_png(prediction, palette))
-            height, width = truth.shape
-            saved.append(
-                SavedSample(
-                    kind=kind,
-                    score=score,
-                    height=height,
-                    width=width,
-                    photo=names[0],
-                    truth=names[1],
-                    prediction=names[2],
-                    combinations=combinations,
-                )
-            )
-            observer.progress(len(saved), len(chosen))
+            predicted = _predict(model, by_id[score.id], dataset, measurement)
+            if predicted.confidence is not None:
+                sure = True
+                suspects += suspect_regions(predicted, score.id, dataset.classes)
+            saved.append(_write(predicted, kind, score, folder, f"{number:02d}", dataset))
+            observer.progress(number + 1, len(chosen))
     listing = SavedSamples(classes=dataset.classes, palette=dataset.palette, samples=tuple(saved))
     write_text(folder / SAMPLES, json_text(listing))
-    return listing
+    return Gallery(listing, suspects if sure else None)
+
+
+def _write(
+    predicted: Predicted, kind: Kind, score: ImageScore, folder: Path, number: str, dataset: Dataset
+) -> SavedSample:
+    """Write the three pictures of an image."""
+    names = [f"{number}-{part}" for part in ("photo.jpg", "truth.png", "prediction.png")]
+    size = _at_most(predicted.size, LONGEST_SIDE)
+    photo = resize_image(as_picture(predicted.image), size)
+    truth, prediction = (resize_labels(labels, size) for labels in (predicted.truth, predicted.prediction))
+    combinations, palette = (), dataset.palette
+    if dataset.multilabel:
+        (truth, prediction), combinations = indexed([truth, prediction])
+        palette = mixed_colors(combinations, dataset.palette)
+    write_bytes(folder / names[0], jpeg(photo))
+    write_bytes(folder / names[1], indexed_png(truth, palette))
+    write_bytes(folder / names[2], indexed_png(prediction, palette))
+    return SavedSample(
+        kind=kind,
+        score=score,
+        height=size[0],
+        width=size[1],
+        photo=names[0],
+        truth=names[1],
+        prediction=names[2],
+        combinations=combinations,
+    )
 
 
 def load_samples(folder: Path) -> SavedSamples | None:
@@ -172,17 +248,13 @@ def load_samples(folder: Path) -> SavedSamples | None:
     return read_json(path, SavedSamples) if path.is_file() else None
 
 
-def _predict(
-    model: SegmentationModel, sample: Sample, image: np.ndarray, labels: np.ndarray, measurement: Measurement
-) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Image, ground truth and prediction at the score size, shrunk to at most `LONGEST_SIDE`."""
-    protocol = measurement.protocol
-    (pair,) = pairs_of(sample, image, labels, (protocol,), measurement.input_size)
-    truth = pair.labels
-    prediction = predict_pair(model, pair, protocol).cpu().numpy()
-    height, width = truth.shape
-    size = _at_most((height, width), LONGEST_SIDE)
-    return resize_image(as_picture(image), size), resize_labels(truth, size), resize_labels(prediction, size)
+def _predict(model: SegmentationModel, sample: Sample, dataset: Dataset, measurement: Measurement) -> Predicted:
+    """The prediction of an image at the score size."""
+    image, labels = read_pair(sample, dataset, fit=False)
+    (pair,) = pairs_of(sample, image, labels, (measurement.protocol,), measurement.input_size)
+    decision = decide_pair(model, pair, measurement.protocol)
+    confidence = None if decision.confidence is None else decision.confidence.float().cpu().numpy()
+    return Predicted(image, pair.labels, decision.labels.cpu().numpy(), confidence)
 
 
 def _at_most(size: Size, longest: int) -> Size:

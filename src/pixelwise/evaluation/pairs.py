@@ -36,6 +36,11 @@ class EvaluationPair(NamedTuple):
     labels: np.ndarray
     scaled: tuple[np.ndarray, ...] = ()
 
+    @property
+    def size(self) -> Size:
+        """(height, width) at which the image is scored."""
+        return self.labels.shape[0], self.labels.shape[1]
+
 
 def scored_labels(labels: np.ndarray, seen: Size, protocol: Protocol) -> np.ndarray:
     """Labels at the score size, by nearest neighbour.

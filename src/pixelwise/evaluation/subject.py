@@ -22,6 +22,7 @@ from pixelwise.evaluation.gallery import save_samples
 from pixelwise.evaluation.keeping import other_groups, same_counts, with_earlier
 from pixelwise.evaluation.options import EvaluateOptions
 from pixelwise.evaluation.tally import Measurement
+from pixelwise.evaluation.thumbnails import Thumbnails
 from pixelwise.machine.devices import choose_device
 from pixelwise.metrics import METRICS
 from pixelwise.models import SegmentationModel
@@ -29,8 +30,10 @@ from pixelwise.observer import SILENT, Observer
 from pixelwise.recipes.protocols import Protocol
 from pixelwise.recipes.schema.training import Precision
 from pixelwise.recipes.sizes import Size
+from pixelwise.records.details import THUMBNAILS, save_details
 from pixelwise.records.evaluations import EVALUATIONS, SAMPLES, earlier_result, folder_for
 from pixelwise.records.result import Result, save_result
+from pixelwise.records.suspects import SUSPECTS, save_suspects
 from pixelwise.runtimes import ArtefactModel
 from pixelwise.storage.locks import writing_alone
 
@@ -81,7 +84,7 @@ def score(subject: Subject, options: EvaluateOptions, observer: Observer = SILEN
     Args:
         subject: The subject to score.
         options: Options of the evaluation.
-        observer: Receives the phases, and progress after every batch.
+        observer: Receives the phase, and progress after every batch.
 
     Returns:
         One result per protocol.
@@ -99,29 +102,34 @@ def score(subject: Subject, options: EvaluateOptions, observer: Observer = SILEN
     if options.group is not None:
         groups = group_names([sample.id for sample in samples], options.group, 1.0)
     observer.phase("evaluating")
-    measured = evaluate_protocols(
-        subject.model,
-        subject.dataset,
-        split,
-        subject.protocols,
-        ScoringOptions(
-            input_size=subject.input_size,
-            batch_size=subject.batch_size,
-            device=_device(subject, options),
-            precision=subject.precision,
-            metrics=measured_metrics(options, subject.model),
-            groups=groups,
-        ),
-        observer=observer,
-    )
-    scored = fingerprint(subject.dataset, [split])
-    results = []
-    for protocol, measurement in zip(subject.protocols, measured, strict=True):
-        result = make_result(measurement, _provenance(subject, scored, protocol, options))
-        if subject.folder is not None:
-            with writing_alone(subject.folder / EVALUATIONS, wait=True):
-                result = _save(result, subject, measurement, options, observer)
-        results.append(msgspec.structs.replace(result, per_image=measurement.per_image))
+    with Thumbnails() as thumbnails:
+        measured = evaluate_protocols(
+            subject.model,
+            subject.dataset,
+            split,
+            subject.protocols,
+            ScoringOptions(
+                input_size=subject.input_size,
+                batch_size=subject.batch_size,
+                device=_device(subject, options),
+                precision=subject.precision,
+                metrics=measured_metrics(options, subject.model),
+                groups=groups,
+                thumbnails=thumbnails if subject.pictures else None,
+            ),
+            observer=observer,
+        )
+        scored = fingerprint(subject.dataset, [split])
+        results = []
+        for protocol, measurement in zip(subject.protocols, measured, strict=True):
+            result = make_result(measurement, _provenance(subject, scored, protocol, options))
+            if subject.folder is not None:
+                with writing_alone(subject.folder / EVALUATIONS, wait=True):
+                    folder, result, kept = _place(result, subject, options)
+                    if subject.pictures:
+                        _save_pictures(subject, measurement, thumbnails, folder, observer)
+                    save_result(kept, measurement.per_image, folder)
+            results.append(msgspec.structs.replace(result, per_image=measurement.per_image))
     return results
 
 
@@ -137,10 +145,8 @@ def _provenance(subject: Subject, scored: str, protocol: Protocol, options: Eval
     )
 
 
-def _save(
-    result: Result, subject: Subject, measurement: Measurement, options: EvaluateOptions, observer: Observer
-) -> Result:
-    """Save a result where it overwrites nothing but an earlier answer to the same question; returns it."""
+def _place(result: Result, subject: Subject, options: EvaluateOptions) -> tuple[Path, Result, Result]:
+    """Where a result overwrites nothing but an earlier answer to the same question; the result; what to save there."""
     run = subject.folder or Path()
     folder, kept = folder_for(run, result), result
     earlier = earlier_result(folder)
@@ -151,10 +157,20 @@ def _save(
         folder, kept, earlier = folder_for(run, result), result, None
     if earlier is not None and same_counts(result, earlier):
         kept = with_earlier(result, earlier)
-    if subject.pictures:
-        save_samples(subject.model, subject.dataset, measurement, folder / SAMPLES, observer)
-    save_result(kept, measurement.per_image, folder)
-    return result
+    return folder, result, kept
+
+
+def _save_pictures(
+    subject: Subject, measurement: Measurement, thumbnails: Thumbnails, folder: Path, observer: Observer
+) -> None:
+    """Save what a report shows of every image, and the pictures of some."""
+    gallery = save_samples(subject.model, subject.dataset, measurement, folder / SAMPLES, observer)
+    thumbnails.save(folder / THUMBNAILS)
+    save_details(measurement.details, folder)
+    if gallery.suspects is None:
+        (folder / SUSPECTS).unlink(missing_ok=True)
+    else:
+        save_suspects(gallery.suspects, folder)
 
 
 def measured_metrics(options: EvaluateOptions, model: SegmentationModel) -> tuple[str, ...]:

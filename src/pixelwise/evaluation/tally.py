@@ -12,12 +12,14 @@ import numpy as np
 from torch import Tensor
 
 from pixelwise.errors import PixelwiseError, RecipeError
+from pixelwise.evaluation.details import details_of
 from pixelwise.evaluation.pairs import EvaluationPair
 from pixelwise.metrics import METRICS, SCORES, Accumulator, Metric, ScoredImage, Task, Value
 from pixelwise.metrics.image import Bands
 from pixelwise.metrics.scores import ClassTotals, totals_of
 from pixelwise.recipes.protocols import Protocol
 from pixelwise.recipes.sizes import Size
+from pixelwise.records.details import ImageDetails
 from pixelwise.records.result import ImageScore
 from pixelwise.storage import printable
 
@@ -65,6 +67,7 @@ class Measurement(msgspec.Struct, frozen=True, kw_only=True):
         class_extents: Occurrence of each class.
         per_image: Score of each image, in the order of the split.
         groups: Measurement of each group of images, in the order of their names; empty if groups were not requested.
+        details: Counts of each image, in the order of the split; empty if they were not requested.
         seconds: Wall time including decoding, of the whole pass, which several protocols may share.
         peak_memory_bytes: Peak memory of this evaluation on a GPU, else of the process so far.
     """
@@ -78,6 +81,7 @@ class Measurement(msgspec.Struct, frozen=True, kw_only=True):
     class_extents: tuple[ClassExtent, ...]
     per_image: tuple[ImageScore, ...]
     groups: tuple[GroupMeasurement, ...] = ()
+    details: tuple[ImageDetails, ...] = ()
     seconds: float
     peak_memory_bytes: int
 
@@ -119,6 +123,7 @@ class Tally:
         input_size: (height, width) of the network's input if the protocol leaves it open.
         metrics: Metrics in addition to the scores computed from the counts (`pixelwise.metrics.SCORES`).
         groups: Sample id -> name of its group; None to score no groups.
+        details: Whether to keep the counts of each image.
     """
 
     def __init__(
@@ -130,12 +135,14 @@ class Tally:
         *,
         metrics: Sequence[Metric] = (),
         groups: Mapping[str, str] | None = None,
+        details: bool = False,
     ) -> None:
         self.task, self.split, self.protocol = task, split, protocol
         self.input_size = protocol.seen_size(input_size)
         self.start = time.perf_counter()
         self.total = np.zeros((len(task.classes), 4 if task.multilabel else len(task.classes)), np.int64)
         self.scores: dict[int, ImageScore] = {}
+        self.details: dict[int, ImageDetails] | None = {} if details else None
         self.extents = [_Extent() for _ in task.classes]
         chosen = (*(METRICS.find(name) for name in SCORES), *metrics)
         self.metrics = {metric.name: metric for metric in chosen}
@@ -194,6 +201,8 @@ class Tally:
         """Add the images of another part of the same split, measured with the same settings; `other` is unchanged."""
         self.total += other.total
         self.scores |= other.scores
+        if self.details is not None:
+            self.details |= other.details or {}
         self.extents = [ours.plus(theirs) for ours, theirs in zip(self.extents, other.extents, strict=True)]
         for name, accumulator in self.accumulators.items():
             accumulator.merge(other.accumulators[name])
@@ -213,6 +222,8 @@ class Tally:
             labelled_pixels=int(image.counts[0].sum()) if self.task.multilabel else sum(found.pixels),
             iou=tuple(None if math.isnan(iou) else iou for iou in found.iou),
         )
+        if self.details is not None:
+            self.details[image.index] = details_of(image)
         for class_id, (pixels, iou) in enumerate(zip(found.pixels, found.iou, strict=True)):
             if pixels:
                 self.extents[class_id] = self.extents[class_id].plus(_Extent(1, (iou, image.index, image.id)))
@@ -246,6 +257,7 @@ class Tally:
                 GroupMeasurement(name=name, images=group.images, values=self._values(group.accumulators))
                 for name, group in sorted(self.groups.items())
             ),
+            details=tuple(self.details[index] for index in sorted(self.details)) if self.details else (),
             seconds=time.perf_counter() - self.start,
             peak_memory_bytes=peak_memory_bytes,
         )

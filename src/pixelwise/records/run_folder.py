@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterator
+import shutil
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 from pixelwise.errors import CheckpointError, PixelwiseError, RecipeError
@@ -13,12 +14,14 @@ from pixelwise.recipes.class_sets.tables import Color, class_set
 from pixelwise.recipes.overrides import from_plain, to_toml
 from pixelwise.recipes.schema.recipe import Recipe
 from pixelwise.records.environment import read_environment
-from pixelwise.storage import portable, printable, write_text
+from pixelwise.storage import building_folder, portable, printable, write_text
 from pixelwise.storage.documents import DocumentError, read_toml
 
 RECIPE = "recipe.toml"
 CHECKPOINTS = "checkpoints"
 REPORT = "report.html"
+REPORT_FILES = "report_files"
+"""Folder of what `report.html` loads, if not everything is in it."""
 
 
 def is_run(folder: Path) -> bool:
@@ -88,13 +91,27 @@ def write_recipe(run: Path, recipe: Recipe) -> None:
     write_text(run / RECIPE, to_toml(recipe))
 
 
-def write_page(run: Path, page: str) -> Path:
+def write_page(run: Path, page: str, files: Mapping[str, bytes] | None = None) -> Path:
     """Write the report of a run and return its path.
+
+    Args:
+        run: The run folder.
+        page: The report as HTML.
+        files: Files that the page loads, by name, for the folder `report_files` beside it; those of an older report
+            are removed.
 
     Raises:
         ResourceError: S601, the disk is full.
     """
+    if files:
+        with building_folder(
+            run / REPORT_FILES, existing="replace", needed_bytes=sum(map(len, files.values()))
+        ) as folder:
+            for name, data in files.items():
+                (folder / name).write_bytes(data)
     write_text(run / REPORT, page)
+    if not files and (run / REPORT_FILES).is_dir():
+        shutil.rmtree(run / REPORT_FILES, ignore_errors=True)
     return run / REPORT
 
 

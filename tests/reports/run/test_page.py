@@ -13,6 +13,7 @@ import pytest
 from reports.run_folders import EVIL, write_run_folder
 
 from pixelwise.errors import CheckpointError
+from pixelwise.records.standing import Standing
 from pixelwise.reports.run.page import render_report, write_report
 from pixelwise.reports.run.records import read_run
 
@@ -107,10 +108,14 @@ def test_file_names_stay_text(source, page):
 
 
 def test_every_picture_has_a_description(page):
-    images = page.all("img")
+    images = [attributes for attributes in page.all("img") if attributes.get("class")]
 
     assert len(images) == 4 * 5
     assert all(attributes["alt"] for attributes in images)
+    # The name beside a small picture says all, and the viewer fills its picture in.
+    others = [attributes for attributes in page.all("img") if not attributes.get("class")]
+    assert len(others) == 4 + 1
+    assert all(attributes["alt"] == "" for attributes in others)
     svgs = [attributes for attributes in page.all("svg") if attributes.get("aria-hidden") != "true"]
     assert len(svgs) == 4
     assert all(attributes["aria-label"] for attributes in svgs)
@@ -196,8 +201,79 @@ def test_scores_without_pictures_have_a_report(finished_run, tmp_path):
 
     page = Page(write_report(tmp_path / "run").read_text())
 
-    assert not page.all("img")
+    assert not [attributes for attributes in page.all("img") if attributes.get("class")]
+    assert "The lowest, median and best" not in page.text
     assert "Confusion" in page.text
+
+
+def test_results_of_earlier_versions_have_a_report(finished_run, tmp_path):
+    shutil.copytree(finished_run, tmp_path / "run")
+    for name in ("images.jsonl", "thumbnails.zip", "suspects.csv"):
+        (tmp_path / "run" / "evaluations" / "test-camvid-480x360" / name).unlink()
+
+    page = Page(write_report(tmp_path / "run").read_text())
+
+    targets = {link["href"] for link in page.all("a")}
+    assert "#images" in targets
+    assert not {"#errors", "#suspects"} & targets
+    assert len([button for button in page.all("button") if button.get("class") == "card"]) == 4
+    assert "data-cell" not in {name for _, attributes in page.tags for name in attributes}
+
+
+def test_what_to_do_next_is_said_once_a_run_has_finished(finished_run):
+    run = read_run(finished_run)
+    finished = msgspec.structs.replace(run, standing=Standing(state="finished", step=60, steps=60, saved=60))
+
+    text = words(Page(render_report(finished)).text)
+
+    assert "What next" not in words(Page(render_report(run)).text)
+    assert "What next" in text
+    assert "only 4 images of test were scored" in text
+
+
+def test_scores_of_other_data_say_nothing_about_what_next(finished_run):
+    run = read_run(finished_run)
+    (one,) = run.evaluations
+    other = msgspec.structs.replace(one, result=msgspec.structs.replace(one.result, own_data=False))
+    standing = Standing(state="finished", step=60, steps=60, saved=60)
+
+    page = render_report(msgspec.structs.replace(run, standing=standing, evaluations=(other,)))
+
+    assert "What next" not in page
+
+
+def test_every_image_is_listed_with_its_numbers(page):
+    text = words(page.text)
+
+    assert len([button for button in page.all("button") if button.get("class") == "card"]) == 4
+    assert "All scored images, the lowest mIoU first." in text
+    assert "worst: " in text
+
+
+def test_errors_suspects_and_curves_are_told(page):
+    text = words(page.text)
+
+    assert "% of the wrong pixels are within 5 px of a border between two classes" in text
+    assert "Searched: all 4 images" in text
+    assert "IoU per class" in text
+    labels = [attributes.get("aria-label") or "" for attributes in page.all("figure")]
+    assert any(label.startswith("IoU of grass: ") for label in labels)
+
+
+def test_too_many_thumbnails_are_files_beside_the_page(finished_run, tmp_path, monkeypatch):
+    run = shutil.copytree(finished_run, tmp_path / "run")
+    monkeypatch.setattr("pixelwise.reports.run.atlas.THUMBNAIL_BYTES", 10)
+
+    page = Page(write_report(run).read_text())
+
+    sources = [attributes["src"] for attributes in page.all("img") if "loading" in attributes]
+    assert len(sources) == 4
+    assert all((run / (source or "")).is_file() for source in sources)
+    assert "report_files" in page.text
+
+    monkeypatch.undo()
+    assert "report_files" not in write_report(run).read_text()
+    assert not (run / "report_files").exists()
 
 
 def test_a_recipe_without_published_value_has_no_comparison(tmp_path):

@@ -11,8 +11,11 @@ from typing import Any, NamedTuple
 
 from markupsafe import Markup
 
+from pixelwise.evaluation.details import BORDER
 from pixelwise.recipes.protocols import known_protocol
 from pixelwise.recipes.schema.recipe import Published
+from pixelwise.records.advice import advice
+from pixelwise.records.details import load_thumbnails
 from pixelwise.records.evaluations import SAMPLES
 from pixelwise.records.history import experiment_hash
 from pixelwise.records.log import StepRecord, WarningRecord
@@ -21,9 +24,12 @@ from pixelwise.records.result import Result, to_json
 from pixelwise.records.run_folder import write_page
 from pixelwise.records.standing import in_words
 from pixelwise.reports.numbers import count, duration, memory, percent, speed
+from pixelwise.reports.run.atlas import atlas_of, suspects_of
 from pixelwise.reports.run.charts import training_charts
+from pixelwise.reports.run.curves import class_curves
+from pixelwise.reports.run.errors import foreground_of, places_of_errors, regions_in_words
 from pixelwise.reports.run.metrics import class_columns, further_values
-from pixelwise.reports.run.pictures import BORDER, BORDER_COLOR, ERROR_COLOR, hexadecimal, load_pictures
+from pixelwise.reports.run.pictures import BORDER_COLOR, ERROR_COLOR, hexadecimal, load_pictures
 from pixelwise.reports.run.procedure import procedures, trained_in_words, unreached_rate
 from pixelwise.reports.run.records import Evaluated, RunRecords, read_run
 from pixelwise.reports.run.sentences import scored_on, trained_here
@@ -59,22 +65,32 @@ def write_report(run: Path) -> Path:
         DataError: D240, a file of an evaluation is damaged.
         ResourceError: S601, the disk is full.
     """
-    return write_page(run, render_report(read_run(run)))
+    return write_page(run, *render(read_run(run)))
 
 
 def render_report(run: RunRecords) -> str:
     """The page as HTML."""
+    return render(run)[0]
+
+
+def render(run: RunRecords) -> tuple[str, dict[str, bytes]]:
+    """The page as HTML, and the thumbnails that are too many for it, by file name."""
     headline = run.evaluations[0] if run.evaluations else None
-    script = _source("report_script.html")
+    shown, files = _headline(run, headline) if headline else (None, {})
+    script = _source("report_script.html") + _source("report_atlas_script.html")
     page = templates().get_template("report.html")
-    return page.render(
+    text = page.render(
         title=run.recipe.name,
         folder=printable(run.folder.name or run.folder.resolve().name),
         summary=run.recipe.summary,
-        headline=_headline(run, headline) if headline else None,
+        headline=shown,
+        # Only a page with thumbnails beside it may load any file.
+        picture_sources=" file: 'self'" if files else "",
         unfinished=in_words(run.standing, run.folder),
+        next_steps=_next_steps(run, headline),
         others=[_line(one.result) for one in run.evaluations[1:]],
         charts=training_charts(run),
+        curves=class_curves(run, _class_names(run, headline)),
         procedures=procedures(run.recipe),
         run_facts=_run_facts(run),
         data=_data(run),
@@ -82,15 +98,32 @@ def render_report(run: RunRecords) -> str:
         script=Markup(script),
         script_hash=_csp_hash(script),
     )
+    return text, files
 
 
-def _headline(run: RunRecords, evaluated: Evaluated) -> dict[str, Any]:
-    """Everything the page shows about the headline evaluation."""
+def _next_steps(run: RunRecords, headline: Evaluated | None) -> list[str]:
+    """What to do next, in at most three sentences; none for a run that still has steps to train."""
+    if run.standing.unfinished or not trained_here(run.standing):
+        return []
+    own = headline.result if headline is not None and headline.result.own_data is not False else None
+    return advice(run.recipe, run.log, own)
+
+
+def _class_names(run: RunRecords, headline: Evaluated | None) -> tuple[str, ...]:
+    """Names of the classes that the run was trained on; empty if no record tells them."""
+    if headline is not None and headline.result.own_data is not False:
+        return tuple(entry.name for entry in headline.result.per_class)
+    return ()
+
+
+def _headline(run: RunRecords, evaluated: Evaluated) -> tuple[dict[str, Any], dict[str, bytes]]:
+    """Everything the page shows about the headline evaluation, and the files beside the page."""
     result = evaluated.result
-    pictures, legend = [], []
+    pictures, legend, foreground = [], [], foreground_of(result)
     if evaluated.samples is not None:
-        pictures, legend = load_pictures(evaluated.folder / SAMPLES, evaluated.samples)
-    return {
+        pictures, legend = load_pictures(evaluated.folder / SAMPLES, evaluated.samples, foreground)
+    atlas = atlas_of(evaluated, pictures, load_thumbnails(evaluated.folder), foreground)
+    shown = {
         **_line(result),
         "facts": _result_facts(run, result),
         "published": _published(run, result),
@@ -108,9 +141,17 @@ def _headline(run: RunRecords, evaluated: Evaluated) -> dict[str, Any]:
         "error_color": hexadecimal(ERROR_COLOR),
         "border_color": hexadecimal(BORDER_COLOR),
         "border": BORDER,
+        "cards": atlas.cards,
+        "atlas": Markup(atlas.data),
+        "detailed": bool(evaluated.details) and not result.multilabel,
+        "foreground": "" if foreground is None else result.per_class[foreground].name,
+        "places": places_of_errors(result, evaluated.details),
+        "regions": regions_in_words(result, evaluated.details),
+        "suspects": suspects_of(evaluated),
         "remarks": remarks(run, result),
         "json": _script_safe(to_json(result).decode()),
     }
+    return shown, atlas.files
 
 
 def _line(result: Result) -> dict[str, str]:

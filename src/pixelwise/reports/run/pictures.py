@@ -8,10 +8,10 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
 
-import cv2
 import numpy as np
 from PIL import Image
 
+from pixelwise.evaluation.details import BORDER, near_border
 from pixelwise.evaluation.gallery import Kind, SavedSample, SavedSamples
 from pixelwise.prediction.combinations import mixed_colors
 from pixelwise.prediction.overlays import jpeg
@@ -22,32 +22,39 @@ from pixelwise.transforms.resizing import resize_image, resize_labels
 
 WIDTH = 640
 """Wider pictures are downscaled to this width, about the widest that the page shows."""
-BORDER = 5
-"""An error within this many pixels of a true class border counts as a misplaced border, not as a wrong region."""
 HATCH_PERIOD = 8
 # Class ids end at 253, so the palette pictures use 254 for hatch lines and 255 for transparent pixels.
 _LINE, _CLEAR = 254, 255
 _LINE_COLOR: Color = (128, 128, 128)
 ERROR_COLOR: Color = (230, 97, 1)
 BORDER_COLOR: Color = (43, 131, 222)
-"""Orange for a wrong region, blue for a misplaced border: distinguishable with colour blindness too."""
+"""Orange for a wrong region, blue for a misplaced border: distinguishable with colour blindness too.
+
+Where there are only two classes, orange is what was invented of the class in question, and blue what was missed."""
 _WRONG, _BORDER = 0, 1
+SHOWN_FLAT: tuple[Kind, ...] = ("worst", "median", "best")
+"""Kinds of images that the page shows side by side; the others are seen in the viewer only."""
 
 
 class Picture(NamedTuple):
     """One image of the report; every layer is a data URI of the same size.
 
     Attributes:
-        kind: `worst`, `median` or `best`.
+        kind: Reason why the image was chosen.
         id: Sample id.
         miou: mIoU of this image, 0..1.
         pixel_accuracy: Pixel accuracy of this image, 0..1.
         height: Height of every layer in pixels.
         width: Width of every layer in pixels.
-        photo: The image as JPEG.
-        truth: Ground truth in official and in colour-blind-safe colours; ignored pixels are hatched.
+        photo: The image as JPEG or WebP.
+        truth: Ground truth in official and in colour-blind-safe colours, with ignored pixels hatched; two empty texts
+            if the image is seen in the viewer only.
         prediction: Prediction in the same two palettes.
         errors: Wrong pixels in `ERROR_COLOR` and `BORDER_COLOR`; ignored pixels are hatched, the rest transparent.
+        truth_ids: Ground truth as a PNG in which grey level k is class k, or for multi-label data the k-th of
+            `combinations`; 255 = ignored.
+        prediction_ids: Prediction as such a PNG.
+        combinations: For multi-label data, the class set of each value, as a bit field; empty for other data.
     """
 
     kind: Kind
@@ -60,6 +67,14 @@ class Picture(NamedTuple):
     truth: tuple[str, str]
     prediction: tuple[str, str]
     errors: str
+    truth_ids: str
+    prediction_ids: str
+    combinations: tuple[int, ...] = ()
+
+    @property
+    def flat(self) -> bool:
+        """Whether the page shows the picture side by side with others, not in the viewer only."""
+        return self.kind in SHOWN_FLAT
 
 
 class Swatch(NamedTuple):
@@ -70,21 +85,25 @@ class Swatch(NamedTuple):
     safe: str
 
 
-def load_pictures(folder: Path, saved: SavedSamples) -> tuple[list[Picture], list[Swatch]]:
+def load_pictures(
+    folder: Path, saved: SavedSamples, foreground: int | None = None
+) -> tuple[list[Picture], list[Swatch]]:
     """All pictures, and a legend of the classes that occur in them.
 
     Args:
         folder: Folder that contains `samples.json`.
         saved: Content of `samples.json`. Samples whose files are missing or damaged are left out.
+        foreground: Of two classes, the id of the one in question: errors are what is missed and invented of it. None
+            for any other data.
 
     Raises:
         DataError: D150, classes, colours and samples do not fit together.
     """
     with reading(folder):
-        return _loaded(folder, saved)
+        return _loaded(folder, saved, foreground)
 
 
-def _loaded(folder: Path, saved: SavedSamples) -> tuple[list[Picture], list[Swatch]]:
+def _loaded(folder: Path, saved: SavedSamples, foreground: int | None) -> tuple[list[Picture], list[Swatch]]:
     palettes = (saved.palette, colorblind_palette(len(saved.classes)))
     pictures, seen = [], np.zeros(256, dtype=bool)
     for sample in saved.samples:
@@ -99,7 +118,8 @@ def _loaded(folder: Path, saved: SavedSamples) -> tuple[list[Picture], list[Swat
             own = (mixed_colors(sample.combinations, palettes[0]), mixed_colors(sample.combinations, palettes[1]))
             values = _classes_in(sample.combinations, values)
         seen |= values
-        pictures.append(_picture(sample, photo, truth, prediction, own))
+        errors = error_map(truth, prediction, foreground)
+        pictures.append(_picture(sample, (photo, truth, prediction, errors), own, foreground))
     legend = [
         Swatch(name, hexadecimal(official), hexadecimal(safe))
         for class_id, (name, official, safe) in enumerate(zip(saved.classes, *palettes, strict=True))
@@ -116,27 +136,24 @@ def _classes_in(combinations: Sequence[int], values: np.ndarray) -> np.ndarray:
     return np.array([bool(bits >> class_id & 1) for class_id in range(256)])
 
 
-def error_map(truth: np.ndarray, prediction: np.ndarray) -> np.ndarray:
-    """Which pixels are wrong, and whether they are near a border.
+def error_map(truth: np.ndarray, prediction: np.ndarray, foreground: int | None = None) -> np.ndarray:
+    """Which pixels are wrong, and in which of two ways.
 
     Args:
         truth: Ground truth, uint8 (H, W); 255 = ignored.
         prediction: Predicted class ids, uint8 (H, W).
+        foreground: The class in question where there are only two; None for any other data.
 
     Returns:
         uint8 (H, W): 0 wrong; 1 wrong, but within `BORDER` pixels of a border between two true classes; 254 a hatch
-        line over ignored pixels; 255 correct, or between hatch lines.
+        line over ignored pixels; 255 correct, or between hatch lines. With a foreground, 1 is what was missed of it,
+        and 0 what was invented.
     """
-    size = 2 * BORDER + 1
-    window = np.ones((size, size), np.uint8)
-    # The edge of an ignored region is not a class border, so ignored pixels must not affect the maximum and minimum.
-    largest = cv2.dilate(np.where(truth == IGNORE, 0, truth).astype(np.uint8), window)
-    smallest = cv2.erode(truth, window)
-    near_border = (largest != smallest) & (smallest != IGNORE)
+    second = near_border(truth, BORDER) if foreground is None else truth == foreground
     wrong = (truth != prediction) & (truth != IGNORE)
     errors = np.full(truth.shape, _CLEAR, np.uint8)
     errors[wrong] = _WRONG
-    errors[wrong & near_border] = _BORDER
+    errors[wrong & second] = _BORDER
     errors[_hatch(truth)] = _LINE
     return errors
 
@@ -161,17 +178,21 @@ def _read(folder: Path, sample: SavedSample) -> tuple[np.ndarray, np.ndarray, np
 
 def _picture(
     sample: SavedSample,
-    photo: np.ndarray,
-    truth: np.ndarray,
-    prediction: np.ndarray,
+    layers: tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray],
     palettes: tuple[Sequence[Color], Sequence[Color]],
+    foreground: int | None,
 ) -> Picture:
+    """A picture of photo, truth, prediction and errors."""
+    photo, truth, prediction, errors = layers
     height, width = truth.shape
     official, safe = palettes
     shown, found = _hatched(truth), prediction
     if sample.combinations:
         # Index 0 means no class: show the photo there.
         shown, found = (np.where(values == 0, np.uint8(_CLEAR), values) for values in (shown, found))
+    elif foreground is not None:
+        shown, found = (np.where(values == 1 - foreground, np.uint8(_CLEAR), values) for values in (shown, found))
+    flat = sample.kind in SHOWN_FLAT
     return Picture(
         kind=sample.kind,
         id=sample.score.id,
@@ -179,11 +200,36 @@ def _picture(
         pixel_accuracy=sample.score.pixel_accuracy,
         height=height,
         width=width,
-        photo=_data_uri("jpeg", jpeg(photo, quality=82)),
-        truth=(_layer(shown, official), _layer(shown, safe)),
-        prediction=(_layer(found, official), _layer(found, safe)),
-        errors=_layer(error_map(truth, prediction), (ERROR_COLOR, BORDER_COLOR)),
+        photo=data_uri("jpeg", jpeg(photo, quality=82)) if flat else data_uri("webp", _webp(photo)),
+        truth=(_layer(shown, official), _layer(shown, safe)) if flat else ("", ""),
+        prediction=(_layer(found, official), _layer(found, safe)) if flat else ("", ""),
+        errors=_layer(errors, (ERROR_COLOR, BORDER_COLOR)),
+        truth_ids=data_uri("png", ids_png(truth)),
+        prediction_ids=data_uri("png", ids_png(prediction)),
+        combinations=sample.combinations,
     )
+
+
+def ids_png(values: np.ndarray) -> bytes:
+    """A PNG in which the grey level of every pixel is its value, with as few bits per pixel as there are values.
+
+    Args:
+        values: uint8 (H, W).
+    """
+    levels = np.unique(values)
+    picture = Image.fromarray(np.searchsorted(levels, values).astype(np.uint8), mode="L")
+    # Attaching a palette turns mode L into mode P and changes no value.
+    picture.putpalette(np.repeat(levels, 3).astype(np.uint8).tobytes())
+    stream = io.BytesIO()
+    bits = next(bits for bits in (1, 2, 4, 8) if len(levels) <= 2**bits)
+    picture.save(stream, "PNG", bits=bits, optimize=True)
+    return stream.getvalue()
+
+
+def _webp(photo: np.ndarray) -> bytes:
+    stream = io.BytesIO()
+    Image.fromarray(photo).save(stream, "WEBP", quality=72)
+    return stream.getvalue()
 
 
 def _hatch(truth: np.ndarray) -> np.ndarray:
@@ -203,8 +249,9 @@ def _layer(values: np.ndarray, palette: Sequence[Color]) -> str:
     picture.putpalette(np.asarray(colors, np.uint8).tobytes())
     stream = io.BytesIO()
     picture.save(stream, "PNG", transparency=_CLEAR)
-    return _data_uri("png", stream.getvalue())
+    return data_uri("png", stream.getvalue())
 
 
-def _data_uri(kind: str, data: bytes) -> str:
+def data_uri(kind: str, data: bytes) -> str:
+    """A picture as the address of itself; `kind` is `png`, `jpeg` or `webp`."""
     return f"data:image/{kind};base64,{base64.b64encode(data).decode('ascii')}"

@@ -12,6 +12,7 @@ from pixelwise.errors import CheckpointError, RecipeError
 from pixelwise.evaluation.gallery import SavedSamples, load_samples
 from pixelwise.recipes.schema.recipe import Recipe
 from pixelwise.records.data_facts import DataFacts, read_data_facts
+from pixelwise.records.details import ImageDetails, load_details
 from pixelwise.records.environment import Environment, read_environment
 from pixelwise.records.evaluations import SAMPLES, read_evaluations
 from pixelwise.records.history import History, read_history
@@ -19,6 +20,7 @@ from pixelwise.records.log import Log, read_log
 from pixelwise.records.result import ImageScore, Result
 from pixelwise.records.run_folder import CHECKPOINTS, read_recipe
 from pixelwise.records.standing import Standing, standing_of
+from pixelwise.records.suspects import Suspect, load_suspects
 from pixelwise.storage.locks import is_run_held
 from pixelwise.training.optimization.schedules import total_steps
 from pixelwise.training.order import steps_per_epoch
@@ -31,12 +33,16 @@ class Evaluated(msgspec.Struct, frozen=True, kw_only=True):
         folder: Its folder below `evaluations/`.
         per_image: The score of each image.
         samples: The saved sample images; None if there are none.
+        details: Counts of each image; empty in results of earlier versions.
+        suspects: Regions where the network is sure and the labels differ; None if they were not looked for.
     """
 
     folder: Path
     result: Result
     per_image: tuple[ImageScore, ...]
     samples: SavedSamples | None
+    details: tuple[ImageDetails, ...] = ()
+    suspects: tuple[Suspect, ...] | None = None
 
 
 class RunRecords(msgspec.Struct, frozen=True, kw_only=True):
@@ -99,6 +105,8 @@ def _evaluations(folder: Path, recipe: Recipe) -> tuple[Evaluated, ...]:
             result=one.result,
             per_image=one.per_image,
             samples=load_samples(one.folder / SAMPLES),
+            details=load_details(one.folder),
+            suspects=load_suspects(one.folder),
         )
         for one in read_evaluations(folder)
     ]

@@ -77,12 +77,17 @@ class Cell(NamedTuple):
 
 
 class Confusion(NamedTuple):
-    """A frequent confusion: `share` percent of the pixels of class `truth` were predicted as `prediction`."""
+    """A frequent confusion: `share` percent of the pixels of class `truth` were predicted as `prediction`.
+
+    Attributes:
+        cell: Its cell of the matrix, as `TRUTH-PREDICTION` in class ids.
+    """
 
     truth: str
     prediction: str
     share: str
     pixels: str
+    cell: str
 
 
 class BinaryRow(NamedTuple):
@@ -181,11 +186,11 @@ def frequent_confusions(result: Result) -> list[Confusion]:
         total = sum(row)
         for prediction, pixels in enumerate(row):
             if truth != prediction and pixels:
-                found.append((pixels / total, pixels, names[truth], names[prediction]))
+                found.append((pixels / total, pixels, names[truth], names[prediction], f"{truth}-{prediction}"))
     found.sort(key=lambda entry: (-entry[1], -entry[0]))
     return [
-        Confusion(truth, prediction, share(part), count(pixels))
-        for part, pixels, truth, prediction in found[:SHOWN_CONFUSIONS]
+        Confusion(truth, prediction, share(part), count(pixels), cell)
+        for part, pixels, truth, prediction, cell in found[:SHOWN_CONFUSIONS]
     ]
 
 
