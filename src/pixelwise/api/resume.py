@@ -43,7 +43,7 @@ def resume(
     """
     wanted = chosen(ResumeOptions, options, changes)
     folder = Path(run)
-    finished = not wanted.overrides and is_run(folder) and runs.has_ended(folder)
+    finished = not wanted.all_overrides() and is_run(folder) and runs.has_ended(folder)
     if finished:
         observer.phase("finished already: nothing is left to train")
     if not finished or wanted.data is not None or wanted.device is not None or wanted.track is not None:

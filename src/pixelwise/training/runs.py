@@ -23,7 +23,7 @@ from pixelwise.observer import SILENT, Observer
 from pixelwise.options import chosen
 from pixelwise.plugins import packages_in_use
 from pixelwise.recipes.files import find as find_recipe
-from pixelwise.recipes.overrides import apply_overrides, changes_between, field_of, words_of
+from pixelwise.recipes.overrides import apply_overrides, changes_between, field_of
 from pixelwise.recipes.schema.recipe import Recipe
 from pixelwise.recipes.schema.roles import is_in
 from pixelwise.records.data_facts import read_data_facts, write_data_facts
@@ -132,9 +132,7 @@ def train(
     """
     began = time.monotonic()
     wanted = chosen(TrainOptions, options, changes)
-    overrides = words_of(wanted.overrides)
-    overrides += [f"initialize.encoder={wanted.weights}"] if wanted.weights is not None else []
-    overrides += [f"initialize.run={os.fspath(wanted.begin)}"] if wanted.begin is not None else []
+    overrides = wanted.all_overrides()
     resolved = apply_overrides(recipe if isinstance(recipe, Recipe) else find_recipe(recipe), overrides)
     resolved = with_time_limit(resolved, wanted.minutes, overrides)
     resolved = with_initial_weights(resolved, overrides, observer)
@@ -333,7 +331,8 @@ def resume(
     run = Path(run)
     recipe = read_recipe(run)
     with run_lock(run):
-        changed = apply_overrides(recipe, wanted.overrides)
+        overrides = wanted.all_overrides()
+        changed = apply_overrides(recipe, overrides)
         refuse_other_experiment(recipe, changed)
         environment = _continued(read_environment(run), wanted)
         facts = read_data_facts(run)
@@ -348,7 +347,7 @@ def resume(
         if begins and changed.stages:
             # First, since the run may be stopped again in any of the stages.
             _record(run, environment, recipe, changed, History())
-            _train_stages(changed, run, environment, observer, words_of(wanted.overrides))
+            _train_stages(changed, run, environment, observer, overrides)
         begin = run / environment.begins_with if environment.begins_with is not None else None
         prepared = prepare_run(changed, dataset, facts, run, device, observer, begin)
         trained = restore(prepared, run, observer) or recipe
