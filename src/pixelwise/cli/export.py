@@ -6,6 +6,7 @@ from pathlib import Path
 
 import typer
 
+from pixelwise.api.requests import check_exporting
 from pixelwise.cli.options import takes
 from pixelwise.deployment.export.options import ExportOptions
 
@@ -13,7 +14,9 @@ from pixelwise.deployment.export.options import ExportOptions
 @takes(ExportOptions)
 def run(
     source: str = typer.Argument(..., metavar="RUN|RECIPE", help="Run folder; with --weights none, a recipe."),
-    output: Path = typer.Option(..., "--output", help="Folder for the artefact's files and model.toml."),
+    output: Path = typer.Option(
+        ..., "--output", "-o", metavar="FOLDER", help="Folder for the artefact's files and model.toml."
+    ),
     *,
     options: ExportOptions,
     json: bool = typer.Option(False, "--json", help="Print model.toml as JSON, without the recipe."),
@@ -26,6 +29,7 @@ def run(
     Without --split and --images, the artefact is verified on synthetic street scenes. It is kept only if at least
     99.99 % of the pixels get the same class as in PyTorch. `pixelwise predict` and `evaluate` accept it like a run.
     """
+    check_exporting(source, options)
     import pixelwise
     from pixelwise.reports.artefacts import show_exported
     from pixelwise.reports.displays import display

@@ -203,13 +203,6 @@ def _limits(options: type[Options], field: str, base: Any) -> dict[str, Any]:
     return {name: one for name, one in (("min", bounds.least), ("max", bounds.most)) if one is not None}
 
 
-def is_override(word: str) -> bool:
-    """Whether an argument that may be a path is a setting: `data.exif=ignore`, unless there is such a file."""
-    path, equals, _ = word.partition("=")
-    is_setting = bool(equals) and path.startswith("data.") and path.removeprefix("data.").isidentifier()
-    return is_setting and not Path(word).exists()
-
-
 def with_names(text: str) -> str:
     """Replace each `{names of package.module:function}` in a help text by the names that the function lists."""
     return re.sub(r"\{names of ([\w.:]+)\}", lambda found: ", ".join(pkgutil.resolve_name(found[1])()), text)

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import msgspec
 import typer
 
+from pixelwise.api.requests import check_profiling
+from pixelwise.cli.line.words import with_data
 from pixelwise.cli.options import takes
 from pixelwise.profiling.options import ProfileOptions
 
@@ -12,10 +15,14 @@ from pixelwise.profiling.options import ProfileOptions
 def run(
     model: str = typer.Argument(
         ...,
-        metavar="MODEL",
+        metavar="RUN|RECIPE",
         help="Recipe, .toml file or run folder; with --runtime also a folder of imported weights or an artefact.",
     ),
-    overrides: list[str] = typer.Argument(None, help="Changes to the recipe, such as precision.dtype=auto."),
+    words: list[str] = typer.Argument(
+        None,
+        metavar="[DATA] [FIELD=VALUE]...",
+        help="Folder of the data set, for --train; changes to the recipe, such as dtype=auto.",
+    ),
     *,
     options: ProfileOptions,
     json: bool = typer.Option(False, "--json", help="Print JSON."),
@@ -28,10 +35,13 @@ def run(
     --runtime prints a table of latencies. Each runtime gets its own process and they take turns, pass by pass; for
     runtimes other than PyTorch the network is exported first. A recipe gets random weights.
     """
+    asked = with_data(words, options.data)
+    options = msgspec.structs.replace(options, data=asked.data)
+    check_profiling(model, asked.settings, options)
     import pixelwise
     from pixelwise.reports.displays import display
     from pixelwise.reports.profiles import show_profile
 
     with display() as observer:
-        found = pixelwise.profile(model, overrides or (), options, observer=observer)
+        found = pixelwise.profile(model, asked.settings, options, observer=observer)
     show_profile(model, found, as_json=json)

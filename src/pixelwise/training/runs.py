@@ -15,7 +15,6 @@ import torch
 from pixelwise.checkpoints.checkpoint import newest_checkpoint
 from pixelwise.datasets.opening import open_dataset
 from pixelwise.datasets.samples import Dataset
-from pixelwise.errors import RecipeError
 from pixelwise.machine.devices import choose_device
 from pixelwise.machine.facts import machine_facts, version_facts
 from pixelwise.machine.threads import default_threads
@@ -41,13 +40,12 @@ from pixelwise.records.log import (
 from pixelwise.records.run_folder import (
     CHECKPOINTS,
     has_checkpoints,
-    is_run,
     new_run_folder,
     read_recipe,
+    refuse_occupied,
     write_recipe,
 )
 from pixelwise.records.standing import has_finished
-from pixelwise.storage import printable
 from pixelwise.storage.locks import run_lock
 from pixelwise.training.announcing import announcement
 from pixelwise.training.autotuning.format_choice import FormatChoice
@@ -159,7 +157,7 @@ def _begin(plan: _Plan, run: Path, observer: Observer) -> None:
     """Create the run folder and train in it."""
     refuse_impossible(plan.recipe.precision, plan.device)
     with run_lock(run):
-        _refuse_occupied(run)
+        refuse_occupied(run)
         use_processor(plan.device, plan.threads)
         settled = _settle(plan, run, observer)
         prepared, facts = settled.prepared, settled.prepared.facts
@@ -249,15 +247,6 @@ def _command(words: tuple[str, ...], data: Path | None, run: Path) -> str:
     recipe, *overrides = words
     options = ["--data", str(data)] if data is not None else []
     return shlex.join(["pixelwise", "train", recipe, *options, "--output", str(run), *overrides])
-
-
-def _refuse_occupied(run: Path) -> None:
-    if is_run(run) or has_checkpoints(run):
-        raise RecipeError(
-            "R213",
-            f"{printable(run)} already holds a run",
-            f"continue it with `pixelwise resume {printable(run)}`, or choose another `output`",
-        )
 
 
 def _train_stages(
