@@ -14,6 +14,7 @@ from typer.core import TyperCommand, TyperGroup
 VERBS = (
     "recipes",
     "show",
+    "explain",
     "check",
     "train",
     "resume",

@@ -149,7 +149,7 @@ def refuse_missing(paths: Iterable[str | os.PathLike[str]]) -> None:
     Raises:
         DataError: D223, there is no such file or folder.
     """
-    for given in map(os.fspath, paths):
+    for given in [os.fspath(path) for path in paths]:
         if not glob.has_magic(given) and not os.path.lexists(given) and not _is_address(given):
             raise _nothing(given, ())
 

@@ -19,7 +19,7 @@ import msgspec
 
 from pixelwise.errors import RecipeError
 from pixelwise.options import field_texts
-from pixelwise.recipes.schema.model import SPECS, Spec
+from pixelwise.recipes.schema.model import SPECS, Spec, family_of
 from pixelwise.recipes.schema.recipe import Recipe, Role, fields_with
 from pixelwise.recipes.schema.roles import bare, is_in
 from pixelwise.recipes.sizes import Size
@@ -64,7 +64,7 @@ def fields_of(model: type[Spec] | None = None) -> tuple[Field, ...]:
     """
     found = [field for field in _own_fields() if field.path.partition(".")[0] != "model"]
     specs = [model] if model is not None else list(SPECS.all().values())
-    networks = [field for spec in specs for field in _fields(spec, "model.", str(spec.__struct_config__.tag))]
+    networks = [field for spec in specs for field in _network_fields(spec)]
     family = Field(FAMILY, Literal[tuple(SPECS.all())], msgspec.NODEFAULT, "Family of the network.")
     place = next(number for number, field in enumerate(found) if field.path.startswith("data."))
     return (*found[:place], family, *networks, *found[place:])
@@ -114,6 +114,7 @@ def find_fields(name: str) -> list[Field]:
     return [field for field in fields_of() if field.path == name or field.path.endswith(f".{name}")]
 
 
+@cache
 def sections() -> dict[str, str]:
     """Path of each section that all recipes can have -> what it holds, in one sentence."""
     return dict(_sections(Recipe, ""))
@@ -196,6 +197,11 @@ def _described_as(word: str) -> list[str]:
 @cache
 def _own_fields() -> tuple[Field, ...]:
     return tuple(_fields(Recipe, ""))
+
+
+@cache
+def _network_fields(spec: type[Spec]) -> tuple[Field, ...]:
+    return tuple(_fields(spec, "model.", family_of(spec)))
 
 
 def _fields(kind: type[msgspec.Struct], prefix: str, family: str = "", whole: Any = None) -> Iterator[Field]:

@@ -158,6 +158,15 @@ def _toml_key(key: str) -> str:
     return key if re.fullmatch(r"[A-Za-z0-9_-]+", key) else toml_value(key)
 
 
+def default_of(value: Any) -> str:
+    """The default of a field in words: its value as it would be typed."""
+    if value is msgspec.NODEFAULT:
+        return "every recipe sets it"
+    if value is None:
+        return "not set"
+    return "empty" if value in ("", ()) else toml_value(msgspec.to_builtins(value)).strip('"')
+
+
 def to_toml(recipe: Recipe) -> str:
     """The fully resolved recipe as TOML; `load_toml` reads it back equal."""
     return tomli_w.dumps(to_plain(recipe))

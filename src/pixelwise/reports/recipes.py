@@ -5,17 +5,17 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from pixelwise.recipes.catalog import recipe as find_recipe
-from pixelwise.recipes.overrides import to_toml
+from pixelwise.recipes.explaining import readable
 from pixelwise.recipes.schema.recipe import Recipe, to_plain
 from pixelwise.reports.standard_output import write, write_json
 
 
 def show_recipe(recipe: Recipe, *, as_json: bool = False) -> None:
-    """Print every field of a recipe, as TOML that can be read back, or as JSON."""
+    """Print every field of a recipe, as TOML that can be read back, or as JSON; those that are not set are comments."""
     if as_json:
         write_json(to_plain(recipe))
     else:
-        write(to_toml(recipe))
+        write(readable(recipe))
 
 
 def show_recipes(names: Sequence[str], *, as_json: bool = False) -> None:
