@@ -13,7 +13,7 @@ def test_help_names_every_verb(run_cli: Callable):
     code, stdout, _ = run_cli(["--help"])
     assert code == 0
     for verb in ("recipes", "show", "check", "train", "resume", "evaluate", "predict", "report", "data"):
-        assert f"│ {verb}" in stdout
+        assert f"\n   {verb} " in stdout
 
 
 def test_recipes_can_be_listed_and_filtered(run_cli: Callable):

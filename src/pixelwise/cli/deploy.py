@@ -10,6 +10,12 @@ from pixelwise.api.requests import check_deploying
 from pixelwise.cli.options import takes
 from pixelwise.deployment.card.options import DeployOptions
 
+EXAMPLES = (
+    "pixelwise deploy runs/unet-1 -o deployed",
+    "pixelwise deploy runs/unet-1 --int8 ptq --threads 1,4 -o deployed",
+)
+"""Shown at the end of the help."""
+
 
 @takes(DeployOptions)
 def run(

@@ -12,6 +12,13 @@ from pixelwise.cli.line.words import with_data
 from pixelwise.cli.options import takes
 from pixelwise.evaluation.options import EvaluateOptions
 
+EXAMPLES = (
+    "pixelwise evaluate runs/unet-1",
+    "pixelwise evaluate runs/unet-1 --split test",
+    "pixelwise evaluate runs/unet-1 other/photos --metric f1  # other data",
+)
+"""Shown at the end of the help."""
+
 
 @takes(EvaluateOptions)
 def run(

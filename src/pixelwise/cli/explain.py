@@ -4,6 +4,13 @@ from __future__ import annotations
 
 import typer
 
+EXAMPLES = (
+    "pixelwise explain D204",
+    "pixelwise explain schedule.warmup_iterations",
+    "pixelwise explain mIoU",
+)
+"""Shown at the end of the help."""
+
 
 def run(
     name: str = typer.Argument(

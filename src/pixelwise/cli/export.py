@@ -10,6 +10,13 @@ from pixelwise.api.requests import check_exporting
 from pixelwise.cli.options import takes
 from pixelwise.deployment.export.options import ExportOptions
 
+EXAMPLES = (
+    "pixelwise export runs/unet-1 -o exported",
+    "pixelwise export runs/unet-1 --target openvino --argmax --uint8-input -o exported",
+    "pixelwise export unet-resnet18 --weights none --classes 19 -o exported  # random weights, to time them",
+)
+"""Shown at the end of the help."""
+
 
 @takes(ExportOptions)
 def run(

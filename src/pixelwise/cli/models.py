@@ -5,15 +5,24 @@ from __future__ import annotations
 import typer
 
 from pixelwise.cli.options import Verb, takes
-from pixelwise.cli.verbs import MARKUP
+from pixelwise.cli.verbs import MARKUP, Group
 from pixelwise.zoo.options import SearchOptions
 
 app = typer.Typer(
+    cls=Group,
     no_args_is_help=True,
     add_completion=False,
     rich_markup_mode=MARKUP,
     help="Search for a network.",
 )
+
+EXAMPLES = {
+    "search": (
+        "pixelwise models search 'dataset=cityscapes gmacs<50'",
+        "pixelwise models search 'miou>70 params<10' --sort gmacs",
+    ),
+}
+"""Verb -> examples at the end of its help."""
 
 
 @app.callback()

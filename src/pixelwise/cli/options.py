@@ -35,7 +35,9 @@ class Verb(TyperCommand):
             text = getattr(parameter, "help", None)
             if text:
                 parameter.help = with_names(text)  # type: ignore[attr-defined]
-        super().format_help(ctx, formatter)
+        from pixelwise.cli.line.help import print_help
+
+        print_help(self, ctx)
 
     def invoke(self, ctx: Any) -> Any:
         """Run the verb; in its errors, parameters become flags."""
@@ -126,11 +128,13 @@ def _flag(options: type[Options], field: msgspec.structs.FieldInfo, hint: Any) -
     if listing := marks.get("names"):
         text += f" One of: {{names of {listing}}}."
     unset = default is None or (default == () and annotation is str)  # "" would be a value
+    short = ["-o"] if field.name == "output" else []
     info = typer.Option(
         ... if required else None if unset else show(default),
         name,
+        *short,
         help=text,
-        metavar=marks.get("metavar"),
+        metavar=marks.get("metavar") or _METAVARS.get(field.name) or _metavar(base),
         show_default=not required and default not in (None, False, ()),
         **_limits(options, field.name, base),
     )
@@ -141,6 +145,26 @@ def _flag(options: type[Options], field: msgspec.structs.FieldInfo, hint: Any) -
         return default if value is None or (value == [] and not required) else parse(value)
 
     return Flag(field.name, name, parameter, read)
+
+
+_METAVARS = {
+    "data": "DATA", "images": "IMAGES", "output": "FOLDER", "recipe": "RECIPE", "split": "SPLIT", "begin": "RUN",
+    "qat_run": "RUN", "size": "WIDTHxHEIGHT", "device": "DEVICE", "weights": "WEIGHTS", "html": "FILE", "write": "FILE",
+    "group": "PATTERN", "val": "SHARE", "test": "SHARE", "target": "FORMAT", "targets": "FORMATS", "results": "FOLDER",
+}  # fmt: skip
+"""Field -> what its value is called in the help, the same in all verbs."""
+
+
+def _metavar(base: Any) -> str | None:
+    """What the value of an option is called if its field has no name for it; None for a switch."""
+    if base is bool:
+        return None
+    if typing.get_origin(base) is Literal:
+        return "|".join(map(str, typing.get_args(base)))
+    if typing.get_origin(base) in (tuple, list):
+        item = _base(typing.get_args(base)[0])[0]
+        return "N,..." if item is int else "NAME,..."
+    return {int: "N", float: "NUMBER", Path: "PATH"}.get(base, "NAME")
 
 
 def _base(hint: Any) -> tuple[Any, bool]:

@@ -12,6 +12,13 @@ from pixelwise.cli.line.words import images
 from pixelwise.cli.options import takes
 from pixelwise.prediction.options import PredictOptions
 
+EXAMPLES = (
+    "pixelwise predict runs/unet-1 photos -o masks",
+    'pixelwise predict runs/unet-1 a.jpg "more/*.png" --alpha 0.3',
+    "pixelwise predict runs/unet-1 slides --window 1024x1024  # very large images",
+)
+"""Shown at the end of the help."""
+
 
 @takes(PredictOptions)
 def run(

@@ -10,6 +10,13 @@ from pixelwise.cli.line.words import with_data
 from pixelwise.cli.options import takes
 from pixelwise.profiling.options import ProfileOptions
 
+EXAMPLES = (
+    "pixelwise profile unet",
+    "pixelwise profile unet photos --train -o profile.png  # where the time of a step goes",
+    "pixelwise profile runs/unet-1 --runtime torch,onnx",
+)
+"""Shown at the end of the help."""
+
 
 @takes(ProfileOptions)
 def run(

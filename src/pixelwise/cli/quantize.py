@@ -10,6 +10,12 @@ from pixelwise.api.requests import check_exporting
 from pixelwise.cli.options import takes
 from pixelwise.deployment.int8.options import QuantizeOptions
 
+EXAMPLES = (
+    "pixelwise quantize runs/unet-1 -o int8",
+    "pixelwise quantize runs/unet-1 --max-miou-drop 0.5 -o int8",
+)
+"""Shown at the end of the help."""
+
 
 @takes(QuantizeOptions)
 def run(

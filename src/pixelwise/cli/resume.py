@@ -12,6 +12,13 @@ from pixelwise.cli.line.words import with_data
 from pixelwise.cli.options import takes
 from pixelwise.training.options import ResumeOptions
 
+EXAMPLES = (
+    "pixelwise resume runs/unet-1",
+    "pixelwise resume runs/unet-1 --epochs 200  # train it for longer",
+    "pixelwise resume runs/unet-1 moved/photos --workers 4",
+)
+"""Shown at the end of the help."""
+
 
 @takes(ResumeOptions)
 def run(

@@ -4,6 +4,13 @@ from __future__ import annotations
 
 import typer
 
+EXAMPLES = (
+    "pixelwise show unet",
+    "pixelwise show unet --explain  # what every field means and accepts",
+    "pixelwise show enet-camvid lr=0.001 > mine.toml",
+)
+"""Shown at the end of the help."""
+
 
 def run(
     recipe: str = typer.Argument(..., metavar="RECIPE", help="Name of a recipe, or a .toml file."),

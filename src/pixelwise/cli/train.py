@@ -12,6 +12,14 @@ from pixelwise.cli.line.words import training
 from pixelwise.cli.options import takes
 from pixelwise.training.options import TrainOptions
 
+EXAMPLES = (
+    "pixelwise train photos  # a U-Net, planned from your images",
+    "pixelwise train photos --minutes 20 -o runs/first",
+    "pixelwise train photos --recipe unet-resnet18 --epochs 40 --batch 4 --size 256x256 lr=0.001",
+    "pixelwise train camvid-cpu-1h CamVid  # another recipe",
+)
+"""Shown at the end of the help."""
+
 
 @takes(TrainOptions)
 def run(
