@@ -18,6 +18,7 @@ app = typer.Typer(
 
 EXAMPLES = {
     "search": (
+        "pixelwise models search unet",
         "pixelwise models search 'dataset=cityscapes gmacs<50'",
         "pixelwise models search 'miou>70 params<10' --sort gmacs",
     ),
@@ -35,7 +36,7 @@ def _group() -> None:
     help="Find recipes by score and cost.\n\n"
     "Fields: {names of pixelwise.zoo.queries:field_words}. "
     "Operators: < <= > >= = != and ~ (contains); texts may contain the wildcards * and ?. "
-    "All conditions have to hold. Quote the query: the shell would read < and > as redirections.",
+    "A word alone, such as unet, is searched in the names. All conditions have to hold. Quote the query: the shell would read < and > as redirections.",
 )
 @takes(SearchOptions)
 def search(
