@@ -6,6 +6,7 @@ from pathlib import Path
 
 import typer
 
+from pixelwise.cli.line import completion
 from pixelwise.cli.options import takes
 from pixelwise.datasets.auditing.options import CheckOptions
 
@@ -21,7 +22,10 @@ EXAMPLES = (
 def run(
     path: Path = typer.Argument(..., metavar="DATA", help="Folder of the data set."),
     overrides: list[str] = typer.Argument(
-        None, metavar="[FIELD=VALUE]...", help="Settings for reading the data, such as data.exif=ignore."
+        None,
+        metavar="[FIELD=VALUE]...",
+        autocompletion=completion.settings,
+        help="Settings for reading the data, such as data.exif=ignore.",
     ),
     *,
     options: CheckOptions,

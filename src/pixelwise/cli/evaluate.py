@@ -8,6 +8,7 @@ import msgspec
 import typer
 
 from pixelwise.api.requests import check_scoring
+from pixelwise.cli.line import completion
 from pixelwise.cli.line.words import with_data
 from pixelwise.cli.options import takes
 from pixelwise.evaluation.options import EvaluateOptions
@@ -26,6 +27,7 @@ def run(
     words: list[str] = typer.Argument(
         None,
         metavar="[DATA] [FIELD=VALUE]...",
+        autocompletion=completion.data_words,
         help="Folder of the data set, if it is not the one used for training; changes to how the data is read, such "
         "as mask_resize=nearest or 'classes=[road,car]'.",
     ),
@@ -41,6 +43,7 @@ def run(
         None,
         "--protocol",
         metavar="PROTOCOL",
+        autocompletion=completion.protocols,
         help="Name of a protocol; default: the recipe's first. May be repeated to score several in one pass.",
     ),
     *,

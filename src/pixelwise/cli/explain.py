@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import typer
 
+from pixelwise.cli.line import completion
+
 EXAMPLES = (
     "pixelwise explain D204",
     "pixelwise explain schedule.warmup_iterations",
@@ -16,6 +18,7 @@ def run(
     name: str = typer.Argument(
         ...,
         metavar="NAME",
+        autocompletion=completion.subjects,
         help="An error code (D204), a field of recipes (schedule.warmup_iterations, or just lr), a metric (mIoU), a "
         "protocol (native) or a recipe (unet).",
     ),

@@ -36,7 +36,8 @@ def _group() -> None:
     help="Find recipes by score and cost.\n\n"
     "Fields: {names of pixelwise.zoo.queries:field_words}. "
     "Operators: < <= > >= = != and ~ (contains); texts may contain the wildcards * and ?. "
-    "A word alone, such as unet, is searched in the names. All conditions have to hold. Quote the query: the shell would read < and > as redirections.",
+    "A word alone, such as unet, is searched in the names. "
+    "All conditions have to hold. Quote the query: the shell would read < and > as redirections.",
 )
 @takes(SearchOptions)
 def search(

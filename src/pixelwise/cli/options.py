@@ -21,6 +21,7 @@ import msgspec
 import typer
 from typer.core import TyperCommand
 
+from pixelwise.cli.line import completion
 from pixelwise.errors import PixelwiseError
 from pixelwise.options import Options, constraints, field_texts
 
@@ -125,7 +126,8 @@ def _flag(options: type[Options], field: msgspec.structs.FieldInfo, hint: Any) -
     if word := marks.get("none"):
         annotation, parse = str, functools.partial(_word_or, word, base)
     text = field_texts(options).get(field.name, "")
-    if listing := marks.get("names"):
+    listing = marks.get("names")
+    if listing:
         text += f" One of: {{names of {listing}}}."
     unset = default is None or (default == () and annotation is str)  # "" would be a value
     short = ["-o"] if field.name == "output" else []
@@ -134,6 +136,7 @@ def _flag(options: type[Options], field: msgspec.structs.FieldInfo, hint: Any) -
         name,
         *short,
         help=text,
+        autocompletion=_completion(field.name, listing),
         metavar=marks.get("metavar") or _METAVARS.get(field.name) or _metavar(base),
         show_default=not required and default not in (None, False, ()),
         **_limits(options, field.name, base),
@@ -153,6 +156,13 @@ _METAVARS = {
     "group": "PATTERN", "val": "SHARE", "test": "SHARE", "target": "FORMAT", "targets": "FORMATS", "results": "FOLDER",
 }  # fmt: skip
 """Field -> what its value is called in the help, the same in all verbs."""
+
+
+def _completion(field: str, listing: str | None) -> Callable[[str], list[completion.Offer]] | None:
+    """What the shell offers for the value of an option; None for files."""
+    if listing:
+        return completion.names_of(listing)
+    return completion.recipes if field == "recipe" else None
 
 
 def _metavar(base: Any) -> str | None:

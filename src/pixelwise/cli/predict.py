@@ -8,6 +8,7 @@ import msgspec
 import typer
 
 from pixelwise.api.requests import check_predicting
+from pixelwise.cli.line import completion
 from pixelwise.cli.line.words import images
 from pixelwise.cli.options import takes
 from pixelwise.prediction.options import PredictOptions
@@ -26,6 +27,7 @@ def run(
     words: list[str] = typer.Argument(
         ...,
         metavar="IMAGES... [FIELD=VALUE]...",
+        autocompletion=completion.image_words,
         help="Images, folders or patterns such as 'photos/*.jpg'; also settings for reading images that differ from "
         "those of the training, such as input_range=[0,65535].",
     ),

@@ -6,6 +6,7 @@ import msgspec
 import typer
 
 from pixelwise.api.requests import check_profiling
+from pixelwise.cli.line import completion
 from pixelwise.cli.line.words import with_data
 from pixelwise.cli.options import takes
 from pixelwise.profiling.options import ProfileOptions
@@ -23,11 +24,13 @@ def run(
     model: str = typer.Argument(
         ...,
         metavar="RUN|RECIPE",
+        autocompletion=completion.recipes_and_runs,
         help="Recipe, .toml file or run folder; with --runtime also a folder of imported weights or an artefact.",
     ),
     words: list[str] = typer.Argument(
         None,
         metavar="[DATA] [FIELD=VALUE]...",
+        autocompletion=completion.data_words,
         help="Folder of the data set, for --train; changes to the recipe, such as dtype=auto.",
     ),
     *,

@@ -7,6 +7,7 @@ from pathlib import Path
 import typer
 
 from pixelwise.api.requests import check_exporting
+from pixelwise.cli.line import completion
 from pixelwise.cli.options import takes
 from pixelwise.deployment.int8.options import QuantizeOptions
 
@@ -19,7 +20,12 @@ EXAMPLES = (
 
 @takes(QuantizeOptions)
 def run(
-    source: str = typer.Argument(..., metavar="RUN|RECIPE", help="Run folder; with --weights none, a recipe."),
+    source: str = typer.Argument(
+        ...,
+        metavar="RUN|RECIPE",
+        autocompletion=completion.recipes_and_runs,
+        help="Run folder; with --weights none, a recipe.",
+    ),
     output: Path = typer.Option(
         None, "--output", "-o", metavar="FOLDER", help="Folder for the artefact's files and model.toml."
     ),

@@ -8,6 +8,7 @@ import msgspec
 import typer
 
 from pixelwise.api.requests import check_resuming
+from pixelwise.cli.line import completion
 from pixelwise.cli.line.words import with_data
 from pixelwise.cli.options import takes
 from pixelwise.training.options import ResumeOptions
@@ -26,6 +27,7 @@ def run(
     words: list[str] = typer.Argument(
         None,
         metavar="[DATA] [FIELD=VALUE]...",
+        autocompletion=completion.data_words,
         help="Folder of the data set, if it was moved; changes of length or use of the machine, such as patience=10.",
     ),
     *,

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import typer
 
+from pixelwise.cli.line import completion
+
 EXAMPLES = (
     "pixelwise show unet",
     "pixelwise show unet --explain  # what every field means and accepts",
@@ -13,9 +15,14 @@ EXAMPLES = (
 
 
 def run(
-    recipe: str = typer.Argument(..., metavar="RECIPE", help="Name of a recipe, or a .toml file."),
+    recipe: str = typer.Argument(
+        ..., metavar="RECIPE", autocompletion=completion.recipes, help="Name of a recipe, or a .toml file."
+    ),
     overrides: list[str] = typer.Argument(
-        None, metavar="[FIELD=VALUE]...", help="Changes to the recipe, such as optimizer.lr=0.02."
+        None,
+        metavar="[FIELD=VALUE]...",
+        autocompletion=completion.settings,
+        help="Changes to the recipe, such as optimizer.lr=0.02.",
     ),
     json: bool = typer.Option(False, "--json", help="Print JSON instead of TOML."),
     explain: bool = typer.Option(

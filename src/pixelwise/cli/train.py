@@ -8,6 +8,7 @@ import msgspec
 import typer
 
 from pixelwise.api.requests import check_training
+from pixelwise.cli.line import completion
 from pixelwise.cli.line.words import training
 from pixelwise.cli.options import takes
 from pixelwise.training.options import TrainOptions
@@ -26,11 +27,16 @@ def run(
     words: list[str] = typer.Argument(
         None,
         metavar="[RECIPE] DATA [FIELD=VALUE]...",
+        autocompletion=completion.training_words,
         help="Folder with images and masks; the recipe is then `unet`, unless one is named before it (`pixelwise "
         "recipes` lists them; or a .toml file). Then changes to the recipe, such as dice=0.5.",
     ),
     recipe: str = typer.Option(
-        None, "--recipe", metavar="RECIPE", help="Name of a recipe, or a .toml file. Default: unet."
+        None,
+        "--recipe",
+        metavar="RECIPE",
+        autocompletion=completion.recipes,
+        help="Name of a recipe, or a .toml file. Default: unet.",
     ),
     data: Path = typer.Option(None, "--data", metavar="DATA", help="Folder of the data set, as the argument."),
     output: Path = typer.Option(
