@@ -47,6 +47,7 @@ MISTAKES = [
     ("train enet-camvid", 3, "D222"),
     ("evaluate runs/unet-3", 4, "K420"),
     ("evaluate runs/unet-1 nowhere", 3, "D222"),
+    ("evaluate runs/unet-1 test", 3, "D222"),
     ("evaluate runs/unet-1 --protocol nativ", 2, "R204"),
     ("evaluate runs/unet-1 --metric nothing", 2, "R225"),
     ("evaluate runs/unet-1 optimizer.lr=1", 2, "R203"),

@@ -24,6 +24,8 @@ if TYPE_CHECKING:
     from pixelwise.profiling.options import ProfileOptions
     from pixelwise.training.options import ResumeOptions, TrainOptions
 
+SPLITS = ("train", "val", "test", "all")
+"""Names that somebody who gives them for a folder most likely means as splits."""
 AnyPath = str | os.PathLike[str]
 
 
@@ -91,6 +93,10 @@ def check_scoring(
         protocol(name)
     for name in options.metrics:
         METRICS.find(name)
+    if data is not None and os.fspath(data) in SPLITS and not os.path.lexists(data):
+        raise DataError(
+            "D222", f"{os.fspath(data)}: does not exist", f"a split is named with an option: --split {os.fspath(data)}"
+        )
     _check_folder(data)
 
 

@@ -40,6 +40,12 @@ class Verb(TyperCommand):
 
         print_help(self, ctx)
 
+    def collect_usage_pieces(self, ctx: Any) -> list[str]:
+        """The words of the usage line, as the help has them."""
+        from pixelwise.cli.line.help import usage_words
+
+        return usage_words(self.get_params(ctx))
+
     def invoke(self, ctx: Any) -> Any:
         """Run the verb; in its errors, parameters become flags."""
         try:

@@ -26,6 +26,10 @@ MARKUP: Literal["markdown"] = "markdown"
 class Group(TyperGroup):
     """A group of verbs, whose help has the style of theirs."""
 
+    def collect_usage_pieces(self, ctx: Any) -> list[str]:
+        """The words of the usage line, as the help has them."""
+        return ["[OPTIONS]", "VERB ..."]
+
     def format_help(self, ctx: Any, formatter: Any) -> None:
         """Write the help text with the list of verbs."""
         from pixelwise.cli.line.help import print_help

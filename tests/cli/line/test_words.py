@@ -61,6 +61,8 @@ def test_what_train_is_asked_for(words: str, recipe: str | None, data: str | Non
         ("unett photos", None, None, "R200", "'unet'"),
         ("./phots", None, None, "D222", "does not exist"),
         ("photos schedule.epochs", None, None, "R201", "schedule.epochs=VALUE"),
+        ("photos epochs", None, None, "R201", "epochs=VALUE"),
+        ("data", None, None, "R200", "no folder here is named 'data'"),
     ],
 )
 def test_what_is_unclear_is_said(words: str, recipe: str | None, data: str | None, code: str, said: str):

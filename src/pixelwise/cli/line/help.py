@@ -32,7 +32,8 @@ def print_help(command: Any, context: Any) -> None:
     shown = [one for one in command.get_params(context) if not getattr(one, "hidden", False)]
     arguments = [one for one in shown if one.param_type_name == "argument"]
     console.print()
-    _print(console, Text.assemble(("Usage: ", "bold"), usage(context.command_path, command, arguments)))
+    words = command.collect_usage_pieces(context)
+    _print(console, Text.assemble(("Usage: ", "bold"), " ".join([context.command_path, *words])))
     console.print()
     for paragraph in inspect.cleandoc(command.help or "").split("\n\n"):
         _print(console, _styled(" ".join(paragraph.split())))
@@ -47,10 +48,9 @@ def print_help(command: Any, context: Any) -> None:
         console.print()
 
 
-def usage(path: str, command: Any, arguments: Iterable[Any]) -> str:
-    """`pixelwise train [OPTIONS] [RECIPE] DATA [FIELD=VALUE]...`."""
-    names = ["VERB ..."] if hasattr(command, "list_commands") else [names_of(one) for one in arguments]
-    return " ".join([path, "[OPTIONS]", *names])
+def usage_words(parameters: Iterable[Any]) -> list[str]:
+    """`[OPTIONS] [RECIPE] DATA [FIELD=VALUE]...`, word by word."""
+    return ["[OPTIONS]", *(names_of(one) for one in parameters if one.param_type_name == "argument")]
 
 
 def groups_of(command: Any, context: Any) -> dict[str, list[Any]]:

@@ -61,9 +61,18 @@ def sort_words(words: Sequence[str] | None) -> Sorted:
     for word in words or ():
         (settings if is_setting(word) else names).append(word)
     for name in names:
-        if not os.path.lexists(name) and "." in name and name in paths():
-            raise RecipeError("R201", f"'{name}' is a field without a value", f"write {name}=VALUE")
+        if not os.path.lexists(name) and not _is_recipe(name) and _is_field(name):
+            raise RecipeError(
+                "R201",
+                f"'{name}' is a field without a value, and no file or folder has this name",
+                f"write {name}=VALUE; `pixelwise explain {name}` says what it means",
+            )
     return Sorted(tuple(names), tuple(settings))
+
+
+def _is_field(name: str) -> bool:
+    """Whether a name is the path of a field, or the end of one; `data` is a section and a likely folder."""
+    return any(path == name or path.endswith(f".{name}") for path in paths())
 
 
 def is_setting(word: str) -> bool:
