@@ -205,9 +205,9 @@ class _Planner:
         enough = passed + FEWEST_STEPS * pace.step + (rules.EVALUATIONS + 1) * pace.evaluation
         self._observer.warn(
             "W520",
-            f"`minutes` is {minutes:g}, which leaves time for {counted(steps, 'step')}: {passed:.0f} s passed until now, "
-            f"a step takes {pace.step:.2g} s and an evaluation {pace.evaluation:.2g} s; {FEWEST_STEPS} steps take about "
-            f"{math.ceil(enough / 60)} minutes",
+            f"`minutes` is {minutes:g}, which leaves time for {counted(steps, 'step')}: {passed:.0f} s passed until "
+            f"now, a step takes {pace.step:.2g} s and an evaluation {pace.evaluation:.2g} s; {FEWEST_STEPS} steps take "
+            f"about {math.ceil(enough / 60)} minutes",
         )
 
     def _choose(self, choice: Choice) -> None:
