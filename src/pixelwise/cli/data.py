@@ -64,13 +64,17 @@ def split(
 ) -> None:
     """Split a data set into train, val and test by writing lists; no file is moved.
 
-    The split depends only on a hash of the file names, so it is the same on every machine. Frames of a video belong
+    Every split gets its share of the images, and of the images of every class. The split depends only on the masks and
+    a hash of the file names, so it is the same on every machine; --seed gives another one. Frames of a video belong
     together: --group '^[^_]+' keeps images with the same text before the first underscore in one split.
     """
     import pixelwise
     from pixelwise.reports.data import print_division
+    from pixelwise.reports.displays import display
 
-    print_division(pixelwise.split(root, overrides or (), options))
+    with display() as observer:
+        division = pixelwise.split(root, overrides or (), options, observer=observer)
+    print_division(division)
 
 
 @app.command(cls=Verb)

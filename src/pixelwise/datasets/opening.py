@@ -222,7 +222,7 @@ def _dataset(data: Data, whole: Layout) -> Dataset:
         label_table=table.label_table,
         splits=layout.splits,
         reading=Reading.of(data),
-        layout=layout.description,
+        layout=whole.in_words if layout.splits == whole.splits else layout.description,
         problems=(*layout.problems, *table.problems),
         label_names=layout.label_names,
         multilabel=layout.multilabel,

@@ -13,7 +13,7 @@ from pixelwise.datasets.preparing.fetching import Prepared
 from pixelwise.datasets.preparing.written import WrittenData
 from pixelwise.datasets.publication import Publication
 from pixelwise.reports.audit.words import channels_in_words
-from pixelwise.reports.numbers import count, share
+from pixelwise.reports.numbers import count
 from pixelwise.reports.standard_output import write_json
 from pixelwise.reports.terminals import Console
 from pixelwise.storage import printable
@@ -45,8 +45,9 @@ def print_division(division: Division) -> None:
     """Print the lists that a data set was split into."""
     total = sum(division.pairs.values())
     for name, path in division.lists.items():
-        pairs = division.pairs[name]
-        _say(f"{printable(path)}: {name}, {count(pairs)} pairs, {share(pairs / total)} %")
+        _say(f"{printable(path)}: {name} {count(division.pairs[name])} of {count(total)}")
+    for name, classes in division.missing.items():
+        _say(f"no image of {name} holds {', '.join(map(printable, classes))}")
     _say("no file was moved; `pixelwise check` reads the lists and finds near-duplicate images across splits")
 
 

@@ -90,7 +90,7 @@ def test_without_split_folders_a_fifth_becomes_the_validation_split(make_folder:
     found = counts(root)
     assert found["train"] + found["val"] == 60
     assert 3 <= found["val"] <= 24
-    assert "80:20" in folder_layout(root).description  # type: ignore[union-attr]
+    assert "by file name" in folder_layout(root).in_words  # type: ignore[union-attr]
 
 
 def test_other_folders_are_no_layout(tmp_path: Path):
@@ -108,15 +108,7 @@ def test_a_series_is_never_divided():
 
 def test_frames_of_a_single_series_are_divided_one_by_one():
     keys = [f"frame_{i:05d}" for i in range(500)]
-    assert 60 < len(validation_keys(keys)) < 140
-
-
-@given(st.sets(st.sampled_from(KEYS), max_size=30))
-def test_removing_files_never_moves_another_file_to_the_other_split(removed: set[str]):
-    left = [key for key in KEYS if key not in removed]
-    # Below ten series, or with one that dominates, the rule changes; here neither happens.
-    if len({key[0] for key in left}) >= 10 and len(left) >= 30:
-        assert validation_keys(left) == validation_keys(KEYS) - removed
+    assert len(validation_keys(keys)) == 100
 
 
 @given(st.sets(st.text("abc019_-/", min_size=1, max_size=8), min_size=2, max_size=40))

@@ -32,20 +32,44 @@ def test_every_image_is_in_one_split_and_videos_stay_together():
     assert not videos["val"] & videos["test"]
 
 
-def test_shares_are_met_about_and_the_same_everywhere():
+@pytest.mark.parametrize(("val", "test", "numbers"), [(0.2, 0.1, (400, 200)), (0.05, 0, (100,)), (0, 0.333, (666,))])
+def test_shares_are_met_exactly_and_the_same_everywhere(val: float, test: float, numbers: tuple[int, ...]):
     ids = [f"photo{number}x" for number in range(2000)]
-    found = ids_of(split_samples(samples_of(ids), val=0.2, test=0.1))
-    assert len(found["val"]) == pytest.approx(400, abs=60)
-    assert len(found["test"]) == pytest.approx(200, abs=45)
-    assert found == ids_of(split_samples(samples_of(ids)[::-1], val=0.2, test=0.1))
+    found = ids_of(split_samples(samples_of(ids), val=val, test=test))
+    assert tuple(len(members) for name, members in found.items() if name != "train") == numbers
+    assert found == ids_of(split_samples(samples_of(ids)[::-1], val=val, test=test))
 
 
-def test_new_images_move_no_other_one():
-    ids = [f"photo{number}x" for number in range(100)]
-    before = ids_of(split_samples(samples_of(ids), val=0.2))
-    after = ids_of(split_samples(samples_of([*ids, *(f"new{i}x" for i in range(50))]), val=0.2))
-    assert set(before["val"]) <= set(after["val"])
-    assert set(before["train"]) <= set(after["train"])
+def test_without_a_share_validation_has_five_images_at_least():
+    def numbers(images: int, **options: float) -> list[int]:
+        return [len(ids) for ids in split_samples(samples_of([f"p{i}x" for i in range(images)]), **options).values()]
+
+    assert numbers(20) == [15, 5]
+    assert numbers(20, val=0.1) == [18, 2]
+    assert numbers(20, test=0.2) == [11, 5, 4]
+
+
+def test_another_seed_is_another_division():
+    first, second = (ids_of(split_samples(samples_of(VIDEOS), seed=seed)) for seed in (0, 1))
+    assert first["val"] != second["val"]
+    assert len(first["val"]) == len(second["val"]) == 40
+
+
+def test_classes_are_read_from_the_masks_and_divided(make_folder: Callable[..., Path], tmp_path: Path):
+    masks = {f"p{number}x": np.array([[0, int(number < 2) * 2, 1]], np.uint8) for number in range(20)}
+    root = make_folder(masks)
+    division = split(root, output=tmp_path / "lists")
+    held = [sum(f"p{n}x" in division.lists[name].read_text() for n in (0, 1)) for name in ("train", "val")]
+    assert held == [1, 1]
+    assert division.missing == {}
+    alone = split(root, ["data.label_map={0 = 0, 1 = 1, 2 = 2}"], test=0.2, output=tmp_path / "three")
+    assert sorted(alone.missing.values()) == [("class_2",)]
+
+
+def test_masks_that_cannot_be_read_do_not_stop_the_division(make_folder: Callable[..., Path], tmp_path: Path):
+    root = make_folder({f"p{number}x": np.array([[0, 1]], np.uint8) for number in range(10)})
+    next((root / "masks").glob("*.png")).write_bytes(b"no mask")
+    assert sum(split(root, output=tmp_path / "lists").pairs.values()) == 10
 
 
 def test_a_group_can_be_named_by_a_regular_expression():

@@ -60,10 +60,10 @@ def layout_scores(dataset: Dataset) -> tuple[LayoutScore, ...]:
             layout = format.layout(dataset.root)
         if layout is None:
             continue
-        score = _score(format.name, layout.description, [s for found in layout.splits.values() for s in found], files)
+        score = _score(format.name, layout.in_words, [s for found in layout.splits.values() for s in found], files)
         # The same layout under another format name is not an alternative.
-        if score.pairs and layout.description != dataset.layout:
-            others.setdefault(layout.description, score)
+        if score.pairs and layout.in_words != dataset.layout:
+            others.setdefault(layout.in_words, score)
     return (opened, *sorted(others.values(), key=lambda score: -score.used))
 
 

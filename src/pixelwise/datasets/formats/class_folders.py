@@ -70,7 +70,7 @@ def class_folders_layout(root: Path, places: Mapping[_Split, tuple[Path, Path]])
     whole = set(places) == {None}
     return Layout(
         name="folder",
-        description=f"{names} (multi-label)" + (", split about 80:20 into train and val by file name" if whole else ""),
+        description=f"{names} (multi-label)",
         root=root,
         splits=divided(samples["train"]) if whole else in_order(samples),
         problems=tuple(problems),

@@ -3,7 +3,7 @@
 - `images/{train,val,test}/...` with `masks/{train,val,test}/...`
 - `{train,val,test}/images/...` with `{train,val,test}/masks/...`
 - `{train,val,test}/...` with `{train,val,test}_masks/...`, or `train_images/` with `train_masks/`
-- `images/...` with `masks/...`: split 80:20 into train and val by `validation_keys`
+- `images/...` with `masks/...`: divided into train and val by `validation_keys`
 - `images/...` with `masks/{train,val,test}/...`: the folder of its mask gives the split of an image
 - `a.jpg` with `a_mask.png` in one folder, or in `{train,val,test}/` (Roboflow, whose `_classes.csv` is read)
 - `a.jpg` with `a.png`: of two files that differ only in their extension, the JPEG is the image
@@ -237,7 +237,6 @@ def _side_by_side(root: Path) -> Layout | None:
     if places == {"train": root}:
         inner = _by_inner_folders(splits["train"])
         splits = inner or divided(splits["train"])
-        description += "" if inner else ", split about 80:20 into train and val by file name"
     names = _read_classes([f / _CLASSES_FILE for f in places.values() if (f / _CLASSES_FILE).is_file()])
     return Layout(
         name="folder",
@@ -337,7 +336,7 @@ def _divided(root: Path, images: Path, masks: Path) -> Layout:
     samples, problems = match_folders("train", images, masks)
     return Layout(
         name="folder",
-        description=f"{images.name}/ with {masks.name}/, split about 80:20 into train and val by file name",
+        description=f"{images.name}/ with {masks.name}/",
         root=root,
         splits=divided(samples),
         problems=tuple(problems),

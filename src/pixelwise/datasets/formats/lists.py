@@ -8,7 +8,7 @@
 
 Lists are looked for in the root, `lists/`, `splits/`, `ImageSets/Segmentation/`, `ImageSets/Main/` and `ImageSets/`.
 Paths are relative to the list or to the root; where they do not exist as written, the files are found by the end of
-their path. A training list alone is split 80:20 into train and val by the images' names. A list that cannot be used is
+their path. A training list alone is divided into train and val by the images' names. A list that cannot be used is
 an error: the data is never divided otherwise instead.
 """
 

@@ -26,7 +26,7 @@ from pixelwise.datasets.layouts.cached_files import cached_files
 from pixelwise.datasets.layouts.layout import Layout, in_order
 from pixelwise.datasets.layouts.listing import Entry, Listing, list_images, subfolders
 from pixelwise.datasets.layouts.matching import match_files
-from pixelwise.datasets.layouts.splits import divided
+from pixelwise.datasets.layouts.splits import Divided, divided
 from pixelwise.datasets.layouts.writing import write_image
 from pixelwise.datasets.reading.decoding import decode
 from pixelwise.datasets.samples import Sample
@@ -78,12 +78,13 @@ def nnunet_layout(root: Path) -> Layout | None:
         splits[split], found = match_files(split, entries, masks.entries, masks=place)
         problems += [*images.problems, *masks.problems, *found]
     divisions, more = _folds(root / _FOLDS, splits["train"])
-    splits = {**(divisions or divided(splits["train"])), **{name: s for name, s in splits.items() if name != "train"}}
+    division = divisions or divided(splits["train"])
+    splits = {**division, **{name: s for name, s in splits.items() if name != "train"}}
     has_own = bool(divisions) or bool(splits.get("test"))
     return Layout(
         name="nnunet",
         description="nnU-Net: imagesTr/ with labelsTr/"
-        + ("" if divisions else ", split about 80:20 into train and val"),
+        + (f", divided into {division.in_words}" if has_own and isinstance(division, Divided) else ""),
         root=root,
         splits=in_order(splits if has_own else divided((*splits["train"], *splits["val"]))),
         problems=(*problems, *more),

@@ -38,12 +38,11 @@ def scattered_layout(root: Path) -> Layout | None:
     doubtful = any(problem.code == "D130" for problem in problems)
     if doubtful or 2 * len(samples) <= len(images):
         return None
-    splits, how = _splits(samples, root)
     return Layout(
         name="folder",
-        description=f"images and masks of the same names, told apart by words in their paths{how}",
+        description="images and masks of the same names, told apart by words in their paths",
         root=root,
-        splits=splits,
+        splits=_splits(samples, root),
         problems=(*listing.problems, *problems),
     )
 
@@ -62,12 +61,12 @@ def _named(entry: Entry) -> Entry:
     return Entry(entry.key.rpartition("/")[2], entry.path)
 
 
-def _splits(samples: tuple[Sample, ...], root: Path) -> tuple[dict[str, tuple[Sample, ...]], str]:
-    """Splits named by the folders above all images, else train and val by division; and the ending of a description."""
+def _splits(samples: tuple[Sample, ...], root: Path) -> dict[str, tuple[Sample, ...]]:
+    """Splits named by the folders above all images, else train and val by division."""
     named = [split_of(sample.image_path.relative_to(root).parts[:-1]) for sample in samples]
     splits = {split for split in named if split is not None}
     if len(splits) > 1 and None not in named:
         return in_order(
             {split: tuple(s for s, own in zip(samples, named, strict=True) if own == split) for split in splits}
-        ), ""
-    return divided(samples), ", split about 80:20 into train and val by file name"
+        )
+    return divided(samples)

@@ -9,6 +9,7 @@ from pathlib import Path
 import msgspec
 
 from pixelwise.datasets.findings import Finding
+from pixelwise.datasets.layouts.splits import Divided
 from pixelwise.datasets.layouts.words import SPLIT_NAMES
 from pixelwise.datasets.samples import Sample
 from pixelwise.recipes.class_sets.tables import Color
@@ -53,6 +54,13 @@ class Layout(msgspec.Struct, frozen=True, kw_only=True):
     label_names: dict[int, str] = {}
     multilabel: bool = False
     lists_classes: bool = True
+
+    @property
+    def in_words(self) -> str:
+        """The description, and how the data was divided if it has no splits of its own."""
+        if isinstance(self.splits, Divided):
+            return f"{self.description}, divided into {self.splits.in_words}"
+        return self.description
 
 
 def in_order(splits: dict[str, tuple[Sample, ...]]) -> dict[str, tuple[Sample, ...]]:

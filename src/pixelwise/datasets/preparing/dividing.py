@@ -1,6 +1,6 @@
 """Divides a data set into train, val and test by writing lists of its files.
 
-No file is moved or copied; `pixelwise.datasets.layouts.splits` explains how images are assigned.
+No file is moved or copied; `pixelwise.datasets.preparing.stratifying` explains how images are assigned.
 """
 
 from __future__ import annotations
@@ -8,22 +8,29 @@ from __future__ import annotations
 import contextlib
 import os
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import msgspec
+import numpy as np
 
-from pixelwise.datasets.layouts.splits import group_names, place_of
+from pixelwise.datasets.layouts.splits import VALIDATION_SHARE, group_names, images_of_share
 from pixelwise.datasets.layouts.words import SPLIT_NAMES
 from pixelwise.datasets.opening import open_folder
 from pixelwise.datasets.preparing.options import SplitOptions
+from pixelwise.datasets.preparing.stratifying import stratified
+from pixelwise.datasets.reading.pairs import read_labels
 from pixelwise.datasets.samples import Dataset, Sample
 from pixelwise.errors import DataError, RecipeError
+from pixelwise.machine.thread_pools import thread_pool
+from pixelwise.machine.threads import reading_threads
+from pixelwise.observer import SILENT, Observer
 from pixelwise.options import chosen
+from pixelwise.recipes.class_sets.tables import IGNORE
 from pixelwise.storage import printable, writing
 from pixelwise.storage.locks import writing_alone
-from pixelwise.storage.names import listed_path
+from pixelwise.storage.names import counted, listed_path
 
 
 class Division(msgspec.Struct, frozen=True, kw_only=True):
@@ -32,14 +39,22 @@ class Division(msgspec.Struct, frozen=True, kw_only=True):
     Attributes:
         lists: Path of the list that was written for each split.
         pairs: Number of pairs per split.
+        missing: Names of the classes that no image of a split holds, although another split does; only splits that lack
+            any.
     """
 
     lists: dict[str, Path]
     pairs: dict[str, int]
+    missing: dict[str, tuple[str, ...]] = {}
 
 
 def split(
-    root: str | os.PathLike[str], overrides: Sequence[str] = (), options: SplitOptions | None = None, **changes: Any
+    root: str | os.PathLike[str],
+    overrides: Sequence[str] = (),
+    options: SplitOptions | None = None,
+    *,
+    observer: Observer = SILENT,
+    **changes: Any,
 ) -> Division:
     """Divide a data set into train, val and test by writing lists of its files; no file is moved.
 
@@ -47,6 +62,7 @@ def split(
         root: Folder of the data set.
         overrides: Overrides that set how the data is read, such as `data.dataset=folder`.
         options: See `SplitOptions`; single options can be given by keyword.
+        observer: Receives the number of masks that were read.
         **changes: Fields of `SplitOptions`, which override `options`.
 
     Raises:
@@ -57,25 +73,65 @@ def split(
     """
     options = chosen(SplitOptions, options, changes)
     _, dataset = open_folder(Path(root), overrides)
-    divided = split_samples(all_samples(dataset), val=options.val, test=options.test, group=options.group)
+    _wanted(2, options.val, options.test)  # refused now, not after all masks were read
+    samples = all_samples(dataset)
+    classes = classes_in(dataset, samples, observer)
+    divided = split_samples(
+        samples, val=options.val, test=options.test, group=options.group, seed=options.seed, classes=classes
+    )
     paths = write_lists(divided, options.output or dataset.root, replace=options.force)
+    held = {name: set().union(*(classes[_id(one)] for one in found)) for name, found in divided.items()}
+    everywhere = sorted(set().union(*held.values()))
     return Division(
-        lists=dict(zip(divided, paths, strict=True)), pairs={name: len(found) for name, found in divided.items()}
+        lists=dict(zip(divided, paths, strict=True)),
+        pairs={name: len(found) for name, found in divided.items()},
+        missing={
+            name: tuple(dataset.classes[one] for one in everywhere if one not in own)
+            for name, own in held.items()
+            if len(own) < len(everywhere)
+        },
     )
 
 
+def classes_in(dataset: Dataset, samples: Sequence[Sample], observer: Observer = SILENT) -> dict[str, frozenset[int]]:
+    """Name of each sample (see `split_samples`) -> ids of the classes in its mask; none if the mask cannot be read."""
+
+    def read(sample: Sample) -> frozenset[int]:
+        with contextlib.suppress(DataError):
+            labels = read_labels(sample, dataset)
+            if not dataset.multilabel:
+                return frozenset(np.unique(labels).tolist()) - {IGNORE}
+        return frozenset()
+
+    observer.phase("reading the masks")
+    found: dict[str, frozenset[int]] = {}
+    with thread_pool(reading_threads()) as pool:
+        for done, (sample, classes) in enumerate(zip(samples, pool.map(read, samples), strict=True), start=1):
+            found[_id(sample)] = classes
+            observer.progress(done, len(samples))
+    return found
+
+
 def split_samples(
-    samples: Sequence[Sample], *, val: float, test: float = 0.0, group: str | None = None
+    samples: Sequence[Sample],
+    *,
+    val: float | None = None,
+    test: float = 0.0,
+    group: str | None = None,
+    seed: int = 0,
+    classes: Mapping[str, Collection[int]] | None = None,
 ) -> dict[str, list[Sample]]:
-    """Divide samples so that no group is in two splits.
+    """Divide samples so that no group is in two splits, and every split has its share of the images of every class.
 
     Args:
         samples: Samples of one data set; those that share an image count once.
-        val: Share of the groups that become `val`, 0..1.
-        test: Share of the groups that become `test`, 0..1.
+        val: Share of the images that become `val`, 0..1; None: see `layouts.splits.images_of_share`.
+        test: Share of the images that become `test`, 0..1.
         group: Regular expression that finds the name of an image's group; see `layouts.splits.group_names`. None groups
             numbered series (`drive3_0001`, `drive3_0002`) if there are at least ten and none is larger than the
             smallest requested share; otherwise every image is its own group.
+        seed: Seed of the order in which groups are taken.
+        classes: Name of each sample -> ids of the classes in its mask, from `classes_in`; None divides by names alone.
 
     Returns:
         `train` and every split with a share above 0, each in the order of ids.
@@ -84,20 +140,40 @@ def split_samples(
         RecipeError: R203, the shares leave nothing to train on, or `group` is not a valid regular expression.
         DataError: D221, there are fewer groups than splits.
     """
-    if not (0 <= val < 1 and 0 <= test < 1 and 0 < val + test < 1):
-        raise RecipeError(
-            "R203",
-            f"`val` is {val} and `test` is {test}; expected shares from 0 to 1 with a sum above 0 and below 1",
-            "use for example 0.2 for `val`",
-        )
     unique = {_id(sample): sample for sample in samples}
-    groups = group_names(list(unique), group, min(share for share in (val, test) if share))
-    wanted = {name: share for name, share in (("test", test), ("val", val)) if share}
-    split_of = _assign(sorted(set(groups.values())), wanted)
-    divided: dict[str, list[Sample]] = {"train": [], **{name: [] for name in reversed(wanted)}}
+    wanted = _wanted(len(unique), val, test)
+    smallest = min(share for share in (VALIDATION_SHARE if val is None else val, test) if share)
+    groups = group_names(list(unique), group, smallest)
+    sizes = Counter(groups.values())
+    if len(sizes) <= len(wanted):
+        raise DataError(
+            "D221",
+            f"{counted(len(sizes), 'group')} ({', '.join(sorted(sizes))}) for {len(wanted) + 1} splits",
+            "a group is never divided: choose another `group`, or fewer splits",
+        )
+    of_groups: dict[str, set[int]] = {name: set() for name in sizes}
+    for id, name in groups.items():
+        of_groups[name].update((classes or {}).get(id, ()))
+    split_of = stratified(sizes, of_groups, wanted, seed)
+    divided: dict[str, list[Sample]] = {"train": [], **{name: [] for name in ("val", "test") if name in wanted}}
     for id in sorted(unique):
         divided[split_of[groups[id]]].append(unique[id])
     return divided
+
+
+def _wanted(images: int, val: float | None, test: float) -> dict[str, int]:
+    """Split -> number of images, for the splits with a share above 0."""
+    shares = VALIDATION_SHARE if val is None else val, test
+    if not (0 <= shares[0] < 1 and 0 <= test < 1 and 0 < sum(shares) < 1):
+        raise RecipeError(
+            "R203",
+            f"`val` is {shares[0]} and `test` is {test}; expected shares from 0 to 1 with a sum above 0 and below 1",
+            "use for example 0.2 for `val`",
+        )
+    numbers = {
+        name: max(1, round(share * images)) for name, share in zip(("val", "test"), shares, strict=True) if share
+    }
+    return numbers if val is not None else {**numbers, "val": images_of_share(images, VALIDATION_SHARE)}
 
 
 def write_lists(divided: Mapping[str, Sequence[Sample]], folder: Path, *, replace: bool = False) -> list[Path]:
@@ -138,30 +214,6 @@ def _id(sample: Sample) -> str:
     parts = sample.id.split("/")
     folder = sample.image_path.parent.name
     return "/".join(parts) if len(parts) > 1 else f"{folder}/{parts[0]}" if folder in SPLIT_NAMES else parts[0]
-
-
-def _assign(names: Sequence[str], wanted: Mapping[str, float]) -> dict[str, str]:
-    """Group -> split, by the hash of the group's name as a number from 0 to 1."""
-    if len(names) <= len(wanted):
-        raise DataError(
-            "D221",
-            f"{len(names)} group{'' if len(names) == 1 else 's'} ({', '.join(names)}) for {len(wanted) + 1} splits",
-            "a group is never divided: choose another `group`, or fewer splits",
-        )
-    places = {name: place_of(name) for name in names}
-    split_of: dict[str, str] = {}
-    lower = 0.0
-    for split, share in wanted.items():
-        split_of |= {name: split for name, place in places.items() if lower <= place < lower + share}
-        lower += share
-    split_of |= {name: "train" for name in names if name not in split_of}
-    for split in (*wanted, "train"):
-        if split not in split_of.values():
-            # Take a group from train if it can spare one, else from another split; the lowest hash decides.
-            counts = Counter(split_of.values())
-            spare = [name for name in names if counts[split_of[name]] > 1]
-            split_of[min(spare, key=lambda name: (split_of[name] != "train", places[name]))] = split
-    return split_of
 
 
 def _line(sample: Sample, folder: Path) -> str:

@@ -24,17 +24,20 @@ class SplitOptions(Options, frozen=True, kw_only=True):
     """Options of `pixelwise.split`.
 
     Attributes:
-        val: Share of the groups that becomes the validation split.
-        test: Share of the groups that becomes the test split.
+        val: Share of the images that becomes the validation split. Without it, a fifth, but at least five images (or a
+            third of fewer than 15).
+        test: Share of the images that becomes the test split.
         group: Regular expression that is searched in the names of images: images with the same match stay in one split.
             Without it, numbered series stay together if there are enough of them.
+        seed: Seed of the division; another one divides the images in another way.
         output: Folder to write the lists to. Without it, they go to the data set's own folder.
         force: Replace existing lists.
     """
 
-    val: Annotated[float, Meta(ge=0, le=1)] = 0.2
+    val: Annotated[float | None, Meta(ge=0, le=1)] = None
     test: Annotated[float, Meta(ge=0, le=1)] = 0.0
     group: str | None = None
+    seed: Annotated[int, Meta(ge=0)] = 0
     output: Path | None = None
     force: bool = False
 

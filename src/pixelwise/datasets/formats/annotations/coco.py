@@ -5,7 +5,7 @@
     annotations/instances_train.json images/...             annotations.json images/...
 
 The name of the JSON file, of its folder or of a folder above the image gives the split; without any, the images are
-split 80:20 into train and val. Categories become classes in the order of their ids, after `background`. Where objects
+divided into train and val. Categories become classes in the order of their ids, after `background`. Where objects
 overlap, the smaller one lies on top; of equal areas, the one with the larger id. Boxes without an outline are left out.
 An image may be listed several times, in one file or in several (a file per class): its objects are drawn together.
 """

@@ -5,7 +5,7 @@
 
 Several XML files, such as one per job, are read together. Shapes are drawn in z-order, later ones over earlier ones.
 Boxes, polygons, ellipses and brush masks have an area; points, polylines, skeletons and cuboids are left out. If no
-list is named after a split (a lone `default.txt`, say), the images are split 80:20 into train and val. Classes keep the
+list is named after a split (a lone `default.txt`, say), the images are divided into train and val. Classes keep the
 order of the label list.
 """
 

@@ -64,8 +64,7 @@ def _layout(root: Path, name: str, masks: str) -> Layout | None:
     alone = whole.keys() <= {"train"}
     return Layout(
         name=name,
-        description=f"KITTI: training/{_IMAGES}/ with training/{masks}/"
-        + (", split about 80:20 into train and val by file name" if alone else ""),
+        description=f"KITTI: training/{_IMAGES}/ with training/{masks}/",
         root=root,
         splits=divided(found["train"]) if alone else in_order(whole),
         problems=tuple(problems),
