@@ -30,7 +30,7 @@ def test_an_undivided_set_is_split_and_opens_by_its_lists(run_cli: Callable, tin
     shutil.copy(tiny_data / "dataset.toml", tmp_path / "data")
     code, stdout, _ = run_cli(["data", "split", tmp_path / "data", "--val", "0.25", "--test", "0.2"])
     assert code == 0
-    assert "val, " in stdout
+    assert "val.txt: val 2 of 8" in stdout
     lines = {name: (tmp_path / "data" / f"{name}.txt").read_text().splitlines() for name in ("train", "val", "test")}
     assert sum(map(len, lines.values())) == 8
     assert run_cli(["data", "split", tmp_path / "data"]).code == 3
