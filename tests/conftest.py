@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import pytest
 from hypothesis import settings
@@ -175,3 +175,25 @@ def run_cli(capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) 
         return Run(code, captured.out, captured.err)
 
     return run
+
+
+@pytest.fixture
+def make_folder(tmp_path: Path) -> Callable[..., Path]:
+    """Write `images/` and `masks/` below a folder; masks are arrays by key such as `train/a`."""
+
+    import numpy as np
+    from PIL import Image
+
+    def make(masks: Mapping[str, Any], name: str = "data") -> Path:
+        root = tmp_path / name
+        for number, (key, mask) in enumerate(masks.items()):
+            image = root / "images" / f"{key}.png"
+            target = root / "masks" / f"{key}.png"
+            image.parent.mkdir(parents=True, exist_ok=True)
+            target.parent.mkdir(parents=True, exist_ok=True)
+            rng = np.random.default_rng(number)
+            Image.fromarray(rng.integers(0, 256, (*mask.shape[:2], 3), np.uint8)).save(image)
+            Image.fromarray(mask).save(target)
+        return root
+
+    return make

@@ -44,6 +44,30 @@ class TrainingStatus(msgspec.Struct, frozen=True, kw_only=True):
     best_miou: float | None
 
 
+class TrainingStart(msgspec.Struct, frozen=True, kw_only=True):
+    """A training that is about to begin, in words.
+
+    Attributes:
+        network: The network and its number of parameters.
+        weights: What it begins with.
+        data: Numbers of images, and the classes.
+        batches: Crop, batch and steps.
+        machine: Device, threads and number format.
+        folder: The run folder.
+        seconds: Expected seconds of training and evaluating; None if nothing was measured.
+        choices: What was chosen for this run: field, value and reason.
+    """
+
+    network: str
+    weights: str
+    data: str
+    batches: str
+    machine: str
+    folder: str
+    seconds: float | None = None
+    choices: tuple[tuple[str, str, str], ...] = ()
+
+
 class Observer:
     """Receives the events of a piece of work and ignores them; override the methods of interest.
 
@@ -60,6 +84,9 @@ class Observer:
 
     def progress(self, done: int, total: int | None) -> None:
         """`done` of `total` images, bytes or layers of the current phase are finished; None: the total is unknown."""
+
+    def begin(self, start: TrainingStart) -> None:
+        """A training begins: everything about it is decided."""
 
     def step(self, status: TrainingStatus) -> None:
         """A training step is finished."""

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
 import pytest
-from PIL import Image
 
 from pixelwise.datasets.labels import LabelTable, table_of
 from pixelwise.datasets.samples import Dataset, Reading
@@ -17,25 +16,6 @@ from pixelwise.datasets.samples import Dataset, Reading
 def picture() -> np.ndarray:
     """uint8 (6, 8, 3): every pixel differs from every other."""
     return (np.arange(6 * 8 * 3, dtype=np.uint8) + 17).reshape(6, 8, 3)
-
-
-@pytest.fixture
-def make_folder(tmp_path: Path) -> Callable[..., Path]:
-    """Write `images/` and `masks/` below a folder; masks are arrays by key such as `train/a`."""
-
-    def make(masks: Mapping[str, np.ndarray], name: str = "data") -> Path:
-        root = tmp_path / name
-        for number, (key, mask) in enumerate(masks.items()):
-            image = root / "images" / f"{key}.png"
-            target = root / "masks" / f"{key}.png"
-            image.parent.mkdir(parents=True, exist_ok=True)
-            target.parent.mkdir(parents=True, exist_ok=True)
-            rng = np.random.default_rng(number)
-            Image.fromarray(rng.integers(0, 256, (*mask.shape[:2], 3), np.uint8)).save(image)
-            Image.fromarray(mask).save(target)
-        return root
-
-    return make
 
 
 @pytest.fixture

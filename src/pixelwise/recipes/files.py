@@ -11,6 +11,7 @@ from pixelwise.errors import RecipeError
 from pixelwise.recipes.catalog import recipe
 from pixelwise.recipes.overrides import apply_overrides, without_other_length
 from pixelwise.recipes.parsing import from_plain
+from pixelwise.recipes.schema.planning import still_planned
 from pixelwise.recipes.schema.recipe import Recipe, to_plain
 from pixelwise.storage import printable
 from pixelwise.storage.documents import DocumentError, read_toml
@@ -73,6 +74,8 @@ def _load_toml(path: Path, above: tuple[Path, ...]) -> Recipe:
     # A derived recipe does not claim its base's published number.
     merged.pop("published", None)
     merged["name"] = path.stem
+    decided = [f"{section}.{field}" for section, value in plain.items() if isinstance(value, dict) for field in value]
+    merged["planned"] = still_planned(merged["planned"], [*plain, *decided])
     return from_plain(_merge(merged, plain), printable(path))
 
 

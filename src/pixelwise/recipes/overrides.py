@@ -14,6 +14,7 @@ from pixelwise.errors import RecipeError
 from pixelwise.recipes.parsing import from_plain
 from pixelwise.recipes.schema.base import Part
 from pixelwise.recipes.schema.model import Spec
+from pixelwise.recipes.schema.planning import still_planned
 from pixelwise.recipes.schema.recipe import Recipe, Role, fields_with, to_plain, without_unset
 from pixelwise.recipes.schema.roles import without
 from pixelwise.storage.documents import DocumentError, parse_toml
@@ -45,9 +46,10 @@ def apply_overrides(recipe: Recipe, overrides: Overrides) -> Recipe:
             has the wrong type or the combination is impossible.
     """
     plain = to_plain(recipe)
-    for override in words_of(overrides):
-        path, value = parse_override(override)
+    changes = [parse_override(override) for override in words_of(overrides)]
+    for path, value in changes:
         _set(plain, path.split("."), value)
+    plain["planned"] = still_planned(plain["planned"], [path for path, _ in changes])
     return _claiming(from_plain(plain), recipe)
 
 

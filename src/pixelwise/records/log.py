@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from pathlib import Path
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import msgspec
 
@@ -103,6 +103,26 @@ class PrecisionRecord(Record, frozen=True, kw_only=True, tag="precision"):
     milliseconds: dict[str, float]
 
 
+class PlannedField(msgspec.Struct, frozen=True, kw_only=True):
+    """A field of the recipe that was chosen for this run.
+
+    Attributes:
+        field: Path of the field, or of the section.
+        value: The chosen value, as in a recipe file.
+        reason: Why.
+    """
+
+    field: str
+    value: Any
+    reason: str
+
+
+class PlanRecord(Record, frozen=True, kw_only=True, tag="plan"):
+    """What was chosen for the planned fields of the recipe before the first step, in the order of the choices."""
+
+    choices: tuple[PlannedField, ...]
+
+
 class FinishedRecord(Record, frozen=True, kw_only=True, tag="finished"):
     """The end of the training and its cost.
 
@@ -122,7 +142,14 @@ class FinishedRecord(Record, frozen=True, kw_only=True, tag="finished"):
 
 
 AnyRecord = (
-    StepRecord | EvaluationRecord | SkippedRecord | WarningRecord | ResumeRecord | PrecisionRecord | FinishedRecord
+    StepRecord
+    | EvaluationRecord
+    | SkippedRecord
+    | WarningRecord
+    | ResumeRecord
+    | PrecisionRecord
+    | PlanRecord
+    | FinishedRecord
 )
 OneKind = TypeVar("OneKind", bound=Record)
 

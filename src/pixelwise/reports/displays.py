@@ -17,7 +17,7 @@ from rich.progress import (
 )
 
 from pixelwise.errors import harmless
-from pixelwise.observer import Observer, TrainingStatus
+from pixelwise.observer import Observer, TrainingStart, TrainingStatus
 from pixelwise.reports.terminals import Console
 
 QUIET_SECONDS = 30.0
@@ -81,6 +81,11 @@ class PlainDisplay(Display):
         if time.monotonic() - self._last_line >= QUIET_SECONDS:
             self._last_line = time.monotonic()
             self._print(f"{self._phase} {_amount(done, total, self._unit)}")
+
+    def begin(self, start: TrainingStart) -> None:
+        """Write what is about to be trained."""
+        for line in beginning(start):
+            self._print(line)
 
     def step(self, status: TrainingStatus) -> None:
         """Write a line for the first and the last step, for every better score, and every 30 seconds."""
@@ -149,6 +154,11 @@ class TerminalDisplay(Display):
             self._bars.update(self._work, completed=done, total=total, facts=_amount(done, total, self._unit))
             if total is not None and done >= total:
                 self._end_work()
+
+    def begin(self, start: TrainingStart) -> None:
+        """Print what is about to be trained above the bar."""
+        for line in beginning(start):
+            self._console.print(line, soft_wrap=True, markup=False)
 
     def step(self, status: TrainingStatus) -> None:
         """Advance the training bar."""
@@ -219,6 +229,11 @@ class NotebookDisplay(Display):
         if total is not None and done >= total:
             self._close()
 
+    def begin(self, start: TrainingStart) -> None:
+        """Print what is about to be trained without breaking the bars."""
+        for line in beginning(start):
+            self._bars.write(harmless(line), file=self._file)
+
     def step(self, status: TrainingStatus) -> None:
         """Advance the training bar, which stays at the end of the training."""
         self._close()
@@ -272,6 +287,25 @@ class _Run:
         if status.step == step:
             return None
         return (time.monotonic() - seconds) / (status.step - step) * (status.steps - status.step)
+
+
+def beginning(start: TrainingStart) -> list[str]:
+    """The lines before a training: what is trained, on what, how long, and what was chosen for it."""
+    expected = f"; about {_duration(start.seconds)} to train and score" if start.seconds is not None else ""
+    lines = {
+        "network": start.network,
+        "weights": start.weights,
+        "images": start.data,
+        "steps": f"{start.batches}{expected}",
+        "device": start.machine,
+        "folder": start.folder,
+    }
+    width = max(map(len, lines))
+    planned = [f"  {field} = {value}: {reason}" for field, value, reason in start.choices]
+    return [
+        *(f"{key:<{width}}  {text}" for key, text in lines.items()),
+        *(["chosen for this data and machine:", *planned] if planned else []),
+    ]
 
 
 def _line(status: TrainingStatus) -> str:

@@ -19,6 +19,8 @@ class TrainOptions(Options, frozen=True, kw_only=True):
             with its tag, or the path of a weights file. Left out, the recipe decides.
         begin: Run folder whose trained weights initialise the whole network; no weights of the encoder are then
             loaded.
+        minutes: Minutes that the run may take, from its start to its score: the number of steps follows the speed of
+            this machine, which is measured first. Left out, the recipe decides.
         auto_batch: Choose the largest batch size that fits into memory; gradients of smaller batches are accumulated,
             so the number of images per step stays that of the recipe.
         device: Device to train on: `auto` (a GPU if there is one), `cpu`, `cuda` or `cuda:N`.
@@ -31,6 +33,7 @@ class TrainOptions(Options, frozen=True, kw_only=True):
     overrides: Annotated[tuple[str, ...], Meta(extra={"hidden": True})] = ()
     weights: str | None = None
     begin: Annotated[Path | None, Meta(extra={"flag": "--from"})] = None
+    minutes: Annotated[float, Meta(ge=0.1)] | None = None
     auto_batch: bool = False
     device: str = "auto"
     threads: Annotated[int, Meta(ge=1)] | None = None

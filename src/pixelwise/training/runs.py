@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shlex
+import time
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -28,7 +29,15 @@ from pixelwise.recipes.schema.roles import is_in
 from pixelwise.records.data_facts import read_data_facts, write_data_facts
 from pixelwise.records.environment import Arguments, Environment, read_environment, write_environment
 from pixelwise.records.history import History, write_history
-from pixelwise.records.log import FinishedRecord, PrecisionRecord, WarningRecord, append_log, read_log
+from pixelwise.records.log import (
+    FinishedRecord,
+    PlannedField,
+    PlanRecord,
+    PrecisionRecord,
+    WarningRecord,
+    append_log,
+    read_log,
+)
 from pixelwise.records.run_folder import (
     CHECKPOINTS,
     has_checkpoints,
@@ -40,8 +49,11 @@ from pixelwise.records.run_folder import (
 from pixelwise.records.standing import has_finished
 from pixelwise.storage import printable
 from pixelwise.storage.locks import run_lock
+from pixelwise.training.announcing import announcement
 from pixelwise.training.autotuning.format_choice import FormatChoice
 from pixelwise.training.options import ResumeOptions, TrainOptions
+from pixelwise.training.planning.plan import Plan, Time, with_time_limit
+from pixelwise.training.planning.plan import plan as plan_run
 from pixelwise.training.precision import refuse_impossible
 from pixelwise.training.resuming.changes import OPERATIONAL, refuse_other_experiment
 from pixelwise.training.resuming.restoring import refuse_other_data, restore, updated_history
@@ -74,6 +86,7 @@ class _Plan(NamedTuple):
         trackers: Names of the trackers.
         begins_with: Folder, relative to the run folder, of the run whose weights initialise this one as far as they
             fit; None for no other run.
+        limit: Time that the run may take.
         is_stage: Whether it is a stage of another run, whose settings were held against the data before.
     """
 
@@ -85,6 +98,7 @@ class _Plan(NamedTuple):
     auto_batch: bool
     trackers: tuple[str, ...]
     begins_with: str | None
+    limit: Time
     is_stage: bool = False
 
 
@@ -116,11 +130,13 @@ def train(
         StoppedError: A signal stopped the training; `resume` continues it.
         DivergedError: T501, five non-finite steps in a row.
     """
+    began = time.monotonic()
     wanted = chosen(TrainOptions, options, changes)
     overrides = words_of(wanted.overrides)
     overrides += [f"initialize.encoder={wanted.weights}"] if wanted.weights is not None else []
     overrides += [f"initialize.run={os.fspath(wanted.begin)}"] if wanted.begin is not None else []
     resolved = apply_overrides(recipe if isinstance(recipe, Recipe) else find_recipe(recipe), overrides)
+    resolved = with_time_limit(resolved, wanted.minutes, overrides)
     resolved = with_initial_weights(resolved, overrides, observer)
     if resolved.quantization != "none" and resolved.initialize.run is not None:
         resolved = msgspec.structs.replace(resolved, stages=())  # the network they would train is already there
@@ -135,6 +151,7 @@ def train(
         auto_batch=wanted.auto_batch,
         trackers=tuple(dict.fromkeys(wanted.track)),
         begins_with=last_stage(resolved),
+        limit=Time(wanted.minutes, began),
     )
     _begin(plan, run, observer)
     return run
@@ -154,6 +171,12 @@ def _begin(plan: _Plan, run: Path, observer: Observer) -> None:
         if settled.choice is not None:
             choice = PrecisionRecord(step=0, chosen=settled.choice.message, milliseconds=settled.choice.milliseconds)
             append_log(run, [choice])
+        if settled.plan.choices:
+            choices = [
+                PlannedField(field=one.field, value=one.value, reason=one.reason) for one in settled.plan.choices
+            ]
+            append_log(run, [PlanRecord(step=0, choices=tuple(choices))])
+        observer.begin(announcement(prepared, run, plan.threads, settled.plan))
         append_log(run, [WarningRecord(step=0, code=one.code, message=one.sentence) for one in settled.unfit])
         write_recipe(run, prepared.recipe)  # last, since its presence means that the run has begun
         if prepared.recipe.stages:
@@ -174,6 +197,7 @@ class _Settled(NamedTuple):
         dataset: The opened data set.
         asked: The recipe before anything was chosen on this machine.
         choice: The chosen number format, or None if the recipe names one.
+        plan: What was chosen for the planned fields of the recipe.
         unfit: Settings that do not fit the data.
     """
 
@@ -181,6 +205,7 @@ class _Settled(NamedTuple):
     dataset: Dataset
     asked: Recipe
     choice: FormatChoice | None
+    plan: Plan
     unfit: tuple[Unfit, ...]
 
 
@@ -189,7 +214,8 @@ def _settle(plan: _Plan, run: Path, observer: Observer) -> _Settled:
     for stage in plan.recipe.stages:
         stage_recipe(plan.recipe, stage)
     dataset, facts, asked = look_at_data(plan.recipe, plan.data, observer)
-    recipe, choice = asked, None
+    planned = plan_run(asked, dataset, facts, plan.device, plan.limit, observer)
+    recipe, facts, choice = planned.recipe, planned.facts, None
     if plan.auto_batch:
         recipe = with_auto_batch(recipe, facts, plan.device, observer)
     if recipe.precision.dtype == "auto":
@@ -200,7 +226,7 @@ def _settle(plan: _Plan, run: Path, observer: Observer) -> _Settled:
     unfit = () if plan.is_stage else held_against_data(prepared)
     for one in unfit:
         observer.warn(one.code, one.sentence)
-    return _Settled(prepared, dataset, asked, choice, unfit)
+    return _Settled(prepared, dataset, asked, choice, planned, unfit)
 
 
 def _environment(plan: _Plan, settled: _Settled, run: Path) -> Environment:
@@ -262,6 +288,7 @@ def _train_stages(
             auto_batch=environment.auto_batch,
             trackers=environment.trackers,
             begins_with=before,
+            limit=Time(None, time.monotonic()),
             is_stage=True,
         )
         _begin(plan, folder, observer)

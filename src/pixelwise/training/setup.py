@@ -10,6 +10,7 @@ from typing import NamedTuple
 import msgspec
 import torch
 
+from pixelwise.checkpoints.encoders.defaults import with_available_default
 from pixelwise.checkpoints.encoders.normalisation import following_weights
 from pixelwise.checkpoints.encoders.paths import identified
 from pixelwise.checkpoints.initial_weights import initialize
@@ -258,7 +259,7 @@ def refuse_without_run(recipe: Recipe) -> None:
 
 
 def with_initial_weights(recipe: Recipe, overrides: Sequence[str], observer: Observer) -> Recipe:
-    """The recipe with the hash of the file that its encoder begins with, and the normalisation of its weights.
+    """The recipe with available weights, the hash of the file that its encoder begins with, and their normalisation.
 
     Args:
         recipe: The recipe of a run that begins.
@@ -270,6 +271,8 @@ def with_initial_weights(recipe: Recipe, overrides: Sequence[str], observer: Obs
         CheckpointError: As `refuse_without_run` and `identified`.
     """
     refuse_without_run(recipe)
+    asked = any(override.strip().startswith("initialize.encoder") for override in overrides)
+    recipe = with_available_default(recipe, given=asked, say=observer.phase, warn=observer.warn)
     if recipe.initialize.run is None:
         recipe = msgspec.structs.replace(recipe, initialize=identified(recipe.initialize))
     given = any(override.strip().startswith("model.preprocessing") for override in overrides)

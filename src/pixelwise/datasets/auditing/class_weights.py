@@ -14,11 +14,14 @@ from pixelwise.datasets.auditing.audit import SplitStatistics
 from pixelwise.errors import RecipeError
 from pixelwise.recipes.published.class_weights import PUBLISHED_WEIGHTS
 from pixelwise.recipes.schema.recipe import ClassWeights
+from pixelwise.records.data_facts import SplitFacts
 
 _MAX_RATIO = 6.0
 
 
-def class_weights(kind: ClassWeights, counts: SplitStatistics, *, multilabel: bool = False) -> tuple[float, ...] | None:
+def class_weights(
+    kind: ClassWeights, counts: SplitStatistics | SplitFacts, *, multilabel: bool = False
+) -> tuple[float, ...] | None:
     """One weight per class, by a named rule or as given; None for `none`.
 
     Args:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import msgspec
+
 from pixelwise.recipes.catalog import register
 from pixelwise.recipes.families.deeplabv3 import DeepLabV3Spec
 from pixelwise.recipes.families.deeplabv3plus import DeepLabV3PlusSpec
@@ -13,12 +15,14 @@ from pixelwise.recipes.families.pspnet import PSPNetSpec
 from pixelwise.recipes.families.segformer import SegFormerSpec
 from pixelwise.recipes.families.swiftnet import SwiftNetSpec
 from pixelwise.recipes.families.unet import UNetSpec
-from pixelwise.recipes.schema.model import Spec
+from pixelwise.recipes.schema.model import Preprocessing, Spec
+from pixelwise.recipes.schema.planning import PLANNABLE
 from pixelwise.recipes.schema.recipe import (
     Augment,
     Data,
     Ema,
     Evaluation,
+    Initialize,
     Loss,
     Optimizer,
     Precision,
@@ -64,7 +68,21 @@ def own_images(name: str, summary: str, model: Spec) -> Recipe:
     )  # fmt: skip
 
 
+UNET = msgspec.structs.replace(
+    own_images(
+        "unet",
+        "for your own images: a U-Net that fits crop, batch, length and weights to your data, machine and time",
+        UNetSpec(
+            encoder="tf_efficientnet_lite0", preprocessing=Preprocessing(mean=(0.5, 0.5, 0.5), std=(0.5, 0.5, 0.5))
+        ),
+    ),
+    initialize=Initialize(encoder="default"),
+    planned=tuple(PLANNABLE),
+    notes="Planned from the audit of the data, as nnU-Net does; the run's own recipe holds what was chosen.",
+)
+
 OWN_IMAGES = (
+    UNET,
     own_images("unet-resnet18", "U-Net over a ResNet-18 for anybody's own images", UNetSpec(encoder="resnet18")),
     own_images("generic-fcn", "FCN head over any encoder", FCNSpec(encoder="resnet18", channels=256)),
     own_images("generic-psp", "pyramid pooling over any encoder", PSPNetSpec(encoder="resnet18", channels=256)),

@@ -17,6 +17,7 @@ from pixelwise.recipes.schema.data import Data
 from pixelwise.recipes.schema.evaluation import Evaluation, Original, Published
 from pixelwise.recipes.schema.loss import ClassWeights, Loss, Ohem
 from pixelwise.recipes.schema.model import SPECS, Spec
+from pixelwise.recipes.schema.planning import PLANNABLE
 from pixelwise.recipes.schema.roles import Role, paths_with, role, without
 from pixelwise.recipes.schema.training import (
     Checkpoints,
@@ -72,6 +73,9 @@ class Recipe(Part, frozen=True, kw_only=True):
             symmetric, per tensor, power-of-two scales), `x86-8bit` or `xnnpack-8bit` (per-channel weights, zero
             points). Begin with a float result: a stage, or the weights of another run.
         stages: Trainings that precede this one, in order.
+        planned: Fields that a run chooses from its data, its machine and its time before it begins, such as
+            `augment.crop`; it writes what it chose into its own recipe, in which nothing is planned any more. A field
+            that is set is not planned.
         notes: Deviations from the source and other remarks.
     """
 
@@ -92,6 +96,7 @@ class Recipe(Part, frozen=True, kw_only=True):
     evaluation: Evaluation = Evaluation()
     quantization: Literal["none", "edgeai-8bit", "x86-8bit", "xnnpack-8bit"] = "none"
     stages: tuple[Stage, ...] = ()
+    planned: tuple[str, ...] = ()
     published: Annotated[Published | None, role(Role.CLAIM)] = None
     notes: Annotated[str, role(Role.TEXT)] = ""
 
@@ -101,6 +106,12 @@ class Recipe(Part, frozen=True, kw_only=True):
             len(set(names)) == len(names),
             f"stages: the names are {', '.join(names)}; expected unique names",
             "rename the stages, because each one has a folder of its own",
+        )
+        unknown = [one for one in self.planned if one not in PLANNABLE]
+        require(
+            not unknown,
+            f"planned names {', '.join(unknown)}; expected fields among {', '.join(PLANNABLE)}",
+            "set a value for every other field",
         )
         self._require_registered_family()
         self.model.check(self)

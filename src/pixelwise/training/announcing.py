@@ -1,0 +1,73 @@
+"""What is said before the first step: network, weights, data, batches, machine, folder, and what was chosen."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from pixelwise.observer import TrainingStart
+from pixelwise.recipes.overrides import toml_value
+from pixelwise.recipes.schema.recipe import Recipe
+from pixelwise.records.environment import InitialWeights
+from pixelwise.storage import printable
+from pixelwise.storage.names import counted
+from pixelwise.training.autotuning.format_choice import name as format_name
+from pixelwise.training.planning.plan import Plan
+from pixelwise.training.setup import PreparedRun
+
+NAMED_CLASSES = 12
+"""Largest number of classes that are named."""
+
+
+def announcement(prepared: PreparedRun, run: Path, threads: int, plan: Plan) -> TrainingStart:
+    """What an observer is told before the first step.
+
+    Args:
+        prepared: The run at its beginning.
+        run: The run folder.
+        threads: CPU threads per operation.
+        plan: What was chosen for the planned fields.
+    """
+    recipe, state = prepared.recipe, prepared.state
+    parameters = sum(one.numel() for one in state.model.parameters()) / 1e6
+    encoder = getattr(recipe.model, "encoder", None)
+    network = recipe.model.family + (f" over {encoder}" if isinstance(encoder, str) else "")
+    where = [str(state.device), *([counted(threads, "thread")] if state.device.type == "cpu" else [])]
+    return TrainingStart(
+        network=f"{network}, {parameters:.1f} M parameters",
+        weights=_weights(prepared.initial_weights),
+        data=_data(prepared),
+        batches=_batches(prepared),
+        machine=", ".join([*where, format_name(recipe.precision)]),
+        folder=printable(run),
+        seconds=plan.seconds,
+        choices=tuple((one.field, toml_value(one.value), one.reason) for one in plan.choices),
+    )
+
+
+def _weights(start: InitialWeights) -> str:
+    if start.run is not None:
+        return f"those of a run of {start.run.recipe}, step {start.run.step}"
+    return "random" if start.encoder == "none" else f"{printable(start.encoder)} for the encoder"
+
+
+def _data(prepared: PreparedRun) -> str:
+    recipe, dataset = prepared.recipe, prepared.dataset
+    train = recipe.data.train_split
+    numbers = [f"{len(dataset.samples(split))} in {printable(split)}" for split in dataset.splits if split != train]
+    classes = [printable(one) for one in dataset.classes]
+    named = ", ".join(classes[:NAMED_CLASSES]) + (" ..." if len(classes) > NAMED_CLASSES else "")
+    images = f"{counted(len(dataset.samples(train)), 'image')} to train on"
+    return f"{', '.join([images, *numbers])}; {len(classes)} classes: {named}"
+
+
+def _batches(prepared: PreparedRun) -> str:
+    recipe = prepared.recipe
+    size = recipe.augment.crop or recipe.augment.resize
+    seen = f"crops of {size[1]}x{size[0]}" if size else "whole images"
+    epochs = prepared.steps / prepared.steps_per_epoch
+    return f"{seen}, {_batch(recipe)}, {counted(prepared.steps, 'step')} ({epochs:,.0f} epochs)"
+
+
+def _batch(recipe: Recipe) -> str:
+    batch = f"batches of {recipe.sampling.batch_size}"
+    return batch if recipe.sampling.accumulate == 1 else f"{batch}, {recipe.sampling.accumulate} per step"

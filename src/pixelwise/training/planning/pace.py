@@ -1,0 +1,140 @@
+"""Measures how long steps and evaluations of a recipe take on this machine, with a network that is thrown away."""
+
+from __future__ import annotations
+
+import statistics
+import time
+from typing import NamedTuple
+
+import msgspec
+import torch
+
+from pixelwise.datasets.samples import Dataset
+from pixelwise.evaluation.evaluate import evaluate_model
+from pixelwise.machine.facts import computes_bfloat16
+from pixelwise.models import build_model
+from pixelwise.models.quantization.aware import quantization_aware
+from pixelwise.recipes.protocols import protocol
+from pixelwise.recipes.schema.recipe import Precision, Recipe
+from pixelwise.records.data_facts import DataFacts
+from pixelwise.training.autotuning.format_choice import candidates, fastest, name, time_formats
+from pixelwise.training.batches import TrainingPairs, loader_processes, training_batches
+from pixelwise.training.memory import memory_explained
+from pixelwise.training.optimization.optimizers import set_learning_rates
+from pixelwise.training.order import steps_per_epoch
+from pixelwise.training.planning.rules import Choice
+from pixelwise.training.precision import head_logits
+from pixelwise.training.state import begin_state
+from pixelwise.training.step import train_step
+
+UNCOUNTED = 2
+"""Steps before the measured ones, in which memory is allocated and kernels are chosen."""
+MEASURED = 12
+"""Largest number of measured steps."""
+IMAGES = 3
+"""Number of images whose evaluation is measured."""
+GAIN = 0.7
+"""Share of float32's time that bfloat16 may take on a processor to be chosen: it has fewer digits."""
+
+
+class Pace(NamedTuple):
+    """Seconds per optimizer step, waiting for its images included, and per evaluation of the selection split."""
+
+    step: float
+    evaluation: float
+
+
+def measured_precision(recipe: Recipe, facts: DataFacts, device: torch.device) -> Choice:
+    """The fastest number format and layout; on a processor, bfloat16 only where it saves much."""
+    formats = candidates(recipe.precision, device)
+    if device.type == "cpu" and computes_bfloat16():
+        formats.append(msgspec.structs.replace(recipe.precision, dtype="bfloat16", channels_last=True))
+    size = recipe.augment.crop or recipe.augment.resize or facts.largest_image
+    seconds = time_formats(recipe, formats, size, device)
+    plain = [index for index, one in enumerate(formats) if device.type != "cpu" or one.dtype == "float32"]
+    best = plain[fastest([seconds[index] for index in plain])]
+    for index, value in enumerate(seconds):
+        if index not in plain and value < GAIN * seconds[best]:
+            best = index
+    times = ", ".join(f"{name(one)} {1000 * value:.0f}" for one, value in zip(formats, seconds, strict=True))
+    return Choice("precision", _changed(formats[best]), f"milliseconds per batch, forwards and backwards: {times}")
+
+
+def measure(recipe: Recipe, dataset: Dataset, facts: DataFacts, device: torch.device, seconds: float) -> Pace:
+    """Train for some steps and evaluate some images, and time them.
+
+    Nothing of it remains: the run begins with another network, and torch's random state is restored.
+
+    Args:
+        recipe: The recipe, planned but for its length.
+        dataset: The data set without its unusable pairs.
+        facts: Recorded facts about the data.
+        device: Device to train on.
+        seconds: Seconds after which no further step is measured.
+    """
+    with torch.random.fork_rng([device] if device.type == "cuda" else []):
+        model = quantization_aware(build_model(recipe), recipe.quantization)
+        state = begin_state(model, recipe, device)
+        step = _step(recipe, state, dataset, facts, device, seconds)
+        return Pace(step, _evaluation(recipe, state.model, dataset, device))
+
+
+def _step(recipe: Recipe, state, dataset: Dataset, facts: DataFacts, device: torch.device, seconds: float) -> float:
+    samples = dataset.samples(recipe.data.train_split)
+    number = recipe.sampling.accumulate
+    batches = training_batches(
+        TrainingPairs(dataset, samples, recipe),
+        recipe,
+        start=0,
+        steps=UNCOUNTED + MEASURED,
+        workers=loader_processes(recipe, device),
+        warn=lambda code, message: None,
+    )
+    weights = None if facts.class_weights is None else torch.tensor(facts.class_weights, device=device)
+    network, per_epoch = head_logits(state.model, recipe.precision), steps_per_epoch(len(samples), recipe.sampling)
+    taken, begin = [], time.perf_counter()
+    try:
+        for step in range(UNCOUNTED + MEASURED):
+            start = _now(device)
+            micro_batches = [next(batches) for _ in range(number)]
+            set_learning_rates(state.optimizer, recipe, step, per_epoch)
+            with memory_explained(recipe, device):
+                train_step(recipe, state, network, micro_batches, weights)
+            taken.append(_now(device) - start)
+            if len(taken) > UNCOUNTED and _now(device) - begin > seconds:
+                break
+    finally:
+        batches.close()
+    return statistics.median(taken[UNCOUNTED:])
+
+
+def _evaluation(recipe: Recipe, model, dataset: Dataset, device: torch.device) -> float:
+    split = recipe.selection.split
+    if not recipe.selection.every_epochs or split not in dataset.splits:
+        return 0.0
+    samples = dataset.samples(split)
+    some = samples[:: -(-len(samples) // IMAGES)]
+    few = msgspec.structs.replace(dataset, splits={split: some})
+    rules = protocol(recipe.selection.protocol or recipe.evaluation.protocols[0])
+    start = _now(device)
+    evaluate_model(
+        model,
+        few,
+        split,
+        rules,
+        input_size=recipe.evaluation.input_size,
+        batch_size=recipe.evaluation.batch_size,
+        device=device,
+        precision=recipe.precision,
+    )
+    return (_now(device) - start) * len(samples) / len(some)
+
+
+def _changed(precision: Precision) -> dict[str, object]:
+    return {"dtype": precision.dtype, "channels_last": precision.channels_last}
+
+
+def _now(device: torch.device) -> float:
+    if device.type == "cuda":
+        torch.cuda.synchronize(device)
+    return time.perf_counter()
