@@ -49,7 +49,9 @@ def apply_overrides(recipe: Recipe, overrides: Overrides) -> Recipe:
     changes = [parse_override(override) for override in words_of(overrides)]
     for path, value in changes:
         _set(plain, path.split("."), value)
-    plain["planned"] = still_planned(plain["planned"], [path for path, _ in changes])
+    changed = [path for path, _ in changes]
+    if "planned" not in changed:
+        plain["planned"] = still_planned(plain["planned"], changed)
     return _claiming(from_plain(plain), recipe)
 
 

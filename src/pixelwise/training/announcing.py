@@ -64,10 +64,15 @@ def _batches(prepared: PreparedRun) -> str:
     recipe = prepared.recipe
     size = recipe.augment.crop or recipe.augment.resize
     seen = f"crops of {size[1]}x{size[0]}" if size else "whole images"
-    epochs = prepared.steps / prepared.steps_per_epoch
-    return f"{seen}, {_batch(recipe)}, {counted(prepared.steps, 'step')} ({epochs:,.0f} epochs)"
+    return f"{seen}, {_batch(recipe)}, {counted(prepared.steps, 'step')} ({_epochs(prepared)})"
 
 
 def _batch(recipe: Recipe) -> str:
     batch = f"batches of {recipe.sampling.batch_size}"
     return batch if recipe.sampling.accumulate == 1 else f"{batch}, {recipe.sampling.accumulate} per step"
+
+
+def _epochs(prepared: PreparedRun) -> str:
+    """`1 epoch`, `19 epochs`, `0.3 epochs`."""
+    number = prepared.steps / prepared.steps_per_epoch
+    return counted(round(number), "epoch") if number >= 1 else f"{number:.1f} epochs"

@@ -158,4 +158,4 @@ def test_a_plan_ends_in_a_run_that_says_what_was_chosen(folder: Path, tmp_path: 
     assert [one.field for one in record.choices] == [field for field, _, _ in told[0].choices]
     assert told[0].data == "15 images to train on, 5 in val; 2 classes: class_0, class_1"
     assert told[0].weights == "random"
-    assert told[0].batches == "crops of 96x64, batches of 2, 2 steps (0 epochs)"
+    assert told[0].batches == "crops of 96x64, batches of 2, 2 steps (0.3 epochs)"

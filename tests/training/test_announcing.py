@@ -1,0 +1,36 @@
+from pathlib import Path
+
+import pixelwise
+from pixelwise.observer import Observer, TrainingStart
+
+SMALL = ["model.encoder=mobilenetv3_small_050", "schedule.epochs=1", "sampling.batch_size=2"]
+
+
+class Told(Observer):
+    def __init__(self) -> None:
+        self.starts: list[TrainingStart] = []
+
+    def begin(self, start: TrainingStart) -> None:
+        self.starts.append(start)
+
+
+def begun(data: Path, output: Path, *words: str) -> TrainingStart:
+    told = Told()
+    pixelwise.train("unet-resnet18", data, output, overrides=[*SMALL, *words], evaluate=False, observer=told, threads=1)
+    return told.starts[-1]
+
+
+def test_a_training_says_what_it_is_before_its_first_step(tiny_data: Path, tmp_path: Path) -> None:
+    start = begun(tiny_data, tmp_path / "first", "augment.crop=[32,64]", "sampling.accumulate=2")
+    assert start.network.startswith("unet over mobilenetv3_small_050, ")
+    assert start.network.endswith(" M parameters")
+    assert start.weights == "random"
+    assert start.data.startswith("8 images to train on, 3 in val, 3 in test; 3 classes: ")
+    assert start.batches == "crops of 64x32, batches of 2, 2 per step, 2 steps (1 epoch)"
+    assert start.machine == "cpu, 1 thread, float32 contiguous"
+    assert start.folder == str(tmp_path / "first")
+    assert start.choices == ()
+
+    whole = begun(tiny_data, tmp_path / "second", "augment.crop=none", f"initialize.run={tmp_path / 'first'}")
+    assert whole.batches.startswith("whole images, batches of 2, 4 steps")
+    assert whole.weights == "those of a run of unet-resnet18, step 2"
