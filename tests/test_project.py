@@ -13,12 +13,12 @@ import pytest
 
 ROOT = Path(__file__).resolve().parent.parent
 SOURCE = ROOT / "src" / "pixelwise"
-README = (ROOT / "README.md").read_text("utf-8")
+HOUSE = (ROOT / "docs" / "house.md").read_text("utf-8")
 
 
 def shown_tree() -> dict[str, str]:
-    """Path below the package -> what the README says of it."""
-    block = README.split("## The tree")[1].split("```")[1]
+    """Path below the package -> what docs/house.md says of it."""
+    block = HOUSE.split("## The tree")[1].split("```")[1]
     shown: dict[str, str] = {}
     parents: list[str] = []
     for line in block.splitlines():
@@ -28,7 +28,7 @@ def shown_tree() -> dict[str, str]:
     return shown
 
 
-def test_the_readme_shows_the_tree_that_exists():
+def test_the_tree_that_is_shown_exists():
     packages = {path.parent for path in SOURCE.rglob("__init__.py")} - {SOURCE}
     # Rooms that only sort their package by subject need no line of their own.
     unsaid = {SOURCE / "models" / "quantization", *(SOURCE / "reports").iterdir()}
@@ -36,10 +36,10 @@ def test_the_readme_shows_the_tree_that_exists():
     assert set(shown_tree()) == {path.relative_to(SOURCE).as_posix() for path in (packages - unsaid) | modules}
 
 
-def test_every_dependency_has_a_reason_in_the_readme():
+def test_every_dependency_has_a_reason():
     project = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["project"]
     named = [*project["dependencies"], *project["optional-dependencies"]["dev"]]
-    section = README.split("## Dependencies and why")[1].split("\n## ")[0].lower()
+    section = HOUSE.split("## Dependencies and why")[1].split("\n## ")[0].lower()
     missing = [name for name in named if re.split(r"[<>=\[;]", name)[0].lower() not in section]
     assert missing == []
 
