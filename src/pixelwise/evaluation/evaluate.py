@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import contextlib
 import functools
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Annotated, Any, NamedTuple
 
 import torch
@@ -55,6 +55,7 @@ class ScoringOptions(Options, frozen=True, kw_only=True):
         precision: Number format and memory layout; an autocast around the call applies in any case.
         metrics: Names of metrics to measure in addition to `pixelwise.metrics.SCORES`.
         groups: Sample id -> name of its group, for every image of the split; None to score no groups.
+        see: Called with every image and its prediction, class ids (H, W) or int32 bit fields, under each protocol.
     """
 
     input_size: Size | None = None
@@ -63,6 +64,7 @@ class ScoringOptions(Options, frozen=True, kw_only=True):
     precision: Precision = Precision()
     metrics: tuple[str, ...] = ()
     groups: Mapping[str, str] | None = None
+    see: Callable[[EvaluationPair, Tensor], None] | None = None
 
 
 def evaluate_model(
@@ -146,6 +148,8 @@ def evaluate_protocols(
                 for row in _predicted(model, columns, shared, options.precision, needs):
                     for index, found in zip(indices, row, strict=True):
                         tallies[index].add(found.pair, *found.decision, found.probabilities)
+                        if options.see is not None:
+                            options.see(found.pair, found.decision.labels)
             done += len(batch)
             observer.progress(done, len(samples))
     return [tally.measurement(peak_memory_bytes(device)) for tally in tallies]
