@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from pixelwise.api.resume import resume
     from pixelwise.api.table import table
     from pixelwise.api.train import train
+    from pixelwise.api.watch import watch
     from pixelwise.checkpoints.import_folder import import_weights_file
     from pixelwise.checkpoints.importers.importing import ImportReport, import_weights
     from pixelwise.datasets.auditing.audit import Audit, audit
@@ -95,6 +96,7 @@ _HOMES = {
     "statistics": "pixelwise.datasets.auditing.statistics",
     "table": "pixelwise.api.table",
     "train": "pixelwise.api.train",
+    "watch": "pixelwise.api.watch",
     "write_report": "pixelwise.api.report",
 }
 
@@ -140,6 +142,7 @@ __all__ = [
     "statistics",
     "table",
     "train",
+    "watch",
     "write_report",
 ]
 

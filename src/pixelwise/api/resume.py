@@ -6,6 +6,7 @@ import os
 from pathlib import Path
 from typing import Any
 
+from pixelwise.api.live import keeping_page
 from pixelwise.api.train import conclude, is_scored
 from pixelwise.observer import SILENT, Observer
 from pixelwise.options import chosen
@@ -46,8 +47,9 @@ def resume(
     finished = not wanted.overrides and is_run(folder) and runs.has_ended(folder)
     if finished:
         observer.phase("finished already: nothing is left to train")
-    if not finished or wanted.data is not None or wanted.device is not None or wanted.track is not None:
-        runs.resume(folder, wanted, observer=observer)
-    if wanted.evaluate and not (finished and is_scored(folder)):
-        conclude(folder, observer)
+    with keeping_page(observer, folder) as watched:
+        if not finished or wanted.data is not None or wanted.device is not None or wanted.track is not None:
+            runs.resume(folder, wanted, observer=watched)
+        if wanted.evaluate and not (finished and is_scored(folder)):
+            conclude(folder, watched)
     return folder

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from pixelwise.api.evaluate import evaluate
+from pixelwise.api.live import keeping_page
 from pixelwise.checkpoints.trained import result_of
 from pixelwise.observer import SILENT, Observer
 from pixelwise.options import chosen
@@ -14,6 +15,7 @@ from pixelwise.recipes.schema.recipe import Recipe
 from pixelwise.records.environment import read_environment
 from pixelwise.records.evaluations import find_result
 from pixelwise.records.run_folder import REPORT, read_recipe
+from pixelwise.records.status import keeping_status
 from pixelwise.training import runs
 from pixelwise.training.options import TrainOptions
 
@@ -39,7 +41,8 @@ def train(
         changes: Single fields of `TrainOptions`, such as `overrides=["optimizer.lr=0.02"]` or `evaluate=False`.
 
     Returns:
-        The run folder. It holds the resolved recipe, checkpoints, the log, results and report.html.
+        The run folder. It holds the resolved recipe, checkpoints, the log, results and report.html, and while it is
+        trained live.html.
 
     Raises:
         RecipeError: The recipe, an option or the output folder cannot be used.
@@ -51,9 +54,10 @@ def train(
         DivergedError: T501, five non-finite steps in a row.
     """
     wanted = chosen(TrainOptions, options, changes)
-    run = runs.train(recipe, data, output, wanted, observer=observer)
-    if wanted.evaluate:
-        conclude(run, observer)
+    with keeping_page(observer, output) as watched:
+        run = runs.train(recipe, data, output, wanted, observer=watched)
+        if wanted.evaluate:
+            conclude(run, watched)
     return run
 
 
@@ -69,4 +73,5 @@ def is_scored(run: Path) -> bool:
 def conclude(run: Path, observer: Observer) -> None:
     """Score a finished run under every protocol of its recipe, on its training device, and write its report."""
     protocols = read_recipe(run).evaluation.protocols
-    evaluate(run, protocol=protocols, device=read_environment(run).arguments.device, observer=observer)
+    with keeping_status(run, observer, "scoring") as watched:
+        evaluate(run, protocol=protocols, device=read_environment(run).arguments.device, observer=watched)

@@ -17,6 +17,7 @@ VERBS = (
     "check",
     "train",
     "resume",
+    "watch",
     "evaluate",
     "predict",
     "report",

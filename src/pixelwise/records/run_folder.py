@@ -19,6 +19,7 @@ from pixelwise.storage.documents import DocumentError, read_toml
 RECIPE = "recipe.toml"
 CHECKPOINTS = "checkpoints"
 REPORT = "report.html"
+LIVE = "live.html"
 
 
 def is_run(folder: Path) -> bool:

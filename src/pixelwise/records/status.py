@@ -29,7 +29,7 @@ MOST_PACES = 400
 SILENT_SECONDS = 600.0
 """A run on another computer that wrote nothing for so long counts as over."""
 
-State = Literal["training", "scoring", "over"]
+State = Literal["stages", "training", "scoring", "over"]
 
 
 class Pace(msgspec.Struct, frozen=True, kw_only=True):
@@ -52,7 +52,8 @@ class RunStatus(msgspec.Struct, frozen=True, kw_only=True):
     """Content of `status.json`. Every field has a default: a run without the file is over.
 
     Attributes:
-        state: What the process does: it trains, scores the result, or has ended.
+        state: What the process does: it trains the stages before the run, or the run itself, or scores the result, or
+            has ended.
         outcome: Why it ended, such as `finished` or the message of an error; empty before that.
         process: Mark of the process, as `machine.processes.process_mark` makes it.
         pid: Number of the process.
@@ -107,7 +108,9 @@ def read_status(run: Path) -> RunStatus:
 
 
 @contextlib.contextmanager
-def keeping_status(run: Path, observer: Observer, state: Literal["training", "scoring"]) -> Iterator[Observer]:
+def keeping_status(
+    run: Path, observer: Observer, state: Literal["stages", "training", "scoring"]
+) -> Iterator[Observer]:
     """Keep the status of a run up to date during the block, and write at its end how it ended.
 
     Args:
@@ -116,7 +119,7 @@ def keeping_status(run: Path, observer: Observer, state: Literal["training", "sc
         state: What is done in the block.
 
     Yields:
-        The observer to pass on.
+        The observer to pass on, unless the events are of other runs, as those of stages.
     """
     keeper = StatusKeeper(run, observer, state)
     keeper.write()
@@ -172,7 +175,7 @@ class StatusKeeper(Relay):
         super().progress(done, total)
 
     def step(self, status: TrainingStatus) -> None:
-        """Note the state of the training, and measure its pace."""
+        """Note the state of the training, measure its pace, and end the phase before it."""
         now = self._clock()
         if self._first is None:
             self._first = status.step, now
@@ -184,7 +187,7 @@ class StatusKeeper(Relay):
         ends = now + (now - seconds) / taken * (status.steps - status.step) if taken else None
         if now - self._status.written >= SECONDS or status.step == status.steps:
             self._measure(status, now)
-        self._note(training=status, ends=ends)
+        self._note(training=status, ends=ends, phase="training", done=0, total=None)
         super().step(status)
 
     def end(self, outcome: str) -> None:

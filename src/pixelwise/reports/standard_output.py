@@ -7,12 +7,17 @@ import sys
 from typing import Any
 
 from pixelwise.errors import harmless
-from pixelwise.storage import json_text
+from pixelwise.storage import json_text, printable
 
 
 def write(text: str) -> None:
     """Write text, which may be TOML, to standard output."""
     sys.stdout.write(harmless(text))
+
+
+def write_line(value: object) -> None:
+    """Write a line, such as the path of a file that was made, to standard output."""
+    write(f"{printable(value)}\n")
 
 
 def write_json(value: Any) -> None:

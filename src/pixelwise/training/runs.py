@@ -47,6 +47,7 @@ from pixelwise.records.run_folder import (
     write_recipe,
 )
 from pixelwise.records.standing import has_finished
+from pixelwise.records.status import keeping_status
 from pixelwise.storage import printable
 from pixelwise.storage.locks import run_lock
 from pixelwise.training.announcing import announcement
@@ -304,7 +305,8 @@ def _train_stages(
         )
         resume(folder, changes, observer=observer)
 
-    run_stages(recipe, run, begin, go_on)
+    with keeping_status(run, observer, "stages"):
+        run_stages(recipe, run, begin, go_on)
 
 
 def resume(
