@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from pixelwise.api.run import Run
     from pixelwise.api.table import table
     from pixelwise.api.train import train
+    from pixelwise.api.watch import watch
     from pixelwise.checkpoints.import_folder import import_weights_file
     from pixelwise.checkpoints.importers.importing import ImportReport, import_weights
     from pixelwise.datasets.auditing.audit import Audit, audit
@@ -100,6 +101,7 @@ _HOMES = {
     "statistics": "pixelwise.datasets.auditing.statistics",
     "table": "pixelwise.api.table",
     "train": "pixelwise.api.train",
+    "watch": "pixelwise.api.watch",
     "write_report": "pixelwise.api.report",
 }
 
@@ -147,6 +149,7 @@ __all__ = [
     "statistics",
     "table",
     "train",
+    "watch",
     "write_report",
 ]
 

@@ -6,6 +6,7 @@ import os
 from pathlib import Path
 from typing import Any
 
+from pixelwise.api.live import keeping_page
 from pixelwise.api.run import Run
 from pixelwise.api.train import conclude, is_scored
 from pixelwise.api.watching import watched
@@ -58,7 +59,8 @@ def _resume(folder: Path, wanted: ResumeOptions, observer: Observer) -> None:
     finished = not wanted.all_overrides() and is_run(folder) and runs.has_ended(folder)
     if finished:
         observer.note("finished already: nothing is left to train")
-    if not finished or wanted.data is not None or wanted.device is not None or wanted.track is not None:
-        runs.resume(folder, wanted, observer=observer)
-    if wanted.evaluate and not (finished and is_scored(folder)):
-        conclude(folder, observer)
+    with keeping_page(observer, folder) as kept:
+        if not finished or wanted.data is not None or wanted.device is not None or wanted.track is not None:
+            runs.resume(folder, wanted, observer=kept)
+        if wanted.evaluate and not (finished and is_scored(folder)):
+            conclude(folder, kept)

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from pixelwise.api.evaluate import evaluate
+from pixelwise.api.live import keeping_page
 from pixelwise.api.run import Run
 from pixelwise.api.watching import watched
 from pixelwise.checkpoints.trained import result_of
@@ -17,6 +18,7 @@ from pixelwise.recipes.overrides import in_words
 from pixelwise.records.environment import read_environment
 from pixelwise.records.evaluations import find_result
 from pixelwise.records.run_folder import REPORT, read_recipe
+from pixelwise.records.status import keeping_status
 from pixelwise.training import runs
 from pixelwise.training.options import TrainOptions
 
@@ -46,7 +48,7 @@ def train(
 
     Returns:
         The run: the path of its folder, which holds the resolved recipe, checkpoints, the log, results and report.html,
-        with `.result`, `.log`, `.report`, `.predict(...)` and `.compare(...)`.
+        and while it is trained live.html; with `.result`, `.log`, `.report`, `.predict(...)` and `.compare(...)`.
 
     Raises:
         RecipeError: R200, the first argument is neither a recipe nor a folder; R228, it may be both; others, the
@@ -60,10 +62,10 @@ def train(
     """
     wanted = in_words(chosen(TrainOptions, options, changes))
     named, folder = recipe_and_data(recipe, data)
-    with watched(observer) as watching:
-        run = runs.train(named, folder, output, wanted, observer=watching)
+    with watched(observer) as watching, keeping_page(watching, output) as kept:
+        run = runs.train(named, folder, output, wanted, observer=kept)
         if wanted.evaluate:
-            conclude(run, watching)
+            conclude(run, kept)
     return Run(run)
 
 
@@ -79,4 +81,5 @@ def is_scored(run: Path) -> bool:
 def conclude(run: Path, observer: Observer) -> None:
     """Score a finished run under every protocol of its recipe, on its training device, and write its report."""
     protocols = read_recipe(run).evaluation.protocols
-    evaluate(run, protocol=protocols, device=read_environment(run).arguments.device, observer=observer)
+    with keeping_status(run, observer, "scoring") as watched:
+        evaluate(run, protocol=protocols, device=read_environment(run).arguments.device, observer=watched)

@@ -13,7 +13,7 @@ from typer.core import TyperCommand, TyperGroup
 
 PANELS = {
     "Your data": ("check", "data"),
-    "Train": ("train", "resume", "recipes", "show", "explain"),
+    "Train": ("train", "resume", "watch", "recipes", "show", "explain"),
     "Use": ("evaluate", "predict", "report", "export", "quantize", "deploy", "profile"),
     "Published models": ("models", "table", "import-weights"),
 }

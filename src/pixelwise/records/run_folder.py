@@ -22,6 +22,7 @@ CHECKPOINTS = "checkpoints"
 REPORT = "report.html"
 REPORT_FILES = "report_files"
 """Folder of what `report.html` loads, if not everything is in it."""
+LIVE = "live.html"
 
 
 def is_run(folder: Path) -> bool:

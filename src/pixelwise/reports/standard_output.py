@@ -7,7 +7,7 @@ import sys
 from typing import Any, ClassVar
 
 from pixelwise.errors import harmless
-from pixelwise.storage import json_text
+from pixelwise.storage import json_text, printable
 
 
 def write(text: str) -> None:
@@ -35,6 +35,11 @@ def write_markdown(text: str) -> None:
         elements: ClassVar[dict[str, Any]] = {**Markdown.elements, "heading_open": Left}
 
     Console().print(Plain(text))
+
+
+def write_line(value: object) -> None:
+    """Write a line, such as the path of a file that was made, to standard output."""
+    write(f"{printable(value)}\n")
 
 
 def write_json(value: Any) -> None:

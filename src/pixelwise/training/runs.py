@@ -46,6 +46,7 @@ from pixelwise.records.run_folder import (
     write_recipe,
 )
 from pixelwise.records.standing import has_finished
+from pixelwise.records.status import keeping_status
 from pixelwise.storage.locks import run_lock
 from pixelwise.training.announcing import announcement
 from pixelwise.training.autotuning.format_choice import FormatChoice
@@ -291,7 +292,8 @@ def _train_stages(
         )
         resume(folder, changes, observer=observer)
 
-    run_stages(recipe, run, begin, go_on)
+    with keeping_status(run, observer, "stages"):
+        run_stages(recipe, run, begin, go_on)
 
 
 def resume(
