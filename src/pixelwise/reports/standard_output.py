@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import sys
 from typing import Any, ClassVar
 
@@ -37,7 +38,7 @@ def write_markdown(text: str) -> None:
     Console().print(Plain(text))
 
 
-def write_line(value: object) -> None:
+def write_line(value: str | os.PathLike[str]) -> None:
     """Write a line, such as the path of a file that was made, to standard output."""
     write(f"{printable(value)}\n")
 
