@@ -48,5 +48,5 @@ def test_the_readme_names_what_exists():
         "one": pixelwise.Prediction,
     }
     assert {("run", "compare"), ("prediction", "polygons"), ("one", "save"), ("pixelwise", "split")} <= named
-    fields = {*prediction.__dataclass_fields__}
+    fields = {*pixelwise.Prediction.__dataclass_fields__}
     assert [pair for pair in sorted(named) if not hasattr(owners[pair[0]], pair[1]) and pair[1] not in fields] == []
