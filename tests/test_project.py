@@ -161,8 +161,8 @@ def test_every_error_code_is_explained():
 
 
 RUN_FILES = {
-    "recipe.toml", "environment.json", "data.json", "log.jsonl", "problems.jsonl", "result.json", "per_class.csv",
-    "per_image.csv",
+    "recipe.toml", "environment.json", "data.json", "log.jsonl", "log.csv", "problems.jsonl", "result.json",
+    "per_class.csv", "per_image.csv",
 }  # fmt: skip
 
 
