@@ -114,3 +114,18 @@ def test_palettes():
     assert choose_palette(PALETTE, "cvd") == tuple(colorblind_palette(3))
     with pytest.raises(ValueError, match="'grey'"):
         choose_palette(PALETTE, "grey")  # type: ignore[arg-type]
+
+
+def test_an_overlay_leaves_the_background_as_it_is():
+    labels = np.array([[0, 1]], np.uint8)
+    two = Prediction(
+        image=np.full((1, 2, 3), 100, np.uint8),
+        labels=labels,
+        scores=None,
+        classes=("intact", "crack"),
+        palette=((0, 0, 0), (200, 0, 0)),
+    )
+    assert two.overlay(0.5).tolist() == [[[100, 100, 100], [150, 50, 50]]]
+    assert two.overlay(0.5, background=True).tolist() == [[[50, 50, 50], [150, 50, 50]]]
+    # Without a background, every class has its colour.
+    assert prediction(labels).overlay(1.0).tolist() == [[[0, 0, 255], [255, 0, 0]]]

@@ -75,7 +75,8 @@ def about_length(recipe: Recipe, mious: Sequence[float], planned_epochs: int | N
     split, before = printable(recipe.selection.split), max(mious[:-last])
     rise = max(mious[-last:]) - before
     if rise >= _RISE:
-        return f"mIoU on {split} still rises at the end, by {100 * rise:.1f} points in the last quarter: {_longer(recipe, planned_epochs)}"
+        longer = _longer(recipe, planned_epochs)
+        return f"mIoU on {split} still rises at the end, by {100 * rise:.1f} points in the last quarter: {longer}"
     best = max(range(len(mious)), key=lambda place: mious[place])
     fall = mious[best] - mious[-1]
     if fall >= _FALL and best < len(mious) / 2:
