@@ -61,6 +61,12 @@ def test_an_overlay_is_saved_as_a_picture(ending: str, tmp_path: Path):
     assert saved[0, 0, 2] > saved[0, 0, 0] + 50
 
 
+def test_an_overlay_with_a_legend_is_taller(tmp_path: Path):
+    prediction().save(tmp_path / "with", legend=True)
+    assert Image.open(tmp_path / "with" / "prediction.jpg").height > 3
+    assert Image.open(tmp_path / "with" / "prediction.png").height == 3
+
+
 def test_a_folder_gets_both_under_the_name_of_the_image(tmp_path: Path):
     prediction(source="photos/a b.tif").save(tmp_path / "out")
     prediction().save(tmp_path / "out")
