@@ -49,6 +49,7 @@ if TYPE_CHECKING:
     from pixelwise.recipes.schema.recipe import Recipe
     from pixelwise.records.result import Result
     from pixelwise.reports.displays import display
+    from pixelwise.reports.meanings import describe
     from pixelwise.storage.cache_contents import cache
     from pixelwise.zoo.searching import search
 
@@ -76,6 +77,7 @@ _HOMES = {
     "complexity": "pixelwise.profiling.complexity",
     "convert": "pixelwise.datasets.preparing.converting",
     "deploy": "pixelwise.api.deploy",
+    "describe": "pixelwise.reports.meanings",
     "display": "pixelwise.reports.displays",
     "draw_town": "pixelwise.datasets.preparing.drawing",
     "evaluate": "pixelwise.api.evaluate",
@@ -122,6 +124,7 @@ __all__ = [
     "complexity",
     "convert",
     "deploy",
+    "describe",
     "display",
     "draw_town",
     "evaluate",

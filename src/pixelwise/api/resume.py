@@ -55,7 +55,7 @@ def resume(
 
 
 def _resume(folder: Path, wanted: ResumeOptions, observer: Observer) -> None:
-    finished = not wanted.overrides and is_run(folder) and runs.has_ended(folder)
+    finished = not wanted.all_overrides() and is_run(folder) and runs.has_ended(folder)
     if finished:
         observer.note("finished already: nothing is left to train")
     if not finished or wanted.data is not None or wanted.device is not None or wanted.track is not None:

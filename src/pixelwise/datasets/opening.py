@@ -155,13 +155,25 @@ def _refuse_multilabel(format: Format | None, data: Data) -> None:
 
 
 def _folder(format: Format | None, data: Data, root: Path | None) -> Path:
-    """The existing folder to open.
+    """The existing folder to open, which is generated if none is given and the format can do that."""
+    if root is None and format is not None and format.generate is not None:
+        return format.generate(data)
+    return _existing(format, data, root)
+
+
+def require_folder(data: Data, root: Path | None) -> None:
+    """Refuse a data set whose folder is not there; nothing is read and nothing generated.
 
     Raises:
         DataError: D222, the folder does not exist, or none is given.
+        RecipeError: R203, there is no format of the name `data.dataset`.
     """
-    if root is None and format is not None and format.generate is not None:
-        return format.generate(data)
+    format = None if data.dataset == "auto" else format_of(data.dataset)
+    if root is not None or format is None or format.generate is None:
+        _existing(format, data, root)
+
+
+def _existing(format: Format | None, data: Data, root: Path | None) -> Path:
     command = format.prepare_command(root or Path("DIR")) if format is not None else None
     if root is None:
         get = f"; to get it: `{command}`" if command else ""

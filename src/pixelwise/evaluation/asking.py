@@ -10,7 +10,7 @@ import msgspec
 from pixelwise.datasets.samples import ALL, Dataset
 from pixelwise.errors import RecipeError
 from pixelwise.observer import Warn
-from pixelwise.recipes.overrides import apply_overrides
+from pixelwise.recipes.overrides import apply_overrides, words_of
 from pixelwise.recipes.schema.recipe import Recipe
 from pixelwise.storage import printable
 
@@ -36,7 +36,7 @@ class Asked(msgspec.Struct, frozen=True, kw_only=True):
         overrides: Changes to the sections `data` and `evaluation` of the recipe.
 
     Raises:
-        RecipeError: R203, an override is of another section.
+        RecipeError: R203, an override is of another section; R202 or R262, it names no field or several.
     """
 
     data: Path | None = None
@@ -45,6 +45,7 @@ class Asked(msgspec.Struct, frozen=True, kw_only=True):
     overrides: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
+        msgspec.structs.force_setattr(self, "overrides", tuple(words_of(self.overrides)))
         for override in self.overrides:
             section = override.partition("=")[0].partition(".")[0].strip()
             if "=" in override and section not in SECTIONS:

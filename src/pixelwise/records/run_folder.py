@@ -31,6 +31,20 @@ def has_checkpoints(run: Path) -> bool:
     return any((run / CHECKPOINTS).glob("step-*"))
 
 
+def refuse_occupied(folder: Path) -> None:
+    """Refuse a folder for a new run that holds one already.
+
+    Raises:
+        RecipeError: R213.
+    """
+    if is_run(folder) or has_checkpoints(folder):
+        raise RecipeError(
+            "R213",
+            f"{printable(folder)} already holds a run",
+            f"continue it with `pixelwise resume {printable(folder)}`, or choose another `output`",
+        )
+
+
 def new_run_folder(recipe_name: str) -> Path:
     """`runs/NAME-1`, or the same with the next free number."""
     stem = Path(recipe_name).stem if recipe_name.endswith(".toml") else recipe_name
