@@ -1,6 +1,13 @@
+import re
+import sys
+from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
-from pixelwise.observer import SILENT, Observer, Relay, observing
+import pytest
+
+import pixelwise
+from pixelwise.observer import SILENT, Observer, Relay, TrainingScore, TrainingStart, TrainingStatus, observing
 
 
 def test_an_observer_is_silent_until_something_is_overridden():
@@ -54,3 +61,25 @@ def test_a_relay_passes_every_event_on_and_its_subclasses_may_look_at_some():
     for event in events:
         getattr(plain, event)(event)
     assert said[2:] == [(event, (event,)) for event in events]
+
+
+def test_the_observer_in_the_documentation_sends_what_it_is_told(monkeypatch: pytest.MonkeyPatch):
+    page = (Path(__file__).parent.parent / "docs" / "extending.md").read_text("utf-8")
+    section = page.split("## Watch a training")[1]
+    (code,) = re.findall(r"```python\n(.*?)```", section.split("\n## ")[0], re.S)
+    sent: list[tuple[dict[str, Any], int]] = []
+    log = SimpleNamespace(log=lambda values, step: sent.append((values, step)))
+    monkeypatch.setitem(sys.modules, "wandb", SimpleNamespace(init=lambda **options: log))  # type: ignore[arg-type]
+
+    def train(recipe: str, data: str, observer: Observer) -> None:
+        assert (recipe, data) == ("unet", "photos")
+        length: dict[str, Any] = {"step": 2, "steps": 4, "epoch": 1, "epochs": 2}
+        words = dict.fromkeys(("network", "weights", "data", "batches", "machine", "folder"), "")
+        speed: dict[str, Any] = {"images_per_second": None, "data_wait_share": 0.0, "miou": None, "best_miou": None}
+        observer.begin(TrainingStart(**words))
+        observer.step(TrainingStatus(**length, **speed, loss=0.5, lr=0.25))
+        observer.scored(TrainingScore(**length, split="val", mious=(0.1, 0.2), best_miou=0.2))
+
+    monkeypatch.setattr(pixelwise, "train", train)
+    exec(code, {})
+    assert sent == [({"loss": 0.5, "lr": 0.25}, 2), ({"mIoU val": 0.2}, 2)]

@@ -34,7 +34,7 @@ from pixelwise.recipes.overrides import to_toml
 from pixelwise.recipes.schema.recipe import Data, Evaluation, Recipe
 from pixelwise.records.environment import ENVIRONMENT
 from pixelwise.records.evaluations import EVALUATIONS
-from pixelwise.records.result import Result, load_per_image, load_result
+from pixelwise.records.result import Result, load_per_image, load_result, to_json
 from pixelwise.records.run_folder import CHECKPOINTS, RECIPE
 from pixelwise.runtimes import ArtefactModel, load_artefact
 from pixelwise.runtimes.targets import TARGETS
@@ -227,8 +227,9 @@ def test_the_result_is_kept_with_the_command_that_measures_it_again(
     result = evaluate(subject, tiny_data, "val", "native", group="^(0)1", boundary=False)
 
     # NaN equals nothing, JSON's null does.
-    assert msgspec.json.encode(load_result(folder)) == msgspec.json.encode(result)
-    assert [image.id for image in load_per_image(folder)] == ["00", "01", "02"]
+    assert to_json(load_result(folder)) == to_json(result)
+    assert msgspec.json.encode(load_per_image(folder)) == msgspec.json.encode(result.per_image)
+    assert [image.id for image in result.per_image] == ["00", "01", "02"]
     assert (folder / "per_class.csv").is_file()
     assert (folder / "samples").is_dir() == (kind in ("run", "weights"))
 

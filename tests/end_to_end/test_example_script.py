@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import importlib.util
+import re
 from pathlib import Path
 
 import pytest
+
+import pixelwise
 
 SCRIPT = Path(__file__).resolve().parents[2] / "examples" / "from_python.py"
 
@@ -32,3 +35,18 @@ def test_the_example_goes_from_images_to_masks(tiny_data: Path, tmp_path: Path, 
     assert f"the report is {run / 'report.html'}" in said
     assert len(list((tmp_path / "predictions").glob("*.png"))) == 3
     assert len(list((tmp_path / "predictions").glob("*.jpg"))) == 3
+
+
+def test_the_readme_names_what_exists():
+    readme = (SCRIPT.parents[1] / "README.md").read_text("utf-8")
+    section = readme.split("## From Python")[1].split("\n## ")[0]
+    named = {(owner, name) for owner, name in re.findall(r"\b(pixelwise|run|prediction|one)\.([a-z_]+)", section)}
+    owners = {
+        "pixelwise": pixelwise,
+        "run": pixelwise.Run,
+        "prediction": pixelwise.Prediction,
+        "one": pixelwise.Prediction,
+    }
+    assert {("run", "compare"), ("prediction", "polygons"), ("one", "save"), ("pixelwise", "split")} <= named
+    fields = {*pixelwise.Prediction.__dataclass_fields__}
+    assert [pair for pair in sorted(named) if not hasattr(owners[pair[0]], pair[1]) and pair[1] not in fields] == []

@@ -9,7 +9,8 @@ from runtimes.descriptions import sidecar_of
 
 from pixelwise.errors import CheckpointError, RecipeError
 from pixelwise.prediction import loading
-from pixelwise.prediction.loading import load
+from pixelwise.prediction.loading import load, recorded_table
+from pixelwise.recipes.schema.data import Data
 
 
 def test_a_run_predicts(tiny_run: Path, tiny_data: Path):
@@ -53,3 +54,29 @@ def test_an_artefact_of_one_size_has_no_windows(monkeypatch: pytest.MonkeyPatch)
     with pytest.raises(RecipeError) as caught:
         load("model.onnx", window=(32, 48))
     assert caught.value.code == "R251"
+
+
+@pytest.mark.parametrize(
+    ("data", "ids", "colors"),
+    [
+        (Data(), {}, {}),
+        (Data(label_map={"0": 0, "80": 1}), {0: 0, 80: 1, 255: 255}, {}),
+        (Data(mask_threshold=128), {0: 0, 1: 1, 255: 255}, {}),
+        (Data(colors={"#FF0000": 0}), {}, {"#ff0000": 0}),
+    ],
+)
+def test_the_values_of_the_training_masks_are_known(data: Data, ids: dict[int, int], colors: dict[str, int]):
+    table = recorded_table(data)
+    assert table is not None
+    assert (table.ids, table.colors, table.threshold) == (ids, colors, data.mask_threshold)
+
+
+def test_drawn_labels_and_planes_have_no_values():
+    assert recorded_table(Data(labels={"road": 0})) is None
+    assert recorded_table(Data(multilabel=True)) is None
+
+
+def test_a_run_knows_them_too(tiny_run: Path):
+    table = load(tiny_run).label_table
+    assert table is not None
+    assert set(table.ids.values()) >= {0, 1, 2}

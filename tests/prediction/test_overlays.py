@@ -7,7 +7,16 @@ import pytest
 from evaluation.color_model import PALETTE
 from PIL import Image
 
-from pixelwise.prediction.overlays import as_picture, blend, colorize, indexed_png, jpeg
+from pixelwise.prediction.overlays import (
+    as_picture,
+    background_of,
+    blend,
+    colorize,
+    indexed_png,
+    jpeg,
+    with_legend,
+    without_background,
+)
 
 
 def opened(data: bytes) -> Image.Image:
@@ -87,3 +96,39 @@ def test_other_bands_are_blended_as_their_picture():
     image = np.random.default_rng(0).integers(0, 256, (6, 7, 5), dtype=np.uint8)
     labels = np.zeros((6, 7), np.uint8)
     assert np.array_equal(blend(image, labels, PALETTE, 0.3), blend(as_picture(image), labels, PALETTE, 0.3))
+
+
+@pytest.mark.parametrize(
+    ("classes", "background"),
+    [
+        (("background", "road", "car"), 0),
+        (("_Background_", "a", "b"), 0),
+        (("Unlabeled", "a", "b"), 0),
+        (("intact", "crack"), 0),  # of two classes, the first is what the second stands out from
+        (("road", "background", "car"), None),  # only class 0
+        (("sky", "road", "car"), None),
+        (("object",), None),
+        ((), None),
+    ],
+)
+def test_which_class_is_the_background(classes: tuple[str, ...], background: int | None):
+    assert background_of(classes) == background
+
+
+def test_the_background_shows_the_image():
+    labels = np.array([[0, 1, 255]], np.uint8)
+    assert without_background(labels, ("background", "a", "b")).tolist() == [[255, 1, 255]]
+    assert without_background(labels, ("sky", "a", "b")).tolist() == [[0, 1, 255]]
+
+
+def test_a_legend_is_a_strip_below_the_picture():
+    picture = np.full((100, 200, 3), 7, np.uint8)
+    one = with_legend(picture, [("road", (255, 0, 0))])
+    assert one.shape[1:] == (200, 3)
+    assert np.array_equal(one[:100], picture)
+    assert (one[100:] == (255, 0, 0)).all(2).any()
+    # What does not fit beside each other is written below each other.
+    many = with_legend(picture, [(f"class {i}", (0, i, 0)) for i in range(12)])
+    assert many.shape[0] - 100 >= 3 * (one.shape[0] - 100)
+    assert all((many[100:] == (0, i, 0)).all(2).any() for i in range(12))
+    assert with_legend(picture, []).shape == picture.shape

@@ -9,6 +9,7 @@ import tifffile
 from evaluation.color_model import CLASSES, PALETTE, GreyModel, image_of
 from PIL import Image
 
+from pixelwise.datasets.labels import table_of
 from pixelwise.errors import DataError, RecipeError, ResourceError
 from pixelwise.prediction.predict import predict_paths
 from pixelwise.prediction.segmenter import Segmenter
@@ -255,3 +256,34 @@ def test_what_is_left_out_is_said(segmenter, photos, tmp_path):
     ]
     assert [code for code, _ in told] == ["W215", "W107", "W160"]
     assert "masks/turned.png" in written(tmp_path / "out")
+
+
+def test_masks_can_have_the_values_of_the_training_data(segmenter, photos, tmp_path):
+    said: list[str] = []
+    segmenter.label_table = table_of({10: 0, 20: 1, 21: 1, 30: 2, 40: 3})
+    out = tmp_path / "out"
+    predict_paths(segmenter, [photos], out, mask_format="original", warn=lambda code, message: said.append(code))
+    assert np.array_equal(np.asarray(Image.open(out / "masks" / "a.png")), np.array([10, 20, 30, 40])[LABELS])
+    assert said == ["W161"]  # 20 and 21 are one class
+    assert [one["id"] for one in json.loads((out / "classes.json").read_text())["classes"]] == [10, 20, 30, 40]
+    segmenter.label_table = None
+    with pytest.raises(RecipeError, match="labels were drawn") as caught:
+        predict_paths(segmenter, [photos], tmp_path / "other", mask_format="original")
+    assert caught.value.code == "R222"
+    assert not (tmp_path / "other").exists()
+
+
+@pytest.mark.parametrize(
+    ("kind", "files"),
+    [("coco", ["polygons/annotations.json"]), ("labelme", ["polygons/a.json", "polygons/day/b.json"])],
+)
+def test_outlines_can_be_written_for_editors(segmenter, photos, tmp_path, kind, files):
+    (photos / "day" / "c.png").write_bytes(b"no image")
+    summary = predict_paths(segmenter, [photos], tmp_path / "out", polygons=kind, overlay=False)
+    assert (summary.ok, summary.failed) == (2, 1)
+    assert [name for name in written(tmp_path / "out") if name.startswith("polygons")] == files
+
+
+def test_overlays_can_have_a_legend(segmenter, photos, tmp_path):
+    predict_paths(segmenter, [photos / "a.png"], tmp_path / "out", legend=True)
+    assert Image.open(tmp_path / "out" / "overlays" / "a.jpg").height > 16

@@ -61,6 +61,12 @@ def test_an_overlay_is_saved_as_a_picture(ending: str, tmp_path: Path):
     assert saved[0, 0, 2] > saved[0, 0, 0] + 50
 
 
+def test_an_overlay_with_a_legend_is_taller(tmp_path: Path):
+    prediction().save(tmp_path / "with", legend=True)
+    assert Image.open(tmp_path / "with" / "prediction.jpg").height > 3
+    assert Image.open(tmp_path / "with" / "prediction.png").height == 3
+
+
 def test_a_folder_gets_both_under_the_name_of_the_image(tmp_path: Path):
     prediction(source="photos/a b.tif").save(tmp_path / "out")
     prediction().save(tmp_path / "out")
@@ -114,3 +120,18 @@ def test_palettes():
     assert choose_palette(PALETTE, "cvd") == tuple(colorblind_palette(3))
     with pytest.raises(ValueError, match="'grey'"):
         choose_palette(PALETTE, "grey")  # type: ignore[arg-type]
+
+
+def test_an_overlay_leaves_the_background_as_it_is():
+    labels = np.array([[0, 1]], np.uint8)
+    two = Prediction(
+        image=np.full((1, 2, 3), 100, np.uint8),
+        labels=labels,
+        scores=None,
+        classes=("intact", "crack"),
+        palette=((0, 0, 0), (200, 0, 0)),
+    )
+    assert two.overlay(0.5).tolist() == [[[100, 100, 100], [150, 50, 50]]]
+    assert two.overlay(0.5, background=True).tolist() == [[[50, 50, 50], [150, 50, 50]]]
+    # Without a background, every class has its colour.
+    assert prediction(labels).overlay(1.0).tolist() == [[[0, 0, 255], [255, 0, 0]]]

@@ -54,6 +54,10 @@ def test_defaults_are_those_of_the_section_in_its_place():
         ("notes", "notes"),
         ("optimizer.lr", "optimizer.lr"),
         ("optimizer.nothing", "optimizer.nothing"),
+        ("optimizer.lrr", "optimizer.lrr"),
+        ("ema.decay", "ema.decay"),
+        ("loss.ohem", "loss.ohem"),
+        ("data.label_map.3", "data.label_map.3"),
         ("loss.terms.poly.weight", "loss.terms.poly.weight"),
     ],
 )
@@ -73,6 +77,8 @@ def test_the_end_of_a_path_is_enough(path: str, full: str):
         ("optimiser.kind", "R202", ["'optimizer.kind'"]),
         ("batch", "R202", ["'sampling.batch_size'"]),
         ("learning_rate", "R202", ["'optimizer.lr'"]),
+        ("optimizer.epochs", "R202", ["optimizer has no field 'epochs'", "'schedule.epochs'"]),
+        ("data.batch_size", "R202", ["'sampling.batch_size'", "'evaluation.batch_size'"]),
     ],
 )
 def test_what_is_ambiguous_or_wrong_is_refused_with_candidates(path: str, code: str, named: list[str]):

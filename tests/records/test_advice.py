@@ -17,7 +17,7 @@ from pixelwise.records.advice import (
     advice,
     largest_confusion,
 )
-from pixelwise.records.log import EvaluationRecord, Log
+from pixelwise.records.log import EvaluationRecord, Log, PlannedField, PlanRecord, StepRecord
 from pixelwise.records.result import Result
 from pixelwise.records.scores import ClassResult
 
@@ -94,7 +94,18 @@ def test_a_length_in_steps_is_doubled_in_steps():
     steps = msgspec.structs.replace(
         RECIPE, schedule=msgspec.structs.replace(RECIPE.schedule, epochs=None, iterations=124)
     )
-    assert about_length(steps, (0.1, 0.2, 0.3, 0.4)).endswith(": schedule.iterations=248")
+    rising = (0.1, 0.2, 0.3, 0.4)
+    assert about_length(steps, rising).endswith(": schedule.iterations=248")
+    # A planned length in steps is that of so many epochs, which are easier to ask for.
+    planned = PlannedField(field="schedule.iterations", value=124, reason="a step takes 0.7 s")
+    log = Log(
+        (
+            PlanRecord(step=0, choices=(planned,)),
+            StepRecord(step=124, epoch=21, loss=0.1, lr=0.0),
+            *(EvaluationRecord(step=124, split="val", protocol="native", miou=miou) for miou in rising),
+        )
+    )
+    assert advice(steps, log, None)[0].endswith(": --epochs 42")
 
 
 @pytest.mark.parametrize(

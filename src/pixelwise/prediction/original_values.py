@@ -14,7 +14,7 @@ from pixelwise.errors import RecipeError
 from pixelwise.recipes.class_sets.tables import IGNORE
 
 _WHITE, _LARGEST = 255, 65535
-_HELP = "leave out `mask_format`, which writes the class ids, or set `polygons`"
+_HELP = "leave out `mask_format`, which writes the class ids, or write outlines with `polygons` (labelme or coco)"
 
 
 class OriginalValues(NamedTuple):

@@ -7,6 +7,7 @@ import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from PIL import Image
@@ -135,7 +136,12 @@ class Prediction:
         return {name: polygons_of(mask, tolerance) for name, mask in zip(self.classes, self._masks(), strict=True)}
 
     def save(
-        self, path: str | os.PathLike[str], *, alpha: float = 0.5, palette: PaletteName = "official"
+        self,
+        path: str | os.PathLike[str],
+        *,
+        alpha: float = 0.5,
+        palette: PaletteName = "official",
+        legend: bool = False,
     ) -> tuple[Path, ...]:
         """Write the mask or the overlay, as the extension says, or both into a folder.
 
@@ -146,6 +152,7 @@ class Prediction:
                 image there. Folders are created.
             alpha: Opacity of the colours in an overlay, 0 (image only) to 1 (colours only).
             palette: Colours of the classes: `official` or `cvd`.
+            legend: Whether a strip below an overlay names the colours in it.
 
         Returns:
             The files that were written.
@@ -160,9 +167,10 @@ class Prediction:
         if target.is_dir() or not ending:
             name = portable(Path(self.name).stem or _UNNAMED)
             files = (target / f"{name}{MASK_ENDING}", target / f"{name}{_OVERLAY_ENDING}")
-            return tuple(written for file in files for written in self.save(file, alpha=alpha, palette=palette))
+            options: dict[str, Any] = {"alpha": alpha, "palette": palette, "legend": legend}
+            return tuple(written for file in files for written in self.save(file, **options))
         if ending in OVERLAY_ENDINGS:
-            picture = self.overlay(alpha, palette)
+            picture = self.overlay(alpha, palette, legend=legend)
             write_bytes(target, jpeg(picture) if ending != ".webp" else _webp(picture))
             return (target,)
         if ending != MASK_ENDING:

@@ -73,13 +73,15 @@ def fields_of(model: type[Spec] | None = None) -> tuple[Field, ...]:
 def full_path(path: str) -> str:
     """The path of the field that a path, or the end of one, means: `epochs` is `schedule.epochs`.
 
-    A path that begins with a section or a field of the recipe itself is returned as it is.
+    A path that begins with a section or a field of the recipe itself is returned as it is, right or wrong, unless the
+    field is one of another section.
 
     Raises:
-        RecipeError: R262, several fields end like this; R202, none does.
+        RecipeError: R262, several fields end like this; R202, none does, or it is in another section.
     """
     head, _, _ = path.partition(".")
     if head in Recipe.__struct_fields__:
+        _require_section(path)
         return path
     known = paths()
     found = [one for one in known if one.endswith(f".{path}")]
@@ -168,6 +170,22 @@ _MANY = {int: "whole numbers", float: "numbers", str: "texts", tuple[int, int, i
 def _or(words: list[str]) -> str:
     words = list(dict.fromkeys(words))
     return words[0] if len(words) == 1 else f"{', '.join(words[:-1])} or {words[-1]}"
+
+
+def _require_section(path: str) -> None:
+    """Refuse a field in the wrong section, such as `optimizer.epochs`, with the right one."""
+    section, _, leaf = path.rpartition(".")
+    own = [field.path for field in _own_fields()]
+    inside = [one.rpartition(".")[2] for one in own if one.rpartition(".")[0] == section]
+    if not inside or leaf in inside or path in sections() or difflib.get_close_matches(leaf, inside, n=1, cutoff=0.8):
+        return
+    elsewhere = [one for one in paths() if one.rpartition(".")[2] == leaf]
+    if elsewhere:
+        raise RecipeError(
+            "R202",
+            f"{section} has no field '{leaf}'; did you mean {_or([repr(one) for one in elsewhere])}?",
+            f"fields of {section}: {', '.join(inside)}",
+        )
 
 
 def _near(path: str, known: list[str]) -> str:

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 from pixelwise.recipes.schema.recipe import Recipe
-from pixelwise.records.log import EvaluationRecord, Log
+from pixelwise.records.log import EvaluationRecord, Log, PlanRecord, StepRecord
 from pixelwise.records.result import Result
 from pixelwise.storage import printable
 from pixelwise.storage.names import counted
@@ -55,18 +55,19 @@ def advice(recipe: Recipe, log: Log, result: Result | None) -> list[str]:
         result: A score of the run on its own data; None if there is none.
     """
     records = [one for one in log.of(EvaluationRecord) if one.split == recipe.selection.split]
-    found = [about_length(recipe, [one.miou for one in records if one.miou is not None])]
+    found = [about_length(recipe, [one.miou for one in records if one.miou is not None], _planned_epochs(log))]
     if result is not None:
         found += [about_lost_class(result), about_confusion(recipe, result), about_images(result)]
     return [sentence for sentence in found if sentence][:MOST]
 
 
-def about_length(recipe: Recipe, mious: Sequence[float]) -> str:
+def about_length(recipe: Recipe, mious: Sequence[float], planned_epochs: int | None = None) -> str:
     """Whether a longer or a shorter training would suit the data better; empty if the scores do not tell.
 
     Args:
         recipe: The resolved recipe of the run.
         mious: Mean IoU of the evaluations during training, 0..1, in order.
+        planned_epochs: Number of epochs if the length was planned; a longer training is then asked for in epochs, too.
     """
     if len(mious) < _EVALUATIONS:
         return ""
@@ -74,9 +75,8 @@ def about_length(recipe: Recipe, mious: Sequence[float]) -> str:
     split, before = printable(recipe.selection.split), max(mious[:-last])
     rise = max(mious[-last:]) - before
     if rise >= _RISE:
-        return (
-            f"mIoU on {split} still rises at the end, by {100 * rise:.1f} points in the last quarter: {_longer(recipe)}"
-        )
+        longer = _longer(recipe, planned_epochs)
+        return f"mIoU on {split} still rises at the end, by {100 * rise:.1f} points in the last quarter: {longer}"
     best = max(range(len(mious)), key=lambda place: mious[place])
     fall = mious[best] - mious[-1]
     if fall >= _FALL and best < len(mious) / 2:
@@ -136,11 +136,19 @@ def about_images(result: Result) -> str:
     )
 
 
-def _longer(recipe: Recipe) -> str:
+def _planned_epochs(log: Log) -> int | None:
+    """Number of epochs of a run whose length was planned when it began; None for another."""
+    fields = {choice.field for record in log.of(PlanRecord) for choice in record.choices}
+    steps = log.of(StepRecord)
+    return steps[-1].epoch if steps and {"schedule.iterations", "schedule.epochs"} & fields else None
+
+
+def _longer(recipe: Recipe, planned_epochs: int | None) -> str:
     """The option for twice the length: of a recipe in epochs, or of one in steps."""
     schedule = recipe.schedule
-    if schedule.epochs is not None:
-        return f"--epochs {2 * schedule.epochs}"
+    epochs = schedule.epochs if schedule.epochs is not None else planned_epochs
+    if epochs is not None:
+        return f"--epochs {2 * epochs}"
     return f"schedule.iterations={2 * (schedule.iterations or 0)}"
 
 

@@ -56,6 +56,20 @@ def test_what_is_offered(function, typed: str, offered: list[str]):
         assert len(found) == len(offered)
 
 
+@pytest.mark.parametrize(
+    ("line", "typed", "offered"),
+    [
+        ("pixelwise train photos exif =", "=", ["=apply", "=ignore"]),
+        ("pixelwise train photos exif = ig", "ig", ["apply", "ignore"]),
+        ("pixelwise train photos epo", "epo", ["epochs="]),
+    ],
+)
+def test_bash_splits_words_at_equals_signs(line: str, typed: str, offered: list[str], monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setenv("COMP_WORDS", line)
+    monkeypatch.setenv("COMP_CWORD", str(len(line.split()) - 1))
+    assert words(completion.settings(typed)) == offered
+
+
 def test_what_train_takes_first_is_offered_first():
     found = words(completion.training_words(""))
     assert found[:3] == ["photos/", "unused/", "unet"]
@@ -80,6 +94,7 @@ def test_every_offer_says_what_it_means():
         ("pixelwise evaluate x --protocol nat", "native"),
         ("pixelwise show enet-cam", "enet-camvid"),
         ("pixelwise explain mIo", "mIoU"),
+        ("pixelwise train photos exif = ig", "ignore"),
     ],
 )
 def test_a_shell_receives_the_offers(line: str, offered: str):

@@ -33,6 +33,10 @@ def settings(incomplete: str) -> list[Offer]:
     from pixelwise.recipes.fields import fields_of, find_fields
 
     path, equals, _ = incomplete.partition("=")
+    before = _before_equals()
+    if before is not None:  # what bash replaces is the sign alone, or what follows it
+        path, begin = before, "=" if incomplete == "=" else ""
+        return list(dict.fromkeys(f"{begin}{choice}" for one in find_fields(path) for choice in one.choices))
     if equals:
         return list(dict.fromkeys(f"{path}={choice}" for one in find_fields(path) for choice in one.choices))
     told = {one.path: one.text.partition(". ")[0] for one in fields_of() if not one.path.startswith("published.")}
@@ -42,6 +46,17 @@ def settings(incomplete: str) -> list[Offer]:
         short = zip(leaves, told.values(), strict=True)
         whole |= {leaf: text for leaf, text in short if leaf.startswith(incomplete) and leaves.count(leaf) == 1}
     return [(f"{name}=", text) for name, text in whole.items()]
+
+
+def _before_equals() -> str | None:
+    """The field before the equals sign that is being completed in bash, which splits words there; None elsewhere."""
+    typed, place = os.environ.get("COMP_WORDS", "").split(), os.environ.get("COMP_CWORD", "")
+    if not place.isdecimal():
+        return None
+    upto = typed[: int(place) + 1]
+    if len(upto) > 1 and upto[-1] == "=":
+        return upto[-2]
+    return upto[-3] if len(upto) > 2 and upto[-2] == "=" else None
 
 
 def training_words(incomplete: str) -> list[Offer]:
