@@ -50,7 +50,7 @@ class TrainOptions(Options, frozen=True, kw_only=True):
         device: Device to train on: `auto` (a GPU if there is one), `cpu`, `cuda` or `cuda:N`.
         threads: Number of CPU threads per operation. Left out, OMP_NUM_THREADS decides, else one per usable core.
         track: Tracker that records every step and evaluation, such as `tensorboard`; may be given several times.
-            The run's own log, RUN/log.jsonl, is always written.
+            The run's own logs, RUN/log.jsonl and RUN/log.csv, are always written.
         evaluate: Score the result under every protocol of the recipe and write RUN/report.html at the end.
     """
 
