@@ -1,6 +1,5 @@
 """Requests that cannot succeed are refused with the code of the function itself, and without PyTorch."""
 
-import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -109,10 +108,9 @@ def test_a_possible_request_passes(tiny_recipe: Path, tiny_data: Path, tmp_path:
     assert not (tmp_path / "run").exists()
 
 
-def test_the_checks_refuse_nothing_that_the_function_accepts(tiny_run: Path, tmp_path: Path):
-    run = Path(shutil.copytree(tiny_run, tmp_path / "run"))
-    assert check_run(run).name == "tiny"
-    (run / "recipe.toml").write_text("name = 3\n", "utf-8")
+def test_a_run_is_read(here: Path):
+    assert check_run("runs/unet-1").name == "mine"
+    (here / "runs" / "unet-1" / "recipe.toml").write_text("name = 3\n", "utf-8")
     with pytest.raises(PixelwiseError) as caught:
-        check_run(run)
+        check_run("runs/unet-1")
     assert caught.value.code == "R203"

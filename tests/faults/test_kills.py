@@ -71,7 +71,7 @@ TABLE = {
         refuses_existing=True,
     ),
 }
-READ_ONLY = ("recipes", "show", "models", "table", "profile", "data stats", "data cache")
+READ_ONLY = ("recipes", "show", "explain", "models", "table", "profile", "data stats", "data cache")
 """Verbs that write nothing but the cache, or print what they write."""
 COVERED_ELSEWHERE = {
     "import-weights": "its folder is written at once, by `filling_folder`",

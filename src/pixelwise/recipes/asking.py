@@ -48,7 +48,7 @@ def recipe_and_data(first: Named, data: str | os.PathLike[str] | None = None) ->
             raise RecipeError(
                 "R228",
                 f"'{printable(text)}' is the name of a recipe and of a folder here",
-                f"write {printable(os.path.join(os.curdir, text))} for the folder, or name the data folder as well",
+                f"write ./{printable(text)} for the folder, or name the data folder as well",
             )
         return first, folder
     if os.path.isdir(text):

@@ -108,7 +108,7 @@ def _entries(incomplete: str, ending: str) -> list[str]:
     """Files and folders that begin with what is typed: folders end with a slash, and files with `ending`."""
     place, begin = os.path.split(incomplete)
     try:
-        with os.scandir(place or os.curdir) as listed:
+        with os.scandir(place or ".") as listed:
             found = [
                 os.path.join(place, f"{entry.name}/" if entry.is_dir() else entry.name)
                 for entry in listed
