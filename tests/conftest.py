@@ -30,7 +30,7 @@ telemetry.switch_off_openvino()
 REPOSITORY = Path(__file__).resolve().parent.parent
 
 
-LONG = ("deployment", "training", "faults", "models", "checkpoints", "cli", "end_to_end")
+LONG = ("fuzz", "deployment", "training", "faults", "models", "checkpoints", "cli", "end_to_end")
 """Folders whose files take longest."""
 
 

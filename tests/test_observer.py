@@ -1,6 +1,6 @@
 from typing import Any
 
-from pixelwise.observer import SILENT, Observer, observing
+from pixelwise.observer import SILENT, Observer, Relay, observing
 
 
 def test_an_observer_is_silent_until_something_is_overridden():
@@ -32,3 +32,25 @@ def test_warnings_reach_their_function():
     said: list[tuple[str, str]] = []
     observing(SILENT, {"warn": lambda code, message: said.append((code, message))}).warn("K412", "damaged")
     assert said == [("K412", "damaged")]
+
+
+def test_a_relay_passes_every_event_on_and_its_subclasses_may_look_at_some():
+    said: list[tuple[str, tuple[Any, ...]]] = []
+
+    class Everything(Observer):
+        def __getattribute__(self, name: str) -> Any:
+            return lambda *what: said.append((name, what))
+
+    class Curious(Relay):
+        def phase(self, name: str, unit: str = "") -> None:
+            said.append(("looked", (name,)))
+            super().phase(name, unit)
+
+    relay, plain = Curious(Everything()), Relay(Everything())
+    relay.phase("x", "bytes")
+    assert said == [("looked", ("x",)), ("phase", ("x", "bytes"))]
+    events = [name for name in vars(Observer) if not name.startswith("_")]
+    assert {"phase", "progress", "begin", "step", "warn"} <= set(events)
+    for event in events:
+        getattr(plain, event)(event)
+    assert said[2:] == [(event, (event,)) for event in events]

@@ -6,6 +6,7 @@ import sys
 import tomllib
 from collections import Counter
 from collections.abc import Iterator
+from functools import cache
 from pathlib import Path
 from types import ModuleType
 
@@ -13,12 +14,18 @@ import pytest
 
 ROOT = Path(__file__).resolve().parent.parent
 SOURCE = ROOT / "src" / "pixelwise"
-README = (ROOT / "README.md").read_text("utf-8")
+HOUSE = (ROOT / "docs" / "house.md").read_text("utf-8")
+
+
+@cache
+def nodes(path: Path) -> tuple[ast.AST, ...]:
+    """All nodes of a file's syntax tree, parsed once for all tests."""
+    return tuple(ast.walk(ast.parse(path.read_text("utf-8"))))
 
 
 def shown_tree() -> dict[str, str]:
-    """Path below the package -> what the README says of it."""
-    block = README.split("## The tree")[1].split("```")[1]
+    """Path below the package -> what docs/house.md says of it."""
+    block = HOUSE.split("## The tree")[1].split("```")[1]
     shown: dict[str, str] = {}
     parents: list[str] = []
     for line in block.splitlines():
@@ -28,7 +35,7 @@ def shown_tree() -> dict[str, str]:
     return shown
 
 
-def test_the_readme_shows_the_tree_that_exists():
+def test_the_tree_that_is_shown_exists():
     packages = {path.parent for path in SOURCE.rglob("__init__.py")} - {SOURCE}
     # Rooms that only sort their package by subject need no line of their own.
     unsaid = {SOURCE / "models" / "quantization", *(SOURCE / "reports").iterdir()}
@@ -36,10 +43,10 @@ def test_the_readme_shows_the_tree_that_exists():
     assert set(shown_tree()) == {path.relative_to(SOURCE).as_posix() for path in (packages - unsaid) | modules}
 
 
-def test_every_dependency_has_a_reason_in_the_readme():
+def test_every_dependency_has_a_reason():
     project = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["project"]
     named = [*project["dependencies"], *project["optional-dependencies"]["dev"]]
-    section = README.split("## Dependencies and why")[1].split("\n## ")[0].lower()
+    section = HOUSE.split("## Dependencies and why")[1].split("\n## ")[0].lower()
     missing = [name for name in named if re.split(r"[<>=\[;]", name)[0].lower() not in section]
     assert missing == []
 
@@ -106,7 +113,7 @@ def is_module(package: ModuleType, name: str) -> bool:
 def test_scripts_import_names_that_exist(folder: str):
     missing = []
     for path in (ROOT / folder).rglob("*.py"):
-        for node in ast.walk(ast.parse(path.read_text("utf-8"))):
+        for node in nodes(path):
             if isinstance(node, ast.ImportFrom) and (node.module or "").partition(".")[0] == "pixelwise":
                 module = importlib.import_module(node.module or "")
                 names = [alias.name for alias in node.names if not hasattr(module, alias.name)]
@@ -129,7 +136,7 @@ def test_torch_load_which_may_run_code_is_never_called():
     # PyTorch itself would load without running anything may pass.
     calls = []
     for path in SOURCE.rglob("*.py"):
-        for node in ast.walk(ast.parse(path.read_text("utf-8"))):
+        for node in nodes(path):
             if isinstance(node, ast.Call) and ast.unparse(node.func) == "torch.load":
                 calls.append((path.relative_to(SOURCE).as_posix(), [ast.unparse(one) for one in node.keywords]))
     assert calls == [("runtimes/safety.py", ["weights_only=True"])]
@@ -139,7 +146,7 @@ def test_thread_pools_are_those_of_machine():
     # A pool whose threads are still ending when loader processes are forked can block these for ever.
     made = []
     for path in SOURCE.rglob("*.py"):
-        for node in ast.walk(ast.parse(path.read_text("utf-8"))):
+        for node in nodes(path):
             if isinstance(node, ast.Call) and re.search(r"\b(ThreadPoolExecutor|ThreadPool)$", ast.unparse(node.func)):
                 made.append(path.relative_to(SOURCE).as_posix())
     assert made == ["machine/thread_pools.py"]
@@ -149,7 +156,7 @@ def test_every_error_code_is_explained():
     documented = set(re.findall(r"^### ([A-Z]\d{3})", (ROOT / "docs" / "errors.md").read_text("utf-8"), re.M))
     used = set()
     for path in SOURCE.rglob("*.py"):
-        for node in ast.walk(ast.parse(path.read_text("utf-8"))):
+        for node in nodes(path):
             if (
                 isinstance(node, ast.Constant)
                 and isinstance(node.value, str)
@@ -162,7 +169,7 @@ def test_every_error_code_is_explained():
 
 RUN_FILES = {
     "recipe.toml", "environment.json", "data.json", "log.jsonl", "problems.jsonl", "result.json", "per_class.csv",
-    "per_image.csv",
+    "per_image.csv", "status.json", "pictures.json", "live.html",
 }  # fmt: skip
 
 
@@ -170,7 +177,7 @@ def test_only_records_knows_the_files_of_a_run_folder():
     elsewhere = set()
     for path in SOURCE.rglob("*.py"):
         if path.parent.name != "records":
-            for node in ast.walk(ast.parse(path.read_text("utf-8"))):
+            for node in nodes(path):
                 if isinstance(node, ast.Constant) and node.value in RUN_FILES:
                     elsewhere.add(f"{path.relative_to(SOURCE)}:{node.lineno}: {node.value}")
     assert elsewhere == set()
@@ -209,8 +216,7 @@ TESTED_AS = {
 
 def branches(module: str) -> int:
     """How many places of a module may go one way or another."""
-    tree = ast.parse((SOURCE / f"{module}.py").read_text("utf-8"))
-    return sum(isinstance(node, BRANCHES) for node in ast.walk(tree))
+    return sum(isinstance(node, BRANCHES) for node in nodes(SOURCE / f"{module}.py"))
 
 
 def test_every_module_that_holds_logic_has_a_test_file_of_its_own():
@@ -244,7 +250,7 @@ def test_no_file_is_longer_than_a_reader_wants():
 
 def functions() -> Iterator[tuple[str, ast.FunctionDef]]:
     for path in SOURCE.rglob("*.py"):
-        for node in ast.walk(ast.parse(path.read_text("utf-8"))):
+        for node in nodes(path):
             if isinstance(node, ast.FunctionDef):
                 yield f"{path.relative_to(SOURCE)}: {node.name}", node
 

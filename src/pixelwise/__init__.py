@@ -16,11 +16,14 @@ if TYPE_CHECKING:
     from pixelwise.api.check import check
     from pixelwise.api.deploy import deploy
     from pixelwise.api.evaluate import evaluate
+    from pixelwise.api.predict import predict
     from pixelwise.api.profile import profile
     from pixelwise.api.report import write_report
     from pixelwise.api.resume import resume
+    from pixelwise.api.run import Run
     from pixelwise.api.table import table
     from pixelwise.api.train import train
+    from pixelwise.api.watch import watch
     from pixelwise.checkpoints.import_folder import import_weights_file
     from pixelwise.checkpoints.importers.importing import ImportReport, import_weights
     from pixelwise.datasets.auditing.audit import Audit, audit
@@ -36,8 +39,8 @@ if TYPE_CHECKING:
     from pixelwise.models import SegmentationModel, build_model
     from pixelwise.observer import Observer
     from pixelwise.prediction.loading import load
-    from pixelwise.prediction.predict import predict
-    from pixelwise.prediction.segmenter import Prediction, Segmenter
+    from pixelwise.prediction.prediction import Prediction
+    from pixelwise.prediction.segmenter import Segmenter
     from pixelwise.profiling.complexity import Complexity, complexity
     from pixelwise.recipes.catalog import list_recipes
     from pixelwise.recipes.explaining import explain
@@ -47,6 +50,7 @@ if TYPE_CHECKING:
     from pixelwise.recipes.schema.recipe import Recipe
     from pixelwise.records.result import Result
     from pixelwise.reports.displays import display
+    from pixelwise.reports.meanings import describe
     from pixelwise.storage.cache_contents import cache
     from pixelwise.zoo.searching import search
 
@@ -59,10 +63,11 @@ _HOMES = {
     "ImportReport": "pixelwise.checkpoints.importers.importing",
     "Observer": "pixelwise.observer",
     "PixelwiseError": "pixelwise.errors",
-    "Prediction": "pixelwise.prediction.segmenter",
+    "Prediction": "pixelwise.prediction.prediction",
     "Protocol": "pixelwise.recipes.protocols",
     "Recipe": "pixelwise.recipes.schema.recipe",
     "Result": "pixelwise.records.result",
+    "Run": "pixelwise.api.run",
     "SegmentationModel": "pixelwise.models",
     "Segmenter": "pixelwise.prediction.segmenter",
     "apply_overrides": "pixelwise.recipes.overrides",
@@ -73,6 +78,7 @@ _HOMES = {
     "complexity": "pixelwise.profiling.complexity",
     "convert": "pixelwise.datasets.preparing.converting",
     "deploy": "pixelwise.api.deploy",
+    "describe": "pixelwise.reports.meanings",
     "display": "pixelwise.reports.displays",
     "draw_town": "pixelwise.datasets.preparing.drawing",
     "evaluate": "pixelwise.api.evaluate",
@@ -84,7 +90,7 @@ _HOMES = {
     "list_recipes": "pixelwise.recipes.catalog",
     "load": "pixelwise.prediction.loading",
     "open_dataset": "pixelwise.datasets.opening",
-    "predict": "pixelwise.prediction.predict",
+    "predict": "pixelwise.api.predict",
     "prepare": "pixelwise.datasets.preparing.fetching",
     "profile": "pixelwise.api.profile",
     "quantize": "pixelwise.deployment.int8.quantize",
@@ -95,6 +101,7 @@ _HOMES = {
     "statistics": "pixelwise.datasets.auditing.statistics",
     "table": "pixelwise.api.table",
     "train": "pixelwise.api.train",
+    "watch": "pixelwise.api.watch",
     "write_report": "pixelwise.api.report",
 }
 
@@ -108,6 +115,7 @@ __all__ = [
     "Protocol",
     "Recipe",
     "Result",
+    "Run",
     "SegmentationModel",
     "Segmenter",
     "apply_overrides",
@@ -118,6 +126,7 @@ __all__ = [
     "complexity",
     "convert",
     "deploy",
+    "describe",
     "display",
     "draw_town",
     "evaluate",
@@ -140,6 +149,7 @@ __all__ = [
     "statistics",
     "table",
     "train",
+    "watch",
     "write_report",
 ]
 

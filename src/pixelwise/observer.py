@@ -7,6 +7,7 @@ terminals, pipes and notebooks are in `pixelwise.reports.displays`.
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable
 from typing import Any
 
@@ -82,6 +83,7 @@ class TrainingStart(msgspec.Struct, frozen=True, kw_only=True):
         folder: The run folder.
         seconds: Expected seconds of training and evaluating; None if nothing was measured.
         choices: What was chosen for this run: field, value and reason.
+        page: The page that shows the training while it goes on; empty if nothing writes it.
     """
 
     network: str
@@ -92,6 +94,7 @@ class TrainingStart(msgspec.Struct, frozen=True, kw_only=True):
     folder: str
     seconds: float | None = None
     choices: tuple[tuple[str, str, str], ...] = ()
+    page: str = ""
 
 
 class Observer:
@@ -129,6 +132,29 @@ class Observer:
 
 SILENT = Observer()
 """Default of every `observer` parameter."""
+
+
+class Relay(Observer):
+    """Observer that passes every event on to another one; a subclass looks at those of interest on their way.
+
+    Args:
+        observer: Receives every event, unchanged.
+    """
+
+    def __init__(self, observer: Observer) -> None:
+        self._observer = observer
+
+
+def _passing_on(name: str) -> Callable[..., None]:
+    @functools.wraps(getattr(Observer, name))
+    def pass_on(self: Relay, *what: Any, **named: Any) -> None:
+        getattr(self._observer, name)(*what, **named)
+
+    return pass_on
+
+
+for _name in [name for name in vars(Observer) if not name.startswith("_")]:
+    setattr(Relay, _name, _passing_on(_name))  # whatever events there will be, none is lost on its way
 
 
 class Callbacks(Observer):

@@ -64,3 +64,14 @@ def test_settings_are_held_against_the_data(tiny_data: Path, run_cli: Callable):
     assert "fix: schedule.warmup_iterations=2" in stdout
     # It is a warning about the recipe, so the data is ready.
     assert "; ready: pixelwise train" in stdout.splitlines()[-1]  # after the number of warnings about the data
+
+
+@pytest.mark.parametrize("read", [True, False])
+def test_a_terminal_reads_what_was_found_and_a_program_does_not(
+    read: bool, tiny_data: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+):
+    monkeypatch.setattr("pixelwise.api.check.is_read_here", lambda: read)
+    checked = pixelwise.check(str(tiny_data))
+    assert (checked.verdict in capsys.readouterr().out) == read
+    pixelwise.check(str(tiny_data), observer=pixelwise.Observer())  # as the command line does, which prints itself
+    assert capsys.readouterr().out == ""

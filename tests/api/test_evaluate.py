@@ -63,3 +63,9 @@ def test_a_model_in_memory_writes_nothing(tiny_data: Path, tmp_path: Path, monke
 def test_an_empty_list_of_protocols_is_refused(run: Path):
     with pytest.raises(ValueError, match="protocols"):
         pixelwise.evaluate(run, protocol=[])
+
+
+def test_overrides_by_name_are_recorded_with_their_values(run: Path):
+    result = pixelwise.evaluate(run, overrides={"data.exif": "ignore"}, boundary=False)
+    assert result.variant == "data.exif=ignore"
+    assert "data.exif=ignore" in result.command

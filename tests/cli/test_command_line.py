@@ -13,7 +13,7 @@ def test_help_names_every_verb(run_cli: Callable):
     code, stdout, _ = run_cli(["--help"])
     assert code == 0
     for verb in ("recipes", "show", "check", "train", "resume", "evaluate", "predict", "report", "data"):
-        assert f"│ {verb}" in stdout
+        assert f"\n   {verb} " in stdout
 
 
 def test_recipes_can_be_listed_and_filtered(run_cli: Callable):
@@ -42,7 +42,7 @@ def test_train_takes_another_run_to_begin_with(run_cli: Callable, tmp_path, monk
         (["resume", "/nowhere"], 4, ("error[K420]", "/nowhere")),
         (["resume", "."], 4, ("error[K420]", "recipe.toml")),
         (["trian"], 2, ("'trian'",)),
-        (["evaluate"], 2, ("'run'",)),
+        (["evaluate"], 2, ("RUN",)),
     ],
 )
 def test_mistakes_end_with_their_status_and_a_message(run_cli: Callable, tmp_path, monkeypatch, arguments, code, words):

@@ -6,7 +6,7 @@ import typer
 from msgspec import Meta
 from typer.testing import CliRunner
 
-from pixelwise.cli.options import Verb, flags_of, is_override, takes, with_flags, with_names
+from pixelwise.cli.options import Verb, flags_of, takes, with_flags, with_names
 from pixelwise.errors import RecipeError
 from pixelwise.options import Options
 
@@ -148,22 +148,3 @@ def test_an_error_names_the_flags_of_the_verb_that_ran():
     error = CliRunner().invoke(app, ["x"]).exception
     assert isinstance(error, RecipeError)
     assert (error.message, error.help) == ("--format and `source` of `unknown`", "leave --argmax out")
-
-
-@pytest.mark.parametrize(
-    ("word", "expected"),
-    [
-        ("data.exif=ignore", True),
-        ("data.channels=[0, 1]", True),
-        ("data/a=b.png", False),
-        ("data.jpg", False),
-        ("photo=1.jpg", False),
-        ("data.=1", False),
-        ("data.exif=file", False),
-    ],
-)
-def test_settings_are_told_from_paths(word, expected, tmp_path, monkeypatch):
-    monkeypatch.chdir(tmp_path)
-    (tmp_path / "data.exif=file").touch()
-
-    assert is_override(word) is expected

@@ -1,4 +1,8 @@
+import re
+
 import pytest
+from hypothesis import assume, given
+from hypothesis import strategies as st
 
 from pixelwise.datasets.explanations import (
     are_smoothed,
@@ -61,17 +65,60 @@ def test_compacting_closes_gaps_and_keeps_255_ignored():
         ({3}, {0, 1, 2, 3}, 3, "'data.label_map={0 = 255, 1 = 0, 2 = 1, 3 = 2}'"),
         ({23, 26, 33}, {7, 8, 23, 26, 33}, 19, label_map_override(CITYSCAPES.label_table)),
         ({7}, {0, 1, 2, 7}, 3, "'data.label_map={0 = 0, 1 = 1, 2 = 2, 7 = 255}'"),
+        ({7, 14}, {0, 7, 14, 255}, 3, "'data.label_map={0 = 0, 7 = 1, 14 = 2, 255 = 255}'"),
+        ({128}, {0, 128, 255}, 3, "'data.label_map={0 = 0, 128 = 1, 255 = 2}'"),
+        ({-1}, {-1, 0, 1, 2}, 3, "to ignore them, add 'data.label_map={-1 = 255, 0 = 0, 1 = 1, 2 = 2}'"),
     ],
 )
 def test_unknown_ids_are_explained_by_their_likely_cause(
     unknown: set[int], seen: set[int], num_classes: int, expected: str
 ):
-    assert expected in explain_unknown_ids(unknown, seen, num_classes)
+    assert expected in explain_unknown_ids(unknown, dict.fromkeys(seen, 1000), num_classes)
+
+
+def test_a_few_pixels_are_ignored_first_and_never_renumber_the_rest():
+    counts = {0: 50_000, 1: 30_000, 2: 20_000}
+    ignored = "'data.label_map={0 = 0, 1 = 1, 2 = 2, 3 = 255}'"
+    assert explain_unknown_ids({3}, {**counts, 3: 9}, 3).startswith(f"to ignore these few pixels, add {ignored}; if 0 ")
+    assert not explain_unknown_ids({3}, {**counts, 3: 9_000}, 3).startswith("to ignore")
+    # Nine pixels of one value are not the third class.
+    assert "7 = 255" in explain_unknown_ids({7}, {0: 50_000, 1: 30_000, 7: 9}, 3)
+
+
+def test_ignoring_keeps_the_map_that_was_given():
+    known = {0: 0, 100: 1, 200: 2, 255: 255}
+    seen = {0: 500, 100: 300, 200: 200, 37: 90}
+    assert "'data.label_map={0 = 0, 37 = 255, 100 = 1, 200 = 2}'" in explain_unknown_ids({37}, seen, 3, known)
+
+
+def test_what_would_leave_one_class_is_not_proposed():
+    for seen in ({0: 500, 7: 300, 14: 200, 21: 100}, {5: 100, 7: 300, 14: 200, 21: 100}):
+        advice = explain_unknown_ids(set(seen) - {0}, seen, 3)
+        assert "data.label_map={" not in advice
+        assert "class is left" in advice
+
+
+@given(
+    st.dictionaries(st.integers(-2, 300), st.integers(1, 100_000), min_size=1, max_size=8),
+    st.integers(2, 21),
+    st.none() | st.dictionaries(st.integers(0, 255), st.integers(0, 1), min_size=2, max_size=4),
+)
+def test_every_map_proposed_for_unknown_ids_names_them_and_no_class_that_is_not_there(
+    seen: dict[int, int], num_classes: int, known: dict[int, int] | None
+):
+    unknown = set(seen) - set(known if known is not None else [*range(num_classes), 255])
+    assume(unknown)
+    advice = explain_unknown_ids(unknown, seen, num_classes, known)
+    for found in re.findall(r"data\.label_map=\{([^}]*)\}", advice):
+        mapping = {int(raw): int(class_id) for raw, class_id in (entry.split(" = ") for entry in found.split(", "))}
+        assert unknown <= set(mapping)
+        assert set(mapping.values()) <= {*range(num_classes), 255}
+        assert len(set(mapping.values()) - {255}) >= 2
 
 
 def test_no_label_map_is_proposed_for_instance_ids_and_for_too_many_values():
-    instances = explain_unknown_ids({24001, 26003}, {7, 24001, 26003}, 19)
-    many = explain_unknown_ids(set(range(5, 100)), set(range(100)), 5)
+    instances = explain_unknown_ids({24001, 26003}, dict.fromkeys({7, 24001, 26003}, 1000), 19)
+    many = explain_unknown_ids(set(range(5, 100)), dict.fromkeys(range(100), 1000), 5)
     assert "class * 1000" in instances
     assert "class * 1000" not in many
     assert "data.label_map" not in instances + many

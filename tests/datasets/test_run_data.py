@@ -94,8 +94,11 @@ def test_names_that_changed_in_the_runs_own_folder_decide(run: Path, tiny_data: 
 def test_overrides_say_what_the_data_says_otherwise(run: Path, tiny_data: Path, tmp_path: Path):
     other = renamed(tiny_data, tmp_path / "others", '"a", "b", "c"')
     names = "data.classes=[ground,box,ball]"
-    assert told_by(run, other, overrides=[names]) == []
-    assert told_by(run, other, overrides=["data.classes=[box,ground,ball]"]) == ["W410"]
+    assert told_by(run, other, overrides=[names]) == ["W415"]
+    assert told_by(run, other, overrides=["data.classes=[box,ground,ball]"]) == ["W415", "W410"]
+    swapped = renamed(tiny_data, tmp_path / "swapped", '"ball", "box", "ground"')
+    with pytest.raises(RecipeError, match=r"class 0 ground.*says that it is ball"):
+        told_by(run, swapped, overrides=[names])
     found = open_run_data(run, read_recipe(run), other, overrides=["data.label_map={0 = 2, 1 = 255}"])
     assert found.label_table.ids == {0: 2, 1: 255, 255: 255}
     assert found.classes == ("ground", "box", "ball")

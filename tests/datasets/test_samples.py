@@ -37,3 +37,7 @@ def test_reading_takes_every_option_from_the_recipe():
     assert Reading.of(data) == Reading(
         exif="ignore", alpha="black", input_range=(0, 4095), max_pixels=7, mask_resize="nearest"
     )
+
+
+def test_one_line():
+    assert repr(dataset()) == "<Dataset data (folder); 1 train, 0 val; 1 class: road>"

@@ -5,11 +5,13 @@ from __future__ import annotations
 from pathlib import Path
 
 import msgspec
+import numpy as np
 import pytest
 import torch
+from PIL import Image
 
 from pixelwise.checkpoints.checkpoint import save_checkpoint
-from pixelwise.datasets.town.scenes import write_town
+from pixelwise.datasets.town.scenes import draw_scene, write_town
 from pixelwise.deployment.export.export import Exported, export
 from pixelwise.models import build_model
 from pixelwise.recipes.catalog import recipe
@@ -67,3 +69,15 @@ def one_size(tmp_path_factory: pytest.TempPathFactory, small_run: Path) -> Expor
     """Artefact from normalised images of one size to logits at the network's own stride; do not write into it."""
     output = tmp_path_factory.mktemp("artefacts") / "one"
     return export(small_run, output, output_stride=None, size=SIZE)
+
+
+@pytest.fixture
+def white_objects(tmp_path: Path) -> Path:
+    """A folder with masks of 0 and 255, where 255 is the object."""
+    for index in range(4):
+        image, labels = draw_scene(0, index, SIZE)
+        mask = np.where(labels == 3, 255, 0).astype(np.uint8)
+        for kind, array in (("images", image), ("masks", mask)):
+            (tmp_path / kind / "val").mkdir(parents=True, exist_ok=True)
+            Image.fromarray(array).save(tmp_path / kind / "val" / f"{index}.png")
+    return tmp_path

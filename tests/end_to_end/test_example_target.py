@@ -9,11 +9,11 @@ from pathlib import Path
 import pytest
 from distributions import install_example, python
 
+pytestmark = pytest.mark.heavy
+
 VERBS = """
 import json, sys
 from pixelwise.cli import main
-
-pytestmark = pytest.mark.heavy
 for arguments in json.loads(sys.argv[1]):
     code = main(arguments)
     if code:

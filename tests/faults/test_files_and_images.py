@@ -312,7 +312,7 @@ def test_A13_links_pipes_and_sockets_are_d131_and_nothing_hangs(root: Path, chec
 
 
 def test_A13_permission_denied_is_d131(root: Path, check: Check, monkeypatch: pytest.MonkeyPatch):
-    import pixelwise.datasets.reading.decoding as decoding
+    from pixelwise.datasets.reading import files
 
     def guarded(path: Path, mode: str):
         if path.name == "b.png" and "images" in path.parts:
@@ -320,7 +320,7 @@ def test_A13_permission_denied_is_d131(root: Path, check: Check, monkeypatch: py
         return open(path, mode)
 
     # As root, a file without permissions still opens.
-    monkeypatch.setattr(decoding, "open", guarded, raising=False)
+    monkeypatch.setattr(files, "open", guarded, raising=False)
     code, findings, _ = check(root)
     assert code == 3
     assert findings["D131"]["files"] == ["images/train/b.png"]

@@ -1,9 +1,10 @@
 import io
 import sys
+from types import SimpleNamespace
 
 import pytest
 
-from pixelwise.machine.console import print_anything
+from pixelwise.machine.console import in_notebook, on_terminal, print_anything
 
 
 def test_what_the_encoding_lacks_is_printed_as_an_escape(monkeypatch: pytest.MonkeyPatch):
@@ -23,3 +24,17 @@ def test_streams_that_are_none_or_something_else_stay(monkeypatch: pytest.Monkey
     monkeypatch.setattr(sys, "stderr", other)
     print_anything()
     assert sys.stderr is other
+
+
+def test_a_notebook_has_a_kernel_and_another_shell_none(monkeypatch: pytest.MonkeyPatch):
+    for shell, expected in ((None, False), (SimpleNamespace(), False), (SimpleNamespace(kernel=1), True)):
+        monkeypatch.setitem(sys.modules, "IPython", SimpleNamespace(get_ipython=lambda shell=shell: shell))
+        assert in_notebook() is expected
+    monkeypatch.delitem(sys.modules, "IPython")
+    assert not in_notebook()
+
+
+def test_streams_that_are_missing_or_closed_are_no_terminals():
+    closed = io.StringIO()
+    closed.close()
+    assert not any(map(on_terminal, (None, closed, io.StringIO())))

@@ -4,7 +4,7 @@ from pathlib import Path
 import pytest
 
 from pixelwise.recipes.catalog import list_recipes, recipe
-from pixelwise.recipes.explaining import explain
+from pixelwise.recipes.explaining import explain, readable
 from pixelwise.recipes.overrides import apply_overrides
 from pixelwise.recipes.schema.recipe import to_plain
 
@@ -40,12 +40,12 @@ def test_sources_of_a_row_and_of_changes():
         "epochs = 300 # " + ROW,
     ]:
         assert line in lines
-    assert any(line.startswith("# not set: ") and "clip_norm" in line for line in lines)
+    assert "# clip_norm is not set" in lines
 
 
 def test_a_networks_own_preprocessing_is_a_default():
     text = explain("segformer-b0-cityscapes")
-    assert "mean = [ # default" in text.partition("[model.preprocessing]")[2][:40]
+    assert "mean = [0.485, 0.456, 0.406] # default" in text.partition("[model.preprocessing]")[2].splitlines()
 
 
 def test_sources_along_a_chain_of_files(tmp_path: Path):
@@ -67,3 +67,27 @@ def test_values_of_the_data_set_are_labelled():
     names = list(recipe("enet-camvid").data.class_names() or ())
     lines = explain("enet-camvid", [f"data.classes={names}"]).splitlines()
     assert "classes = [ # data set camvid" in lines
+
+
+@pytest.mark.parametrize("name", ["unet", "enet-camvid", "segformer-b0-cityscapes"])
+def test_what_is_shown_reads_back_and_names_what_is_not_set(name: str):
+    found = apply_overrides(recipe(name), ["label_map={0 = 1, 255 = 255}"])
+    shown = readable(found)
+    assert tomllib.loads(shown) == to_plain(found)
+    unset = [line for line in shown.splitlines() if line.startswith("# ")]
+    assert all(line.startswith("# not set: ") for line in unset)
+    assert any("clip_norm" in line for line in unset) is (found.optimizer.clip_norm is None)
+
+
+def test_short_lists_are_written_on_one_line():
+    assert "decoder_channels = [256, 128, 64, 32]" in readable(recipe("unet")).splitlines()
+
+
+def test_every_field_is_described_with_its_values_and_its_default():
+    text = " ".join(line.removeprefix("# ") for line in explain("unet").splitlines())
+    assert "Base learning rate. Values: a number. Default: every recipe sets it. lr = 0.001" in text
+    assert "Shape of the schedule." in text
+    assert "Values: constant, step, poly, cosine or one-cycle. Default: poly." in text
+    assert "U-Net decoder (Ronneberger et al. 2015, arXiv:1505.04597) on any encoder." in text
+    assert "Exponential moving average" in explain("enet-camvid")
+    assert "# ema is not set" in explain("enet-camvid").splitlines()

@@ -66,7 +66,7 @@ def test_another_family_starts_from_its_own_defaults():
     ("override", "code", "words"),
     [
         ("optimizer.lrr=1", "R202", "optimizer .*'lrr'.*'lr'"),
-        ("optimiser.lr=1", "R202", "'optimiser'.*'optimizer'"),
+        ("optimiser.lr=1", "R202", "'optimiser.lr'.*'optimizer.lr'"),
         ("model.encoder=resnet18", "R202", "model .*'encoder'"),
         ("optimizer.lr=fast", "R203", "optimizer.lr: .* got 'fast'"),
         ("schedule.epochs=three", "R203", "schedule.epochs: .* none, got 'three'"),

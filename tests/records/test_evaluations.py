@@ -4,7 +4,7 @@ from pathlib import Path
 
 import msgspec
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from pixelwise.errors import DataError
@@ -129,6 +129,7 @@ def test_other_options_are_another_question(tmp_path: Path):
     assert keep(tmp_path, small) in names
 
 
+@settings(max_examples=30)
 @given(
     st.lists(
         st.tuples(

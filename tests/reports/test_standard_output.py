@@ -1,12 +1,13 @@
 import json
 import tomllib
+from pathlib import Path
 
 import pytest
 
 from pixelwise.recipes.catalog import recipe
 from pixelwise.recipes.overrides import from_plain, to_toml
 from pixelwise.recipes.schema.recipe import to_plain
-from pixelwise.reports.standard_output import write, write_json, write_json_text
+from pixelwise.reports.standard_output import write, write_json, write_json_text, write_line
 
 NASTY = "a\x1b[31m\x7f\x9b2J\u202e\u2028\U000e0041\"'\\😀\n"
 
@@ -26,3 +27,8 @@ def test_toml_reads_back_and_holds_no_control_characters(capsys: pytest.CaptureF
     shown = capsys.readouterr().out
     assert tomllib.loads(shown)["notes"] == NASTY
     assert all(one.isprintable() or one == "\n" for one in shown)
+
+
+def test_a_line_names_a_file_without_control_characters(capsys: pytest.CaptureFixture[str]):
+    write_line(Path("runs/a\x1b[31m"))
+    assert capsys.readouterr().out == "runs/a\\x1b[31m\n"

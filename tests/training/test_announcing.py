@@ -31,6 +31,6 @@ def test_a_training_says_what_it_is_before_its_first_step(tiny_data: Path, tmp_p
     assert start.folder == str(tmp_path / "first")
     assert start.choices == ()
 
-    whole = begun(tiny_data, tmp_path / "second", "augment.crop=none", f"initialize.run={tmp_path / 'first'}")
+    whole = begun(tiny_data, tmp_path / "second", "augment={}", f"initialize.run={tmp_path / 'first'}")
     assert whole.batches.startswith("whole images, batches of 2, 4 steps")
     assert whole.weights == "those of a run of unet-resnet18, step 2"

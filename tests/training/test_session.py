@@ -18,7 +18,9 @@ from pixelwise.recipes.files import find as find_recipe
 from pixelwise.recipes.overrides import apply_overrides
 from pixelwise.records.environment import Environment
 from pixelwise.records.log import EvaluationRecord, FinishedRecord, StepRecord, read_log
+from pixelwise.records.pictures import PICTURES, read_pictures
 from pixelwise.records.run_folder import CHECKPOINTS
+from pixelwise.records.status import read_status
 from pixelwise.storage.atomic import TEMPORARY_PREFIX
 from pixelwise.training.session import work
 from pixelwise.training.setup import PreparedRun, look_at_data, prepare_run
@@ -181,3 +183,34 @@ def test_the_score_of_some_of_the_images_is_no_result(prepared, run: Path):
     assert read_log(run).of(EvaluationRecord) == []
     assert (ready.state.progress.step, ready.state.progress.evaluated_step) == (4, -1)
     assert [(manifest.step, manifest.miou) for _, manifest in list_checkpoints(run / CHECKPOINTS)][-1] == (4, None)
+
+
+def test_a_training_leaves_pictures_and_its_status(prepared, run: Path):
+    trained(prepared("schedule.iterations=8"), run)
+    found = read_pictures(run)
+    assert len(found.batch) == 2
+    assert [one.id for one in found.images] == ["00", "01", "02"]
+    assert [moment.step for moment in found.moments] == [4, 8]
+    assert all((run / PICTURES / name).is_file() for name in found.names())
+    status = read_status(run)
+    assert (status.state, status.outcome) == ("over", "finished")
+    assert status.training is not None
+    assert status.training.step == 8
+
+
+def test_pictures_that_cannot_be_written_end_no_training(prepared, run: Path):
+    (run / PICTURES).write_text("in the way")
+    said: list[str] = []
+    ready = prepared()
+    trained(ready, run, Told(warn=lambda code, message: said.append(code)))
+    assert ready.state.progress.step == 4
+    assert set(said) == {"W505"}
+
+
+def test_a_training_that_ends_with_an_error_says_so_in_its_status(prepared, run: Path):
+    def stop(status: object) -> None:
+        raise StoppedError("I074", "enough", "")
+
+    with pytest.raises(StoppedError):
+        trained(prepared(), run, Told(step=stop))
+    assert read_status(run).outcome == "enough [I074]"

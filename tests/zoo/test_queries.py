@@ -111,3 +111,15 @@ def test_own_recipes_have_the_size_that_they_are_scored_at():
 def test_the_fields_are_explained():
     assert len(field_words()) == len(FIELDS)
     assert {"name", "miou (published, %)", "params (5M, 350k)"} <= set(field_words())
+
+
+@pytest.mark.parametrize(
+    ("query", "expected"),
+    [
+        ("unet", [("name", "~", "unet")]),
+        ("unet gmacs<5", [("name", "~", "unet"), ("gmacs", "<", 5.0)]),
+        ("dataset=camvid seg-former", [("dataset", "=", "camvid"), ("name", "~", "seg-former")]),
+    ],
+)
+def test_a_word_alone_is_part_of_the_name(query: str, expected: list[tuple]):
+    assert [(one.field, one.sign, one.value) for one in parse_query(query)] == expected

@@ -8,14 +8,16 @@ from typing import Any
 
 import msgspec
 
+from pixelwise.api.watching import is_read_here, watched
 from pixelwise.datasets.auditing.checking import Checked, examined
 from pixelwise.datasets.auditing.options import CheckOptions
 from pixelwise.datasets.findings import finding
 from pixelwise.errors import RecipeError
-from pixelwise.observer import SILENT, Observer
+from pixelwise.observer import Observer
 from pixelwise.options import chosen
 from pixelwise.recipes.overrides import Overrides, words_of
 from pixelwise.reports.audit.page import write_check_page
+from pixelwise.reports.audit.terminal import print_check, print_written
 from pixelwise.storage import printable, write_text
 from pixelwise.training.settings.holding import unfit_settings
 
@@ -25,19 +27,20 @@ def check(
     overrides: Overrides = (),
     options: CheckOptions | None = None,
     *,
-    observer: Observer = SILENT,
+    observer: Observer | None = None,
     **changes: Any,
 ) -> Checked:
     """Examine every image and mask of a data set, and report what is wrong, in which files, and how to fix it.
 
     Settings of the recipe that cannot have their effect on this data, such as a warm-up longer than the run, are
-    reported beside the findings. Nothing is written into the folder of the data set.
+    reported beside the findings. Nothing is written into the folder of the data set. Called without an observer on a
+    terminal, it also prints what it found; a notebook shows it as the value of the call.
 
     Args:
         path: Folder of the data set.
         overrides: Changes to the recipe that the data is checked against, such as `data.exif=ignore`.
         options: Options of the check; None for the defaults.
-        observer: Receives the number of images examined so far.
+        observer: Receives the number of images examined so far. None shows it on a terminal or in a notebook.
         **changes: Single fields of `CheckOptions`.
 
     Returns:
@@ -57,13 +60,17 @@ def check(
             "would be its own base",
             "choose another file for `write`",
         )
-    checked = _with_settings(
-        examined(Path(path), words_of(overrides), recipe=options.recipe, fresh=options.fresh, observer=observer)
-    )
+    with watched(observer) as watching:
+        words = words_of(overrides)
+        found = examined(Path(path), words, recipe=options.recipe, fresh=options.fresh, observer=watching)
+        checked = _with_settings(found)
     if options.html is not None:
         write_check_page(checked, options.html)
     if options.write is not None:
         write_text(options.write, checked.data_file())
+    if observer is None and is_read_here():
+        print_check(checked, as_json=False)
+        print_written(checked, options.html, options.write)
     return checked
 
 

@@ -7,11 +7,13 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, overload
 
+from pixelwise.api.watching import watched
 from pixelwise.evaluation.options import EvaluateOptions
 from pixelwise.evaluation.runs import score_by_name
 from pixelwise.models import SegmentationModel
-from pixelwise.observer import SILENT, Observer, observing
+from pixelwise.observer import Observer
 from pixelwise.options import chosen
+from pixelwise.recipes.overrides import in_words
 from pixelwise.records.result import Result
 from pixelwise.reports.run.page import write_report
 from pixelwise.runtimes import is_artefact
@@ -25,7 +27,7 @@ def evaluate(
     protocol: str | None = None,
     options: EvaluateOptions | None = None,
     *,
-    observer: Observer = SILENT,
+    observer: Observer | None = None,
     **changes: Any,
 ) -> Result: ...
 @overload
@@ -36,7 +38,7 @@ def evaluate(
     *,
     protocol: Sequence[str],
     options: EvaluateOptions | None = None,
-    observer: Observer = SILENT,
+    observer: Observer | None = None,
     **changes: Any,
 ) -> list[Result]: ...
 def evaluate(
@@ -46,7 +48,7 @@ def evaluate(
     protocol: str | Sequence[str] | None = None,
     options: EvaluateOptions | None = None,
     *,
-    observer: Observer = SILENT,
+    observer: Observer | None = None,
     **changes: Any,
 ) -> Result | list[Result]:
     """Score a run, an artefact or a model in memory.
@@ -64,7 +66,8 @@ def evaluate(
             scored in one pass: images are decoded once, and predicted once for all protocols with the same network
             input. A name given twice counts once.
         options: Options of the evaluation; None for the defaults.
-        observer: Receives progress after every batch, and a warning if a damaged checkpoint was skipped.
+        observer: Receives progress after every batch, and a warning if a damaged checkpoint was skipped. None shows
+            them on a terminal or in a notebook; `pixelwise.Observer()` shows nothing.
         changes: Single fields of `EvaluateOptions`, such as `boundary=False`; also `progress` and `warn`, functions
             that are called like the methods of an observer.
 
@@ -78,11 +81,11 @@ def evaluate(
             is no such protocol; R214, the device cannot be used; R225, there is no such metric.
         ValueError: The list of protocols is empty.
     """
-    observer = observing(observer, changes)
-    options = chosen(EvaluateOptions, options, changes)
     names = [protocol] if isinstance(protocol, str) else protocol
-    results = score_by_name(model_or_run, data, split, names, options, observer)
-    if not isinstance(model_or_run, SegmentationModel) and not is_artefact(Path(model_or_run)):
-        observer.phase("writing the report")
-        write_report(Path(model_or_run))
+    with watched(observer, changes) as watching:
+        options = in_words(chosen(EvaluateOptions, options, changes))
+        results = score_by_name(model_or_run, data, split, names, options, watching)
+        if not isinstance(model_or_run, SegmentationModel) and not is_artefact(Path(model_or_run)):
+            watching.phase("writing the report")
+            write_report(Path(model_or_run))
     return results if protocol is not None and not isinstance(protocol, str) else results[0]

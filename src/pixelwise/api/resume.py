@@ -6,17 +6,25 @@ import os
 from pathlib import Path
 from typing import Any
 
+from pixelwise.api.live import keeping_page
+from pixelwise.api.run import Run
 from pixelwise.api.train import conclude, is_scored
-from pixelwise.observer import SILENT, Observer
+from pixelwise.api.watching import watched
+from pixelwise.observer import Observer
 from pixelwise.options import chosen
+from pixelwise.recipes.overrides import in_words
 from pixelwise.records.run_folder import is_run
 from pixelwise.training import runs
 from pixelwise.training.options import ResumeOptions
 
 
 def resume(
-    run: str | os.PathLike[str], options: ResumeOptions | None = None, *, observer: Observer = SILENT, **changes: Any
-) -> Path:
+    run: str | os.PathLike[str],
+    options: ResumeOptions | None = None,
+    *,
+    observer: Observer | None = None,
+    **changes: Any,
+) -> Run:
     """Continue a run from its newest valid checkpoint, then score it and write its report as `train` does.
 
     A run without checkpoints begins at step 0. A run that has finished already is not trained further, and scored
@@ -26,12 +34,12 @@ def resume(
     Args:
         run: The run folder.
         options: Settings that change from here on; None for no change.
-        observer: Receives phases, progress, the status after every step, and warnings; `pixelwise.display()` shows
-            them.
+        observer: Receives phases, progress, the status after every step, and warnings. None shows them on a terminal
+            or in a notebook; `pixelwise.Observer()` shows nothing.
         changes: Single fields of `ResumeOptions`, such as `data="elsewhere"`.
 
     Returns:
-        The run folder.
+        The run, as `pixelwise.train` does.
 
     Raises:
         CheckpointError: K412, all checkpoints are damaged; K420, the folder is not a run; K423, a file of the folder is
@@ -41,13 +49,18 @@ def resume(
         StoppedError: A signal stopped the run again.
         DivergedError: T501, five non-finite steps in a row.
     """
-    wanted = chosen(ResumeOptions, options, changes)
-    folder = Path(run)
-    finished = not wanted.overrides and is_run(folder) and runs.has_ended(folder)
+    wanted = in_words(chosen(ResumeOptions, options, changes))
+    with watched(observer) as watching:
+        _resume(Path(run), wanted, watching)
+    return Run(run)
+
+
+def _resume(folder: Path, wanted: ResumeOptions, observer: Observer) -> None:
+    finished = not wanted.all_overrides() and is_run(folder) and runs.has_ended(folder)
     if finished:
         observer.note("finished already: nothing is left to train")
-    if not finished or wanted.data is not None or wanted.device is not None or wanted.track is not None:
-        runs.resume(folder, wanted, observer=observer)
-    if wanted.evaluate and not (finished and is_scored(folder)):
-        conclude(folder, observer)
-    return folder
+    with keeping_page(observer, folder) as kept:
+        if not finished or wanted.data is not None or wanted.device is not None or wanted.track is not None:
+            runs.resume(folder, wanted, observer=kept)
+        if wanted.evaluate and not (finished and is_scored(folder)):
+            conclude(folder, kept)

@@ -7,42 +7,52 @@ from pathlib import Path
 from typing import Any
 
 from pixelwise.api.evaluate import evaluate
+from pixelwise.api.live import keeping_page
+from pixelwise.api.run import Run
+from pixelwise.api.watching import watched
 from pixelwise.checkpoints.trained import result_of
-from pixelwise.observer import SILENT, Observer
+from pixelwise.observer import Observer
 from pixelwise.options import chosen
-from pixelwise.recipes.schema.recipe import Recipe
+from pixelwise.recipes.asking import Named, recipe_and_data
+from pixelwise.recipes.overrides import in_words
 from pixelwise.records.environment import read_environment
 from pixelwise.records.evaluations import find_result
 from pixelwise.records.run_folder import REPORT, read_recipe
+from pixelwise.records.status import keeping_status
 from pixelwise.training import runs
 from pixelwise.training.options import TrainOptions
 
 
 def train(
-    recipe: str | os.PathLike[str] | Recipe,
+    recipe: Named,
     data: str | os.PathLike[str] | None = None,
     output: str | os.PathLike[str] | None = None,
     options: TrainOptions | None = None,
     *,
-    observer: Observer = SILENT,
+    observer: Observer | None = None,
     **changes: Any,
-) -> Path:
+) -> Run:
     """Train a recipe, its stages first, score the result under every protocol of the recipe, and write the report.
 
+    `train("photos", minutes=20)` trains the recipe `unet` on a folder of labelled images.
+
     Args:
-        recipe: A recipe, its name, or the path of a `.toml` file.
-        data: Folder of the data set; None for synthetic data.
+        recipe: A recipe, its name, or the path of a `.toml` file; or the folder of the data set, for which the recipe
+            `unet` is taken.
+        data: Folder of the data set, where the first argument is a recipe; None for synthetic data.
         output: Run folder to create; None for the first free one of `runs/NAME-1`, `-2`, ...
         options: Options of the training; None for the defaults.
-        observer: Receives phases, progress, the status after every step, and warnings; `pixelwise.display()` shows
-            them.
+        observer: Receives phases, progress, the status after every step, and warnings. None shows them on a terminal
+            or in a notebook; `pixelwise.Observer()` shows nothing.
         changes: Single fields of `TrainOptions`, such as `overrides=["optimizer.lr=0.02"]` or `evaluate=False`.
 
     Returns:
-        The run folder. It holds the resolved recipe, checkpoints, the log, results and report.html.
+        The run: the path of its folder, which holds the resolved recipe, checkpoints, the log, results and report.html,
+        and while it is trained live.html; with `.result`, `.log`, `.report`, `.predict(...)` and `.compare(...)`.
 
     Raises:
-        RecipeError: The recipe, an option or the output folder cannot be used.
+        RecipeError: R200, the first argument is neither a recipe nor a folder; R228, it may be both; others, the
+            recipe, an option or the output folder cannot be used.
         CheckpointError: K440 to K451, the initial weights are not available or do not fit.
         DataError: The data is faulty, so that training on it would be wrong; see `pixelwise check`.
         ResourceError: S601 or S602, there is not enough disk space; S605, there is not enough memory for a step.
@@ -50,11 +60,13 @@ def train(
         StoppedError: A signal stopped the training; `resume` continues it.
         DivergedError: T501, five non-finite steps in a row.
     """
-    wanted = chosen(TrainOptions, options, changes)
-    run = runs.train(recipe, data, output, wanted, observer=observer)
-    if wanted.evaluate:
-        conclude(run, observer)
-    return run
+    wanted = in_words(chosen(TrainOptions, options, changes))
+    named, folder = recipe_and_data(recipe, data)
+    with watched(observer) as watching, keeping_page(watching, output) as kept:
+        run = runs.train(named, folder, output, wanted, observer=kept)
+        if wanted.evaluate:
+            conclude(run, kept)
+    return Run(run)
 
 
 def is_scored(run: Path) -> bool:
@@ -69,4 +81,5 @@ def is_scored(run: Path) -> bool:
 def conclude(run: Path, observer: Observer) -> None:
     """Score a finished run under every protocol of its recipe, on its training device, and write its report."""
     protocols = read_recipe(run).evaluation.protocols
-    evaluate(run, protocol=protocols, device=read_environment(run).arguments.device, observer=observer)
+    with keeping_status(run, observer, "scoring") as watched:
+        evaluate(run, protocol=protocols, device=read_environment(run).arguments.device, observer=watched)

@@ -27,8 +27,8 @@ app = typer.Typer(
     rich_markup_mode=MARKUP,
     context_settings={"help_option_names": ["-h", "--help"]},
     help="From labelled images to a measured, deployable semantic-segmentation model.",
-    epilog="Errors end with a code such as D202 (explained in docs/errors.md) and an exit status: 2 usage or recipe, "
-    "3 data, 4 weights, 5 training diverged, 6 disk or memory, 7 folder in use, 75 stopped but resumable, 130 Ctrl-C.",
+    epilog="pixelwise check photos  # a folder with images/ and masks/\npixelwise train photos\n"
+    "pixelwise predict runs/unet-1 more/photos",
 )
 
 
@@ -77,7 +77,7 @@ def _show_warning(
 
 def _run(arguments: Sequence[str] | None) -> int:
     try:
-        app(list(sys.argv[1:] if arguments is None else arguments))
+        app(list(sys.argv[1:] if arguments is None else arguments), prog_name="pixelwise")
     except SystemExit as finished:
         return finished.code if isinstance(finished.code, int) else 0
     except KeyboardInterrupt:

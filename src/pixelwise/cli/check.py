@@ -6,14 +6,27 @@ from pathlib import Path
 
 import typer
 
+from pixelwise.cli.line import completion
 from pixelwise.cli.options import takes
 from pixelwise.datasets.auditing.options import CheckOptions
+
+EXAMPLES = (
+    "pixelwise check photos",
+    "pixelwise check photos --html photos.html  # a page with overlays",
+    'pixelwise check photos "label_map={0 = 0, 255 = 1}" --write mine.toml  # the reading as a recipe',
+)
+"""Shown at the end of the help."""
 
 
 @takes(CheckOptions)
 def run(
-    path: Path = typer.Argument(..., help="Folder of the data set."),
-    overrides: list[str] = typer.Argument(None, help="Settings for reading the data, such as data.exif=ignore."),
+    path: Path = typer.Argument(..., metavar="DATA", help="Folder of the data set."),
+    overrides: list[str] = typer.Argument(
+        None,
+        metavar="[FIELD=VALUE]...",
+        autocompletion=completion.settings,
+        help="Settings for reading the data, such as data.exif=ignore.",
+    ),
     *,
     options: CheckOptions,
     verbose: bool = typer.Option(False, "--verbose", "-v", help="Also print what was measured, as the page shows it."),

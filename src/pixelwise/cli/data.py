@@ -7,15 +7,26 @@ from pathlib import Path
 import typer
 
 from pixelwise.cli.options import Verb, takes
-from pixelwise.cli.verbs import MARKUP
+from pixelwise.cli.verbs import MARKUP, Group
 from pixelwise.datasets.preparing.options import ConvertOptions, PrepareOptions, SplitOptions
 
 app = typer.Typer(
+    cls=Group,
     no_args_is_help=True,
     add_completion=False,
     rich_markup_mode=MARKUP,
     help="Download, generate, split, convert and measure data sets.",
 )
+
+EXAMPLES = {
+    "prepare": ("pixelwise data prepare", "pixelwise data prepare camvid --root CamVid"),
+    "split": ("pixelwise data split photos", "pixelwise data split photos --val 0.2 --test 0.1 --seed 1"),
+    "convert": ("pixelwise data convert coco masks", "pixelwise data convert photos small --size 480x360"),
+    "stats": ("pixelwise data stats photos",),
+    "cache": ("pixelwise data cache", "pixelwise data cache --clear"),
+    "town": ("pixelwise data town town", "pixelwise data town town 'town_images=[100,20,20]'"),
+}
+"""Verb -> examples at the end of its help."""
 
 
 @app.callback()
@@ -28,11 +39,15 @@ def _group() -> None:
 def prepare(
     name: str = typer.Argument(
         None,
+        metavar="[NAME]",
         help="Name of a public data set: {names of pixelwise.datasets.preparing.fetching:list_public_data}. Without a "
         "name, lists them with their terms.",
     ),
     root: Path = typer.Option(
-        None, "--root", help="Folder for the data set; archives already in it are used. Default: data/NAME."
+        None,
+        "--root",
+        metavar="DATA",
+        help="Folder for the data set; archives already in it are used. Default: data/NAME.",
     ),
     *,
     options: PrepareOptions,
@@ -57,8 +72,10 @@ def prepare(
 @app.command(cls=Verb)
 @takes(SplitOptions)
 def split(
-    root: Path = typer.Argument(..., help="Folder of the data set."),
-    overrides: list[str] = typer.Argument(None, help="Settings for reading the data, such as data.dataset=folder."),
+    root: Path = typer.Argument(..., metavar="DATA", help="Folder of the data set."),
+    overrides: list[str] = typer.Argument(
+        None, metavar="[FIELD=VALUE]...", help="Settings for reading the data, such as data.dataset=folder."
+    ),
     *,
     options: SplitOptions,
 ) -> None:
@@ -80,9 +97,11 @@ def split(
 @app.command(cls=Verb)
 @takes(ConvertOptions)
 def convert(
-    root: Path = typer.Argument(..., help="Folder of the data set."),
-    output: Path = typer.Argument(..., help="Folder to create."),
-    overrides: list[str] = typer.Argument(None, help="Settings for reading the data, such as 'data.allow=[\"D220\"]'."),
+    root: Path = typer.Argument(..., metavar="DATA", help="Folder of the data set."),
+    output: Path = typer.Argument(..., metavar="FOLDER", help="Folder to create."),
+    overrides: list[str] = typer.Argument(
+        None, metavar="[FIELD=VALUE]...", help="Settings for reading the data, such as 'data.allow=[\"D220\"]'."
+    ),
     *,
     options: ConvertOptions,
 ) -> None:
@@ -98,8 +117,10 @@ def convert(
 
 @app.command(cls=Verb)
 def stats(
-    root: Path = typer.Argument(..., help="Folder of the data set."),
-    overrides: list[str] = typer.Argument(None, help="Settings for reading the data, such as data.channels=[3,2,1]."),
+    root: Path = typer.Argument(..., metavar="DATA", help="Folder of the data set."),
+    overrides: list[str] = typer.Argument(
+        None, metavar="[FIELD=VALUE]...", help="Settings for reading the data, such as data.channels=[3,2,1]."
+    ),
     json: bool = typer.Option(False, "--json", help="Print everything as JSON."),
 ) -> None:
     """Measure a data set: pixels and images per class, image sizes, colours and class weights."""
@@ -118,6 +139,7 @@ def cache(
     kinds: list[str] = typer.Option(
         None,
         "--kind",
+        metavar="KIND",
         help="Show only this kind, entry by entry; may be repeated. Kinds that cannot be recomputed are cleared only "
         "if they are named here.",
     ),
@@ -132,9 +154,13 @@ def cache(
 
 @app.command(cls=Verb)
 def town(
-    output: Path = typer.Argument(..., help="Folder to create: images/ and masks/ with train, val and test."),
+    output: Path = typer.Argument(
+        ..., metavar="FOLDER", help="Folder to create: images/ and masks/ with train, val and test."
+    ),
     overrides: list[str] = typer.Argument(
-        None, help="Changes to the data section of the town-demo recipe, such as data.town_images=[100,20,20]."
+        None,
+        metavar="[FIELD=VALUE]...",
+        help="Changes to the data section of the town-demo recipe, such as data.town_images=[100,20,20].",
     ),
 ) -> None:
     """Draw the synthetic town: street scenes with exact labels for CamVid's 11 classes."""

@@ -6,14 +6,23 @@ from pathlib import Path
 
 import typer
 
+from pixelwise.api.requests import check_deploying
 from pixelwise.cli.options import takes
 from pixelwise.deployment.card.options import DeployOptions
+
+EXAMPLES = (
+    "pixelwise deploy runs/unet-1 -o deployed",
+    "pixelwise deploy runs/unet-1 --int8 ptq --threads 1,4 -o deployed",
+)
+"""Shown at the end of the help."""
 
 
 @takes(DeployOptions)
 def run(
-    run: Path = typer.Argument(..., help="Run folder."),
-    output: Path = typer.Option(..., "--output", help="Empty folder for the artefacts and card.html, .md and .json."),
+    run: Path = typer.Argument(..., metavar="RUN", help="Run folder."),
+    output: Path = typer.Option(
+        ..., "--output", "-o", metavar="FOLDER", help="Empty folder for the artefacts and card.html, .md and .json."
+    ),
     *,
     options: DeployOptions,
     json: bool = typer.Option(False, "--json", help="Print card.json."),
@@ -23,6 +32,7 @@ def run(
     An artefact that cannot be made here gets a row with the reason. With --max-miou-drop, the exit status is 4 if a
     row loses more; the card is written anyway.
     """
+    check_deploying(run, options)
     import pixelwise
     from pixelwise.reports.card.terminal import show_card
     from pixelwise.reports.displays import display

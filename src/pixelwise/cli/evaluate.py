@@ -7,26 +7,43 @@ from pathlib import Path
 import msgspec
 import typer
 
+from pixelwise.api.requests import check_scoring
+from pixelwise.cli.line import completion
+from pixelwise.cli.line.words import with_data
 from pixelwise.cli.options import takes
 from pixelwise.evaluation.options import EvaluateOptions
+
+EXAMPLES = (
+    "pixelwise evaluate runs/unet-1",
+    "pixelwise evaluate runs/unet-1 --split test",
+    "pixelwise evaluate runs/unet-1 other/photos --metric f1  # other data",
+)
+"""Shown at the end of the help."""
 
 
 @takes(EvaluateOptions)
 def run(
-    run: Path = typer.Argument(..., help="Run folder, or an exported model.onnx."),
-    overrides: list[str] = typer.Argument(
-        None, help="Changes to how the data is read, such as data.mask_resize=nearest or 'data.classes=[road,car]'."
+    run: Path = typer.Argument(..., metavar="RUN", help="Run folder, or an exported model.onnx."),
+    words: list[str] = typer.Argument(
+        None,
+        metavar="[DATA] [FIELD=VALUE]...",
+        autocompletion=completion.data_words,
+        help="Folder of the data set, if it is not the one used for training; changes to how the data is read, such "
+        "as mask_resize=nearest or 'classes=[road,car]'.",
     ),
-    data: Path = typer.Option(None, "--data", help="Folder of the data set; default: the one used for training."),
+    data: Path = typer.Option(None, "--data", metavar="DATA", help="Folder of the data set, as the argument."),
     split: str = typer.Option(
         None,
         "--split",
+        metavar="SPLIT",
         help="Split to score, or `all` for every image; default: that of the recipe, or `all` for other data without "
         "splits.",
     ),
     protocol: list[str] = typer.Option(
         None,
         "--protocol",
+        metavar="PROTOCOL",
+        autocompletion=completion.protocols,
         help="Name of a protocol; default: the recipe's first. May be repeated to score several in one pass.",
     ),
     *,
@@ -38,12 +55,16 @@ def run(
     Each result is stored with its tables and sample images in RUN/evaluations/SPLIT-PROTOCOL, that of another data set
     in a folder of its own beside it, and RUN/report.html is updated. Classes are matched by their names.
     """
+    asked = with_data(words, data)
+    options = msgspec.structs.replace(options, overrides=asked.settings)
+    check_scoring(run, asked.data, protocol, options)
     import pixelwise
     from pixelwise.reports.displays import display
     from pixelwise.reports.run.terminal import show_results
 
-    options = msgspec.structs.replace(options, overrides=tuple(overrides or ()))
     with display() as observer:
         observer.phase("loading PyTorch")
-        found = pixelwise.evaluate(run, data, split, protocol=protocol or None, options=options, observer=observer)
+        found = pixelwise.evaluate(
+            run, asked.data, split, protocol=protocol or None, options=options, observer=observer
+        )
     show_results(found if isinstance(found, list) else [found], run, as_json=json)

@@ -9,13 +9,20 @@ import typer
 from pixelwise.checkpoints.options import ImportOptions
 from pixelwise.cli.options import takes
 
+EXAMPLES = ("pixelwise import-weights enet.pth --recipe enet-camvid --source pytorch-enet -o imported",)
+"""Shown at the end of the help."""
+
 
 @takes(ImportOptions)
 def run(
-    file: Path = typer.Argument(..., help="Weights file, whatever its name, or a folder with one."),
-    overrides: list[str] = typer.Argument(None, help="Changes to the recipe, such as model.head=mlp."),
-    recipe: str = typer.Option(..., "--recipe", help="Recipe of the network that the weights belong to."),
-    output: Path = typer.Option(..., "--output", help="Folder to create."),
+    file: Path = typer.Argument(..., metavar="FILE", help="Weights file, whatever its name, or a folder with one."),
+    overrides: list[str] = typer.Argument(
+        None, metavar="[FIELD=VALUE]...", help="Changes to the recipe, such as model.head=mlp."
+    ),
+    recipe: str = typer.Option(
+        ..., "--recipe", metavar="RECIPE", help="Recipe of the network that the weights belong to."
+    ),
+    output: Path = typer.Option(..., "--output", "-o", metavar="FOLDER", help="Folder to create."),
     *,
     options: ImportOptions,
     json: bool = typer.Option(False, "--json", help="Print the report as JSON."),

@@ -5,15 +5,25 @@ from __future__ import annotations
 import typer
 
 from pixelwise.cli.options import Verb, takes
-from pixelwise.cli.verbs import MARKUP
+from pixelwise.cli.verbs import MARKUP, Group
 from pixelwise.zoo.options import SearchOptions
 
 app = typer.Typer(
+    cls=Group,
     no_args_is_help=True,
     add_completion=False,
     rich_markup_mode=MARKUP,
     help="Search for a network.",
 )
+
+EXAMPLES = {
+    "search": (
+        "pixelwise models search unet",
+        "pixelwise models search 'dataset=cityscapes gmacs<50'",
+        "pixelwise models search 'miou>70 params<10' --sort gmacs",
+    ),
+}
+"""Verb -> examples at the end of its help."""
 
 
 @app.callback()
@@ -26,6 +36,7 @@ def _group() -> None:
     help="Find recipes by score and cost.\n\n"
     "Fields: {names of pixelwise.zoo.queries:field_words}. "
     "Operators: < <= > >= = != and ~ (contains); texts may contain the wildcards * and ?. "
+    "A word alone, such as unet, is searched in the names. "
     "All conditions have to hold. Quote the query: the shell would read < and > as redirections.",
 )
 @takes(SearchOptions)

@@ -21,6 +21,7 @@ import msgspec
 import typer
 from typer.core import TyperCommand
 
+from pixelwise.cli.line import completion
 from pixelwise.errors import PixelwiseError
 from pixelwise.options import Options, constraints, field_texts
 
@@ -35,7 +36,15 @@ class Verb(TyperCommand):
             text = getattr(parameter, "help", None)
             if text:
                 parameter.help = with_names(text)  # type: ignore[attr-defined]
-        super().format_help(ctx, formatter)
+        from pixelwise.cli.line.help import print_help
+
+        print_help(self, ctx)
+
+    def collect_usage_pieces(self, ctx: Any) -> list[str]:
+        """The words of the usage line, as the help has them."""
+        from pixelwise.cli.line.help import usage_words
+
+        return usage_words(self.get_params(ctx))
 
     def invoke(self, ctx: Any) -> Any:
         """Run the verb; in its errors, parameters become flags."""
@@ -123,14 +132,18 @@ def _flag(options: type[Options], field: msgspec.structs.FieldInfo, hint: Any) -
     if word := marks.get("none"):
         annotation, parse = str, functools.partial(_word_or, word, base)
     text = field_texts(options).get(field.name, "")
-    if listing := marks.get("names"):
+    listing = marks.get("names")
+    if listing:
         text += f" One of: {{names of {listing}}}."
     unset = default is None or (default == () and annotation is str)  # "" would be a value
+    short = ["-o"] if field.name == "output" else []
     info = typer.Option(
         ... if required else None if unset else show(default),
         name,
+        *short,
         help=text,
-        metavar=marks.get("metavar"),
+        autocompletion=_completion(field.name, listing),
+        metavar=marks.get("metavar") or _METAVARS.get(field.name) or _metavar(base),
         show_default=not required and default not in (None, False, ()),
         **_limits(options, field.name, base),
     )
@@ -141,6 +154,33 @@ def _flag(options: type[Options], field: msgspec.structs.FieldInfo, hint: Any) -
         return default if value is None or (value == [] and not required) else parse(value)
 
     return Flag(field.name, name, parameter, read)
+
+
+_METAVARS = {
+    "data": "DATA", "images": "IMAGES", "output": "FOLDER", "recipe": "RECIPE", "split": "SPLIT", "begin": "RUN",
+    "qat_run": "RUN", "size": "WIDTHxHEIGHT", "device": "DEVICE", "weights": "WEIGHTS", "html": "FILE", "write": "FILE",
+    "group": "PATTERN", "val": "SHARE", "test": "SHARE", "target": "FORMAT", "targets": "FORMATS", "results": "FOLDER",
+}  # fmt: skip
+"""Field -> what its value is called in the help, the same in all verbs."""
+
+
+def _completion(field: str, listing: str | None) -> Callable[[str], list[completion.Offer]] | None:
+    """What the shell offers for the value of an option; None for files."""
+    if listing:
+        return completion.names_of(listing)
+    return completion.recipes if field == "recipe" else None
+
+
+def _metavar(base: Any) -> str | None:
+    """What the value of an option is called if its field has no name for it; None for a switch."""
+    if base is bool:
+        return None
+    if typing.get_origin(base) is Literal:
+        return "|".join(map(str, typing.get_args(base)))
+    if typing.get_origin(base) in (tuple, list):
+        item = _base(typing.get_args(base)[0])[0]
+        return "N,..." if item is int else "NAME,..."
+    return {int: "N", float: "NUMBER", Path: "PATH"}.get(base, "NAME")
 
 
 def _base(hint: Any) -> tuple[Any, bool]:
@@ -201,13 +241,6 @@ def _limits(options: type[Options], field: str, base: Any) -> dict[str, Any]:
     if bounds is None or base not in (int, float):
         return {}
     return {name: one for name, one in (("min", bounds.least), ("max", bounds.most)) if one is not None}
-
-
-def is_override(word: str) -> bool:
-    """Whether an argument that may be a path is a setting: `data.exif=ignore`, unless there is such a file."""
-    path, equals, _ = word.partition("=")
-    is_setting = bool(equals) and path.startswith("data.") and path.removeprefix("data.").isidentifier()
-    return is_setting and not Path(word).exists()
 
 
 def with_names(text: str) -> str:

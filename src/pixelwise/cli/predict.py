@@ -7,19 +7,33 @@ from pathlib import Path
 import msgspec
 import typer
 
-from pixelwise.cli.options import is_override, takes
+from pixelwise.api.requests import check_predicting
+from pixelwise.cli.line import completion
+from pixelwise.cli.line.words import images
+from pixelwise.cli.options import takes
 from pixelwise.prediction.options import PredictOptions
+
+EXAMPLES = (
+    "pixelwise predict runs/unet-1 photos -o masks",
+    'pixelwise predict runs/unet-1 a.jpg "more/*.png" --alpha 0.3',
+    "pixelwise predict runs/unet-1 slides --window 1024x1024  # very large images",
+)
+"""Shown at the end of the help."""
 
 
 @takes(PredictOptions)
 def run(
-    run: Path = typer.Argument(..., help="Run folder, or an exported model.onnx."),
-    paths: list[str] = typer.Argument(
+    run: Path = typer.Argument(..., metavar="RUN", help="Run folder, or an exported model.onnx."),
+    words: list[str] = typer.Argument(
         ...,
+        metavar="IMAGES... [FIELD=VALUE]...",
+        autocompletion=completion.image_words,
         help="Images, folders or patterns such as 'photos/*.jpg'; also settings for reading images that differ from "
-        "those of the training, such as data.input_range=[0,65535].",
+        "those of the training, such as input_range=[0,65535].",
     ),
-    output: Path = typer.Option(Path("predictions"), "--output", help="Folder for masks/ and overlays/."),
+    output: Path = typer.Option(
+        Path("predictions"), "--output", "-o", metavar="FOLDER", help="Folder for masks/ and overlays/."
+    ),
     *,
     options: PredictOptions,
     json: bool = typer.Option(False, "--json", help="Print the summary as JSON."),
@@ -31,17 +45,17 @@ def run(
     at which the network was evaluated; very large ones are processed in windows. Files with problems are skipped and
     listed in problems.jsonl; the exit status is then 3.
     """
+    asked = images(words)
+    if not asked.names:
+        raise typer.BadParameter("there are settings but no image; give at least one file, folder or pattern")
+    options = msgspec.structs.replace(options, overrides=asked.settings)
+    check_predicting(run, asked.names)
     import pixelwise
     from pixelwise.reports.displays import display
     from pixelwise.reports.predictions import show_summary
 
-    overrides = [word for word in paths if is_override(word)]
-    images = [word for word in paths if word not in overrides]
-    if not images:
-        raise typer.BadParameter("there are settings but no image; give at least one file, folder or pattern")
-    options = msgspec.structs.replace(options, overrides=tuple(overrides))
     with display() as observer:
-        summary = pixelwise.predict(run, images, output, options, observer=observer)
+        summary = pixelwise.predict(run, asked.names, output, options, observer=observer)
     show_summary(summary, output, as_json=json)
     if summary.failed:
         raise typer.Exit(3)

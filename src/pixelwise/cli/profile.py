@@ -2,20 +2,37 @@
 
 from __future__ import annotations
 
+import msgspec
 import typer
 
+from pixelwise.api.requests import check_profiling
+from pixelwise.cli.line import completion
+from pixelwise.cli.line.words import with_data
 from pixelwise.cli.options import takes
 from pixelwise.profiling.options import ProfileOptions
+
+EXAMPLES = (
+    "pixelwise profile unet",
+    "pixelwise profile unet photos --train -o profile.png  # where the time of a step goes",
+    "pixelwise profile runs/unet-1 --runtime torch,onnx",
+)
+"""Shown at the end of the help."""
 
 
 @takes(ProfileOptions)
 def run(
     model: str = typer.Argument(
         ...,
-        metavar="MODEL",
+        metavar="RUN|RECIPE",
+        autocompletion=completion.recipes_and_runs,
         help="Recipe, .toml file or run folder; with --runtime also a folder of imported weights or an artefact.",
     ),
-    overrides: list[str] = typer.Argument(None, help="Changes to the recipe, such as precision.dtype=auto."),
+    words: list[str] = typer.Argument(
+        None,
+        metavar="[DATA] [FIELD=VALUE]...",
+        autocompletion=completion.data_words,
+        help="Folder of the data set, for --train; changes to the recipe, such as dtype=auto.",
+    ),
     *,
     options: ProfileOptions,
     json: bool = typer.Option(False, "--json", help="Print JSON."),
@@ -28,10 +45,13 @@ def run(
     --runtime prints a table of latencies. Each runtime gets its own process and they take turns, pass by pass; for
     runtimes other than PyTorch the network is exported first. A recipe gets random weights.
     """
+    asked = with_data(words, options.data)
+    options = msgspec.structs.replace(options, data=asked.data)
+    check_profiling(model, asked.settings, options)
     import pixelwise
     from pixelwise.reports.displays import display
     from pixelwise.reports.profiles import show_profile
 
     with display() as observer:
-        found = pixelwise.profile(model, overrides or (), options, observer=observer)
+        found = pixelwise.profile(model, asked.settings, options, observer=observer)
     show_profile(model, found, as_json=json)

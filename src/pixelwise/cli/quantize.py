@@ -6,14 +6,29 @@ from pathlib import Path
 
 import typer
 
+from pixelwise.api.requests import check_exporting
+from pixelwise.cli.line import completion
 from pixelwise.cli.options import takes
 from pixelwise.deployment.int8.options import QuantizeOptions
+
+EXAMPLES = (
+    "pixelwise quantize runs/unet-1 -o int8",
+    "pixelwise quantize runs/unet-1 --max-miou-drop 0.5 -o int8",
+)
+"""Shown at the end of the help."""
 
 
 @takes(QuantizeOptions)
 def run(
-    source: str = typer.Argument(..., metavar="RUN|RECIPE", help="Run folder; with --weights none, a recipe."),
-    output: Path = typer.Option(None, "--output", help="Folder for the artefact's files and model.toml."),
+    source: str = typer.Argument(
+        ...,
+        metavar="RUN|RECIPE",
+        autocompletion=completion.recipes_and_runs,
+        help="Run folder; with --weights none, a recipe.",
+    ),
+    output: Path = typer.Option(
+        None, "--output", "-o", metavar="FOLDER", help="Folder for the artefact's files and model.toml."
+    ),
     *,
     options: QuantizeOptions,
     json: bool = typer.Option(False, "--json", help="Print the layers and model.toml as JSON."),
@@ -24,6 +39,7 @@ def run(
     the same class as in PyTorch, or if the mean IoU falls by at most --max-miou-drop. `pixelwise predict` and
     `evaluate` accept it like a run.
     """
+    check_exporting(source, options)
     import pixelwise
     from pixelwise.reports.artefacts import show_quantized
     from pixelwise.reports.displays import display

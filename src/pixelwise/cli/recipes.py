@@ -4,9 +4,15 @@ from __future__ import annotations
 
 import typer
 
+EXAMPLES = (
+    "pixelwise recipes",
+    "pixelwise recipes segformer",
+)
+"""Shown at the end of the help."""
+
 
 def run(
-    pattern: str = typer.Argument("", help="List only names that contain this text."),
+    pattern: str = typer.Argument("", metavar="[TEXT]", help="List only names that contain this text."),
     json: bool = typer.Option(False, "--json", help="Print JSON instead of a table."),
 ) -> None:
     """List the recipes: rows of the published pages, and Pixelwise's own."""

@@ -6,8 +6,11 @@ from pathlib import Path
 
 import typer
 
+EXAMPLES = ("pixelwise report runs/unet-1",)
+"""Shown at the end of the help."""
 
-def run(run: Path = typer.Argument(..., help="Run folder.")) -> None:
+
+def run(run: Path = typer.Argument(..., metavar="RUN", help="Run folder.")) -> None:
     """Write RUN/report.html from the files in the run folder."""
     import pixelwise
     from pixelwise.reports.run.terminal import print_page

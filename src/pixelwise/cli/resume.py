@@ -4,17 +4,31 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import msgspec
 import typer
 
+from pixelwise.api.requests import check_resuming
+from pixelwise.cli.line import completion
+from pixelwise.cli.line.words import with_data
 from pixelwise.cli.options import takes
 from pixelwise.training.options import ResumeOptions
+
+EXAMPLES = (
+    "pixelwise resume runs/unet-1",
+    "pixelwise resume runs/unet-1 --epochs 200  # train it for longer",
+    "pixelwise resume runs/unet-1 moved/photos --workers 4",
+)
+"""Shown at the end of the help."""
 
 
 @takes(ResumeOptions)
 def run(
-    run: Path = typer.Argument(..., help="Run folder."),
-    overrides: list[str] = typer.Argument(
-        None, help="Changes of length or use of the machine, such as schedule.epochs=400 or data.workers=4."
+    run: Path = typer.Argument(..., metavar="RUN", help="Run folder."),
+    words: list[str] = typer.Argument(
+        None,
+        metavar="[DATA] [FIELD=VALUE]...",
+        autocompletion=completion.data_words,
+        help="Folder of the data set, if it was moved; changes of length or use of the machine, such as patience=10.",
     ),
     *,
     options: ResumeOptions,
@@ -25,11 +39,14 @@ def run(
     it usually is not that of any uninterrupted run, because the learning rate depends on the length; this is said, and
     recorded in the run.
     """
+    asked = with_data(words, options.data)
+    options = msgspec.structs.replace(options, data=asked.data, overrides=asked.settings)
+    check_resuming(run, asked.data, options)
     import pixelwise
     from pixelwise.reports.displays import display
     from pixelwise.reports.run.terminal import print_run
 
     with display(phases=True) as observer:
         observer.phase("loading PyTorch")
-        pixelwise.resume(run, options, observer=observer, overrides=tuple(overrides or ()))
+        pixelwise.resume(run, options, observer=observer)
     print_run(run, scored=options.evaluate)

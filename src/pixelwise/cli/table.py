@@ -10,13 +10,21 @@ import typer
 from pixelwise.cli.options import takes
 from pixelwise.zoo.options import TableOptions
 
+EXAMPLES = (
+    "pixelwise table enet",
+    "pixelwise table -o tables.html",
+)
+"""Shown at the end of the help."""
+
 
 @takes(TableOptions)
 def run(
     page: str = typer.Argument(
-        None, help="Page number 000 to 004, or a name such as enet, fcn, pspnet or edgeai; default: all."
+        None,
+        metavar="[PAGE]",
+        help="Page number 000 to 004, or a name such as enet, fcn, pspnet or edgeai; default: all.",
     ),
-    output: Path = typer.Option(None, "--output", "-o", help="File to write instead of printing."),
+    output: Path = typer.Option(None, "--output", "-o", metavar="FILE", help="File to write instead of printing."),
     *,
     options: TableOptions,
     json: bool = typer.Option(False, "--json", help="Same as --format json."),

@@ -1,21 +1,47 @@
-"""`pixelwise train RECIPE`: train, score and report."""
+"""`pixelwise train DATA`: train, score and report."""
 
 from __future__ import annotations
 
 from pathlib import Path
 
+import msgspec
 import typer
 
+from pixelwise.api.requests import check_training
+from pixelwise.cli.line import completion
+from pixelwise.cli.line.words import training
 from pixelwise.cli.options import takes
 from pixelwise.training.options import TrainOptions
+
+EXAMPLES = (
+    "pixelwise train photos  # a U-Net, planned from your images",
+    "pixelwise train photos --minutes 20 -o runs/first",
+    "pixelwise train photos --recipe unet-resnet18 --epochs 40 --batch 4 --size 256x256 lr=0.001",
+    "pixelwise train camvid-cpu-1h CamVid  # another recipe",
+)
+"""Shown at the end of the help."""
 
 
 @takes(TrainOptions)
 def run(
-    recipe: str = typer.Argument(..., help="Name of a recipe (see `pixelwise recipes`), or a .toml file."),
-    overrides: list[str] = typer.Argument(None, help="Changes to the recipe, such as schedule.epochs=10."),
-    data: Path = typer.Option(None, "--data", help="Folder of the data set; not needed for the synthetic town."),
-    output: Path = typer.Option(None, "--output", help="Run folder to create; default: runs/RECIPE-1, -2, ..."),
+    words: list[str] = typer.Argument(
+        None,
+        metavar="[RECIPE] DATA [FIELD=VALUE]...",
+        autocompletion=completion.training_words,
+        help="Folder with images and masks; the recipe is then `unet`, unless one is named before it (`pixelwise "
+        "recipes` lists them; or a .toml file). Then changes to the recipe, such as dice=0.5.",
+    ),
+    recipe: str = typer.Option(
+        None,
+        "--recipe",
+        metavar="RECIPE",
+        autocompletion=completion.recipes,
+        help="Name of a recipe, or a .toml file. Default: unet.",
+    ),
+    data: Path = typer.Option(None, "--data", metavar="DATA", help="Folder of the data set, as the argument."),
+    output: Path = typer.Option(
+        None, "--output", "-o", metavar="RUN", help="Run folder to create. Default: runs/RECIPE-1, -2, ..."
+    ),
     *,
     options: TrainOptions,
 ) -> None:
@@ -25,11 +51,14 @@ def run(
     holds everything: the resolved recipe, checkpoints, log, results and report.html. Training can be interrupted at
     any time (Ctrl-C); `pixelwise resume` continues it.
     """
+    asked = training(words, recipe, data)
+    options = msgspec.structs.replace(options, overrides=asked.settings)
+    check_training(asked.recipe, asked.data, output, options)
     import pixelwise
     from pixelwise.reports.displays import display
     from pixelwise.reports.run.terminal import print_run
 
     with display(phases=True) as observer:
         observer.phase("loading PyTorch")
-        run = pixelwise.train(recipe, data, output, options, observer=observer, overrides=tuple(overrides or ()))
+        run = pixelwise.train(asked.recipe, asked.data, output, options, observer=observer)
     print_run(run, scored=options.evaluate)

@@ -11,33 +11,43 @@ from typing import Any, Literal
 import typer
 from typer.core import TyperCommand, TyperGroup
 
-VERBS = (
-    "recipes",
-    "show",
-    "check",
-    "train",
-    "resume",
-    "evaluate",
-    "predict",
-    "report",
-    "table",
-    "profile",
-    "export",
-    "quantize",
-    "deploy",
-    "import-weights",
-    "data",
-    "models",
-)
+PANELS = {
+    "Your data": ("check", "data"),
+    "Train": ("train", "resume", "watch", "recipes", "show", "explain"),
+    "Use": ("evaluate", "predict", "report", "export", "quantize", "deploy", "profile"),
+    "Published models": ("models", "table", "import-weights"),
+}
+"""Title of a group in the help -> its verbs."""
+VERBS = tuple(verb for verbs in PANELS.values() for verb in verbs)
 """Names of the verbs, in the order of the help. The module of each has the same name, with underscores."""
 MARKUP: Literal["markdown"] = "markdown"
 
 
-class Verbs(TyperGroup):
-    """The verbs of the command line. Listing them reads their first sentences from the sources of their modules.
+class Group(TyperGroup):
+    """A group of verbs, whose help has the style of theirs."""
+
+    def collect_usage_pieces(self, ctx: Any) -> list[str]:
+        """The words of the usage line, as the help has them."""
+        return ["[OPTIONS]", "VERB ..."]
+
+    def format_help(self, ctx: Any, formatter: Any) -> None:
+        """Write the help text with the list of verbs."""
+        from pixelwise.cli.line.help import print_help
+
+        print_help(self, ctx)
+
+
+class Verbs(Group):
+    """All verbs of the command line. Listing them reads their first sentences from the sources of their modules.
 
     Building the options of all verbs takes longer than printing the list.
     """
+
+    last_words = (
+        "Errors end with a code, which `pixelwise explain D202` explains, and an exit status: 2 usage or recipe, "
+        "3 data, 4 weights, 5 training diverged, 6 disk or memory, 7 folder in use, 75 stopped but resumable, "
+        "130 Ctrl-C."
+    )
 
     def __init__(self, **settings: Any) -> None:
         super().__init__(**settings)
@@ -52,7 +62,10 @@ class Verbs(TyperGroup):
         """The command of a verb, None if there is no such verb."""
         if cmd_name not in VERBS:
             return None
-        return TyperCommand(name=cmd_name, help=summary(cmd_name)) if self._listing else command(cmd_name)
+        if not self._listing:
+            return command(cmd_name)
+        panel = next(title for title, verbs in PANELS.items() if cmd_name in verbs)
+        return TyperCommand(name=cmd_name, help=summary(cmd_name), rich_help_panel=panel)
 
     def format_help(self, ctx: Any, formatter: Any) -> None:
         """Write the help text with the list of verbs."""
@@ -70,15 +83,20 @@ def module_of(verb: str) -> str:
 
 def command(verb: str) -> Any:
     """The command of a verb, a group if it has verbs of its own."""
+    from pixelwise.cli.line.loudness import with_loudness
+
     module = importlib.import_module(f"pixelwise.cli.{module_of(verb)}")
     if hasattr(module, "app"):
+        for one in module.app.registered_commands:
+            one.callback = with_loudness(one.callback)
+            one.epilog = "\n".join(module.EXAMPLES[one.name or one.callback.__name__])
         group = typer.main.get_command(module.app)
         group.name = verb
         return group
     from pixelwise.cli.options import Verb
 
     alone = typer.Typer(add_completion=False, pretty_exceptions_enable=False, rich_markup_mode=MARKUP)
-    alone.command(verb, cls=Verb)(module.run)
+    alone.command(verb, cls=Verb, epilog="\n".join(module.EXAMPLES))(with_loudness(module.run))
     return typer.main.get_command(alone)
 
 

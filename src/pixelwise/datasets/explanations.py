@@ -18,6 +18,8 @@ _RANGES = 20
 # Compression changes black and white by at most this much.
 _NEARLY = 31
 _FEW_GREYS = 4
+# Fewer pixels than this share are a slip of the pen rather than a class.
+_STRAY = 0.001
 MOSTLY = 0.9
 """Masks with at least this share of nearly black and nearly white pixels are meant to be black and white."""
 THRESHOLD_HELP = "data.mask_threshold=128 reads them as black and white: values from 128 on are the object"
@@ -140,38 +142,62 @@ def explain_lossy(counts: Mapping[int, int]) -> str:
     return "export the mask as PNG; converting this file does not restore the ids"
 
 
-def explain_unknown_ids(unknown: Collection[int], seen: Collection[int], num_classes: int) -> str:
+def explain_unknown_ids(
+    unknown: Collection[int], seen: Mapping[int, int], num_classes: int, known: Mapping[int, int] | None = None
+) -> str:
     """The likely cause of raw ids that the label table does not name, and the fix.
 
     Args:
         unknown: Raw ids that the label table does not name.
-        seen: All raw ids of the masks, known ones included.
+        seen: All raw ids of the masks, known ones included, each with its number of pixels.
         num_classes: Number of classes of the data set.
+        known: Raw id -> class id or 255, of the label table; None if raw ids are class ids.
     """
+    identity = {raw: raw for raw in range(num_classes)}
+    table = {raw: class_id for raw, class_id in (known or identity).items() if (raw, class_id) != (IGNORE, IGNORE)}
     labelled = sorted(set(seen) - {IGNORE})
     if len(set(unknown)) > _MANY_IDS:
         return (
             "so many values mean that the mask was resized with interpolation, is a photo, or holds instance ids: "
             "export class ids, and resize with nearest neighbour"
         )
-    if labelled and min(labelled) >= 1 and max(labelled) == num_classes:
-        shifted = {raw: raw - 1 for raw in range(1, num_classes + 1)}
-        return f"the ids seem to count from 1: add {label_map_override(shifted)}"
-    if num_classes == len(CITYSCAPES.names) and max(labelled) <= 33:
-        return f"these look like full Cityscapes ids: add {label_map_override(CITYSCAPES.label_table)}"
-    if set(unknown) == {num_classes} and 0 in labelled:
-        shifted = {0: IGNORE, **{raw: raw - 1 for raw in range(1, num_classes + 1)}}
-        return (
-            f"if 0 means unlabelled, add {label_map_override(shifted)}; "
-            f"otherwise data.classes lacks a name (it has {num_classes})"
-        )
+    few = sum(seen.get(raw, 0) for raw in unknown) < _STRAY * sum(seen[raw] for raw in labelled)
+    ignoring = label_map_override({**table, **dict.fromkeys(unknown, IGNORE)})
+    cause = _other_numbering(set(unknown), seen, num_classes) if table == identity else ""
+    if cause:
+        stray = f"to ignore these few pixels, add {ignoring}; " if few and 0 in seen else ""
+        return stray + cause
     if min(unknown) >= 1000:
         return "these look like instance ids (class * 1000 + instance): export semantic class ids instead"
-    known = {raw: raw for raw in range(num_classes)}
+    named = compact_map(seen)
+    meant = {class_id for class_id in named.values() if class_id != IGNORE}
+    if table == identity and not few and meant == set(range(num_classes)) and min(unknown) >= 0:
+        return f"there are as many values as classes: if they are in the same order, add {label_map_override(named)}"
+    kept = {table[raw] for raw in labelled if raw in table} - {IGNORE}
+    if len(kept) > 1 or few:
+        return f"to ignore them, add {ignoring}; if they are classes, map them and name them in data.classes"
     return (
-        f"to ignore them, add {label_map_override({**known, **dict.fromkeys(unknown, IGNORE)})}; "
-        "if they are classes, map them and name them in data.classes"
+        "say what each value means with data.label_map (RAW = ID, 255 to ignore it): without these values, "
+        f"{'only one class' if kept else 'no class'} is left"
     )
+
+
+def _other_numbering(unknown: set[int], seen: Collection[int], num_classes: int) -> str:
+    """The fix for ids that follow a well-known numbering other than 0..n-1; empty for all others."""
+    labelled = sorted(set(seen) - {IGNORE})
+    if not labelled:
+        return ""
+    from_one = {raw: raw - 1 for raw in range(1, num_classes + 1)}
+    if min(labelled) >= 1 and max(labelled) == num_classes:
+        return f"the ids seem to count from 1: add {label_map_override(from_one)}"
+    if num_classes == len(CITYSCAPES.names) and max(labelled) <= 33:
+        return f"these look like full Cityscapes ids: add {label_map_override(CITYSCAPES.label_table)}"
+    if unknown == {num_classes} and 0 in labelled:
+        return (
+            f"if 0 means unlabelled, add {label_map_override({0: IGNORE, **from_one})}; "
+            f"otherwise data.classes lacks a name (it has {num_classes})"
+        )
+    return ""
 
 
 def known_palettes() -> dict[str, dict[int, int]]:
@@ -220,9 +246,11 @@ def explain_colors_without_table(colors: Mapping[int, int], num_classes: int = 0
             "export masks as PNG with class ids, without smoothing",
         )
     by_area = sorted(colors, key=lambda code: -colors[code])
+    # No colour gets a class id beyond those that have names.
+    table = {code: i if i < (num_classes or len(colors)) else IGNORE for i, code in enumerate(by_area)}
     return (
         f"they are {describe_counts(colors, colors=True)}",
-        f"map them to classes, for example {colors_override({code: i for i, code in enumerate(by_area)})}",
+        f"map them to classes, for example {colors_override(table)}",
     )
 
 

@@ -10,6 +10,7 @@ import msgspec
 
 from pixelwise.datasets.classes.agreement import for_network, ids_decide, never_labelled
 from pixelwise.datasets.classes.others import data_by_names, without_classes
+from pixelwise.datasets.classes.renaming import renaming
 from pixelwise.datasets.classes.tables import class_table, described_classes, stated
 from pixelwise.datasets.findings import Finding
 from pixelwise.datasets.format import FORMATS, Format, format_of
@@ -21,7 +22,7 @@ from pixelwise.datasets.samples import Dataset, Reading
 from pixelwise.errors import DataError, RecipeError
 from pixelwise.recipes.class_sets.tables import IGNORE
 from pixelwise.recipes.files import find
-from pixelwise.recipes.overrides import apply_overrides
+from pixelwise.recipes.overrides import Overrides, apply_overrides
 from pixelwise.recipes.schema.data import Data
 from pixelwise.storage import printable
 
@@ -104,7 +105,7 @@ def _prepared(found: Layout, data: Data, folder: Path) -> Layout:
     return _with_command(_by_classes(found, data, folder))
 
 
-def open_folder(root: Path, overrides: Sequence[str] = ()) -> tuple[Data, Dataset]:
+def open_folder(root: Path, overrides: Overrides = ()) -> tuple[Data, Dataset]:
     """Open a custom data set with the generic recipe; returns the recipe's data section and the data set.
 
     Args:
@@ -155,13 +156,25 @@ def _refuse_multilabel(format: Format | None, data: Data) -> None:
 
 
 def _folder(format: Format | None, data: Data, root: Path | None) -> Path:
-    """The existing folder to open.
+    """The existing folder to open, which is generated if none is given and the format can do that."""
+    if root is None and format is not None and format.generate is not None:
+        return format.generate(data)
+    return _existing(format, data, root)
+
+
+def require_folder(data: Data, root: Path | None) -> None:
+    """Refuse a data set whose folder is not there; nothing is read and nothing generated.
 
     Raises:
         DataError: D222, the folder does not exist, or none is given.
+        RecipeError: R203, there is no format of the name `data.dataset`.
     """
-    if root is None and format is not None and format.generate is not None:
-        return format.generate(data)
+    format = None if data.dataset == "auto" else format_of(data.dataset)
+    if root is not None or format is None or format.generate is None:
+        _existing(format, data, root)
+
+
+def _existing(format: Format | None, data: Data, root: Path | None) -> Path:
     command = format.prepare_command(root or Path("DIR")) if format is not None else None
     if root is None:
         get = f"; to get it: `{command}`" if command else ""
@@ -210,7 +223,8 @@ def _with_command(layout: Layout) -> Layout:
 
 
 def _dataset(data: Data, whole: Layout) -> Dataset:
-    layout = trained_on(whole, data.train_split)
+    layout, said = trained_on(whole, data.train_split), stated(whole)
+    remarks = renaming(data, layout, said.classes)
     table = class_table(data, layout)
     return Dataset(
         name=layout.name,
@@ -225,7 +239,8 @@ def _dataset(data: Data, whole: Layout) -> Dataset:
         label_names=layout.label_names,
         multilabel=layout.multilabel,
         named=table.named,
-        naming=stated(whole).naming,
+        naming=said.naming,
+        remarks=remarks,
         divided=isinstance(whole.splits, Divided),
         other_splits={
             name: len(whole.splits[name])

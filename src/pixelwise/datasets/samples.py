@@ -15,6 +15,7 @@ from pixelwise.errors import DataError
 from pixelwise.recipes.class_sets.tables import Color
 from pixelwise.recipes.schema.recipe import Data
 from pixelwise.storage import printable
+from pixelwise.views import classes_in_words, line
 
 ALL = "all"
 """Name of the split that joins all others; see `Dataset.with_all`."""
@@ -86,7 +87,7 @@ class Dataset(msgspec.Struct, frozen=True, kw_only=True):
         named: Whether class names were given, by the data or by the recipe; False if they were inferred from masks.
         naming: Hash of what the data itself says about its classes and their values; empty if it says nothing.
         divided: Whether the data has no splits of its own, so that it was divided into `train` and `val` by name.
-        remarks: Warnings (W410 to W413) about the agreement of the classes and splits with those that were asked for.
+        remarks: Warnings (W410 to W415) about the agreement of the classes and splits with those that were asked for.
         reading: Options for reading the files.
         layout: The folder layout that was recognised, in words.
         problems: Findings from listing and pairing the files; the audit repeats them.
@@ -108,6 +109,10 @@ class Dataset(msgspec.Struct, frozen=True, kw_only=True):
     naming: str = ""
     divided: bool = False
     remarks: tuple[Finding, ...] = ()
+
+    def __repr__(self) -> str:
+        pairs = ", ".join(f"{len(samples)} {split}" for split, samples in self.splits.items())
+        return line("Dataset", f"{printable(self.root)} ({self.name})", pairs, classes_in_words(self.classes))
 
     def without(self, ids: Mapping[str, Collection[str]]) -> Dataset:
         """The data set without some samples, given by split and id."""

@@ -7,10 +7,12 @@ from typing import NamedTuple
 
 import msgspec
 
+from pixelwise.datasets.opening import GENERIC_RECIPE
 from pixelwise.datasets.samples import ALL, Dataset
 from pixelwise.errors import RecipeError
 from pixelwise.observer import Warn
-from pixelwise.recipes.overrides import apply_overrides
+from pixelwise.recipes.files import find
+from pixelwise.recipes.overrides import apply_overrides, words_of
 from pixelwise.recipes.schema.recipe import Recipe
 from pixelwise.storage import printable
 
@@ -36,7 +38,7 @@ class Asked(msgspec.Struct, frozen=True, kw_only=True):
         overrides: Changes to the sections `data` and `evaluation` of the recipe.
 
     Raises:
-        RecipeError: R203, an override is of another section.
+        RecipeError: R203, an override is of another section; R202 or R262, it names no field or several.
     """
 
     data: Path | None = None
@@ -45,6 +47,7 @@ class Asked(msgspec.Struct, frozen=True, kw_only=True):
     overrides: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
+        msgspec.structs.force_setattr(self, "overrides", tuple(words_of(self.overrides)))
         for override in self.overrides:
             section = override.partition("=")[0].partition(".")[0].strip()
             if "=" in override and section not in SECTIONS:
@@ -62,6 +65,14 @@ class Asked(msgspec.Struct, frozen=True, kw_only=True):
             RecipeError: R201 to R203, an override is malformed, names no field or has an impossible value.
         """
         return apply_overrides(recipe, self.overrides) if self.overrides else recipe
+
+    def allowed(self) -> tuple[str, ...]:
+        """Codes of errors of other data that are accepted: what was accepted for the training says nothing of it.
+
+        Raises:
+            RecipeError: As `changed`.
+        """
+        return tuple(self.changed(find(GENERIC_RECIPE)).data.allow)
 
     def scored(self, dataset: Dataset, usual: str, own: bool | None, warn: Warn) -> Scored:
         """The data set and the split to score, with what has to be said about them.

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import contextlib
 import functools
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Annotated, Any, NamedTuple
 
 import torch
@@ -57,6 +57,7 @@ class ScoringOptions(Options, frozen=True, kw_only=True):
         metrics: Names of metrics to measure in addition to `pixelwise.metrics.SCORES`.
         groups: Sample id -> name of its group, for every image of the split; None to score no groups.
         thumbnails: Receives a small picture of every image, whose counts are then kept too; None for neither.
+        see: Called with every image and its prediction, class ids (H, W) or int32 bit fields, under each protocol.
     """
 
     input_size: Size | None = None
@@ -66,6 +67,7 @@ class ScoringOptions(Options, frozen=True, kw_only=True):
     metrics: tuple[str, ...] = ()
     groups: Mapping[str, str] | None = None
     thumbnails: Thumbnails | None = None
+    see: Callable[[EvaluationPair, Tensor], None] | None = None
 
 
 def evaluate_model(
@@ -149,6 +151,8 @@ def evaluate_protocols(
                 for row in _predicted(model, columns, shared, options.precision, needs):
                     for index, found in zip(indices, row, strict=True):
                         tallies[index].add(found.pair, *found.decision, found.probabilities)
+                        if options.see is not None:
+                            options.see(found.pair, found.decision.labels)
             if options.thumbnails is not None:
                 for index, pairs in enumerate(batch, done):
                     options.thumbnails.add(index, pairs[0].image, pairs[0].size)

@@ -18,6 +18,7 @@ from pixelwise.datasets.run_data import is_own_data, open_for, open_run_data
 from pixelwise.errors import DataError
 from pixelwise.evaluation.asking import Asked
 from pixelwise.evaluation.assembling import Origin
+from pixelwise.evaluation.mask_values import refuse_other_values
 from pixelwise.evaluation.options import EvaluateOptions
 from pixelwise.evaluation.subject import Subject, score
 from pixelwise.models import SegmentationModel
@@ -28,6 +29,7 @@ from pixelwise.recipes.protocols import Protocol
 from pixelwise.recipes.protocols import protocol as find_protocol
 from pixelwise.recipes.schema.recipe import Data, Recipe
 from pixelwise.recipes.sizes import Size
+from pixelwise.records.data_facts import read_data_facts
 from pixelwise.records.environment import read_environment
 from pixelwise.records.result import Result, TrainingCost
 from pixelwise.records.run_folder import CHECKPOINTS
@@ -80,10 +82,15 @@ def _run_subject(run: Path, asked: Asked, observer: Observer) -> Subject:
     dataset = open_run_data(run, trained.recipe, asked.data, observer.warn, overrides=asked.overrides)
     folder = asked.data if asked.data is not None else read_environment(run).data_folder
     own = is_own_data(run, dataset, asked.data)
+    scored = asked.scored(dataset, recipe.evaluation.split, own, observer.warn)
+    # Training examined its splits, read as they were then.
+    if not own or asked.overrides or scored.split not in read_data_facts(run).splits:
+        allow = recipe.data.allow if own else asked.allowed()
+        refuse_other_values(scored.dataset, scored.split, allow=allow, observer=observer)
     return Subject(
         model=trained.model,
         origin=origin_of(trained, _training_cost(run)),
-        **asked.scored(dataset, recipe.evaluation.split, own, observer.warn)._asdict(),
+        **scored._asdict(),
         protocols=_protocols(asked.protocols or recipe.evaluation.protocols[:1]),
         input_size=recipe.evaluation.input_size,
         batch_size=recipe.evaluation.batch_size,
@@ -108,6 +115,8 @@ def _artefact_subject(path: Path, asked: Asked, observer: Observer, *, trust: bo
     known = _recipe_for_scoring(section, scoring)
     dataset = open_for(known, asked.data, warn=observer.warn, overrides=asked.overrides)
     recipe = asked.changed(known)
+    scored = asked.scored(dataset, recipe.evaluation.split, None, observer.warn)
+    refuse_other_values(scored.dataset, scored.split, allow=asked.allowed(), observer=observer)
     if asked.protocols is not None or recipe.evaluation.protocols != known.evaluation.protocols:
         protocols = _protocols(asked.protocols or recipe.evaluation.protocols[:1])
     else:
@@ -125,7 +134,7 @@ def _artefact_subject(path: Path, asked: Asked, observer: Observer, *, trust: bo
             weights="model",
             step=0,
         ),
-        **asked.scored(dataset, recipe.evaluation.split, None, observer.warn)._asdict(),
+        **scored._asdict(),
         protocols=protocols,
         input_size=input_size,
         batch_size=recipe.evaluation.batch_size,
@@ -145,11 +154,13 @@ def _memory_subject(model: SegmentationModel, asked: Asked, observer: Observer) 
         dataset = for_network(dataset, model.classes)
         for remark in dataset.remarks:
             observer.warn(remark.code, remark.message)
+    scored = asked.scored(dataset, "val", None, observer.warn)
+    refuse_other_values(scored.dataset, scored.split, allow=asked.allowed(), observer=observer)
     weights = safetensors.torch.save({name: tensor.contiguous() for name, tensor in model.state_dict().items()})
     return Subject(
         model=model,
         origin=Origin(recipe="", recipe_hash="", weights_sha256=sha256_bytes(weights), weights="model", step=0),
-        **asked.scored(dataset, "val", None, observer.warn)._asdict(),
+        **scored._asdict(),
         protocols=_protocols(asked.protocols or ["native"]),
         input_size=_size_in_memory(model) or (recipe.evaluation.input_size if asked.overrides else None),
         data=_absolute(asked.data),

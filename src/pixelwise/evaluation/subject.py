@@ -129,7 +129,7 @@ def score(subject: Subject, options: EvaluateOptions, observer: Observer = SILEN
                     if subject.pictures:
                         _save_pictures(subject, measurement, thumbnails, folder, observer)
                     save_result(kept, measurement.per_image, folder)
-            results.append(result)
+            results.append(msgspec.structs.replace(result, per_image=measurement.per_image))
     return results
 
 

@@ -220,6 +220,7 @@ class Tally:
             miou=found.miou,
             pixel_accuracy=found.pixel_accuracy,
             labelled_pixels=int(image.counts[0].sum()) if self.task.multilabel else sum(found.pixels),
+            iou=tuple(None if math.isnan(iou) else iou for iou in found.iou),
         )
         if self.details is not None:
             self.details[image.index] = details_of(image)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import sys
+from typing import TextIO
 
 
 def print_anything() -> None:
@@ -16,3 +17,17 @@ def print_anything() -> None:
         # The streams are None without a console, and a notebook's streams have no encoding to change.
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="backslashreplace")
+
+
+def in_notebook() -> bool:
+    """Whether this process is the kernel of a notebook."""
+    shell = sys.modules.get("IPython")
+    return shell is not None and getattr(shell.get_ipython(), "kernel", None) is not None
+
+
+def on_terminal(stream: TextIO | None) -> bool:
+    """Whether a stream is a terminal; False for a stream that is missing or closed."""
+    try:
+        return stream is not None and stream.isatty()
+    except ValueError:
+        return False

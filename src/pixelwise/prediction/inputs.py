@@ -10,7 +10,7 @@ import glob
 import os
 import re
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
@@ -143,6 +143,21 @@ def _images_in(folder: Path, base: Path) -> _Found:
     return _Found(images, unreadable, list(listing.others))
 
 
+def refuse_missing(paths: Iterable[str | os.PathLike[str]]) -> None:
+    """Refuse paths at which nothing is; patterns are not tried and folders not listed.
+
+    Raises:
+        DataError: D223, there is no such file or folder.
+    """
+    for given in [os.fspath(path) for path in paths]:
+        if not glob.has_magic(given) and not os.path.lexists(given) and not _is_address(given):
+            raise _nothing(given, ())
+
+
+def _is_address(given: str) -> bool:
+    return re.match(r"[A-Za-z][A-Za-z0-9+.-]+://", given) is not None
+
+
 def _before_magic(path: Path) -> list[str]:
     parts = []
     for part in path.parts:
@@ -170,7 +185,7 @@ def _nothing(given: str, others: Sequence[Path]) -> DataError:
             if others
             else "`**` stands for any number of folders, as in 'photos/**/*.jpg'; quote the pattern",
         )
-    if re.match(r"[A-Za-z][A-Za-z0-9+.-]+://", given):
+    if _is_address(given):
         return DataError("D223", f"{where}: is an address, not a file", "download the image and give its path")
     return DataError("D223", f"{where}: no such file or folder", "check the spelling")
 

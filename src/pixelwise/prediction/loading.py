@@ -5,12 +5,14 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
+import msgspec
 import torch
 
 from pixelwise.checkpoints.trained import load_trained
+from pixelwise.datasets.labels import LabelTable, table_of
 from pixelwise.datasets.reading.overrides import overridden
 from pixelwise.datasets.samples import Reading
-from pixelwise.errors import RecipeError
+from pixelwise.errors import PixelwiseError, RecipeError
 from pixelwise.machine.devices import choose_device
 from pixelwise.observer import SILENT, Observer, Warn
 from pixelwise.prediction.deviations import Once
@@ -18,8 +20,9 @@ from pixelwise.prediction.rules import rules_of
 from pixelwise.prediction.segmenter import Segmenter, through_windows
 from pixelwise.recipes.overrides import Overrides
 from pixelwise.recipes.protocols import protocol as find_protocol
+from pixelwise.recipes.schema.data import Data
 from pixelwise.recipes.sizes import Size
-from pixelwise.runtimes import is_artefact, load_artefact
+from pixelwise.runtimes import ArtefactModel, is_artefact, load_artefact
 from pixelwise.storage import printable
 
 
@@ -60,7 +63,7 @@ def load(
         return segmenter
     trained = load_trained(Path(run), warn or observer.warn)
     protocol = find_protocol(trained.recipe.evaluation.protocols[0])
-    return Segmenter(
+    segmenter = Segmenter(
         trained.model,
         palette=trained.palette,
         input_size=protocol.seen_size(trained.recipe.evaluation.input_size),
@@ -68,6 +71,23 @@ def load(
         reading=overridden(Reading.of(trained.recipe.data), overrides, trained.model.preprocessing.in_channels),
         protocol=protocol if window is None else through_windows(protocol, window),
     )
+    segmenter.label_table = recorded_table(trained.recipe.data)
+    return segmenter
+
+
+def recorded_table(data: Data) -> LabelTable | None:
+    """The label table that a recipe records; None if its labels were drawn from annotations, or it records none.
+
+    Args:
+        data: The data section of a run's recipe.
+    """
+    if data.labels is not None or data.multilabel:
+        return None
+    ids = {int(raw): class_id for raw, class_id in (data.label_map or {}).items()}
+    if data.mask_threshold is not None and not ids and not data.colors:
+        ids = {0: 0, 1: 1}
+    table = table_of(ids, data.colors)
+    return msgspec.structs.replace(table, threshold=data.mask_threshold, from_alpha=data.mask_channel == "alpha")
 
 
 def _load_exported(path: Path, window: Size | None, overrides: Overrides, trust: bool) -> Segmenter:
@@ -92,7 +112,16 @@ def _load_exported(path: Path, window: Size | None, overrides: Overrides, trust:
         reading=overridden(rules.reading, overrides, model.preprocessing.in_channels),
         protocol=protocol,
     )
+    segmenter.label_table = _table_of_artefact(model, path)
     segmenter.exact = rules.inference.resize == "exact"
     segmenter.run_size, segmenter.run_protocol = rules.run_size, rules.run_protocol
     segmenter.whole_pixels, segmenter.large_window = rules.inference.whole_pixels, rules.inference.large_window
     return segmenter
+
+
+def _table_of_artefact(model: ArtefactModel, path: Path) -> LabelTable | None:
+    """The label table of an artefact's run; None if its description does not hold it: most predictions need none."""
+    try:
+        return recorded_table(model.sidecar.data_section(path))
+    except PixelwiseError:
+        return None

@@ -13,10 +13,11 @@ from typing import Any, NamedTuple, get_args
 import numpy as np
 from PIL import Image
 
-from pixelwise.datasets.labels import table_of
+from pixelwise.datasets.labels import LabelTable, table_of
 from pixelwise.datasets.reading.georeference import NODATA_TAG
 from pixelwise.errors import RecipeError
 from pixelwise.prediction.options import MaskFormat
+from pixelwise.prediction.original_values import original_values
 from pixelwise.prediction.overlays import color_table, indexed_png
 from pixelwise.recipes.class_sets.tables import ADE20K, CITYSCAPES, IGNORE, VOC, ClassSet, Color
 
@@ -35,22 +36,28 @@ _TARGETS = {
 }
 
 
-def mask_encoder(name: str, classes: Sequence[str], palette: Sequence[Color]) -> Callable[[np.ndarray], bytes]:
+def mask_encoder(
+    name: str, classes: Sequence[str], palette: Sequence[Color], table: LabelTable | None = None
+) -> Callable[[np.ndarray], bytes]:
     """Encoder from class ids to the bytes of a PNG file.
 
     Args:
         name: Name of a `MaskFormat`.
         classes: Class names of the model.
         palette: Colours of the classes, used for `ids` only; the other formats have official colours or none.
+        table: Label table of the training data, for `original`.
 
     Returns:
         A function of class ids uint8 (H, W), 255 where ignored.
 
     Raises:
-        RecipeError: R222, there is no such format, or it belongs to a data set with other classes.
+        RecipeError: R222, there is no such format, it belongs to a data set with other classes, or the training data
+            has no values that masks could have.
     """
     if name == "ids":
         return lambda labels: indexed_png(labels, palette)
+    if name == "original":
+        return original_values(table, classes).encoded
     if name not in _TARGETS:
         raise RecipeError("R222", f"no mask format is named '{name}'", f"choose one of: {', '.join(FORMATS)}")
     target = _TARGETS[name]
@@ -68,13 +75,18 @@ def mask_encoder(name: str, classes: Sequence[str], palette: Sequence[Color]) ->
     return lambda labels: grey_png(table.to_raw(labels))
 
 
-def mask_values(name: str, num_classes: int) -> tuple[list[int], int]:
-    """The pixel value of each class, and that of ignored pixels, in masks of a format.
+def mask_values(name: str, classes: Sequence[str], label_table: LabelTable | None = None) -> tuple[list[Any], Any]:
+    """The pixel value of each class, and that of ignored pixels, in masks of a format; colours are `#rrggbb`.
 
     Args:
         name: Name of a `MaskFormat`.
-        num_classes: Number of classes of the model.
+        classes: Class names of the model.
+        label_table: Label table of the training data, for `original`.
     """
+    num_classes = len(classes)
+    if name == "original":
+        found = original_values(label_table, classes)
+        return list(found.values), found.ignored
     if name not in _TARGETS:
         return list(range(num_classes)), IGNORE
     table = table_of(_TARGETS[name].classes.label_table)
@@ -93,7 +105,7 @@ def as_geotiff(png: bytes, position: Sequence[tuple[int, int, int, Any, bool]], 
     """Convert a mask to a GeoTIFF file with the same pixel values and colours.
 
     Args:
-        png: The mask as a PNG file with a palette or one grey channel of 8 bits.
+        png: The mask as a PNG file with a palette, one grey channel of 8 or 16 bits, or RGB.
         position: GeoTIFF tags as tifffile writes them.
         nodata: Pixel value of ignored pixels, which is declared as missing data; None if there is none.
     """
@@ -110,7 +122,7 @@ def as_geotiff(png: bytes, position: Sequence[tuple[int, int, int, Any, bool]], 
     tifffile.imwrite(
         stream,
         np.asarray(image),
-        photometric="palette" if image.mode == "P" else "minisblack",
+        photometric={"P": "palette", "RGB": "rgb"}.get(image.mode, "minisblack"),
         colormap=colors.T if image.mode == "P" else None,
         compression="zlib",
         metadata=None,

@@ -12,9 +12,13 @@ from pixelwise.recipes.sizes import Size
 PaletteName = Literal["official", "cvd"]
 """`official`: the data set's own colours; `cvd`: colours that colour-blind people can tell apart."""
 
-MaskFormat = Literal["ids", "cityscapes", "voc", "ade20k"]
-"""`ids`: class ids in the model's own order, with a palette; `cityscapes`: 8-bit labelIds (road is 7);
+MaskFormat = Literal["ids", "original", "cityscapes", "voc", "ade20k"]
+"""`ids`: class ids in the model's own order, with a palette; `original`: the values or colours of the masks that the
+network was trained with; `cityscapes`: 8-bit labelIds (road is 7);
 `voc`: class ids with VOC's palette; `ade20k`: 8-bit, class id + 1. Ignored pixels are 255, 0, 255 and 0."""
+
+PolygonFormat = Literal["labelme", "coco"]
+"""`labelme`: one JSON file per image; `coco`: one `annotations.json`."""
 
 
 class PredictOptions(Options, frozen=True, kw_only=True):
@@ -25,7 +29,13 @@ class PredictOptions(Options, frozen=True, kw_only=True):
         alpha: Opacity of the colours in overlays, from 0 (image only) to 1 (colours only).
         palette: Colours of overlays and of masks of class ids: the data set's own (`official`), or colours that
             colour-blind people can tell apart (`cvd`).
-        mask_format: Pixel values of the masks: class ids, or the values expected by a benchmark server.
+        background: Colour the background in overlays, too. Without it, class 0 shows the image alone if its name says
+            that it is the background, or if there are only two classes.
+        legend: Add a strip to overlays that names the colours in them.
+        mask_format: Pixel values of the masks: class ids, the values that the masks of the training data have
+            (`original`), or those expected by a benchmark server.
+        polygons: Also write the outlines of the objects, for correction in an editor: a file of LabelMe per image, or
+            one file of COCO. Small objects and the background are left out.
         window: Size of overlapping sliding windows for prediction, for example 1024x1024. Left out, the protocol
             decides.
         strict: Stop at the first bad file instead of skipping it.
@@ -39,7 +49,10 @@ class PredictOptions(Options, frozen=True, kw_only=True):
     overlay: bool = True
     alpha: Annotated[float, Meta(ge=0, le=1)] = 0.5
     palette: PaletteName = "official"
+    background: bool = False
+    legend: bool = False
     mask_format: Annotated[MaskFormat, Meta(extra={"flag": "--format"})] = "ids"
+    polygons: PolygonFormat | None = None
     window: Annotated[Size | None, Meta(extra={"metavar": "WIDTHxHEIGHT"})] = None
     strict: bool = False
     device: str = "auto"

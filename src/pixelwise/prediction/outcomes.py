@@ -15,11 +15,13 @@ from pixelwise.datasets.reading.georeference import Georeference, read_georefere
 from pixelwise.datasets.reading.images import load_image
 from pixelwise.datasets.samples import Reading
 from pixelwise.errors import DataError, RecipeError
+from pixelwise.prediction.annotation_files import Annotations
 from pixelwise.prediction.inputs import Input
 from pixelwise.prediction.mask_formats import as_geotiff, grey_png, mask_encoder, mask_values
 from pixelwise.prediction.options import PredictOptions
 from pixelwise.prediction.overlays import jpeg
-from pixelwise.prediction.segmenter import Prediction, Segmenter, choose_palette
+from pixelwise.prediction.prediction import Prediction, choose_palette
+from pixelwise.prediction.segmenter import Segmenter
 from pixelwise.recipes.class_sets.tables import IGNORE
 from pixelwise.storage import portable, printable, write_bytes
 from pixelwise.storage.names import distinct
@@ -91,8 +93,9 @@ def _write(
     encode: Callable[[np.ndarray], bytes],
     save: Callable[[Path, Path, bytes, Georeference | None], None],
     draw: Callable[[Prediction], np.ndarray] | None,
+    annotations: Annotations | None,
 ) -> Outcome:
-    """Write the masks and overlay of an outcome, if it has a prediction; returns the outcome."""
+    """Write the masks, overlay and polygons of an outcome, if it has a prediction; returns the outcome."""
     if isinstance(outcome.value, Prediction):
         name, place = outcome.source.name, outcome.place
         prediction = _without_missing(outcome.value, place)
@@ -103,6 +106,8 @@ def _write(
             save(output / MASKS, name, encode(prediction.labels), place)
         if draw is not None:
             write_bytes(_below(output / OVERLAYS, name, ".jpg"), jpeg(draw(prediction)))
+        if annotations is not None:
+            annotations.add(outcome.source.path, name, prediction)
     return outcome
 
 
@@ -131,8 +136,16 @@ def class_folders(classes: tuple[str, ...]) -> list[str]:
     return distinct([portable(name) for name in classes])
 
 
-def writer(segmenter: Segmenter, output: Path, options: PredictOptions) -> Callable[[Outcome], Outcome]:
+def writer(
+    segmenter: Segmenter, output: Path, options: PredictOptions, annotations: Annotations | None = None
+) -> Callable[[Outcome], Outcome]:
     """The function that writes one outcome.
+
+    Args:
+        segmenter: The segmenter that predicts.
+        output: Folder for all files that are written.
+        options: Options of the prediction.
+        annotations: Receives the predictions, too.
 
     Raises:
         RecipeError: R222, the mask format belongs to a data set with other classes, or has no multi-label masks.
@@ -143,11 +156,26 @@ def writer(segmenter: Segmenter, output: Path, options: PredictOptions) -> Calla
             f"format '{options.mask_format}' has one class per pixel, but the model is multi-label",
             "leave out `mask_format`: one black and white mask per class is written",
         )
-    encode = mask_encoder(options.mask_format, segmenter.classes, choose_palette(segmenter.palette, options.palette))
-    _, ignored = mask_values(options.mask_format, len(segmenter.classes))
-    draw = functools.partial(Prediction.overlay, alpha=options.alpha, palette=options.palette)
-    save = functools.partial(_save_mask, nodata=None if segmenter.model.multilabel else ignored)
-    return functools.partial(_write, output=output, encode=encode, save=save, draw=draw if options.overlay else None)
+    colors = choose_palette(segmenter.palette, options.palette)
+    encode = mask_encoder(options.mask_format, segmenter.classes, colors, segmenter.label_table)
+    _, ignored = mask_values(options.mask_format, segmenter.classes, segmenter.label_table)
+    draw = functools.partial(
+        Prediction.overlay,
+        alpha=options.alpha,
+        palette=options.palette,
+        background=options.background,
+        legend=options.legend,
+    )
+    missing = ignored if isinstance(ignored, int) and not segmenter.model.multilabel else None
+    save = functools.partial(_save_mask, nodata=missing)
+    return functools.partial(
+        _write,
+        output=output,
+        encode=encode,
+        save=save,
+        draw=draw if options.overlay else None,
+        annotations=annotations,
+    )
 
 
 def _below(folder: Path, name: Path, ending: str) -> Path:

@@ -6,13 +6,15 @@ import io
 from collections.abc import Sequence
 
 import numpy as np
-from PIL import Image
+from PIL import Image, ImageDraw, ImageFont
 
 from pixelwise.recipes.class_sets.tables import IGNORE, Color
 
 VOID: Color = (0, 0, 0)
 """Colour of ignored pixels in pictures of labels."""
 
+BACKGROUND_NAMES = ("background", "bg", "unlabelled", "unlabeled", "void", "none", "nothing", "rest")
+"""Names of a class that stands for everything that is no object; other signs and capitals do not count."""
 STRETCHED_SHARE = 0.02
 """Share of a band's pixels that becomes black in a picture; an equal share becomes white."""
 
@@ -46,6 +48,52 @@ def _stretched(band: np.ndarray) -> np.ndarray:
         return band
     table = np.clip((np.arange(256) - low) * (255 / (high - low)) + 0.5, 0, 255).astype(np.uint8)
     return table[band]
+
+
+def background_of(classes: Sequence[str]) -> int | None:
+    """Id of the class that stands for everything else, which overlays leave transparent; None if there is none.
+
+    It is class 0 if its name says so (`background`, `unlabelled`, `void`, ...), or if there are only two classes.
+
+    Args:
+        classes: Class names in the order of their ids.
+    """
+    if not classes:
+        return None
+    name = "".join(letter for letter in classes[0].lower() if letter.isalnum())
+    return 0 if name in BACKGROUND_NAMES or len(classes) == 2 else None
+
+
+def without_background(labels: np.ndarray, classes: Sequence[str]) -> np.ndarray:
+    """Class ids uint8 (H, W) whose background is ignored, so that pictures show the photo there."""
+    background = background_of(classes)
+    return labels if background is None else np.where(labels == background, np.uint8(IGNORE), labels)
+
+
+def with_legend(picture: np.ndarray, entries: Sequence[tuple[str, Color]]) -> np.ndarray:
+    """A picture uint8 (H, W, 3) with a strip below that names colours; taller by as many rows as they need.
+
+    Args:
+        picture: The picture.
+        entries: Name and colour of each class. Letters that the font of Pillow lacks are shown as boxes.
+    """
+    height, width = picture.shape[:2]
+    size = max(11, min(height, width) // 28)
+    font, row, gap = ImageFont.load_default(size), round(1.7 * size), round(0.6 * size)
+    places, left, top = [], gap, 0
+    for name, color in entries:
+        needed = size + gap // 2 + round(font.getlength(name)) + 2 * gap
+        if left > gap and left + needed > width:
+            left, top = gap, top + row
+        places.append((left, top, name, color))
+        left += needed
+    strip = Image.new("RGB", (width, top + row if places else 0), (255, 255, 255))
+    draw = ImageDraw.Draw(strip)
+    for left, top, name, color in places:
+        edge = top + (row - size) // 2
+        draw.rectangle((left, edge, left + size - 1, edge + size - 1), fill=color, outline=(120, 120, 120))
+        draw.text((left + size + gap // 2, top + row / 2), name, fill=(0, 0, 0), font=font, anchor="lm")
+    return np.concatenate([picture, np.asarray(strip).reshape(-1, width, 3)])
 
 
 def color_table(palette: Sequence[Color]) -> np.ndarray:

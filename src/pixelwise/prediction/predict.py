@@ -19,14 +19,16 @@ from pixelwise.datasets.reading.decoding import SUFFIXES
 from pixelwise.errors import DataError, RecipeError
 from pixelwise.observer import SILENT, Observer, observing
 from pixelwise.options import chosen
+from pixelwise.prediction.annotation_files import annotations_of
 from pixelwise.prediction.background import in_background
 from pixelwise.prediction.deviations import Once
 from pixelwise.prediction.inputs import Input, Inputs, find_inputs
-from pixelwise.prediction.loading import load
 from pixelwise.prediction.mask_formats import mask_values
 from pixelwise.prediction.options import PredictOptions
+from pixelwise.prediction.original_values import original_values
 from pixelwise.prediction.outcomes import MASKS, OVERLAYS, Outcome, read_input, writer
-from pixelwise.prediction.segmenter import Segmenter, choose_palette
+from pixelwise.prediction.prediction import choose_palette
+from pixelwise.prediction.segmenter import Segmenter
 from pixelwise.records.problems import Problem, append_problems, clear_problems
 from pixelwise.storage import json_text, printable, write_text
 from pixelwise.storage.locks import writing_alone
@@ -54,55 +56,6 @@ class PredictSummary(msgspec.Struct, frozen=True, kw_only=True):
     problems: tuple[Problem, ...]
     seconds: float
     warnings: tuple[Finding, ...] = ()
-
-
-def predict(
-    run: str | os.PathLike[str],
-    paths: str | os.PathLike[str] | Sequence[str | os.PathLike[str]],
-    output: str | os.PathLike[str] = "predictions",
-    options: PredictOptions | None = None,
-    *,
-    observer: Observer = SILENT,
-    **changes: Any,
-) -> PredictSummary:
-    """Write masks and overlays for images.
-
-    Images are resized to the size at which the network was evaluated; very large ones are predicted by windows. A bad
-    file is skipped and listed in `problems.jsonl`. `predict_paths` describes the files that are written.
-
-    Args:
-        run: A run folder, or an exported artefact (its folder or its file).
-        paths: An image file, a folder or a pattern such as `photos/**/*.jpg`, or several of them.
-        output: Folder for all files that are written.
-        options: Options of the prediction; None for the defaults.
-        observer: Receives progress after every file, and warnings if a damaged checkpoint was skipped, or if an
-            artefact's masks can differ from those of its run (W471 to W474).
-        changes: Single fields of `PredictOptions`, such as `overlay=False`.
-
-    Returns:
-        The number of files that were predicted, and the errors of the others.
-
-    Raises:
-        CheckpointError: The folder is not a run or has no valid checkpoint, or the artefact is damaged.
-        DataError: D223, one of `paths` yields no image; with `strict`, the error of the first bad file.
-        RecipeError: R220, an input is inside an output folder; R221, an output folder holds files that are not
-            predictions; R222, the mask format belongs to a data set with other classes; R260, an option is not one of
-            its choices; R285, an override does not concern the reading of images.
-        RunLockedError: L701, another process writes to `output`.
-        ResourceError: S601, the disk is full.
-    """
-    observer = observing(observer, changes)
-    options = chosen(PredictOptions, options, changes)
-    segmenter = load(
-        run,
-        device=options.device,
-        window=options.window,
-        overrides=options.overrides,
-        trust=options.trust,
-        observer=observer,
-    )
-    given = [paths] if isinstance(paths, (str, os.PathLike)) else paths
-    return predict_paths(segmenter, given, Path(output), options, observer=observer)
 
 
 def predict_paths(
@@ -145,11 +98,19 @@ def predict_paths(
     start = time.monotonic()
     observer = observing(observer, changes)
     options = chosen(PredictOptions, options, changes)
-    write = writer(segmenter, output, options)
+    polygons = None if options.polygons is None else annotations_of(options.polygons, output, segmenter.classes)
+    write = writer(segmenter, output, options, polygons)
     inputs = find_inputs(paths, [output / MASKS, output / OVERLAYS])
+    if options.mask_format == "original":
+        merged = original_values(segmenter.label_table, segmenter.classes).sentence(segmenter.classes)
+        if merged:
+            observer.warn("W161", merged)
     with writing_alone(output):
         _begin(output, segmenter, options)
-        return _predict_all(segmenter, inputs, write, _Record(output, strict=options.strict), observer, start)
+        summary = _predict_all(segmenter, inputs, write, _Record(output, strict=options.strict), observer, start)
+        if polygons is not None:
+            polygons.finish()
+    return summary
 
 
 class _Record:
@@ -267,7 +228,7 @@ def _begin(output: Path, segmenter: Segmenter, options: PredictOptions) -> None:
                 f"{printable(folder)} holds files that are not predictions (there is no {CLASSES} beside it)",
                 "choose another `output`, so that none of them is overwritten",
             )
-    values, ignored = mask_values(options.mask_format, len(segmenter.classes))
+    values, ignored = mask_values(options.mask_format, segmenter.classes, segmenter.label_table)
     colors = choose_palette(segmenter.palette, options.palette)
     classes = [
         {"id": value, "name": name, "color": "#{:02x}{:02x}{:02x}".format(*color)}

@@ -1,13 +1,13 @@
-"""Prediction of single images: class ids of the same size as the image."""
+"""Prediction of images in memory and in files: class ids of the same size as the image."""
 
 from __future__ import annotations
 
 import functools
 import math
 import os
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
+from typing import Any, overload
 
 import msgspec
 import numpy as np
@@ -16,13 +16,15 @@ import torch.nn.functional as F
 from PIL import Image
 from torch import Tensor
 
+from pixelwise.datasets.labels import LabelTable
 from pixelwise.datasets.reading.images import from_pillow, read_image
 from pixelwise.datasets.samples import Reading
 from pixelwise.errors import CheckpointError, DataError
 from pixelwise.models import SegmentationModel
 from pixelwise.observer import SILENT
-from pixelwise.prediction.combinations import blend_classes, packed, unpacked
+from pixelwise.prediction.combinations import unpacked
 from pixelwise.prediction.deviations import Once, Remark, deviations, stretching
+from pixelwise.prediction.feeding import Fed, OneImage, each, is_one, read_one
 from pixelwise.prediction.network import (
     NetworkOutput,
     decide,
@@ -32,59 +34,19 @@ from pixelwise.prediction.network import (
     probability_bands,
     views_of,
 )
-from pixelwise.prediction.options import PaletteName
-from pixelwise.prediction.overlays import blend
+from pixelwise.prediction.prediction import Prediction
 from pixelwise.prediction.sizes import RESIZE, fitted_size
 from pixelwise.recipes.class_sets.palettes import colorblind_palette
 from pixelwise.recipes.class_sets.tables import Color
 from pixelwise.recipes.protocols import PROTOCOLS, Protocol
 from pixelwise.recipes.sizes import Size
 from pixelwise.runtimes.inference import fitted_to
+from pixelwise.views import classes_in_words, line
 
 WHOLE_PIXELS = 1 << 24
 """Number of input pixels above which an image is predicted by windows."""
 WINDOW: Size = (1024, 1024)
 """(height, width) of these windows."""
-
-
-@dataclass(frozen=True, kw_only=True)
-class Prediction:
-    """Prediction of a network for one image.
-
-    Attributes:
-        image: The image, uint8 (H, W, C), upright.
-        labels: Class ids, uint8 (H, W). For a multi-label network uint8 (K, H, W), 1 where a class is present, else 0.
-        scores: Softmax over the classes, float32 (K, H, W), or the sigmoid of each class for a multi-label network;
-            None unless requested.
-        classes: Class names; the position is the class id.
-        palette: Official colour of each class.
-        multilabel: Whether a pixel may belong to several classes.
-    """
-
-    image: np.ndarray
-    labels: np.ndarray
-    scores: np.ndarray | None
-    classes: tuple[str, ...]
-    palette: tuple[Color, ...]
-    multilabel: bool = False
-
-    def overlay(self, alpha: float = 0.5, palette: PaletteName = "official") -> np.ndarray:
-        """The image overlaid with the class colours, or their mean where classes overlap: uint8 (H, W, 3).
-
-        If the image is not RGB, its first three channels are shown, or the first as grey, stretched to the full range.
-
-        Args:
-            alpha: Opacity of the colours, 0 (image only) to 1 (colours only).
-            palette: Colours of the classes: `official` or `cvd`.
-
-        Raises:
-            ValueError: `alpha` is outside 0..1, or there is no such palette.
-        """
-        if not 0 <= alpha <= 1:
-            raise ValueError(f"alpha is {alpha}; expected 0 (image only) to 1 (colours only)")
-        if self.multilabel:
-            return blend_classes(self.image, packed(self.labels), choose_palette(self.palette, palette), alpha)
-        return blend(self.image, self.labels, choose_palette(self.palette, palette), alpha)
 
 
 class Segmenter:
@@ -107,6 +69,7 @@ class Segmenter:
         exact: Whether every image is brought to exactly `input_size`, as an artefact of one size may do.
         run_size: `input_size` of the run that an artefact was exported from.
         run_protocol: `protocol` of that run.
+        label_table: Meaning of the values of the masks of the training data; None if it is not recorded.
         warn: Receives the `remarks` on every image that is predicted; by default it ignores them.
         whole_pixels: Number of input pixels above which an image is predicted by windows.
         large_window: (height, width) of these windows.
@@ -127,6 +90,7 @@ class Segmenter:
         self.palette = tuple(palette if palette is not None else colorblind_palette(len(self.classes)))
         self.input_size = input_size
         self.exact = False
+        self.label_table: LabelTable | None = None
         self.warn = Once(SILENT.warn)
         self.run_size = input_size
         self.whole_pixels, self.large_window = WHOLE_PIXELS, WINDOW
@@ -136,26 +100,58 @@ class Segmenter:
             if len(values) != model.num_classes:
                 raise ValueError(f"{len(values)} {name} for a model of {model.num_classes} classes")
 
-    def predict(self, image: str | os.PathLike[str] | np.ndarray | Image.Image, scores: bool = False) -> Prediction:
-        """Segment one image.
+    def __repr__(self) -> str:
+        parameters = sum(parameter.numel() for parameter in self.model.parameters())
+        network = f"{type(self.model).__name__}, {parameters / 1e6:.1f} M parameters" if parameters else "artefact"
+        return line("Segmenter", network, classes_in_words(self.classes))
+
+    @overload
+    def predict(self, images: Image.Image, scores: bool = False) -> Prediction: ...
+    @overload
+    def predict(  # pyright: ignore[reportOverlappingOverload]  # a text is a sequence, too
+        self, images: str | os.PathLike[str] | np.ndarray, scores: bool = False
+    ) -> Prediction | Any: ...  # a folder, a pattern and a batch give several
+    @overload
+    def predict(self, images: Sequence[OneImage], scores: bool = False) -> list[Prediction]: ...
+    @overload
+    def predict(self, images: Iterable[OneImage], scores: bool = False) -> Iterator[Prediction]: ...
+    def predict(self, images: Any, scores: bool = False) -> Prediction | list[Prediction] | Iterator[Prediction]:
+        """Segment one image or several.
 
         Args:
-            image: A file, a uint8 (H, W, 3) RGB array, or a Pillow image. For a network with C other channels, a file
-                that contains them, or a uint8 (H, W, C) array of `data.channels` in their order, scaled to 8 bits by
-                the same `data.input_range`. Pillow images of every mode are read like their files: their orientation
-                and transparency, `data.input_range` and `data.channels` apply.
+            images: One image: a file, an address (http or https), a uint8 (H, W, 3) RGB array, or a Pillow image. Or
+                several: a folder (with its subfolders), a pattern such as `photos/**/*.jpg`, a uint8 array
+                (B, H, W, 3), a list, or a generator. For a network with C other channels, files that contain them, or
+                uint8 arrays of `data.channels` in their order, scaled to 8 bits by the same `data.input_range`. Pillow
+                images of every mode are read like their files: their orientation and transparency, `data.input_range`
+                and `data.channels` apply.
             scores: Whether to return the scores too, which take 4 bytes per class and pixel.
+
+        Returns:
+            One image gives its prediction, a list or a batch gives a list. A folder, a pattern or a generator, which
+            may be longer than memory allows, gives an iterator that predicts each image when it is asked for.
 
         Raises:
             CheckpointError: K466, `scores` of an exported artefact that outputs class ids only.
-            DataError: The file cannot be read, or the meaning of its values as 8-bit RGB is not clear.
-            ValueError: The array is not uint8 (H, W, C) with the C channels of the network.
+            DataError: A file cannot be read, or the meaning of its values as 8-bit RGB is not clear; D223, there is no
+                such file, or no image in a folder; D250, an address cannot be downloaded. An iterator ends with it:
+                `pixelwise.predict` skips such files and lists them.
+            ValueError: An array is not uint8 (H, W, C) with the C channels of the network.
         """
+        self._refuse_scores(scores)
+        if is_one(images):
+            return self._predict(read_one(images, self._pixels), scores)
+        found = (self._predict(fed, scores) for fed in each(images, self._pixels))
+        return list(found) if isinstance(images, (list, tuple, np.ndarray)) else found
+
+    def _refuse_scores(self, scores: bool) -> None:
         if scores and not self.model.gives_scores:
             raise CheckpointError(
                 "K466", "the artefact outputs class ids, not scores", "export the run again without `argmax`"
             )
-        pixels = self._pixels(image)
+
+    def _predict(self, fed: Fed, scores: bool) -> Prediction:
+        pixels = fed.pixels
         size = (pixels.shape[0], pixels.shape[1])
         self.warn(self.remarks(size))
         seen = RESIZE[self.protocol.resampling](pixels, self.seen_size(size))
@@ -170,6 +166,7 @@ class Segmenter:
             classes=self.classes,
             palette=self.palette,
             multilabel=several,
+            source=fed.source,
         )
 
     def seen_size(self, size: Size) -> Size:
@@ -222,7 +219,7 @@ class Segmenter:
         full = enlarge(full, size)
         return (full.sigmoid() if self.model.multilabel else full.softmax(1))[0].cpu().numpy()
 
-    def _pixels(self, image: str | os.PathLike[str] | np.ndarray | Image.Image) -> np.ndarray:
+    def _pixels(self, image: Path | np.ndarray | Image.Image) -> np.ndarray:
         if isinstance(image, np.ndarray):
             return self._checked(image)
         if isinstance(image, Image.Image):
@@ -232,7 +229,7 @@ class Segmenter:
                 if error.code == "D106":
                     raise ValueError(f"{error.message}; expected {self._expected()}") from error
                 raise
-        return self._checked(read_image(Path(image), self.reading))
+        return self._checked(read_image(image, self.reading))
 
     def _checked(self, image: np.ndarray) -> np.ndarray:
         """The image itself, if it fits the network.
@@ -254,19 +251,6 @@ class Segmenter:
         if self.reading.channels is not None:
             what = f", the channels {list(self.reading.channels)} in this order"
         return f"uint8 (H, W, {channels}){what}"
-
-
-def choose_palette(official: Sequence[Color], name: PaletteName) -> tuple[Color, ...]:
-    """The palette of that name, with as many colours as `official`.
-
-    Raises:
-        ValueError: There is no such palette.
-    """
-    if name == "official":
-        return tuple(official)
-    if name == "cvd":
-        return colorblind_palette(len(official))
-    raise ValueError(f"no palette is named '{name}'; expected 'official' or 'cvd'")
 
 
 def through_windows(protocol: Protocol, window: Size) -> Protocol:

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 from pixelwise.errors import RecipeError
 from pixelwise.recipes.catalog import recipe
-from pixelwise.recipes.overrides import apply_overrides, without_other_length
+from pixelwise.recipes.overrides import Overrides, apply_overrides, without_other_length
 from pixelwise.recipes.parsing import from_plain
 from pixelwise.recipes.schema.planning import still_planned
 from pixelwise.recipes.schema.recipe import Recipe, to_plain
@@ -19,12 +18,12 @@ from pixelwise.storage.documents import DocumentError, read_toml
 SUFFIX = ".toml"
 
 
-def find(name: str | os.PathLike[str], overrides: Sequence[str] = ()) -> Recipe:
+def find(name: str | os.PathLike[str], overrides: Overrides = ()) -> Recipe:
     """The recipe of this name, or the one in a TOML file if `name` ends in `.toml`.
 
     Args:
         name: Name of a recipe, or path of a recipe file.
-        overrides: Changes of the form `section.field=value`.
+        overrides: Changes of the form `section.field=value`, or values by the paths of their fields.
 
     Raises:
         RecipeError: R200, there is no such recipe (with similar names); R202, R203 or R205, the file is not a valid

@@ -5,12 +5,13 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import msgspec
 import tomli_w
 
 from pixelwise.errors import RecipeError
+from pixelwise.recipes.fields import full_path
 from pixelwise.recipes.parsing import from_plain
 from pixelwise.recipes.schema.base import Part
 from pixelwise.recipes.schema.model import Spec
@@ -28,22 +29,43 @@ Overrides = Sequence[str] | Mapping[str, Any]
 
 
 def words_of(overrides: Overrides) -> list[str]:
-    """The overrides as on the command line; a single one may be given as text."""
+    """The overrides as on the command line, with the whole path of each field; a single one may be given as text.
+
+    Raises:
+        RecipeError: R202 or R262, a path is the end of no field's path, or of several.
+    """
     if isinstance(overrides, Mapping):
-        return [f"{path}={_toml(value)}" for path, value in overrides.items()]
-    return [overrides] if isinstance(overrides, str) else list(overrides)
+        return [f"{full_path(path)}={_toml(value)}" for path, value in overrides.items()]
+    return [_with_full_path(word) for word in ([overrides] if isinstance(overrides, str) else overrides)]
+
+
+def _with_full_path(word: str) -> str:
+    """`lr=0.02` -> `optimizer.lr=0.02`; what is not an override stays as it is."""
+    path, equals, value = word.partition("=")
+    if not equals or not path.strip():
+        return word
+    whole = full_path(path.strip())
+    return word if whole == path.strip() else f"{whole}={value}"
+
+
+AnyOptions = TypeVar("AnyOptions", bound=msgspec.Struct)
+
+
+def in_words(options: AnyOptions) -> AnyOptions:
+    """Options of a verb whose `overrides` were given by name, with them as on the command line, which is recorded."""
+    return msgspec.structs.replace(options, overrides=tuple(words_of(options.overrides)))  # type: ignore[attr-defined]
 
 
 def apply_overrides(recipe: Recipe, overrides: Overrides) -> Recipe:
     """A copy of `recipe` with each `section.field=value` applied.
 
-    Values are TOML values (`0.02`, `true`, `[360, 480]`, `{0 = 1}`); a bare word is a string, also within brackets,
-    and `none` unsets a field. A recipe that becomes another experiment keeps its name but no longer claims the
-    published result.
+    The section may be left out where only one field has the name: `lr=0.02`. Values are TOML values (`0.02`, `true`,
+    `[360, 480]`, `{0 = 1}`); a bare word is a string, also within brackets, and `none` unsets a field. A recipe that
+    becomes another experiment keeps its name but no longer claims the published result.
 
     Raises:
         RecipeError: R201, an override is malformed; R202, there is no such field (with similar names); R203, a value
-            has the wrong type or the combination is impossible.
+            has the wrong type or the combination is impossible; R262, several fields have the name.
     """
     plain = to_plain(recipe)
     changes = [parse_override(override) for override in words_of(overrides)]
@@ -142,6 +164,15 @@ def toml_value(value: Any) -> str:
 
 def _toml_key(key: str) -> str:
     return key if re.fullmatch(r"[A-Za-z0-9_-]+", key) else toml_value(key)
+
+
+def default_of(value: Any) -> str:
+    """The default of a field in words: its value as it would be typed."""
+    if value is msgspec.NODEFAULT:
+        return "every recipe sets it"
+    if value is None:
+        return "not set"
+    return "empty" if value in ("", ()) else toml_value(msgspec.to_builtins(value)).strip('"')
 
 
 def to_toml(recipe: Recipe) -> str:

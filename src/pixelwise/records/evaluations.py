@@ -57,16 +57,34 @@ def find_result(run: Path, split: str, protocol: str) -> Result | None:
     Raises:
         DataError: D240, the file is damaged.
     """
+    found = _find(run, split, protocol)
+    return None if found is None else found[1]
+
+
+def find_evaluation(run: Path, split: str, protocol: str) -> Evaluation | None:
+    """The evaluation of a split of the run's own data under a protocol; None if there is none.
+
+    Raises:
+        DataError: D240, a file is damaged.
+    """
+    found = _find(run, split, protocol)
+    if found is None:
+        return None
+    return Evaluation(folder=found[0], result=found[1], per_image=load_per_image(found[0]))
+
+
+def _find(run: Path, split: str, protocol: str) -> tuple[Path, Result] | None:
+    """The folder and the result of a split of the run's own data under a protocol."""
     usual = evaluation_folder(run, split, protocol)
     named = sorted(usual.parent.glob(f"{glob.escape(usual.name)}-*/{RESULT}"))
     files = [file for file in (usual / RESULT, *named) if file.is_file()]
     wanted = [
-        result
-        for result in map(load_result, files)
+        (file.parent, result)
+        for file, result in ((file, load_result(file)) for file in files)
         if (result.split, result.protocol, result.variant) == (split, protocol, "") and result.own_data is not False
     ]
     # Results of earlier versions do not say whose data they are of.
-    return next((one for one in wanted if one.own_data), wanted[0] if wanted else None)
+    return next((one for one in wanted if one[1].own_data), wanted[0] if wanted else None)
 
 
 def result_files(run: Path) -> list[Path]:

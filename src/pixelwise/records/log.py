@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import msgspec
 
+from pixelwise.records import showing
 from pixelwise.storage import write_bytes
 from pixelwise.storage.atomic import full_disk_explained
 from pixelwise.storage.documents import DocumentError, is_irregular, read_document
+from pixelwise.views import frame
+
+if TYPE_CHECKING:
+    import pandas  # type: ignore[import-not-found]
 
 LOG = "log.jsonl"
 MAX_BAD_STEPS = 5
@@ -155,9 +160,35 @@ OneKind = TypeVar("OneKind", bound=Record)
 
 
 class Log(msgspec.Struct, frozen=True):
-    """The records of a log, in order."""
+    """The records of a log, in order.
+
+    Attributes:
+        records: The records.
+        classes: Names of the classes of `EvaluationRecord.per_class_iou`; empty if they are not known.
+    """
 
     records: tuple[AnyRecord, ...] = ()
+    classes: tuple[str, ...] = ()
+
+    def __repr__(self) -> str:
+        return showing.log_line(self)
+
+    def __len__(self) -> int:
+        return len(self.records)
+
+    def __iter__(self) -> Iterator[AnyRecord]:
+        return iter(self.records)
+
+    def to_pandas(self) -> pandas.DataFrame:
+        """The steps and evaluations as a pandas frame, one row per step.
+
+        The columns are `step`, `epoch`, `loss`, `lr` and `grad_norm`, and, where an evaluation followed the step,
+        `split`, `protocol`, `miou`, `pixel_accuracy` and `iou CLASS` for each class, 0..1; NaN elsewhere.
+
+        Raises:
+            RecipeError: R240, pandas is not installed.
+        """
+        return frame(showing.log_columns(self))
 
     def of(self, kind: type[OneKind]) -> list[OneKind]:
         """The records of one kind, in order."""

@@ -1,4 +1,4 @@
-"""Evaluation results and their files `result.json`, `per_class.csv` and `per_image.csv`.
+"""Evaluation results and their files `result.json`, `per_class.csv`, `per_image.csv` and `per_image_iou.csv`.
 
 Every table and page is made from `result.json`. An undefined value (such as the IoU of a class that occurs nowhere) is
 NaN in memory, null in JSON, empty in CSV and `n/a` in tables.
@@ -11,21 +11,31 @@ import io
 import math
 from collections.abc import Iterable, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import msgspec
 
 from pixelwise.errors import DataError
 from pixelwise.machine.facts import Machine
 from pixelwise.recipes.sizes import Size
+from pixelwise.records import showing
 from pixelwise.records.scores import BinaryCounts, ClassResult, GroupResult, ImageScore, MetricResult
 from pixelwise.storage import json_text, printable, write_bytes, write_text
 from pixelwise.storage.cells import cell, text_in
 from pixelwise.storage.documents import DocumentError, read_document, read_text, reading
+from pixelwise.views import frame
+
+if TYPE_CHECKING:
+    import pandas  # type: ignore[import-not-found]
+
+    from pixelwise.records.showing import Rows
 
 RESULT = "result.json"
 PER_CLASS = "per_class.csv"
 PER_IMAGE = "per_image.csv"
+PER_IMAGE_IOU = "per_image_iou.csv"
+"""IoU of each class in each image: the id, then one column per class."""
+_SCORE_COLUMNS = ("id", "miou", "pixel_accuracy", "labelled_pixels")
 _HELP = "write it again with `pixelwise evaluate`"
 
 
@@ -122,6 +132,8 @@ class Result(msgspec.Struct, frozen=True, kw_only=True):
         own_data: Whether this is the data that the run was trained on; None if that is not known.
         notes: What has to be known about the data, its classes and its splits to read the scores, as sentences.
         variant: Options that make this another question than the same split and protocol without them; empty if none.
+        per_image: Scores of each image, in the order of the split. They are in files of their own, not in
+            `result.json`: `pixelwise.Run.result` reads them, `load_result` does not.
     """
 
     miou: float
@@ -159,6 +171,27 @@ class Result(msgspec.Struct, frozen=True, kw_only=True):
     own_data: bool | None = None
     notes: tuple[str, ...] = ()
     variant: str = ""
+    per_image: tuple[ImageScore, ...] = ()
+
+    def __repr__(self) -> str:
+        return showing.result_line(self)
+
+    def _repr_html_(self) -> str:
+        return showing.result_html(self)
+
+    def to_pandas(self, rows: Rows = "class") -> pandas.DataFrame:
+        """The scores as a pandas frame, fractions 0..1; NaN where a score is undefined.
+
+        Args:
+            rows: `class`: a row per class, with IoU, accuracy, precision and so on. `image`: a row per image, with its
+                mean IoU, its pixel accuracy and its IoU of each class. `confusion`: a row per labelled class and a
+                column per predicted one, in pixels.
+
+        Raises:
+            RecipeError: R240, pandas is not installed; R260, there are no such rows.
+        """
+        columns, index = showing.result_columns(self, rows)
+        return frame(columns, index)
 
     @property
     def multilabel(self) -> bool:
@@ -173,9 +206,16 @@ class Result(msgspec.Struct, frozen=True, kw_only=True):
         return sum(entry.pixels for entry in self.per_class)
 
 
+def to_plain(result: Result) -> dict[str, Any]:
+    """The content of `result.json` as plain values, which has no scores of single images."""
+    plain = msgspec.to_builtins(result)
+    del plain["per_image"]
+    return plain
+
+
 def to_json(result: Result) -> bytes:
     """The bytes of `result.json`; NaN becomes null."""
-    return json_text(result, indent=1).encode()
+    return json_text(to_plain(result), indent=1).encode()
 
 
 def from_json(data: bytes, source: str = RESULT) -> Result:
@@ -205,7 +245,7 @@ def from_json(data: bytes, source: str = RESULT) -> Result:
 
 
 def save_result(result: Result, per_image: Sequence[ImageScore], folder: Path) -> Path:
-    """Write `result.json`, `per_class.csv` and `per_image.csv` into `folder`.
+    """Write `result.json` and the tables per class and per image into `folder`.
 
     `result.json` is written last: if it exists, the others are complete.
 
@@ -231,10 +271,11 @@ def save_result(result: Result, per_image: Sequence[ImageScore], folder: Path) -
             ),
         ),
     )
-    write_text(
-        folder / PER_IMAGE,
-        _csv(ImageScore.__struct_fields__, (msgspec.structs.astuple(entry) for entry in per_image)),
-    )
+    classes = [entry.name for entry in result.per_class]
+    known = [(entry.id, *_with_nan(entry.iou)) for entry in per_image if entry.iou]
+    write_text(folder / PER_IMAGE_IOU, _csv(("id", *map(cell, classes)), known))
+    scores = ([getattr(entry, name) for name in _SCORE_COLUMNS] for entry in per_image)
+    write_text(folder / PER_IMAGE, _csv(_SCORE_COLUMNS, scores))
     write_bytes(folder / RESULT, to_json(result))
     return folder / RESULT
 
@@ -254,12 +295,13 @@ def load_result(path: Path) -> Result:
 
 
 def load_per_image(folder: Path) -> tuple[ImageScore, ...]:
-    """Read the `per_image.csv` of an evaluation folder; empty if there is none.
+    """Read the tables per image of an evaluation folder; empty if there are none.
 
     Raises:
-        DataError: D240, the file was not written by `save_result`.
+        DataError: D240, a file was not written by `save_result`.
     """
     path = folder / PER_IMAGE
+    iou = _load_per_image_iou(folder)
     if not path.is_file():
         return ()
     try:
@@ -270,11 +312,29 @@ def load_per_image(folder: Path) -> tuple[ImageScore, ...]:
                     miou=_number(row["miou"]),
                     pixel_accuracy=_number(row["pixel_accuracy"]),
                     labelled_pixels=int(row["labelled_pixels"]),
+                    iou=iou.get(text_in(row["id"]), ()),
                 )
                 for row in csv.DictReader(io.StringIO(read_text(path), newline=""))
             )
     except DocumentError as error:
         raise DataError("D240", f"{printable(path)}: not a table of image scores: {error.reason}", _HELP) from error
+
+
+def _load_per_image_iou(folder: Path) -> dict[str, tuple[float | None, ...]]:
+    """Id of an image -> IoU of each class; empty for results of earlier versions."""
+    path = folder / PER_IMAGE_IOU
+    if not path.is_file():
+        return {}
+    try:
+        with reading(path):
+            rows = list(csv.reader(io.StringIO(read_text(path), newline="")))[1:]
+            return {text_in(id): tuple(float(text) if text else None for text in values) for id, *values in rows}
+    except DocumentError as error:
+        raise DataError("D240", f"{printable(path)}: not a table of image scores: {error.reason}", _HELP) from error
+
+
+def _with_nan(values: Iterable[float | None]) -> list[float]:
+    return [math.nan if value is None else value for value in values]
 
 
 def _csv(header: Iterable[str], rows: Iterable[Iterable[Any]]) -> str:

@@ -22,6 +22,7 @@ CHECKPOINTS = "checkpoints"
 REPORT = "report.html"
 REPORT_FILES = "report_files"
 """Folder of what `report.html` loads, if not everything is in it."""
+LIVE = "live.html"
 
 
 def is_run(folder: Path) -> bool:
@@ -32,6 +33,20 @@ def is_run(folder: Path) -> bool:
 def has_checkpoints(run: Path) -> bool:
     """Whether a run has saved checkpoints, intact or damaged."""
     return any((run / CHECKPOINTS).glob("step-*"))
+
+
+def refuse_occupied(folder: Path) -> None:
+    """Refuse a folder for a new run that holds one already.
+
+    Raises:
+        RecipeError: R213.
+    """
+    if is_run(folder) or has_checkpoints(folder):
+        raise RecipeError(
+            "R213",
+            f"{printable(folder)} already holds a run",
+            f"continue it with `pixelwise resume {printable(folder)}`, or choose another `output`",
+        )
 
 
 def new_run_folder(recipe_name: str) -> Path:

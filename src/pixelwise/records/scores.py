@@ -80,12 +80,15 @@ class ImageScore(msgspec.Struct, frozen=True, kw_only=True):
         miou: Mean IoU over the classes that occur in this image's labels or prediction; NaN if nothing is labelled.
         pixel_accuracy: Fraction of its labelled pixels that are classified correctly; NaN if nothing is labelled.
         labelled_pixels: Number of labelled pixels.
+        iou: IoU of each class, in the order of class ids; None for a class in neither labels nor predictions. Empty if
+            it was not stored.
     """
 
     id: str
     miou: float
     pixel_accuracy: float
     labelled_pixels: int
+    iou: tuple[float | None, ...] = ()
 
 
 class GroupResult(msgspec.Struct, frozen=True, kw_only=True):

@@ -20,9 +20,11 @@ from rich.progress import (
 from rich.text import Text
 
 from pixelwise.errors import harmless
+from pixelwise.machine.console import in_notebook
 from pixelwise.observer import Observer, TrainingScore, TrainingStart, TrainingStatus
 from pixelwise.reports.progress import Course, beginning, clock, facts, score_line, shows_blocks, step_line
 from pixelwise.reports.terminals import Console
+from pixelwise.reports.verbosity import Verbosity, verbosity
 
 QUIET_SECONDS = 30.0
 """Interval between progress lines without a terminal."""
@@ -50,15 +52,34 @@ def display(*, phases: bool = False) -> Display:
     """A display suited to standard error, as a context manager that returns the observer.
 
     It shows bars on a terminal and in a notebook. Elsewhere it writes a line every 30 seconds and whenever the score of
-    a training run improves.
+    a training run improves. The options -q and -v of the command line leave warnings alone, or lines for all phases.
 
     Args:
         phases: Without bars, also write a line for each phase.
     """
-    if _in_notebook():
-        return NotebookDisplay()
     console = Console(stderr=True, highlight=False)
+    if verbosity() is Verbosity.QUIET:
+        return QuietDisplay(console)
+    if verbosity() is Verbosity.VERBOSE:
+        return PlainDisplay(console, phases=True)
+    if in_notebook():
+        return NotebookDisplay()
     return TerminalDisplay(console) if console.is_terminal else PlainDisplay(console, phases=phases)
+
+
+class QuietDisplay(Display):
+    """Warnings alone: the option -q.
+
+    Args:
+        console: Console to write to.
+    """
+
+    def __init__(self, console: Console) -> None:
+        self._console = console
+
+    def warn(self, code: str, message: str) -> None:
+        """Write the warning."""
+        _print_warning(self._console, code, message)
 
 
 class PlainDisplay(Display):
@@ -313,9 +334,3 @@ def _amount(done: int, total: int | None, unit: str) -> str:
 
 def _print_warning(console: Console, code: str, message: str) -> None:
     console.print(f"warning[{code}]: {message}", style="yellow", markup=False, soft_wrap=True)
-
-
-def _in_notebook() -> bool:
-    """Whether this process is the kernel of a notebook."""
-    shell = sys.modules.get("IPython")
-    return shell is not None and getattr(shell.get_ipython(), "kernel", None) is not None

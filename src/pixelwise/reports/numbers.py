@@ -1,15 +1,11 @@
-"""Formatting of numbers for readers; the only place where they are rounded."""
+"""Formatting of numbers for readers; the only place where they are rounded, besides the views of objects."""
 
 from __future__ import annotations
 
 import math
 
-NOT_AVAILABLE = "n/a"
-
-
-def percent(fraction: float, digits: int = 2) -> str:
-    """`0.5312` -> `53.12`; `n/a` for NaN. The heading gives the unit."""
-    return NOT_AVAILABLE if math.isnan(fraction) else f"{100 * fraction:.{digits}f}"
+from pixelwise.views import NOT_AVAILABLE as NOT_AVAILABLE
+from pixelwise.views import percent as percent
 
 
 def share(fraction: float) -> str:

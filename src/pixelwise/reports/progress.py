@@ -59,6 +59,7 @@ def beginning(start: TrainingStart) -> list[str]:
         "steps": f"{start.batches}{expected}",
         "device": start.machine,
         "folder": start.folder,
+        **({"watch": f"open {start.page} in a browser"} if start.page else {}),
     }
     width = max(map(len, lines))
     planned = [f"  {field} = {value}: {reason}" for field, value, reason in start.choices]

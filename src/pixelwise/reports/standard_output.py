@@ -3,16 +3,44 @@
 from __future__ import annotations
 
 import json
+import os
 import sys
-from typing import Any
+from typing import Any, ClassVar
 
 from pixelwise.errors import harmless
-from pixelwise.storage import json_text
+from pixelwise.storage import json_text, printable
 
 
 def write(text: str) -> None:
     """Write text, which may be TOML, to standard output."""
     sys.stdout.write(harmless(text))
+
+
+def write_markdown(text: str) -> None:
+    """Write Markdown to standard output: formatted on a terminal, as it is elsewhere, so that it can be searched."""
+    if not sys.stdout.isatty():
+        write(text)
+        return
+    from rich.markdown import Heading, Markdown
+
+    from pixelwise.reports.terminals import Console
+
+    class Left(Heading):
+        """Headings at the left edge without a frame."""
+
+        def __rich_console__(self, console: Any, options: Any) -> Any:
+            self.text.stylize("bold")
+            yield self.text
+
+    class Plain(Markdown):
+        elements: ClassVar[dict[str, Any]] = {**Markdown.elements, "heading_open": Left}
+
+    Console().print(Plain(text))
+
+
+def write_line(value: str | os.PathLike[str]) -> None:
+    """Write a line, such as the path of a file that was made, to standard output."""
+    write(f"{printable(value)}\n")
 
 
 def write_json(value: Any) -> None:

@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+import base64
+import hashlib
 import re
 from functools import cache
+from typing import Any
 
+import msgspec
 from jinja2 import Environment, PackageLoader, StrictUndefined, select_autoescape
 from markupsafe import Markup, escape
 
 from pixelwise.errors import harmless
+from pixelwise.reports.standard_output import harmless_json
 
 _BACKTICKS = re.compile(r"`([^`]+)`")
 
@@ -37,3 +42,22 @@ def templates() -> Environment:
 def commands(text: str) -> Markup:
     """Escaped text for a page, with `text in backticks` as code."""
     return Markup(_BACKTICKS.sub(r"<code>\1</code>", str(escape(harmless(text)))))
+
+
+def source(name: str) -> str:
+    """The text of a file in `pages/`, as it is."""
+    environment = templates()
+    loader = environment.loader
+    if loader is None:
+        raise AssertionError("the environment is made with a loader")
+    return loader.get_source(environment, name)[0]
+
+
+def script_hash(script: str) -> str:
+    """Hash by which a content security policy allows this one script: the text within its element."""
+    return base64.b64encode(hashlib.sha256(script.encode("utf-8")).digest()).decode("ascii")
+
+
+def script_data(value: Any) -> Markup:
+    """A value as JSON that is safe inside a `<script>` element: without any `<`, and without what turns text around."""
+    return Markup(harmless_json(msgspec.json.encode(value).decode()).replace("<", "\\u003c"))

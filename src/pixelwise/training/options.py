@@ -7,7 +7,24 @@ from typing import Annotated
 
 from msgspec import Meta
 
+from pixelwise.errors import RecipeError
 from pixelwise.options import Options
+from pixelwise.recipes.overrides import field_of, toml_value, words_of
+from pixelwise.recipes.sizes import Size
+
+SHORTHANDS = {
+    "epochs": "schedule.epochs",
+    "batch": "sampling.batch_size",
+    "size": "augment.crop",
+    "lr": "optimizer.lr",
+    "seed": "sampling.seed",
+    "workers": "data.workers",
+    "weights": "initialize.encoder",
+    "begin": "initialize.run",
+}
+"""Option of `train` and `resume` -> the field of the recipe that it sets, as an override would."""
+_SAME = {"schedule.epochs": ("schedule.epochs", "schedule.iterations")}
+"""Field -> the fields whose overrides would decide the same."""
 
 
 class TrainOptions(Options, frozen=True, kw_only=True):
@@ -15,6 +32,13 @@ class TrainOptions(Options, frozen=True, kw_only=True):
 
     Attributes:
         overrides: Changes to the recipe, such as `optimizer.lr=0.02`.
+        epochs: Passes over the training images; as the override `schedule.epochs`.
+        batch: Images per batch; as `sampling.batch_size`.
+        size: Size of the crops that the network is trained on: WIDTHxHEIGHT on the command line, (height, width) in
+            Python; as `augment.crop`.
+        lr: Learning rate; as `optimizer.lr`.
+        seed: Seed of initial weights, order and augmentation; as `sampling.seed`.
+        workers: Processes that load images; as `data.workers`.
         weights: Initial weights of the encoder: `none`, `default` (timm's default weights), their name in timm
             with its tag, or the path of a weights file. Left out, the recipe decides.
         begin: Run folder whose trained weights initialise the whole network; no weights of the encoder are then
@@ -31,6 +55,12 @@ class TrainOptions(Options, frozen=True, kw_only=True):
     """
 
     overrides: Annotated[tuple[str, ...], Meta(extra={"hidden": True})] = ()
+    epochs: Annotated[int, Meta(ge=1)] | None = None
+    batch: Annotated[int, Meta(ge=1)] | None = None
+    size: Annotated[Size | None, Meta(extra={"metavar": "WIDTHxHEIGHT"})] = None
+    lr: float | None = None
+    seed: Annotated[int, Meta(ge=0)] | None = None
+    workers: Annotated[int, Meta(ge=0)] | None = None
     weights: str | None = None
     begin: Annotated[Path | None, Meta(extra={"flag": "--from"})] = None
     minutes: Annotated[float, Meta(ge=0.1)] | None = None
@@ -40,6 +70,15 @@ class TrainOptions(Options, frozen=True, kw_only=True):
     track: Annotated[tuple[str, ...], Meta(extra={"many": True, "metavar": "NAME"})] = ()
     evaluate: bool = True
 
+    def all_overrides(self) -> list[str]:
+        """The overrides, followed by those that the options stand for.
+
+        Raises:
+            RecipeError: R261, an option and an override set the same field; R202 or R262, an override names no field
+                or several.
+        """
+        return _with_shorthands(self, words_of(self.overrides))
+
 
 class ResumeOptions(Options, frozen=True, kw_only=True):
     """Options of `resume`.
@@ -47,6 +86,8 @@ class ResumeOptions(Options, frozen=True, kw_only=True):
     Attributes:
         overrides: Changes of length or use of the machine, such as `schedule.epochs=400` or `data.workers=4`. If the
             run so far differs from that of an undisturbed run of the new length, this is said (W510) and recorded.
+        epochs: New length in passes over the training images; as the override `schedule.epochs`.
+        workers: Processes that load images; as `data.workers`.
         data: Folder of the data set, if it was moved since the run began.
         device: Device to train on: `auto`, `cpu`, `cuda` or `cuda:N`. Left out, the device the run last used.
         track: Tracker that records every step and evaluation; may be given several times. Left out, the trackers of
@@ -55,7 +96,37 @@ class ResumeOptions(Options, frozen=True, kw_only=True):
     """
 
     overrides: Annotated[tuple[str, ...], Meta(extra={"hidden": True})] = ()
+    epochs: Annotated[int, Meta(ge=1)] | None = None
+    workers: Annotated[int, Meta(ge=0)] | None = None
     data: Path | None = None
     device: str | None = None
     track: Annotated[tuple[str, ...] | None, Meta(extra={"many": True, "metavar": "NAME"})] = None
     evaluate: bool = True
+
+    def all_overrides(self) -> list[str]:
+        """The overrides, followed by those that the options stand for.
+
+        Raises:
+            RecipeError: R261, an option and an override set the same field; R202 or R262, an override names no field
+                or several.
+        """
+        return _with_shorthands(self, words_of(self.overrides))
+
+
+def _with_shorthands(options: TrainOptions | ResumeOptions, overrides: list[str]) -> list[str]:
+    added = []
+    for option, field in SHORTHANDS.items():
+        value = getattr(options, option, None)
+        if value is None:
+            continue
+        twice = [word for word in overrides if field_of(word) in _SAME.get(field, (field,))]
+        if twice:
+            raise RecipeError(
+                "R261",
+                f"`{option}` sets {field}, and {twice[0]} is given, too",
+                f"leave out one of the two; without `{option}`, the override alone decides",
+            )
+        # Words stay as they were typed: `none` unsets, and a path is not quoted.
+        text = str(value) if isinstance(value, str | Path) else toml_value(value)
+        added.append(f"{field}={text}")
+    return [*overrides, *added]

@@ -15,7 +15,6 @@ import torch
 from pixelwise.checkpoints.checkpoint import newest_checkpoint
 from pixelwise.datasets.opening import open_dataset
 from pixelwise.datasets.samples import Dataset
-from pixelwise.errors import RecipeError
 from pixelwise.machine.devices import choose_device
 from pixelwise.machine.facts import machine_facts, version_facts
 from pixelwise.machine.threads import default_threads
@@ -23,7 +22,7 @@ from pixelwise.observer import SILENT, Observer
 from pixelwise.options import chosen
 from pixelwise.plugins import packages_in_use
 from pixelwise.recipes.files import find as find_recipe
-from pixelwise.recipes.overrides import apply_overrides, changes_between, field_of, words_of
+from pixelwise.recipes.overrides import apply_overrides, changes_between, field_of
 from pixelwise.recipes.schema.recipe import Recipe
 from pixelwise.recipes.schema.roles import is_in
 from pixelwise.records.data_facts import read_data_facts, write_data_facts
@@ -41,13 +40,13 @@ from pixelwise.records.log import (
 from pixelwise.records.run_folder import (
     CHECKPOINTS,
     has_checkpoints,
-    is_run,
     new_run_folder,
     read_recipe,
+    refuse_occupied,
     write_recipe,
 )
 from pixelwise.records.standing import has_finished
-from pixelwise.storage import printable
+from pixelwise.records.status import keeping_status
 from pixelwise.storage.locks import run_lock
 from pixelwise.training.announcing import announcement
 from pixelwise.training.autotuning.format_choice import FormatChoice
@@ -132,9 +131,7 @@ def train(
     """
     began = time.monotonic()
     wanted = chosen(TrainOptions, options, changes)
-    overrides = words_of(wanted.overrides)
-    overrides += [f"initialize.encoder={wanted.weights}"] if wanted.weights is not None else []
-    overrides += [f"initialize.run={os.fspath(wanted.begin)}"] if wanted.begin is not None else []
+    overrides = wanted.all_overrides()
     resolved = apply_overrides(recipe if isinstance(recipe, Recipe) else find_recipe(recipe), overrides)
     resolved = with_time_limit(resolved, wanted.minutes, overrides)
     resolved = with_initial_weights(resolved, overrides, observer)
@@ -161,7 +158,7 @@ def _begin(plan: _Plan, run: Path, observer: Observer) -> None:
     """Create the run folder and train in it."""
     refuse_impossible(plan.recipe.precision, plan.device)
     with run_lock(run):
-        _refuse_occupied(run)
+        refuse_occupied(run)
         use_processor(plan.device, plan.threads)
         settled = _settle(plan, run, observer)
         prepared, facts = settled.prepared, settled.prepared.facts
@@ -253,15 +250,6 @@ def _command(words: tuple[str, ...], data: Path | None, run: Path) -> str:
     return shlex.join(["pixelwise", "train", recipe, *options, "--output", str(run), *overrides])
 
 
-def _refuse_occupied(run: Path) -> None:
-    if is_run(run) or has_checkpoints(run):
-        raise RecipeError(
-            "R213",
-            f"{printable(run)} already holds a run",
-            f"continue it with `pixelwise resume {printable(run)}`, or choose another `output`",
-        )
-
-
 def _train_stages(
     recipe: Recipe, run: Path, environment: Environment, observer: Observer, overrides: Sequence[str] = ()
 ) -> None:
@@ -304,7 +292,8 @@ def _train_stages(
         )
         resume(folder, changes, observer=observer)
 
-    run_stages(recipe, run, begin, go_on)
+    with keeping_status(run, observer, "stages"):
+        run_stages(recipe, run, begin, go_on)
 
 
 def resume(
@@ -333,7 +322,8 @@ def resume(
     run = Path(run)
     recipe = read_recipe(run)
     with run_lock(run):
-        changed = apply_overrides(recipe, wanted.overrides)
+        overrides = wanted.all_overrides()
+        changed = apply_overrides(recipe, overrides)
         refuse_other_experiment(recipe, changed)
         environment = _continued(read_environment(run), wanted)
         facts = read_data_facts(run)
@@ -348,7 +338,7 @@ def resume(
         if begins and changed.stages:
             # First, since the run may be stopped again in any of the stages.
             _record(run, environment, recipe, changed, History())
-            _train_stages(changed, run, environment, observer, words_of(wanted.overrides))
+            _train_stages(changed, run, environment, observer, overrides)
         begin = run / environment.begins_with if environment.begins_with is not None else None
         prepared = prepare_run(changed, dataset, facts, run, device, observer, begin)
         trained = restore(prepared, run, observer) or recipe

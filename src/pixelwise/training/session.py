@@ -2,27 +2,34 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import contextlib
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import torch
+from torch import Tensor
 
 from pixelwise.datasets.samples import Dataset
 from pixelwise.errors import PixelwiseError, StoppedError
 from pixelwise.evaluation.evaluate import evaluate_model
+from pixelwise.evaluation.pairs import EvaluationPair
 from pixelwise.models import SegmentationModel
 from pixelwise.observer import Observer
 from pixelwise.recipes.protocols import protocol
 from pixelwise.recipes.schema.recipe import Recipe
 from pixelwise.records.environment import Environment
 from pixelwise.records.log import EvaluationRecord
+from pixelwise.records.pictures import forget_after
 from pixelwise.records.run_folder import CHECKPOINTS
+from pixelwise.records.status import keeping_status
 from pixelwise.storage.atomic import remove_leftovers
 from pixelwise.training.batches import TrainingPairs
 from pixelwise.training.bookkeeping import out_of_patience
 from pixelwise.training.decoded_cache import keep_decoded
 from pixelwise.training.log import RunLog
 from pixelwise.training.loop import train_loop
+from pixelwise.training.pictures.batch import draw_batch
+from pixelwise.training.pictures.predictions import PredictedImages
 from pixelwise.training.setup import PreparedRun
 from pixelwise.training.signals import StopRequest, stop_on_signals
 from pixelwise.training.trackers.tracker import TrackedRun, Tracker, make_trackers
@@ -40,12 +47,20 @@ def work(prepared: PreparedRun, run: Path, environment: Environment, observer: O
     Raises:
         As `train_loop`.
     """
+    with keeping_status(run, observer, "training") as watched:
+        _work(prepared, run, environment, watched)
+
+
+def _work(prepared: PreparedRun, run: Path, environment: Environment, observer: Observer) -> None:
     recipe, dataset, facts, state = prepared.recipe, prepared.dataset, prepared.facts, prepared.state
     remove_leftovers(run)
     remove_leftovers(run / CHECKPOINTS)
     pairs = TrainingPairs(dataset, dataset.samples(recipe.data.train_split), recipe)
     if state.progress.step < prepared.steps and not out_of_patience(recipe.selection, state.progress):
         keep_decoded(pairs, recipe, facts.largest_image, observer)
+        with _drawing(observer):
+            forget_after(run, state.progress.evaluated_step)
+            draw_batch(run, pairs, recipe)
         observer.phase("training")
     tracked = TrackedRun(
         folder=run,
@@ -64,7 +79,7 @@ def work(prepared: PreparedRun, run: Path, environment: Environment, observer: O
             pairs,
             RunLog(tracked, observer, _trackers(environment.trackers, observer)),
             class_weights=None if weights is None else torch.tensor(weights, device=state.device),
-            evaluate=_evaluator(recipe, dataset, state.device, observer),
+            evaluate=_evaluator(recipe, dataset, run, observer),
             stop=stop,
             observer=observer,
         )
@@ -83,8 +98,17 @@ def _trackers(names: tuple[str, ...], observer: Observer) -> dict[str, Tracker]:
     return found
 
 
+@contextlib.contextmanager
+def _drawing(observer: Observer) -> Iterator[None]:
+    """Context in which an error only means that pictures are missing, since nothing else depends on them."""
+    try:
+        yield
+    except Exception as error:
+        observer.warn("W505", f"no picture for the live page: {type(error).__name__}: {error}")
+
+
 def _evaluator(
-    recipe: Recipe, dataset: Dataset, device: torch.device, observer: Observer
+    recipe: Recipe, dataset: Dataset, run: Path, observer: Observer
 ) -> Callable[[SegmentationModel, int, StopRequest], EvaluationRecord]:
     chosen = protocol(recipe.selection.protocol or recipe.evaluation.protocols[0])
     split = recipe.selection.split
@@ -96,6 +120,12 @@ def _evaluator(
                 raise StoppedError("I074", f"the evaluation of {split} was stopped after {done} of {total} images")
 
         observer.phase("evaluating")
+        pictures = PredictedImages(run, dataset, split, step)
+
+        def see(pair: EvaluationPair, predicted: Tensor) -> None:
+            with _drawing(observer):
+                pictures.see(pair, predicted)
+
         scored = evaluate_model(
             model,
             dataset,
@@ -103,10 +133,12 @@ def _evaluator(
             chosen,
             input_size=recipe.evaluation.input_size,
             batch_size=recipe.evaluation.batch_size,
-            device=device,
             precision=recipe.precision,
+            see=see,
             progress=progress,
         )
+        with _drawing(observer):
+            pictures.save()
         return EvaluationRecord(
             step=step,
             split=split,

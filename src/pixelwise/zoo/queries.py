@@ -32,6 +32,8 @@ OPERATORS = (*_ORDER, "~")
 ALIASES = {"parameters": "params", "license": "licence", "data": "dataset", "backbone": "encoder", "size": "input"}
 LARGEST_FIRST = ("miou", "measured")
 _CONDITION = re.compile(r"\s*([A-Za-z_]+)\s*([<>=!~]+)\s*([^\s<>=!~]+)(?=\s|$)")
+_WORD = re.compile(r"\s*([A-Za-z][\w.-]*)(?=\s|$)(?!\s*[<>=!~])")
+_LOGIC = ("and", "or", "not")
 _EXAMPLE = 'for example "gmacs<5 miou>65 dataset=cityscapes"'
 
 
@@ -196,7 +198,7 @@ class Condition(NamedTuple):
 
 
 def parse_query(query: str) -> tuple[Condition, ...]:
-    """The conditions of a query.
+    """The conditions of a query; a word without an operator, such as `unet`, has to be part of the name.
 
     Raises:
         RecipeError: R208, the query cannot be read; the message suggests the nearest names for an unknown one. R209,
@@ -205,7 +207,11 @@ def parse_query(query: str) -> tuple[Condition, ...]:
     found, end = [], 0
     text = query.rstrip()
     while end < len(text):
-        match = _CONDITION.match(text, end)
+        match, word = _CONDITION.match(text, end), _WORD.match(text, end)
+        if word is not None and word[1].lower() not in {*FIELDS, *ALIASES, *_LOGIC}:
+            found.append(Condition("name", "~", word[1], word[1]))
+            end = word.end()
+            continue
         if match is None:
             said = text[end:].strip()
             raise bad_query(f"'{said}' is not a condition", f"write field, operator and value: {_EXAMPLE}")

@@ -48,8 +48,9 @@ def search(
     """Find the recipes that meet a query, such as `gmacs<5 miou>65 dataset=cityscapes`.
 
     Args:
-        query: Conditions, each a field, an operator and a value; all of them have to hold. The fields are those of
-            `pixelwise.zoo.queries.FIELDS`, the operators < <= > >= = != and ~ (contains); texts may contain * and ?.
+        query: Conditions, each a field, an operator and a value, or a part of the name such as `unet`; all of them have
+            to hold. The fields are those of `pixelwise.zoo.queries.FIELDS`, the operators < <= > >= = != and ~
+            (contains); texts may contain * and ?.
         options: Sort order and paths of results.
         observer: Receives the number of recipes searched so far.
         **changes: Single options by keyword.

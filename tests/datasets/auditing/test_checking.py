@@ -236,3 +236,14 @@ def test_the_command_has_a_batch_that_the_images_fill(checked: Callable):
     assert checked({"train": 2, "val": 9}).batch_fix == ["sampling.batch_size=2"]
     assert checked({"train": 80, "val": 9}).batch_fix == []
     assert checked({"train": 2, "val": 9}, overrides=("sampling.batch_size=1",)).batch_fix == []
+
+
+def test_one_line_and_a_table_of_the_findings(checked: Callable[..., Checked]):
+    one = checked({"train": 3, "val": 2}, findings=(ERROR, finding("W217", "<b>")))
+    assert repr(one) == f"<Checked my data; 3 train, 2 val; {one.verdict}>"
+    assert repr(one.audit) == "<Audit folder; 3 train, 2 val; 1 error, 1 warning>"
+    page = one._repr_html_()
+    assert one.verdict in page
+    assert "&lt;b&gt;" in page
+    assert all(name in page for name in one.dataset.classes)
+    assert "nothing</td>" in checked({"train": 3})._repr_html_()

@@ -19,7 +19,7 @@ from PIL import Image
 
 from pixelwise.datasets.reading.decoding import image_sizes
 from pixelwise.datasets.reading.images import from_pillow, load_image, read_image
-from pixelwise.datasets.reading.normal_form import Picture, normalise
+from pixelwise.datasets.reading.normal_form import Picture, normalise, to_bytes
 from pixelwise.datasets.samples import Reading
 from pixelwise.errors import DataError, RecipeError
 
@@ -410,3 +410,40 @@ def test_colours_of_16_bits_that_pillow_has_reduced_are_refused(tmp_path: Path):
     with pytest.raises(DataError, match="16 bits per colour channel") as caught:
         from_pillow(Image.open(tmp_path / "a.png"), Reading(input_range=(0, 65535)))
     assert caught.value.code == "D104"
+
+
+@given(
+    st.sampled_from([np.uint16, np.uint32, np.int16, np.int32, np.float32, np.float64]),
+    st.lists(st.floats(-40_000, 40_000) | st.floats(0, 1) | st.floats(0, 255), min_size=2, max_size=6),
+)
+def test_the_proposed_range_holds_all_values_and_keeps_them_apart(dtype: type, numbers: list[float]):
+    values = np.abs(numbers).astype(dtype) if np.dtype(dtype).kind == "u" else np.array(numbers).astype(dtype)
+    with pytest.raises(DataError) as caught:
+        to_bytes(values, "a.tif", None)
+    proposed = caught.value.help.split("'data.input_range=[")[1].split("]'")[0]
+    low, high = map(float, proposed.split(", "))
+    assert low < high
+    if values.min() < values.max():
+        assert low <= values.min()
+        assert values.max() <= high
+    # Floating-point pictures of 0 to 1 or 0 to 255 are not read as black.
+    if np.dtype(dtype).kind == "f" and values.min() == 0 and values.max() in (1, 255):
+        assert to_bytes(values, "a.tif", (low, high)).max() == 255
+
+
+@pytest.mark.parametrize(
+    ("values", "proposed"),
+    [
+        (np.array([0.02, 0.6], np.float32), "[0, 1]"),
+        (np.array([0.0, 1.0, np.nan]), "[0, 1]"),
+        (np.array([3.0, 200.5]), "[0, 255]"),
+        (np.array([3.0, 4000.0]), "[0, 65535]"),
+        (np.array([-3.2, 7.5]), "[-4, 8]"),
+        (np.array([3, 900], np.uint16), "[0, 65535]"),
+        (np.array([0, 70_000], np.uint32), "[0, 70000]"),
+    ],
+)
+def test_the_proposed_range_is_the_usual_one_of_such_numbers(values: np.ndarray, proposed: str):
+    with pytest.raises(DataError) as caught:
+        to_bytes(values, "a.tif", None)
+    assert f"'data.input_range={proposed}'" in caught.value.help

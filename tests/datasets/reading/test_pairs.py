@@ -1,5 +1,6 @@
 from collections.abc import Callable
 from pathlib import Path
+from typing import Literal
 
 import numpy as np
 import pytest
@@ -49,6 +50,29 @@ def test_nearest_resizing_repeats_pixels_and_invents_no_id(tmp_path: Path, datas
     dataset = dataset_of(reading=Reading(mask_resize="nearest"))
     _, labels = read_pair(pair(tmp_path, np.ones((6, 8, 3), np.uint8), IDS), dataset)
     assert np.array_equal(labels, IDS.repeat(2, axis=0).repeat(2, axis=1))
+
+
+@pytest.mark.parametrize("fit", [True, False])
+@pytest.mark.parametrize("mask_resize", ["refuse", "nearest"])
+@pytest.mark.parametrize(
+    ("height", "width", "shape"), [(6, 8, True), (3, 4, True), (3, 12, False), (8, 6, False), (16, 3, False)]
+)
+def test_a_mask_of_another_shape_is_refused_whatever_is_done_with_the_labels(
+    tmp_path: Path,
+    dataset_of: MakeDataset,
+    height: int,
+    width: int,
+    shape: bool,
+    mask_resize: Literal["refuse", "nearest"],
+    fit: bool,
+):
+    sample = pair(tmp_path, np.ones((height, width, 3), np.uint8), IDS)
+    dataset = dataset_of(reading=Reading(mask_resize=mask_resize))
+    if (height, width) == IDS.shape or (shape and mask_resize == "nearest"):
+        assert read_pair(sample, dataset, fit=fit)[1].shape == ((height, width) if fit else IDS.shape)
+        return
+    with pytest.raises(DataError, match="D201"):
+        read_pair(sample, dataset, fit=fit)
 
 
 def test_a_mask_drawn_on_the_unrotated_photo_is_d110(tmp_path: Path, dataset_of: MakeDataset):

@@ -10,7 +10,7 @@ from pixelwise.datasets.town.scenes import draw_scene
 from pixelwise.deployment.card.images import ComparisonImages, comparison_images, images_of_folder
 from pixelwise.deployment.card.options import DeployOptions
 from pixelwise.errors import DataError
-from pixelwise.recipes.schema.recipe import Recipe
+from pixelwise.recipes.schema.recipe import Data, Recipe
 
 SIZE = (48, 64)
 
@@ -64,3 +64,15 @@ def test_a_run_that_does_not_know_its_data_asks_for_it(small_run: Path, small_re
     with pytest.raises(DataError) as caught:
         comparison_images(small_run, elsewhere, DeployOptions())
     assert caught.value.code == "D222"
+
+
+def test_masks_whose_values_mean_something_else_are_not_compared_on(
+    small_run: Path, small_recipe: Recipe, white_objects: Path
+) -> None:
+    two = Data(dataset="folder", classes=("background", "object"))
+    recipe = msgspec.structs.replace(small_recipe, data=two)
+    with pytest.raises(DataError, match="D206") as caught:
+        comparison_images(small_run, recipe, DeployOptions(data=white_objects, split="val"))
+    assert "dataset.toml" in caught.value.help
+    (white_objects / "dataset.toml").write_text('classes = ["background", "object"]\nlabel_map = { 0 = 0, 255 = 1 }\n')
+    assert comparison_images(small_run, recipe, DeployOptions(data=white_objects, split="val")).count == 4

@@ -106,3 +106,17 @@ def test_the_data_of_a_run_lacks_what_its_training_left_out(
     run = msgspec.structs.replace(source, run=tmp_path)
     assert [sample.id for sample in dataset_of(run, None).samples("val")] == [second.id]
     assert len(dataset_of(run, small_town).samples("val")) == 2
+
+
+def test_masks_whose_values_mean_something_else_verify_nothing(
+    small_run: Path, small_recipe: Recipe, white_objects: Path
+) -> None:
+    two = Data(dataset="folder", classes=("background", "object"))
+    recipe = msgspec.structs.replace(small_recipe, data=two)
+    source, options = open_source(str(small_run)), ArtefactOptions(data=white_objects, split="val")
+    source = msgspec.structs.replace(source, recipe=recipe)
+    with pytest.raises(DataError, match="D206") as caught:
+        images_for(source, GraphOptions(size=SIZE), options)
+    assert "dataset.toml" in caught.value.help
+    (white_objects / "dataset.toml").write_text('classes = ["background", "object"]\nlabel_map = { 0 = 0, 255 = 1 }\n')
+    assert images_for(source, GraphOptions(size=SIZE), options).split == "val"

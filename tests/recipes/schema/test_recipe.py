@@ -1,3 +1,4 @@
+import re
 import tomllib
 from pathlib import Path
 
@@ -151,3 +152,10 @@ def test_the_rules_of_a_family_see_the_whole_recipe(monkeypatch: pytest.MonkeyPa
     entry = msgspec.structs.replace(recipe("generic-linear"), model=PairsSpec(), sampling=Sampling(batch_size=2))
     with pytest.raises(RecipeError, match="batch 3"):
         msgspec.structs.replace(entry, sampling=Sampling(batch_size=3))
+
+
+def test_one_line():
+    assert repr(recipe("enet-camvid")) == "<Recipe enet-camvid; enet>"
+    assert re.fullmatch(
+        r"<Recipe unet; unet on tf_efficientnet_lite0; \d+ fields planned from the data>", repr(recipe("unet"))
+    )

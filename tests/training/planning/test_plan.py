@@ -9,7 +9,7 @@ import pytest
 import torch
 
 from pixelwise.errors import RecipeError
-from pixelwise.observer import SILENT
+from pixelwise.observer import SILENT, Observer, TrainingStart
 from pixelwise.recipes.catalog import recipe
 from pixelwise.recipes.files import find
 from pixelwise.recipes.overrides import apply_overrides, changes_between, to_toml
@@ -31,11 +31,13 @@ def folder(make_folder: Callable[..., Path]) -> Path:
     return make_folder({f"p{number}x": mask for number in range(20)})
 
 
-def planned(folder: Path, overrides: list[str], minutes: float | None = None, pace: Pace = USUAL) -> Plan:
+def planned(
+    folder: Path, overrides: list[str], minutes: float | None = None, pace: Pace = USUAL, observer: Observer = SILENT
+) -> Plan:
     wanted = with_time_limit(apply_overrides(recipe("unet"), [*SMALL, *overrides]), minutes, overrides)
     dataset, facts, resolved = look_at_data(wanted, folder, SILENT)
     limit = Time(minutes, time.monotonic())
-    return plan(resolved, dataset, facts, CPU, limit, SILENT, measured=lambda *arguments: pace)
+    return plan(resolved, dataset, facts, CPU, limit, observer, measured=lambda *arguments: pace)
 
 
 def values(found: Plan) -> dict[str, object]:
@@ -80,6 +82,20 @@ def test_slow_evaluations_become_rarer(folder: Path) -> None:
     evaluations = -(-steps // (7 * found.recipe.selection.every_epochs))
     assert steps == pytest.approx(864, abs=60)  # 540 s, of which a fifth is for evaluations
     assert evaluations <= 2
+
+
+def test_too_few_minutes_are_said_with_a_number_that_would_do(folder: Path) -> None:
+    warnings: list[str] = []
+
+    class Told(Observer):
+        def warn(self, code: str, message: str) -> None:
+            warnings.append(f"{code} {message}")
+
+    found = planned(folder, [], minutes=1, pace=Pace(3.0, 20.0), observer=Told())
+    assert found.recipe.schedule.iterations is not None
+    (said,) = (one for one in warnings if one.startswith("W520"))
+    # 100 steps of 3 s and 11 evaluations of 20 s: 520 s, and the moments of this test.
+    assert said.endswith("100 steps take about 9 minutes")
 
 
 def test_minutes_lengthen_a_fixed_recipe_alone(folder: Path) -> None:
@@ -139,7 +155,6 @@ def test_only_known_fields_are_planned() -> None:
 
 def test_a_plan_ends_in_a_run_that_says_what_was_chosen(folder: Path, tmp_path: Path) -> None:
     import pixelwise
-    from pixelwise.observer import Observer, TrainingStart
     from pixelwise.records.log import PlanRecord, read_log
     from pixelwise.records.run_folder import read_recipe
 

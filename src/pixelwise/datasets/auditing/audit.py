@@ -29,6 +29,7 @@ from pixelwise.storage import printable, remembered, sha256_bytes
 from pixelwise.storage.cache_kinds import AUDIT
 from pixelwise.storage.caches import subject_of
 from pixelwise.storage.names import counted
+from pixelwise.views import line
 
 
 class _ProgressCallback(Observer):
@@ -122,6 +123,13 @@ class Audit(msgspec.Struct, frozen=True, kw_only=True):
     multilabel: bool = False
     least_fitting: tuple[MaskFit, ...] = ()
     turned: int = 0
+
+    def __repr__(self) -> str:
+        pairs = ", ".join(f"{number} {split}" for split, number in self.splits.items())
+        warnings = len(self.findings) - len(self.errors)
+        return line(
+            "Audit", self.dataset, pairs, f"{counted(len(self.errors), 'error')}, {counted(warnings, 'warning')}"
+        )
 
     @property
     def errors(self) -> tuple[Finding, ...]:

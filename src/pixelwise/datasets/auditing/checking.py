@@ -28,6 +28,7 @@ from pixelwise.recipes.schema.data import Data
 from pixelwise.recipes.schema.recipe import Recipe
 from pixelwise.storage import printable
 from pixelwise.storage.names import counted
+from pixelwise.views import html_legend, html_table, line
 
 FEW_IMAGES = 10
 """A split with fewer images is too small to learn from or to compare runs by."""
@@ -64,6 +65,20 @@ class Checked(msgspec.Struct, frozen=True, kw_only=True):
     ceiling_split: str
     ceiling: tuple[Ceiling, ...]
     settings: tuple[Finding, ...] = ()
+
+    def __repr__(self) -> str:
+        pairs = ", ".join(f"{number} {split}" for split, number in self.audit.splits.items())
+        return line("Checked", printable(self.path), pairs, self.verdict)
+
+    def _repr_html_(self) -> str:
+        pairs = ", ".join(f"{number} {split}" for split, number in self.audit.splits.items())
+        classes = html_legend(self.dataset.classes, self.dataset.palette)
+        found = [(one.code, one.message, one.fix) for one in (*self.audit.findings, *self.settings)]
+        rows = found or [("", "nothing", "")]
+        table = html_table(
+            ("code", "found", "fix"), rows, title=f"{printable(self.path)}: {pairs}; {self.verdict}", prose=True
+        )
+        return f"{table}{classes}"
 
     @property
     def refused(self) -> bool:

@@ -136,7 +136,7 @@ def _over_all(dataset: Dataset, code: str, cases: list[Examination], message: st
         seen = add_counts(case.raw_ids for case in cases)
         return (
             f"{len(cases)} masks contain {describe_counts(unknown)}; expected {describe_ids(dataset.label_table.ids)}",
-            explain_unknown_ids(unknown, seen, len(dataset.classes)),
+            explain_unknown_ids(unknown, seen, len(dataset.classes), dataset.label_table.ids),
         )
     if code == "D205" and all(case.unknown_colors for case in cases):
         colors = add_counts(case.unknown_colors for case in cases)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +18,7 @@ from pixelwise.datasets.auditing.class_weights import (
 from pixelwise.datasets.opening import open_folder
 from pixelwise.errors import DataError
 from pixelwise.observer import SILENT, Observer
+from pixelwise.recipes.overrides import Overrides
 from pixelwise.recipes.schema.model import Preprocessing
 from pixelwise.recipes.schema.recipe import Recipe
 
@@ -69,9 +69,7 @@ class Statistics(msgspec.Struct, frozen=True, kw_only=True):
         }
 
 
-def statistics(
-    root: str | os.PathLike[str], overrides: Sequence[str] = (), *, observer: Observer = SILENT
-) -> Statistics:
+def statistics(root: str | os.PathLike[str], overrides: Overrides = (), *, observer: Observer = SILENT) -> Statistics:
     """Measure a data set: pixels and images per class, image sizes, channel statistics, class weights.
 
     Args:

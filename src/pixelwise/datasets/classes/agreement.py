@@ -24,8 +24,9 @@ _NO_NAME = re.compile(r"(class|label|id)?_?\d+|#[0-9a-f]{6}")
 _SHOWN = 30
 WAY_OUT = (
     "describe the data in the network's classes: in dataset.toml in its folder (`classes = [...]`, "
-    "`label_map = { RAW = ID, ... }`, 255 = ignored), or for `pixelwise evaluate` with 'data.classes=[...]', or with "
-    "'data.label_map={RAW = ID, ...}' to the class ids of the network; or train on this data"
+    "`label_map = { RAW = ID, ... }`, 255 = ignored), or for `pixelwise evaluate` with 'data.classes=[...]', names of "
+    "the network in the order of the data, or with 'data.label_map={RAW = ID, ...}' to the class ids of the network; "
+    "or train on this data"
 )
 
 

@@ -27,6 +27,7 @@ from pixelwise.machine.thread_pools import thread_pool
 from pixelwise.machine.threads import reading_threads
 from pixelwise.observer import SILENT, Observer
 from pixelwise.options import chosen
+from pixelwise.recipes.overrides import Overrides
 from pixelwise.storage import building_folder, portable, printable
 from pixelwise.storage.locks import writing_alone
 from pixelwise.storage.names import distinct
@@ -41,7 +42,7 @@ _INCOMPLETE = ("D220", "D228", "D230", "D232")
 def convert(
     root: str | os.PathLike[str],
     output: str | os.PathLike[str],
-    overrides: Sequence[str] = (),
+    overrides: Overrides = (),
     options: ConvertOptions | None = None,
     *,
     observer: Observer = SILENT,

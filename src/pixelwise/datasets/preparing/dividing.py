@@ -28,6 +28,7 @@ from pixelwise.machine.threads import reading_threads
 from pixelwise.observer import SILENT, Observer
 from pixelwise.options import chosen
 from pixelwise.recipes.class_sets.tables import IGNORE
+from pixelwise.recipes.overrides import Overrides
 from pixelwise.storage import printable, writing
 from pixelwise.storage.locks import writing_alone
 from pixelwise.storage.names import counted, listed_path
@@ -50,7 +51,7 @@ class Division(msgspec.Struct, frozen=True, kw_only=True):
 
 def split(
     root: str | os.PathLike[str],
-    overrides: Sequence[str] = (),
+    overrides: Overrides = (),
     options: SplitOptions | None = None,
     *,
     observer: Observer = SILENT,

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
 from pathlib import Path
 
 from pixelwise.datasets.preparing.written import WrittenData
@@ -11,15 +10,13 @@ from pixelwise.datasets.town.scenes import SPLITS, write_town
 from pixelwise.observer import SILENT, Observer
 from pixelwise.recipes.class_sets.tables import CAMVID
 from pixelwise.recipes.files import find
-from pixelwise.recipes.overrides import apply_overrides
+from pixelwise.recipes.overrides import Overrides, apply_overrides
 
 RECIPE = "town-demo"
 """Name of the recipe whose data section sets the number of scenes, their size and the seed."""
 
 
-def draw_town(
-    output: str | os.PathLike[str], overrides: Sequence[str] = (), *, observer: Observer = SILENT
-) -> WrittenData:
+def draw_town(output: str | os.PathLike[str], overrides: Overrides = (), *, observer: Observer = SILENT) -> WrittenData:
     """Draw the synthetic town into a folder: street scenes with exact labels in CamVid's 11 classes.
 
     Args:

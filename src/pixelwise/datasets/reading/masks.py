@@ -161,7 +161,7 @@ def mask_error(path: Path, raw: RawMask, translation: Translation, dataset: Data
         return DataError(
             "D202",
             f"{where}: mask contains {describe_counts(translation.unknown_ids)}; expected {describe_ids(table.ids)}",
-            explain_unknown_ids(translation.unknown_ids, counts, len(dataset.classes)),
+            explain_unknown_ids(translation.unknown_ids, counts, len(dataset.classes), table.ids),
         )
     if translation.unknown_colors and not table.colors:
         colors = translation.unknown_colors

@@ -8,6 +8,7 @@ selects among these channels, `data.input_range` maps values that are not unsign
 
 from __future__ import annotations
 
+import math
 from typing import NamedTuple
 
 import numpy as np
@@ -116,13 +117,25 @@ def to_bytes(values: np.ndarray, where: str, input_range: tuple[float, float] | 
             "D104",
             f"{where}: the image has {values.dtype} values {_span(values)}; expected 8 bits per channel (clipping "
             "would destroy the image)",
-            "choose the values that become 0 and 255: for example, 'data.input_range=[0, 65535]'",
+            f"choose the values that become 0 and 255: for example, 'data.input_range={_usual_range(values)}'",
         )
     low, high = input_range
     if not low < high:
         raise RecipeError("R203", f"data.input_range is [{low}, {high}]; expected low < high", "for example [0, 65535]")
     scaled = (np.nan_to_num(values.astype(np.float32), nan=low) - low) * (255 / (high - low))
     return np.clip(scaled + 0.5, 0, 255).astype(np.uint8)
+
+
+def _usual_range(values: np.ndarray) -> str:
+    """The usual range that holds numbers of their type, as an override: `[0, 65535]`; for unusual ones, their own."""
+    finite = values[np.isfinite(values)]
+    low, high = (float(finite.min()), float(finite.max())) if finite.size else (0.0, 1.0)
+    # Integers of one image do not tell how many of their bits others use.
+    scales = (1, 255, 65535) if values.dtype.kind == "f" else (65535,)
+    usual = next((scale for scale in scales if low >= 0 and high <= scale), None)
+    if usual is not None or low == high:
+        return f"[0, {usual or 65535}]"
+    return f"[{math.floor(low)}, {math.ceil(high)}]"
 
 
 def picture_of_tiff(stored: StoredTiff) -> Picture:

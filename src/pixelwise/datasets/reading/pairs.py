@@ -58,6 +58,6 @@ def read_pair(sample: Sample, dataset: Dataset, *, fit: bool = True) -> tuple[np
     error = rotation_error(sample, image.shape[:2], labels.shape, facts.orientation, dataset.reading)
     if error is not None:
         raise error
-    if not fit and dataset.reading.mask_resize != "refuse":
-        return image, labels
-    return image, fit_labels(labels, image.shape[:2], sample.mask_path, dataset.reading)
+    # Masks of another shape are refused whatever is done with the labels.
+    fitted = fit_labels(labels, image.shape[:2], sample.mask_path, dataset.reading)
+    return image, fitted if fit else labels

@@ -18,6 +18,7 @@ from pixelwise.deployment.export.images import folder_images
 from pixelwise.deployment.export.shapes import one_size
 from pixelwise.errors import DataError
 from pixelwise.evaluation.asking import Asked
+from pixelwise.evaluation.mask_values import refuse_undescribed_values
 from pixelwise.observer import SILENT, Warn
 from pixelwise.prediction.sizes import seen_images
 from pixelwise.recipes.default_sizes import seen_size
@@ -129,6 +130,8 @@ def images_of_split(run: Path, recipe: Recipe, options: DeployOptions, warn: War
     dataset = open_run_data(run, recipe, options.data, warn)
     own = is_own_data(run, dataset, options.data)
     dataset, split, _ = Asked(split=options.split).scored(dataset, recipe.evaluation.split, own, warn or SILENT.warn)
+    if not own:
+        refuse_undescribed_values(dataset, split)
     samples = dataset.samples(split)
     protocol, wanted = find_protocol(recipe.evaluation.protocols[0]), recipe.evaluation.input_size
     shown = one_size(dataset, split, protocol, wanted)

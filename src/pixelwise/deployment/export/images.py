@@ -18,6 +18,7 @@ from pixelwise.deployment.export.options import ArtefactOptions
 from pixelwise.deployment.export.sources import Source
 from pixelwise.errors import DataError
 from pixelwise.evaluation.asking import Asked
+from pixelwise.evaluation.mask_values import refuse_undescribed_values
 from pixelwise.observer import SILENT, Warn
 from pixelwise.prediction.segmenter import same_area
 from pixelwise.prediction.sizes import RESIZE, seen_images
@@ -165,6 +166,8 @@ def images_for(
         dataset = dataset_of(source, options.data, warn)
         own = is_own_data(source.run, dataset, options.data) if source.run is not None else None
         asked = Asked(split=options.split).scored(dataset, recipe.evaluation.split, own, warn or SILENT.warn)
+        if not own:
+            refuse_undescribed_values(asked.dataset, asked.split)
         return split_images(asked.dataset, asked.split, recipe, fixed)
     return drawn_scenes(graph.size, dynamic=graph.dynamic, channels=source.model.preprocessing.in_channels)
 

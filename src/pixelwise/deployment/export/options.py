@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import os
+from pathlib import Path
 from typing import Annotated
 
 from msgspec import Meta
 
 from pixelwise.errors import RecipeError
 from pixelwise.options import Options
+from pixelwise.recipes.files import find as find_recipe
 from pixelwise.recipes.sizes import Size
+from pixelwise.records.run_folder import is_run
+from pixelwise.storage import printable
 
 
 class ArtefactOptions(Options, frozen=True, kw_only=True):
@@ -76,3 +80,43 @@ class ExportOptions(ArtefactOptions, frozen=True, kw_only=True):
     num_classes: Annotated[int | None, Meta(ge=1, extra={"flag": "--classes"})] = None
     least_equal: Annotated[float | None, Meta(ge=0, le=1)] = None
     force: bool = False
+
+
+def require_source(source: str, weights: str | None) -> None:
+    """Check that there are weights to export: those of a run, or random ones for a recipe.
+
+    Args:
+        source: A run folder or a folder of imported weights; with `weights="none"` a recipe's name or file.
+        weights: `none` for random weights; None for those of the run.
+
+    Raises:
+        RecipeError: R241, a recipe without `weights="none"`, a run with it, or neither run nor recipe.
+    """
+    path = Path(source)
+    if weights not in (None, "none"):
+        raise RecipeError(
+            "R241",
+            f"`weights` is '{weights}'; expected none for random weights, or to be left out for those of a run",
+            "train a run or import weights, and export that folder",
+        )
+    if weights == "none":
+        if is_run(path):
+            raise RecipeError(
+                "R241",
+                f"`weights` is none, but {source} is a run, which has weights",
+                "leave `weights` out, or give its recipe instead of the run",
+            )
+        return
+    if path.is_dir():
+        return
+    try:
+        recipe = find_recipe(source)
+    except RecipeError as error:
+        if error.code != "R200":
+            raise
+        raise RecipeError("R241", f"there is no folder {printable(path)}; {error.message}", error.help) from None
+    raise RecipeError(
+        "R241",
+        f"'{recipe.name}' is a recipe, which has no weights",
+        "train it and give the run folder, or set `weights` to none for random weights",
+    )

@@ -9,6 +9,7 @@ import torch
 
 from pixelwise.checkpoints.import_folder import PROVENANCE
 from pixelwise.checkpoints.trained import TrainedModel, load_trained
+from pixelwise.deployment.export.options import require_source
 from pixelwise.errors import RecipeError
 from pixelwise.models import SegmentationModel, build_model
 from pixelwise.models.quantization.aware import QuantizationAwareModel, QuantizedModel
@@ -18,7 +19,7 @@ from pixelwise.recipes.class_sets.tables import Color
 from pixelwise.recipes.files import find as find_recipe
 from pixelwise.recipes.schema.recipe import Recipe
 from pixelwise.records.evaluations import find_result
-from pixelwise.records.run_folder import is_run, palette_of
+from pixelwise.records.run_folder import palette_of
 from pixelwise.runtimes.sidecar import Licence, Score
 from pixelwise.storage import printable
 from pixelwise.storage.documents import read_json
@@ -68,34 +69,11 @@ def open_source(
         CheckpointError: K412, K420 to K422, as `load_trained`.
     """
     path = Path(source)
-    if weights not in (None, "none"):
-        raise RecipeError(
-            "R241",
-            f"`weights` is '{weights}'; expected none for random weights, or to be left out for those of a run",
-            "train a run or import weights, and export that folder",
-        )
+    require_source(source, weights)
     if weights == "none":
-        if is_run(path):
-            raise RecipeError(
-                "R241",
-                f"`weights` is none, but {source} is a run, which has weights",
-                "leave `weights` out, or give its recipe instead of the run",
-            )
         return _random(source, num_classes)
-    if path.is_dir():
-        refuse_classes(source, num_classes)
-        return _of_run(load_trained(path, warn), path)
-    try:
-        recipe = find_recipe(source)
-    except RecipeError as error:
-        if error.code != "R200":
-            raise
-        raise RecipeError("R241", f"there is no folder {printable(path)}; {error.message}", error.help) from None
-    raise RecipeError(
-        "R241",
-        f"'{recipe.name}' is a recipe, which has no weights",
-        "train it and give the run folder, or set `weights` to none for random weights",
-    )
+    refuse_classes(source, num_classes)
+    return _of_run(load_trained(path, warn), path)
 
 
 def refuse_classes(source: str, num_classes: int | None) -> None:

@@ -31,6 +31,7 @@ from pixelwise.recipes.schema.training import (
     Selection,
     Stage,
 )
+from pixelwise.views import line
 
 __all__ = [
     "Augment",
@@ -99,6 +100,12 @@ class Recipe(Part, frozen=True, kw_only=True):
     planned: tuple[str, ...] = ()
     published: Annotated[Published | None, role(Role.CLAIM)] = None
     notes: Annotated[str, role(Role.TEXT)] = ""
+
+    def __repr__(self) -> str:
+        encoder = getattr(self.model, "encoder", None)
+        network = f"{self.model.family} on {encoder}" if encoder else self.model.family
+        planned = f"{len(self.planned)} fields planned from the data" if self.planned else ""
+        return line("Recipe", self.name, network, planned)
 
     def __post_init__(self) -> None:
         names = [stage.name for stage in self.stages]

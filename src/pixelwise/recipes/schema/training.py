@@ -326,7 +326,7 @@ class Initialize(Part, frozen=True, kw_only=True):
     Attributes:
         encoder: Pretrained weights of the encoder: timm's name with its tag (`resnet50c.gluon_in1k`), a model of the
             Hugging Face hub (`nvidia/mit-b0`), or the path of a weights file, of a folder with one or of a run;
-            `none` initialises randomly.
+            `default`, the best ones that this machine can get; `none` initialises randomly.
         sha256: SHA-256 of the file that `encoder` names; a run fills it in, and other files are then refused.
         licence: Licence of these weights as stated by their publisher.
         original: Initial weights of the published row's authors, if they differ.

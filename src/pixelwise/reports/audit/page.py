@@ -21,7 +21,7 @@ from pixelwise.datasets.reading.pairs import read_pair
 from pixelwise.datasets.samples import Sample
 from pixelwise.errors import DataError
 from pixelwise.prediction.combinations import indexed, mixed_colors
-from pixelwise.prediction.overlays import as_picture
+from pixelwise.prediction.overlays import as_picture, without_background
 from pixelwise.recipes.class_sets.tables import IGNORE, Color
 from pixelwise.reports.audit.evidence import exhibits, shrunk
 from pixelwise.reports.audit.words import (
@@ -249,6 +249,8 @@ def _overlay(checked: Checked, split: str, sample: Sample) -> Overlay | None:
         (shown,), combinations = indexed([shown])
         palette = mixed_colors(combinations, palette)
         shown = np.where(shown == 0, np.uint8(IGNORE), shown)  # show the photo where there is no class
+    else:
+        shown = without_background(shown, checked.dataset.classes)
     return Overlay(split, sample.id, _jpeg(resize_image(as_picture(image), size)), _layer(shown, palette))
 
 

@@ -16,7 +16,7 @@ from pixelwise.records.evaluations import find_result
 from pixelwise.records.history import read_history
 from pixelwise.records.log import read_log
 from pixelwise.records.presence import covered_by_miou, presence_of
-from pixelwise.records.result import Result, to_json
+from pixelwise.records.result import Result, to_json, to_plain
 from pixelwise.records.run_folder import REPORT, is_run, read_recipe
 from pixelwise.records.scores import ClassResult, GroupResult
 from pixelwise.records.standing import in_words
@@ -44,7 +44,7 @@ def show_results(results: Sequence[Result], run: Path, *, as_json: bool = False)
         as_json: Print JSON instead: a single result as in its file, several as a list.
     """
     if as_json:
-        write_json_text(to_json(results[0]).decode() if len(results) == 1 else json_text(results))
+        write_json_text(to_json(results[0]).decode() if len(results) == 1 else json_text(list(map(to_plain, results))))
         return
     console = Console()
     for result in results:

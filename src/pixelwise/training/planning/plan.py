@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Callable
 from typing import NamedTuple
@@ -16,6 +17,7 @@ from pixelwise.observer import Observer
 from pixelwise.recipes.overrides import apply_overrides, toml_value
 from pixelwise.recipes.schema.recipe import Recipe
 from pixelwise.records.data_facts import DataFacts
+from pixelwise.storage.names import counted
 from pixelwise.training.autotuning.batch_size import auto_batch
 from pixelwise.training.optimization.schedules import total_steps
 from pixelwise.training.order import steps_per_epoch
@@ -25,6 +27,8 @@ from pixelwise.training.planning.rules import Choice
 
 MEASURING = 0.05
 """Share of the time that measuring the pace may take."""
+FEWEST_STEPS = 100
+"""Steps below which a limit of minutes is called too short."""
 LONGEST_MEASUREMENT = 20.0
 """Seconds after which no further step is measured, however long the training is."""
 
@@ -191,6 +195,20 @@ class _Planner:
             every = self.recipe.selection.every_epochs
             evaluations = -(-steps // (per_epoch * every)) if every else 0
             self.seconds = steps * pace.step + (evaluations + 1) * pace.evaluation
+            if steps < FEWEST_STEPS:
+                self._warn_of_time(steps, pace)
+
+    def _warn_of_time(self, steps: int, pace: Pace) -> None:
+        """Say that the minutes leave time for few steps, and how many would do."""
+        minutes = self._limit.minutes or 0.0
+        passed = 60 * minutes - (self._limit.left or 0.0)
+        enough = passed + FEWEST_STEPS * pace.step + (rules.EVALUATIONS + 1) * pace.evaluation
+        self._observer.warn(
+            "W520",
+            f"`minutes` is {minutes:g}, which leaves time for {counted(steps, 'step')}: {passed:.0f} s passed until "
+            f"now, a step takes {pace.step:.2g} s and an evaluation {pace.evaluation:.2g} s; {FEWEST_STEPS} steps take "
+            f"about {math.ceil(enough / 60)} minutes",
+        )
 
     def _choose(self, choice: Choice) -> None:
         self.choices.append(choice)

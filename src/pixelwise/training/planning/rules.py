@@ -140,8 +140,9 @@ def decay(steps: int) -> Choice:
     Args:
         steps: Number of steps of the training.
     """
-    value = round(1 - 1 / max(2.0, AVERAGED * steps), 5)
-    return Choice("ema.decay", value, f"averages about {max(2.0, AVERAGED * steps):,.0f} of {steps:,} steps")
+    averaged = max(min(2.0, steps), AVERAGED * steps)
+    value = round(1 - 1 / max(2.0, averaged), 5)
+    return Choice("ema.decay", value, f"averages about {averaged:,.0f} of {counted(steps, 'step')}")
 
 
 def _seconds(value: float) -> str:

@@ -1,0 +1,252 @@
+"""Checks of a request before PyTorch is imported, so that a mistyped name or path is refused at once.
+
+The functions that do the work check everything again, and more. These only look for what is wrong most often: names,
+overrides, folders. They import nothing heavy, and what they import is imported when they are called.
+"""
+
+from __future__ import annotations
+
+import glob
+import os
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from pixelwise.errors import CheckpointError, DataError
+from pixelwise.recipes.asking import Named
+from pixelwise.recipes.schema.recipe import Recipe
+from pixelwise.storage import printable
+
+if TYPE_CHECKING:
+    from pixelwise.deployment.card.options import DeployOptions
+    from pixelwise.deployment.export.options import ArtefactOptions, ExportOptions
+    from pixelwise.evaluation.options import EvaluateOptions
+    from pixelwise.profiling.options import ProfileOptions
+    from pixelwise.training.options import ResumeOptions, TrainOptions
+
+SPLITS = ("train", "val", "test", "all")
+"""Names that somebody who gives them for a folder most likely means as splits."""
+AnyPath = str | os.PathLike[str]
+
+
+def check_training(recipe: Named, data: AnyPath | None, output: AnyPath | None, options: TrainOptions) -> None:
+    """Refuse a training that cannot begin; the arguments are those of `pixelwise.train`.
+
+    Raises:
+        RecipeError: R200 to R205, R261 or R262, the recipe or an override is wrong; R213, `output` holds a run; R270,
+            there is no such tracker.
+        CheckpointError: K405, there is no such weights file; K420, `begin` is not a run.
+        DataError: D222, the data folder does not exist, or none is given.
+    """
+    from pixelwise.recipes.files import find
+    from pixelwise.recipes.overrides import apply_overrides
+    from pixelwise.records.run_folder import refuse_occupied
+    from pixelwise.training.trackers.tracker import require_trackers
+
+    overrides = options.all_overrides()
+    resolved = apply_overrides(recipe if isinstance(recipe, Recipe) else find(recipe), overrides)
+    require_trackers(options.track)
+    if output is not None:
+        refuse_occupied(Path(output))
+    if options.begin is not None:
+        check_run(options.begin)
+    _check_weights(options.weights)
+    _check_data(resolved, data)
+
+
+def check_resuming(run: AnyPath, data: AnyPath | None, options: ResumeOptions) -> None:
+    """Refuse to continue what is not a run, or with changes that make it another experiment.
+
+    Raises:
+        CheckpointError: K420, `run` is not a run folder; K430, a change would make it another experiment.
+        RecipeError: R201 to R203, R261 or R262, an override is wrong.
+        DataError: D222, the data folder does not exist.
+    """
+    from pixelwise.recipes.overrides import apply_overrides
+    from pixelwise.training.resuming.changes import refuse_other_experiment
+
+    recipe = check_run(run, [data])
+    refuse_other_experiment(recipe, apply_overrides(recipe, options.all_overrides()))
+    _check_folder(data)
+
+
+def check_scoring(
+    run: AnyPath, data: AnyPath | None, protocols: Sequence[str] | None, options: EvaluateOptions
+) -> None:
+    """Refuse an evaluation of what is not a run or an artefact, or with unknown protocols, metrics or folders.
+
+    Raises:
+        CheckpointError: K420, `run` is not a run folder.
+        RecipeError: R201 to R204 or R262, an override or a protocol is wrong; R225, there is no such metric.
+        DataError: D222, the data folder does not exist.
+    """
+    from pixelwise.evaluation.asking import Asked
+    from pixelwise.metrics.metric import METRICS
+    from pixelwise.recipes.protocols import protocol
+    from pixelwise.runtimes import is_artefact
+
+    recipe = None if is_artefact(Path(run)) else check_run(run, [data])
+    asked = Asked(overrides=options.overrides)
+    if recipe is not None:
+        asked.changed(recipe)
+    for name in protocols or ():
+        protocol(name)
+    for name in options.metrics:
+        METRICS.find(name)
+    if data is not None and os.fspath(data) in SPLITS and not os.path.lexists(data):
+        raise DataError(
+            "D222", f"{os.fspath(data)}: does not exist", f"a split is named with an option: --split {os.fspath(data)}"
+        )
+    _check_folder(data)
+
+
+def check_predicting(run: AnyPath, paths: Iterable[str]) -> None:
+    """Refuse to predict with what is not a run or an artefact, or for images that do not exist.
+
+    Raises:
+        CheckpointError: K420, `run` is not a run folder.
+        DataError: D223, there is no such file or folder.
+    """
+    from pixelwise.prediction.inputs import refuse_missing
+    from pixelwise.runtimes import is_artefact
+
+    if not is_artefact(Path(run)):
+        check_run(run, paths)
+    refuse_missing(paths)
+
+
+def check_profiling(model: AnyPath, overrides: Sequence[str], options: ProfileOptions) -> None:
+    """Refuse to profile what is neither a recipe nor a run.
+
+    Raises:
+        RecipeError: R200 to R205 or R262, the recipe or an override is wrong; R250, there is no such runtime; R251,
+            options exclude each other.
+        DataError: D222, the data folder does not exist.
+    """
+    from pixelwise.profiling.runtimes import refuse_unknown_runtime
+    from pixelwise.profiling.subjects import recipe_of
+
+    options.refuse_contradictions(overrides)
+    for name in options.runtimes:
+        refuse_unknown_runtime(name)
+    if not options.runtimes:
+        recipe_of(model, overrides)
+    _check_folder(options.data)
+
+
+def check_exporting(source: AnyPath, options: ExportOptions) -> None:
+    """Refuse to export what has no weights, to an unknown format, or with images that do not exist.
+
+    Raises:
+        CheckpointError: K420, `source` is a folder, but not a run.
+        RecipeError: R200 or R205, there is no such recipe; R241, it is neither a run nor a recipe, or a recipe without
+            `weights="none"`; R250, there is no such target.
+        DataError: D222 or D223, a folder of data or of images does not exist.
+    """
+    from pixelwise.deployment.export.options import require_source
+    from pixelwise.recipes.files import find
+
+    require_source(os.fspath(source), options.weights)
+    if options.weights == "none":
+        find(source)
+    else:
+        check_run(source)
+    _check_artefacts([options.target], options)
+
+
+def check_deploying(run: AnyPath, options: DeployOptions) -> None:
+    """Refuse to deploy what is not a run, to unknown formats, or with images that do not exist.
+
+    Raises:
+        CheckpointError: K420, `run` is not a run folder.
+        RecipeError: R250, there is no such target.
+        DataError: D222 or D223, a folder of data or of images does not exist.
+    """
+    check_run(run)
+    _check_artefacts(options.targets, options)
+
+
+def _check_artefacts(targets: Iterable[str], options: ArtefactOptions) -> None:
+    from pixelwise.runtimes.targets import find_target
+
+    for name in targets:
+        find_target(name)
+    _check_folder(options.data)
+    if options.images is not None and not Path(options.images).is_dir():
+        where = printable(Path(options.images))
+        raise DataError("D223", f"{where}: {_state(options.images)}", "give a folder with images as `images`")
+
+
+def check_run(run: AnyPath, others: Iterable[AnyPath | None] = ()) -> Recipe:
+    """The recipe of a run folder.
+
+    Args:
+        run: The run folder.
+        others: Other paths of the same request, one of which may be the run that is meant.
+
+    Raises:
+        CheckpointError: K420, it is not a run folder; the help names one that is.
+        RecipeError: Its recipe cannot be read.
+    """
+    from pixelwise.records.run_folder import is_run, read_recipe
+
+    folder = Path(run)
+    try:
+        return read_recipe(folder)
+    except CheckpointError as error:
+        if error.code != "K420":
+            raise
+        swapped = next((one for one in others if one is not None and is_run(Path(one))), None)
+        if swapped is not None:
+            raise CheckpointError(
+                "K420", error.message, f"name the run first: {printable(Path(swapped))} {printable(folder)}"
+            ) from None
+        near = _runs_near(folder)
+        raise CheckpointError("K420", f"{error.message}{near}", error.help) from None
+
+
+def _runs_near(folder: Path) -> str:
+    """`; did you mean 'runs/unet-1'?`: run folders beside a folder that is none, or below it."""
+    from pixelwise.records.run_folder import is_run
+    from pixelwise.suggestions import did_you_mean
+
+    below = sorted(path.parent for path in folder.glob("*/recipe.toml"))[:3] if folder.is_dir() else []
+    if below:
+        return f"; it holds the runs {', '.join(map(printable, below))}"
+    places = [place for place in (folder.parent, Path("runs")) if place.is_dir()]
+    beside = dict.fromkeys(path for place in places for path in sorted(place.iterdir()) if is_run(path))
+    named = {path.name: path for path in beside}
+    if folder.name in named:
+        return f"; did you mean '{printable(named[folder.name])}'?"
+    return did_you_mean(os.fspath(folder), [os.fspath(path) for path in beside])
+
+
+def _check_data(recipe: Recipe, data: AnyPath | None) -> None:
+    from pixelwise.datasets.opening import require_folder
+
+    require_folder(recipe.data, None if data is None else Path(data))
+
+
+def _check_folder(data: AnyPath | None) -> None:
+    if data is not None and not Path(data).is_dir():
+        raise DataError(
+            "D222", f"{printable(Path(data))}: {_state(data)}", "give the folder that holds images and masks"
+        )
+
+
+def _state(path: AnyPath) -> str:
+    return "is not a folder" if os.path.lexists(path) else "does not exist"
+
+
+def _check_weights(weights: str | None) -> None:
+    """Refuse the path of a file that does not exist; names of timm and of hubs are looked up later."""
+    if weights is None or glob.has_magic(weights):
+        return
+    path = Path(weights).expanduser()
+    if (weights.startswith((".", "~", os.sep)) or path.suffix in (".pth", ".pt", ".safetensors")) and not path.exists():
+        raise CheckpointError(
+            "K405",
+            f"initialize.encoder names the file {printable(path)}, but there is no such file",
+            "check the path; names of timm's weights have no slash, for example resnet18.a1_in1k, and "
+            "initialize.encoder=none begins with random weights",
+        )

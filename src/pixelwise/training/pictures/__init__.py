@@ -1,0 +1,1 @@
+"""Pictures of what a training looks at, for its live page."""

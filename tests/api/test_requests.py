@@ -1,0 +1,118 @@
+"""Requests that cannot succeed are refused with the code of the function itself, and without PyTorch."""
+
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from pixelwise.api.requests import check_run, check_training
+from pixelwise.errors import CheckpointError, PixelwiseError
+from pixelwise.training.options import TrainOptions
+
+RUN = """
+name = "mine"
+model.family = "enet"
+optimizer.lr = 0.1
+schedule.epochs = 1
+sampling.batch_size = 2
+"""
+
+
+@pytest.fixture
+def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A data folder and two run folders."""
+    (tmp_path / "photos").mkdir()
+    for name in ("unet-1", "unet-2"):
+        (tmp_path / "runs" / name).mkdir(parents=True)
+        (tmp_path / "runs" / name / "recipe.toml").write_text(RUN, "utf-8")
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+MISTAKES = [
+    ("train phots", 2, "R200"),
+    ("train unett photos", 2, "R200"),
+    ("train missing.toml photos", 2, "R205"),
+    ("train photos epoch=3", 2, "R202"),
+    ("train photos batch_size=3", 2, "R262"),
+    ("train photos schedule.epochs=three", 2, "R203"),
+    ("train photos --epochs 3 schedule.epochs=4", 2, "R261"),
+    ("train photos --output runs/unet-1", 2, "R213"),
+    ("train photos --track nothing", 2, "R270"),
+    ("train photos --from nowhere", 4, "K420"),
+    ("train photos --weights nothing.pth", 4, "K405"),
+    ("train unet nowhere", 3, "D222"),
+    ("train enet-camvid", 3, "D222"),
+    ("evaluate runs/unet-3", 4, "K420"),
+    ("evaluate runs/unet-1 nowhere", 3, "D222"),
+    ("evaluate runs/unet-1 test", 3, "D222"),
+    ("evaluate runs/unet-1 --protocol nativ", 2, "R204"),
+    ("evaluate runs/unet-1 --metric nothing", 2, "R225"),
+    ("evaluate runs/unet-1 optimizer.lr=1", 2, "R203"),
+    ("predict nowhere photos", 4, "K420"),
+    ("predict runs/unet-1 nowhere.png", 3, "D223"),
+    ("resume nowhere", 4, "K420"),
+    ("resume runs/unet-1 optimizer.lr=1", 4, "K430"),
+    ("resume runs/unet-1 nowhere", 3, "D222"),
+    ("export unet --output out", 2, "R241"),
+    ("export runs/unet-1 --target nothing --output out", 2, "R250"),
+    ("export photos --output out", 4, "K420"),
+    ("quantize runs/unet-1 --images nowhere --output out", 3, "D223"),
+    ("deploy nowhere --output out", 4, "K420"),
+    ("deploy runs/unet-1 --images nowhere --output out", 3, "D223"),
+    ("profile unett", 2, "R200"),
+    ("profile unet --train nowhere", 3, "D222"),
+    ("profile unet --runtime nothing", 2, "R250"),
+]
+
+
+def test_mistakes_are_refused_before_pytorch_is_imported(here: Path):
+    # In one process, since each start takes as long as all the checks together.
+    script = (
+        "import contextlib, io, sys\n"
+        "from pixelwise.cli import main\n"
+        "for line in sys.stdin.read().splitlines():\n"
+        "    with contextlib.redirect_stderr(io.StringIO()) as said:\n"
+        "        code = main(line.split())\n"
+        "    heavy = sorted({'torch', 'timm', 'matplotlib'} & set(sys.modules))\n"
+        "    print(line, code, said.getvalue().partition('[')[2][:4], *heavy, sep='|')\n"
+    )
+    lines = "\n".join(line for line, _, _ in MISTAKES)
+    done = subprocess.run(
+        [sys.executable, "-c", script], input=lines, capture_output=True, text=True, check=False, cwd=here
+    )
+    assert done.stdout.splitlines() == [f"{line}|{status}|{code}" for line, status, code in MISTAKES], done.stderr
+    assert not (here / "out").exists()
+
+
+@pytest.mark.parametrize(
+    ("run", "others", "said"),
+    [
+        ("unet-1", (), "did you mean 'runs/unet-1'?"),
+        ("runs/unet-11", (), "did you mean 'runs/unet-1'"),
+        ("runs", (), "it holds the runs runs/unet-1, runs/unet-2"),
+        ("photos", ("runs/unet-2",), "name the run first: runs/unet-2 photos"),
+    ],
+)
+def test_a_run_that_is_none_leads_to_one(here: Path, run: str, others: tuple[str, ...], said: str):
+    with pytest.raises(CheckpointError) as caught:
+        check_run(run, others)
+    assert caught.value.code == "K420"
+    assert said in str(caught.value)
+
+
+def test_a_possible_request_passes(tiny_recipe: Path, tiny_data: Path, tmp_path: Path):
+    check_training(tiny_recipe, tiny_data, tmp_path / "run", TrainOptions(epochs=1, size=(32, 32)))
+    check_training("town-demo", None, None, TrainOptions())
+    assert not (tmp_path / "run").exists()
+
+
+def test_the_checks_refuse_nothing_that_the_function_accepts(tiny_run: Path, tmp_path: Path):
+    run = Path(shutil.copytree(tiny_run, tmp_path / "run"))
+    assert check_run(run).name == "tiny"
+    (run / "recipe.toml").write_text("name = 3\n", "utf-8")
+    with pytest.raises(PixelwiseError) as caught:
+        check_run(run)
+    assert caught.value.code == "R203"
