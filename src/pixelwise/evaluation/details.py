@@ -62,13 +62,14 @@ def regions_of(truth: np.ndarray, prediction: np.ndarray) -> list[RegionCounts]:
     """
     found = np.where(truth == IGNORE, np.uint8(IGNORE), prediction.astype(np.uint8))
     counts: Counter[tuple[int, RegionSize, str]] = Counter()
-    present = np.bincount(truth.ravel(), minlength=256) + np.bincount(found.ravel(), minlength=256)
+    present = cv2.calcHist([np.vstack((truth, found))], [0], None, [256], [0, 256]).ravel()
+    room = np.empty(truth.size, np.int64)
     for class_id in np.flatnonzero(present[:IGNORE]).tolist():
         labelled, predicted = _cropped((truth == class_id).view(np.uint8), (found == class_id).view(np.uint8))
-        for size, share in _shares(labelled, predicted):
+        for size, share in _shares(labelled, predicted, room):
             counts[class_id, size, "labelled"] += 1
             counts[class_id, size, "found"] += share >= 0.5
-        for size, share in _shares(predicted, labelled):
+        for size, share in _shares(predicted, labelled, room):
             counts[class_id, size, "invented"] += share < 0.5
     found_here = sorted({class_id for class_id, _, _ in counts})
     rows = [
@@ -86,12 +87,20 @@ def _cropped(first: np.ndarray, second: np.ndarray) -> tuple[np.ndarray, np.ndar
     return first[box], second[box]
 
 
-def _shares(mask: np.ndarray, other: np.ndarray) -> list[tuple[RegionSize, float]]:
-    """Size of each connected region of a mask, and the share of its pixels that are in the other mask."""
-    number, ids, boxes, _ = cv2.connectedComponentsWithStats(mask, connectivity=8, ltype=cv2.CV_32S)
-    pixels = boxes[1:, cv2.CC_STAT_AREA].tolist()
-    shared = np.bincount(ids[other > 0], minlength=number)[1:].tolist()
-    return [(_size(all_of), both / all_of) for all_of, both in zip(pixels, shared, strict=True)]
+def _shares(mask: np.ndarray, other: np.ndarray, room: np.ndarray) -> list[tuple[RegionSize, float]]:
+    """Size of each connected region of a mask, and the share of its pixels that are in the other mask.
+
+    Args:
+        mask: uint8 (H, W), 0 or 1.
+        other: uint8 (H, W), 0 or 1.
+        room: Memory for at least H x W numbers, int64; taking it anew for every class would cost most of the time.
+    """
+    number, ids = cv2.connectedComponents(mask, connectivity=8, ltype=cv2.CV_32S)
+    codes = room[: mask.size].reshape(mask.shape)
+    np.left_shift(ids, 1, out=codes)
+    codes |= other
+    counts = np.bincount(codes.ravel(), minlength=2 * number).reshape(number, 2)[1:].tolist()
+    return [(_size(alone + both), both / (alone + both)) for alone, both in counts]
 
 
 def _size(pixels: int) -> RegionSize:

@@ -108,12 +108,12 @@ def test_file_names_stay_text(source, page):
 
 
 def test_every_picture_has_a_description(page):
-    images = [attributes for attributes in page.all("img") if attributes.get("class")]
+    images = [attributes for attributes in page.all("img") if (attributes.get("class") or "").startswith("layer")]
 
     assert len(images) == 4 * 5
     assert all(attributes["alt"] for attributes in images)
     # The name beside a small picture says all, and the viewer fills its picture in.
-    others = [attributes for attributes in page.all("img") if not attributes.get("class")]
+    others = [attributes for attributes in page.all("img") if attributes not in images]
     assert len(others) == 4 + 1
     assert all(attributes["alt"] == "" for attributes in others)
     svgs = [attributes for attributes in page.all("svg") if attributes.get("aria-hidden") != "true"]
@@ -201,7 +201,7 @@ def test_scores_without_pictures_have_a_report(finished_run, tmp_path):
 
     page = Page(write_report(tmp_path / "run").read_text())
 
-    assert not [attributes for attributes in page.all("img") if attributes.get("class")]
+    assert not [attributes for attributes in page.all("img") if (attributes.get("class") or "").startswith("layer")]
     assert "The lowest, median and best" not in page.text
     assert "Confusion" in page.text
 
@@ -242,6 +242,14 @@ def test_scores_of_other_data_say_nothing_about_what_next(finished_run):
     assert "What next" not in page
 
 
+def test_classes_have_their_colours_beside_their_names(source):
+    first = source.index('<table class="classes">')
+    table = source[first : source.index("</table>", first)]
+
+    assert table.count('class="swatch official"') == table.count('class="swatch safe"') == 4
+    assert "background:#008000" in table
+
+
 def test_every_image_is_listed_with_its_numbers(page):
     text = words(page.text)
 
@@ -266,7 +274,7 @@ def test_too_many_thumbnails_are_files_beside_the_page(finished_run, tmp_path, m
 
     page = Page(write_report(run).read_text())
 
-    sources = [attributes["src"] for attributes in page.all("img") if "loading" in attributes]
+    sources = [attributes["src"] for attributes in page.all("img") if attributes.get("class") == "thumbnail"]
     assert len(sources) == 4
     assert all((run / (source or "")).is_file() for source in sources)
     assert "report_files" in page.text

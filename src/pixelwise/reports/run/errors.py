@@ -7,11 +7,11 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 from pixelwise.evaluation.details import BORDER
-from pixelwise.records.details import ImageDetails, RegionSize
+from pixelwise.records.details import ImageDetails
 from pixelwise.records.result import Result
 from pixelwise.reports.numbers import NOT_AVAILABLE, count, many, share
 
-SIZE_TITLES: dict[RegionSize, str] = {"small": "below 32 x 32 px", "medium": "below 96 x 96 px", "large": "larger"}
+SIZE_TITLES: dict[str, str] = {"small": "below 32 x 32 px", "medium": "below 96 x 96 px", "large": "larger"}
 _KINDS = ("labelled", "found", "invented")
 
 
@@ -111,8 +111,8 @@ def _regions(
     result: Result, details: Sequence[ImageDetails], foreground: int | None
 ) -> tuple[list[str], list[RegionRow]]:
     """Titles of the sizes that occur, and the rows of the classes that do."""
-    counts: Counter[tuple[int, RegionSize, str]] = Counter()
-    shown = range(len(result.per_class)) if foreground is None else (foreground,)
+    counts: Counter[tuple[int, str, str]] = Counter()
+    shown = list(range(len(result.per_class))) if foreground is None else [foreground]
     for one in details:
         for region in one.regions:
             for kind in _KINDS:

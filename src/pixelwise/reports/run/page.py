@@ -12,6 +12,7 @@ from typing import Any, NamedTuple
 from markupsafe import Markup
 
 from pixelwise.evaluation.details import BORDER
+from pixelwise.recipes.class_sets.palettes import colorblind_palette
 from pixelwise.recipes.protocols import known_protocol
 from pixelwise.recipes.schema.recipe import Published
 from pixelwise.records.advice import advice
@@ -128,6 +129,7 @@ def _headline(run: RunRecords, evaluated: Evaluated) -> tuple[dict[str, Any], di
         "facts": _result_facts(run, result),
         "published": _published(run, result),
         "class_rows": class_rows(result),
+        "colors": _colors(evaluated),
         "class_columns": [column.title for column in class_columns(result)],
         "group_rows": group_rows(result),
         "group_columns": group_headings(result),
@@ -152,6 +154,16 @@ def _headline(run: RunRecords, evaluated: Evaluated) -> tuple[dict[str, Any], di
         "json": _script_safe(to_json(result).decode()),
     }
     return shown, atlas.files
+
+
+def _colors(evaluated: Evaluated) -> dict[str, tuple[str, str]]:
+    """Name of a class -> its official and its colour-blind-safe colour; empty if no pictures tell them."""
+    saved = evaluated.samples
+    if saved is None or len(saved.palette) != len(saved.classes):
+        return {}
+    palettes = zip(saved.palette, colorblind_palette(len(saved.classes)), strict=True)
+    shown = ((hexadecimal(official), hexadecimal(safe)) for official, safe in palettes)
+    return dict(zip(saved.classes, shown, strict=True))
 
 
 def _line(result: Result) -> dict[str, str]:
