@@ -169,7 +169,7 @@ def test_every_error_code_is_explained():
 
 RUN_FILES = {
     "recipe.toml", "environment.json", "data.json", "log.jsonl", "log.csv", "problems.jsonl", "result.json",
-    "per_class.csv", "per_image.csv", "status.json", "pictures.json", "live.html",
+    "per_class.csv", "per_image.csv", "status.json", "pictures.json",
 }  # fmt: skip
 
 

@@ -58,7 +58,7 @@ def check_failure(ended, out: Path, before: dict[Path, bytes]) -> None:
         assert is_whole(path), path
 
 
-UPDATED = ("environment.json", "recipe.toml", "problems.jsonl")
+UPDATED = ("environment.json", "recipe.toml", "problems.jsonl", "status.json", "pictures.json", "live.html")
 """Files of a run that are replaced as a whole when it is resumed."""
 
 

@@ -59,6 +59,7 @@ TABLE = {
     "evaluate": Row(("evaluate", "{out}", "--split", "test"), copied="run", same="evaluations/test-native/*.csv"),
     "predict": Row(("predict", "{run}", "{data}/images/train", "--output", "{out}/a"), same="a/masks/*.png"),
     "report": Row(("report", "{out}"), copied="run"),
+    "watch": Row(("watch", "{out}", "--once"), copied="run"),
     "export": Row(("export", "{run}", "--output", "{out}/a"), same="a/model.onnx"),
     "quantize": Row(("quantize", "{run}", "--output", "{out}/a", "--force")),
     "deploy": Row(("deploy", "{run}", "--output", "{out}/a", "--targets", "onnx", "--rounds", "1")),

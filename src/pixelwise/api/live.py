@@ -23,6 +23,8 @@ LARGEST_SHARE = 0.02
 def keeping_page(observer: Observer, run: str | os.PathLike[str] | None = None) -> Iterator[Observer]:
     """Keep the live page of a run up to date during the block, and write it once more at its end, however it ends.
 
+    If nothing happens in the block, nothing is written.
+
     Args:
         observer: Receives every event, unchanged but for the name of the page in `begin`.
         run: The run folder; None if it is not chosen yet, and then that of the first training that begins.
@@ -75,7 +77,7 @@ class PageKeeper(Relay):
 
     def end(self) -> None:
         """Write the page for the last time; it then no longer reloads itself."""
-        if self._run is not None and is_run(self._run):
+        if self._run is not None and self._due:  # otherwise nothing was done
             self._write(self._run, going_on=False)
 
     def _refresh(self) -> None:

@@ -10,10 +10,10 @@ from reports.run_folders import EVIL
 
 from pixelwise.machine.processes import process_mark
 from pixelwise.observer import TrainingStatus
-from pixelwise.records.pictures import Moment, Pictures, write_pictures
+from pixelwise.records.pictures import PICTURES, Moment, Pictures, write_pictures
 from pixelwise.records.status import STATUS, Pace, RunStatus
-from pixelwise.storage import json_text
-from pixelwise.training.pictures.layers import layer, write_file, write_picture
+from pixelwise.storage import json_text, write_bytes
+from pixelwise.training.pictures.layers import layer, write_picture
 
 TRAINING = TrainingStatus(
     step=60, steps=240, epoch=6, epochs=24, loss=0.2, lr=0.001, images_per_second=7.5, data_wait_share=0.4, miou=0.5,
@@ -52,6 +52,6 @@ def write_scene(run: Path) -> None:
     image = write_picture(run, "image-1", "day/a", photo, colors[0], (6, 8))
     moments = []
     for step in (20, 40):
-        write_file(run, f"image-1-step-{step}.webp", colors[step == 40])
+        write_bytes(run / PICTURES / f"image-1-step-{step}.webp", colors[step == 40])
         moments.append(Moment(step=step, layers=(f"image-1-step-{step}.webp",)))
     write_pictures(run, Pictures(batch=batch, split="val", images=(image,), moments=tuple(moments)))

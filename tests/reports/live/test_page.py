@@ -106,6 +106,13 @@ def test_a_run_of_an_earlier_version_has_its_curves(tmp_path: Path):
     assert "pixelwise resume" in said
 
 
+def test_imported_weights_were_not_trained(tmp_path: Path):
+    write_recipe(tmp_path, recipe("enet-camvid"))
+    page = render_live_page(tmp_path, time.time())
+    assert "Nothing has been trained here yet" in text_of(page)
+    assert data_of(page)["curves"]["steps"]["step"] == []
+
+
 def test_a_finished_run_can_only_be_trained_longer(tmp_path: Path):
     run = tmp_path / "run"
     run.mkdir()

@@ -155,6 +155,8 @@ def _state(run: Path, log: Log, status: RunStatus, live: bool) -> str:
     if has_finished(log):
         scored = "" if (run / REPORT).is_file() else "; not scored yet"
         return f"Finished after step {count(log.of(FinishedRecord)[-1].step)}{scored}"
+    if not log.records:
+        return "Nothing has been trained here yet"
     reason = f": {status.outcome}" if status.outcome not in ("", "finished") else ""
     return f"Stopped at step {count(_last_step(log))}{reason}"
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import errno
 import threading
 from collections.abc import Iterator
 from http import HTTPStatus
@@ -36,8 +35,7 @@ def serving(run: Path, port: int) -> Iterator[str]:
     try:
         server = ThreadingHTTPServer((HOST, port), handler_of(run))
     except (OSError, OverflowError) as error:
-        taken = isinstance(error, OSError) and error.errno == errno.EADDRINUSE
-        reason = "another program listens there" if taken else str(error)
+        reason = getattr(error, "strerror", None) or str(error)
         raise ResourceError(
             "S609", f"port {port} of this computer cannot be used: {reason}", "name another `port`, or 0 for a free one"
         ) from error

@@ -14,6 +14,7 @@ from pixelwise.prediction.overlays import as_picture, color_table
 from pixelwise.recipes.class_sets.tables import IGNORE, Color
 from pixelwise.recipes.sizes import Size
 from pixelwise.records.pictures import PICTURES, Picture
+from pixelwise.storage import write_bytes
 from pixelwise.transforms.resizing import resize_image, resize_labels
 
 BACKGROUND = ("background", "unlabelled", "unlabeled", "void", "none", "other")
@@ -32,18 +33,14 @@ def write_picture(run: Path, name: str, sample: str, image: np.ndarray, labels: 
         image: Image uint8 (H, W, C).
         labels: The layer, from `layer`.
         size: (height, width) of the files.
+
+    Raises:
+        ResourceError: S601, the disk is full.
     """
     picture = Picture(id=sample, height=size[0], width=size[1], photo=f"{name}.webp", labels=f"{name}-labels.webp")
-    write_file(run, picture.photo, photo(image, size))
-    write_file(run, picture.labels, labels)
+    write_bytes(run / PICTURES / picture.photo, photo(image, size))
+    write_bytes(run / PICTURES / picture.labels, labels)
     return picture
-
-
-def write_file(run: Path, name: str, content: bytes) -> None:
-    """Write a file to the run's pictures: not atomically, since it only counts once it is listed."""
-    folder = run / PICTURES
-    folder.mkdir(exist_ok=True)
-    (folder / name).write_bytes(content)
 
 
 def photo(image: np.ndarray, size: Size) -> bytes:

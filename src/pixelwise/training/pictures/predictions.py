@@ -10,8 +10,9 @@ from torch import Tensor
 
 from pixelwise.datasets.samples import Dataset
 from pixelwise.evaluation.pairs import EvaluationPair
-from pixelwise.records.pictures import Moment, Picture, read_pictures, spread, write_pictures
-from pixelwise.training.pictures.layers import at_most, clear_classes, layer, write_file, write_picture
+from pixelwise.records.pictures import PICTURES, Moment, Picture, read_pictures, spread, write_pictures
+from pixelwise.storage import write_bytes
+from pixelwise.training.pictures.layers import at_most, clear_classes, layer, write_picture
 
 MOST_IMAGES = 3
 LONGEST_SIDE = 480
@@ -63,7 +64,7 @@ class PredictedImages:
         seen = [sample for sample in self._chosen if sample in self._layers]
         names = [self._name(self._images[sample]) for sample in seen]
         for sample, name in zip(seen, names, strict=True):
-            write_file(self._run, name, self._layers[sample])
+            write_bytes(self._run / PICTURES / name, self._layers[sample])
         before, images = read_pictures(self._run), tuple(self._images[sample] for sample in seen)
         others = before.moments if before.images == images else ()  # those of other images would not fit
         moments = {one.step: one for one in (*others, Moment(step=self._step, layers=tuple(names)))}
