@@ -20,14 +20,13 @@ from pixelwise.datasets.layouts.splits import Divided
 from pixelwise.datasets.recognition import find_layout
 from pixelwise.datasets.samples import Dataset, Reading
 from pixelwise.errors import DataError, RecipeError
+from pixelwise.recipes.asking import DEFAULT_RECIPE
 from pixelwise.recipes.class_sets.tables import IGNORE
 from pixelwise.recipes.files import find
 from pixelwise.recipes.overrides import Overrides, apply_overrides
 from pixelwise.recipes.schema.data import Data
 from pixelwise.storage import printable
 
-GENERIC_RECIPE = "unet"
-"""Name of the recipe whose data section sets how a folder is read if no recipe is named."""
 _MISSING = ("D220", "D221", "D226")
 """Codes of findings about missing files."""
 
@@ -116,7 +115,7 @@ def open_folder(root: Path, overrides: Overrides = ()) -> tuple[Data, Dataset]:
         DataError: Any that `open_dataset` raises.
         RecipeError: An override is invalid, or any that `open_dataset` raises.
     """
-    data = apply_overrides(find(GENERIC_RECIPE), overrides).data
+    data = apply_overrides(find(DEFAULT_RECIPE), overrides).data
     return data, open_dataset(data, root)
 
 

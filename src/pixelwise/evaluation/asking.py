@@ -7,10 +7,10 @@ from typing import NamedTuple
 
 import msgspec
 
-from pixelwise.datasets.opening import GENERIC_RECIPE
 from pixelwise.datasets.samples import ALL, Dataset
 from pixelwise.errors import RecipeError
 from pixelwise.observer import Warn
+from pixelwise.recipes.asking import DEFAULT_RECIPE
 from pixelwise.recipes.files import find
 from pixelwise.recipes.overrides import apply_overrides, words_of
 from pixelwise.recipes.schema.recipe import Recipe
@@ -72,7 +72,7 @@ class Asked(msgspec.Struct, frozen=True, kw_only=True):
         Raises:
             RecipeError: As `changed`.
         """
-        return tuple(self.changed(find(GENERIC_RECIPE)).data.allow)
+        return tuple(self.changed(find(DEFAULT_RECIPE)).data.allow)
 
     def scored(self, dataset: Dataset, usual: str, own: bool | None, warn: Warn) -> Scored:
         """The data set and the split to score, with what has to be said about them.

@@ -13,7 +13,7 @@ from pixelwise.checkpoints.checkpoint import newest_checkpoint
 from pixelwise.checkpoints.trained import TrainedModel, load_trained
 from pixelwise.datasets.classes.agreement import for_network
 from pixelwise.datasets.format import needs_folder
-from pixelwise.datasets.opening import GENERIC_RECIPE, open_dataset
+from pixelwise.datasets.opening import open_dataset
 from pixelwise.datasets.run_data import is_own_data, open_for, open_run_data
 from pixelwise.errors import DataError
 from pixelwise.evaluation.asking import Asked
@@ -24,6 +24,7 @@ from pixelwise.evaluation.subject import Subject, score
 from pixelwise.models import SegmentationModel
 from pixelwise.observer import SILENT, Observer
 from pixelwise.prediction.rules import scoring_of
+from pixelwise.recipes.asking import DEFAULT_RECIPE
 from pixelwise.recipes.files import find as find_recipe
 from pixelwise.recipes.protocols import Protocol
 from pixelwise.recipes.protocols import protocol as find_protocol
@@ -148,7 +149,7 @@ def _artefact_subject(path: Path, asked: Asked, observer: Observer, *, trust: bo
 def _memory_subject(model: SegmentationModel, asked: Asked, observer: Observer) -> Subject:
     if asked.data is None:
         raise DataError("D222", "a model in memory does not say where its data is", "name the folder in `data`")
-    recipe = asked.changed(find_recipe(GENERIC_RECIPE))
+    recipe = asked.changed(find_recipe(DEFAULT_RECIPE))
     dataset = open_dataset(recipe.data, asked.data)
     if model.multilabel == dataset.multilabel:
         dataset = for_network(dataset, model.classes)
@@ -170,7 +171,7 @@ def _memory_subject(model: SegmentationModel, asked: Asked, observer: Observer) 
 
 def _recipe_for_scoring(data: Data, scoring: Scoring) -> Recipe:
     """A recipe that reads and scores data as an artefact says; its own may need packages that are not installed."""
-    generic = find_recipe(GENERIC_RECIPE)
+    generic = find_recipe(DEFAULT_RECIPE)
     evaluation = msgspec.structs.replace(
         generic.evaluation, split=scoring.split, input_size=scoring.input_size, batch_size=scoring.batch_size
     )

@@ -131,6 +131,15 @@ def test_the_command_takes_what_the_check_took_but_for_splits_that_are_missing(c
     )
 
 
+def test_a_folder_alone_means_the_default_recipe_unless_it_is_named_like_one(checked: Callable):
+    def command(folder: str) -> str:
+        one = msgspec.structs.replace(checked({"train": 9, "val": 9}), given="unet", path=Path(folder))
+        return one.train_command.partition(" sampling")[0]
+
+    assert command("photos") == "pixelwise train photos"
+    assert command("town-demo") == "pixelwise train unet --data town-demo"
+
+
 def test_a_recipe_file_says_what_differs(checked: Callable):
     plain = tomllib.loads(checked({"train": 2, "test": 1}).data_file())
     assert plain["base"] == "unet-resnet18"

@@ -41,7 +41,7 @@ def test_a_page_is_replaced(tiny_data: Path, tmp_path: Path):
 def test_sound_data_shows_the_command_and_pictures_of_every_split(tiny_data: Path):
     checked = examined(tiny_data)
     page = render_check_page(checked)
-    assert f"pixelwise train unet --data {tiny_data}" in page
+    assert f"pixelwise train {tiny_data}" in page
     assert page.count('class="labels"') == OVERLAYS
     assert "fix the errors before training" not in page
 

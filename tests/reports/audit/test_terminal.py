@@ -17,7 +17,7 @@ def test_sound_data_is_shown_and_the_next_command_named(run_cli: Callable, tiny_
     assert "8 train, 3 val, 3 test" in stdout
     assert "64x48 (WxH), all" in stdout
     assert "box" in stdout
-    assert f"ready: pixelwise train unet --data {tiny_data}" in stdout
+    assert f"ready: pixelwise train {tiny_data}" in stdout
 
 
 def test_json_holds_everything(run_cli: Callable, tiny_data: Path):

@@ -17,10 +17,12 @@ from pixelwise.datasets.auditing.layout_scores import LayoutScore, layout_scores
 from pixelwise.datasets.auditing.statistics import Suggestions, suggestions
 from pixelwise.datasets.findings import Finding, finding
 from pixelwise.datasets.format import format_of
-from pixelwise.datasets.opening import GENERIC_RECIPE, open_dataset, settled
+from pixelwise.datasets.opening import open_dataset, settled
 from pixelwise.datasets.samples import Dataset
 from pixelwise.errors import harmless
 from pixelwise.observer import SILENT, Observer
+from pixelwise.recipes.asking import DEFAULT_RECIPE
+from pixelwise.recipes.catalog import list_recipes
 from pixelwise.recipes.files import SUFFIX
 from pixelwise.recipes.files import find as find_recipe
 from pixelwise.recipes.overrides import apply_overrides, field_of, toml_value
@@ -157,8 +159,10 @@ class Checked(msgspec.Struct, frozen=True, kw_only=True):
         instead = [*self.fixes, *self.batch_fix]
         replaced = {field_of(fix) for fix in instead}
         kept = [override for override in self.overrides if field_of(override) not in replaced]
-        command = ["pixelwise", "train", printable(Path(self.given)), "--data", printable(self.path)]
-        return shlex.join([*command, *kept, *instead])
+        named, folder = printable(Path(self.given)), printable(self.path)
+        # A folder alone means this recipe, unless its name is that of a recipe.
+        alone = named == DEFAULT_RECIPE and folder not in list_recipes()
+        return shlex.join(["pixelwise", "train", *([] if alone else [named, "--data"]), folder, *kept, *instead])
 
     @property
     def split_command(self) -> str:
@@ -272,7 +276,7 @@ def examined(
         DataError: D222, the folder holds no data set; other errors that opening it raises.
         RecipeError: The recipe or an override is invalid.
     """
-    given = recipe or GENERIC_RECIPE
+    given = recipe or DEFAULT_RECIPE
     resolved = apply_overrides(find_recipe(given), overrides)
     dataset = open_dataset(resolved.data, path)
     found = audit(dataset, fresh=fresh, observer=observer)
