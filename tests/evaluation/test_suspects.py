@@ -46,7 +46,8 @@ def test_borders_in_the_wrong_place_are_no_suspects():
     assert suspect_regions(predicted(truth=truth, prediction=prediction), "street", CLASSES) == []
 
 
-def test_small_regions_are_left_out_and_only_the_largest_are_kept():
+def test_small_regions_are_left_out_and_only_the_largest_are_kept(monkeypatch):
+    monkeypatch.setattr("pixelwise.evaluation.suspects.PER_IMAGE", 5)
     prediction = np.zeros((200, 200), np.uint8)
     for place in range(7):
         prediction[20 * place : 20 * place + 10, : 10 + place] = 1 + place % 2

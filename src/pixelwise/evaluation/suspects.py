@@ -17,7 +17,7 @@ SURE = 0.9
 """Least probability of the predicted class."""
 LEAST_PIXELS, LEAST_SHARE = 64, 0.0005
 """A region has at least so many pixels, and at least this share of its image."""
-PER_IMAGE = 5
+PER_IMAGE = 20
 """Number of regions of one image that are reported: the largest ones."""
 
 

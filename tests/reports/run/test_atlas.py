@@ -123,7 +123,12 @@ def test_multi_label_images_have_no_cells():
 
 def test_suspects_are_listed_with_all_names(evaluated, monkeypatch):
     (one,) = evaluated.suspects
-    found = tuple(msgspec.structs.replace(one, image=image) for image in ("night/c", "day/a", "night/c", "gone"))
+    found = (
+        msgspec.structs.replace(one, image="day/a", pixels=100),
+        one,
+        msgspec.structs.replace(one, labelled="hut", pixels=40, confidence=0.93),
+        msgspec.structs.replace(one, image="gone"),
+    )
     monkeypatch.setattr("pixelwise.reports.run.atlas.SHOWN_SUSPECTS", 1)
 
     suspects = suspects_of(msgspec.structs.replace(evaluated, suspects=found))
@@ -131,8 +136,9 @@ def test_suspects_are_listed_with_all_names(evaluated, monkeypatch):
     assert suspects is not None
     ((place, image, *texts),) = suspects.rows
     assert (evaluated.per_image[place].id, image) == ("night/c", "night/c")
-    assert texts == ["grass", "pond", "120", "97"]
-    assert (suspects.regions, suspects.names, suspects.looked_at) == ("3", "night/c\nday/a", "all 4 images")
+    assert texts == ["2", "grass, hut", "pond", "160", "96"]
+    assert (suspects.regions, suspects.images) == ("3 regions", "2 images")
+    assert (suspects.names, suspects.looked_at) == ("night/c\nday/a", "all 4 images")
 
 
 def test_what_was_not_looked_for_is_not_listed(evaluated):

@@ -262,7 +262,7 @@ def test_errors_suspects_and_curves_are_told(page):
     text = words(page.text)
 
     assert "% of the wrong pixels are within 5 px of a border between two classes" in text
-    assert "Searched: all 4 images" in text
+    assert "1 region in 1 image, of all 4 images that were searched." in text
     assert "IoU per class" in text
     labels = [attributes.get("aria-label") or "" for attributes in page.all("figure")]
     assert any(label.startswith("IoU of grass: ") for label in labels)

@@ -13,7 +13,7 @@ from pixelwise.records.details import ImageDetails, thumbnail_name
 from pixelwise.records.result import ImageScore, Result
 from pixelwise.records.run_folder import REPORT_FILES
 from pixelwise.records.suspects import Suspect
-from pixelwise.reports.numbers import NOT_AVAILABLE, count, percent
+from pixelwise.reports.numbers import NOT_AVAILABLE, count, many, percent
 from pixelwise.reports.run.pictures import Picture, data_uri, hexadecimal
 from pixelwise.reports.run.records import Evaluated
 
@@ -180,10 +180,18 @@ def _boxes(suspects: Sequence[Suspect], place: Mapping[str, int]) -> dict[int, l
 
 
 class SuspectRow(NamedTuple):
-    """A suspected label; all fields but the position of the image in the split are text."""
+    """The suspected labels of one image; all fields but the position of the image in the split are text.
+
+    Attributes:
+        regions: Number of suspected regions.
+        labelled: Classes in the labels, those of the largest regions first.
+        predicted: Classes in the prediction.
+        confidence: Mean probability over the pixels of all regions, in percent.
+    """
 
     place: int
     image: str
+    regions: str
     labelled: str
     predicted: str
     pixels: str
@@ -194,14 +202,16 @@ class Suspects(NamedTuple):
     """The suspected labels of an evaluation.
 
     Attributes:
-        rows: The largest regions, at most `SHOWN_SUSPECTS`.
-        regions: Number of all regions, as text.
+        rows: The images with the most suspected pixels, at most `SHOWN_SUSPECTS`.
+        regions: Number of all regions, such as `3 regions`.
+        images: Number of all images with a suspected region, such as `1 image`.
         names: Names of all images with a suspected region, one per line.
         looked_at: How many images were searched, such as `36 of 233 images`.
     """
 
     rows: list[SuspectRow]
     regions: str
+    images: str
     names: str
     looked_at: str
 
@@ -211,19 +221,27 @@ def suspects_of(evaluated: Evaluated) -> Suspects | None:
     if evaluated.suspects is None or evaluated.samples is None:
         return None
     place = {score.id: index for index, score in enumerate(evaluated.per_image)}
-    known = [one for one in evaluated.suspects if one.image in place]
-    rows = [
-        SuspectRow(
-            place=place[one.image],
-            image=one.image,
-            labelled=one.labelled,
-            predicted=one.predicted,
-            pixels=count(one.pixels),
-            confidence=percent(one.confidence, 0),
-        )
-        for one in known[:SHOWN_SUSPECTS]
-    ]
-    names = "\n".join(dict.fromkeys(one.image for one in known))
+    by_image: dict[str, list[Suspect]] = {}
+    for one in evaluated.suspects:
+        if one.image in place:
+            by_image.setdefault(one.image, []).append(one)
+    ordered = sorted(by_image.values(), key=lambda regions: -sum(one.pixels for one in regions))
+    rows = [_suspect_row(place[regions[0].image], regions) for regions in ordered[:SHOWN_SUSPECTS]]
+    names = "\n".join(regions[0].image for regions in ordered)
     searched, images = len(evaluated.samples.samples), evaluated.result.images
-    looked_at = f"all {count(images)} images" if searched >= images else f"{count(searched)} of {count(images)} images"
-    return Suspects(rows, count(len(known)), names, looked_at)
+    looked_at = f"all {many(images, 'image')}" if searched >= images else f"{count(searched)} of {count(images)} images"
+    return Suspects(rows, many(sum(map(len, ordered)), "region"), many(len(ordered), "image"), names, looked_at)
+
+
+def _suspect_row(place: int, regions: Sequence[Suspect]) -> SuspectRow:
+    pixels = sum(one.pixels for one in regions)
+    largest = sorted(regions, key=lambda one: -one.pixels)
+    return SuspectRow(
+        place=place,
+        image=regions[0].image,
+        regions=count(len(regions)),
+        labelled=", ".join(dict.fromkeys(one.labelled for one in largest)),
+        predicted=", ".join(dict.fromkeys(one.predicted for one in largest)),
+        pixels=count(pixels),
+        confidence=percent(sum(one.confidence * one.pixels for one in regions) / pixels, 0),
+    )
