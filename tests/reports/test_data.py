@@ -36,8 +36,8 @@ def test_shares_of_a_division_are_of_all_pairs(capsys: pytest.CaptureFixture[str
     lists = {"train": Path("train.txt"), "val": Path("val.txt")}
     print_division(Division(lists=lists, pairs={"train": 3, "val": 1}))
     lines = capsys.readouterr().out.splitlines()
-    assert "train.txt: train, 3 pairs, 75" in lines[0]
-    assert "val.txt: val, 1 pairs, 25" in lines[1]
+    assert lines[0] == "train.txt: train 3 of 4"
+    assert lines[1] == "val.txt: val 1 of 4"
 
 
 def test_five_files_that_were_left_out_are_named_and_the_rest_counted(capsys: pytest.CaptureFixture[str]):
