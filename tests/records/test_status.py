@@ -126,10 +126,10 @@ def test_events_are_passed_on_and_the_phase_is_noted(tmp_path: Path):
     clock = Clock()
     told = Told(phase=said.append, progress=lambda *what: said.append(what), step=said.append)
     kept = StatusKeeper(tmp_path, told, "scoring", clock)
+    kept.step(after(3))
     kept.phase("evaluating")
     kept.progress(2, 5)
-    kept.step(after(3))
-    assert said == ["evaluating", ("evaluating", 2, 5), after(3)]
+    assert said == [after(3), "evaluating", ("evaluating", 2, 5)]
     kept.write()
     written = read_status(tmp_path)
     assert (written.state, written.phase, written.done, written.total) == ("scoring", "evaluating", 2, 5)
