@@ -88,14 +88,22 @@ def test_the_pace_is_measured_and_goes_on_where_it_stopped(tmp_path: Path):
     kept = keeper(tmp_path, clock)
     for step, clock.now in ((1, 1002.0), (2, 1003.0), (6, 1010.0), (9, 1016.0)):
         kept.step(after(step))
-    kept.end("killed")
+    kept.end("stopped")
     assert [(pace.step, pace.seconds) for pace in read_status(tmp_path).paces] == [(1, 2.0), (6, 10.0), (9, 16.0)]
     clock.now = 5000.0  # an hour later, from the checkpoint of step 6
     again = keeper(tmp_path, clock)
     clock.now = 5003.0
     again.step(after(7))
+    clock.now = 5007.0
+    again.phase("evaluating")  # which writes the status, but measures nothing
+    clock.now = 5009.0
+    again.step(after(8))
+    clock.now = 5010.0
+    again.step(after(9))
     again.end("finished")
-    assert [(pace.step, pace.seconds) for pace in read_status(tmp_path).paces] == [(1, 2.0), (6, 10.0), (7, 13.0)]
+    assert [(pace.step, pace.seconds) for pace in read_status(tmp_path).paces] == [
+        (1, 2.0), (6, 10.0), (7, 13.0), (8, 19.0), (9, 20.0),
+    ]  # fmt: skip
     assert read_status(tmp_path).paces[0] == Pace(step=1, seconds=2.0, images_per_second=8.0, data_wait_share=0.25)
 
 
@@ -118,10 +126,10 @@ def test_events_are_passed_on_and_the_phase_is_noted(tmp_path: Path):
     clock = Clock()
     told = Told(phase=said.append, progress=lambda *what: said.append(what), step=said.append)
     kept = StatusKeeper(tmp_path, told, "scoring", clock)
+    kept.step(after(3))
     kept.phase("evaluating")
     kept.progress(2, 5)
-    kept.step(after(3))
-    assert said == ["evaluating", ("evaluating", 2, 5), after(3)]
+    assert said == [after(3), "evaluating", ("evaluating", 2, 5)]
     kept.write()
     written = read_status(tmp_path)
     assert (written.state, written.phase, written.done, written.total) == ("scoring", "evaluating", 2, 5)

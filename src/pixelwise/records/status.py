@@ -149,6 +149,8 @@ class StatusKeeper(Relay):
         before, now = read_status(run), clock()
         self._paces = list(before.paces)
         self._first: tuple[int, float] | None = None
+        self._latest: tuple[TrainingStatus, float] | None = None
+        self._measured = now
         self._offset = 0.0
         self._status = msgspec.structs.replace(
             before,
@@ -185,13 +187,16 @@ class StatusKeeper(Relay):
         step, seconds = self._first
         taken = status.step - step
         ends = now + (now - seconds) / taken * (status.steps - status.step) if taken else None
-        if now - self._status.written >= SECONDS or status.step == status.steps:
+        self._latest = status, now
+        if now - self._measured >= SECONDS:
             self._measure(status, now)
         self._note(training=status, ends=ends, phase="training", done=0, total=None)
         super().step(status)
 
     def end(self, outcome: str) -> None:
         """Write that the work has ended, and why."""
+        if self._latest is not None:
+            self._measure(*self._latest)
         self._status = msgspec.structs.replace(self._status, state="over", outcome=outcome, ends=None)
         self.write()
 
@@ -207,6 +212,7 @@ class StatusKeeper(Relay):
             self.write()
 
     def _measure(self, status: TrainingStatus, now: float) -> None:
+        self._measured = now
         if self._paces and self._paces[-1].step >= status.step:
             return
         pace = Pace(

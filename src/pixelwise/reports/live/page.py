@@ -98,6 +98,7 @@ def render_live_page(run: Path, now: float, *, going_on: bool = False) -> str:
             live=live,
             seconds=SECONDS,
             stage=stage,
+            badge="live" if live else "finished" if has_finished(log) else "stopped",
             state=_state(run, log, status, live),
             facts=_facts(log, status, live),
             share=_share(log, status),
