@@ -60,7 +60,7 @@ def test_an_allowed_error_does_not_fail_and_the_command_allows_it_too(
     assert code == 0
     verdict, _, command = stdout.splitlines()[-1].partition(": ")
     assert verdict == "1 error (2 files) allowed by data.allow, 1 warning; ready"
-    assert shlex.split(command) == ["pixelwise", "train", "unet", "--data", str(data), 'data.allow=["D133"]']
+    assert shlex.split(command) == ["pixelwise", "train", str(data), 'data.allow=["D133"]']
 
 
 def test_without_a_split_to_score_the_command_names_another(run_cli: Callable, tiny_data: Path, tmp_path: Path):
