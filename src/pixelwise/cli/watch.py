@@ -19,8 +19,8 @@ def run(run: Path = typer.Argument(..., help="Run folder."), *, options: WatchOp
     """
     import pixelwise
     from pixelwise.reports.displays import display
-    from pixelwise.reports.standard_output import write_line
+    from pixelwise.reports.standard_output import write_path
 
     with display(phases=True) as observer:
         page = pixelwise.watch(run, options, observer=observer)
-    write_line(page)
+    write_path(page)

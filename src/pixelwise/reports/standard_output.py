@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
+from pathlib import Path
 from typing import Any
 
 from pixelwise.errors import harmless
@@ -15,9 +16,9 @@ def write(text: str) -> None:
     sys.stdout.write(harmless(text))
 
 
-def write_line(value: object) -> None:
-    """Write a line, such as the path of a file that was made, to standard output."""
-    write(f"{printable(value)}\n")
+def write_path(path: Path) -> None:
+    """Write the path of a file that was made to standard output."""
+    write(f"{printable(path)}\n")
 
 
 def write_json(value: Any) -> None:
