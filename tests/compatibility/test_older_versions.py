@@ -104,3 +104,10 @@ def test_committed_results_can_be_read(path: Path):
     result = from_json(path.read_bytes())
     iou = [entry.iou for entry in result.per_class]
     assert result.miou == pytest.approx(sum(iou) / len(iou))
+
+
+def test_a_run_has_a_live_page(written: Path):
+    page = pixelwise.watch(written / "run", once=True).read_text("utf-8")
+    assert "Stopped at step" in page
+    assert '"loss":[' in page
+    assert "Augmented image" not in page  # that version kept no pictures

@@ -7,7 +7,7 @@ import pytest
 from pixelwise.recipes.catalog import recipe
 from pixelwise.recipes.overrides import from_plain, to_toml
 from pixelwise.recipes.schema.recipe import to_plain
-from pixelwise.reports.standard_output import write, write_json, write_json_text, write_line
+from pixelwise.reports.standard_output import write, write_json, write_json_text, write_path
 
 NASTY = "a\x1b[31m\x7f\x9b2J\u202e\u2028\U000e0041\"'\\😀\n"
 
@@ -29,6 +29,6 @@ def test_toml_reads_back_and_holds_no_control_characters(capsys: pytest.CaptureF
     assert all(one.isprintable() or one == "\n" for one in shown)
 
 
-def test_a_line_names_a_file_without_control_characters(capsys: pytest.CaptureFixture[str]):
-    write_line(Path("runs/a\x1b[31m"))
+def test_a_path_is_written_without_control_characters(capsys: pytest.CaptureFixture[str]):
+    write_path(Path("runs/a\x1b[31m"))
     assert capsys.readouterr().out == "runs/a\\x1b[31m\n"

@@ -25,8 +25,8 @@ def run(run: Path = typer.Argument(..., metavar="RUN", help="Run folder."), *, o
     """
     import pixelwise
     from pixelwise.reports.displays import display
-    from pixelwise.reports.standard_output import write_line
+    from pixelwise.reports.standard_output import write_path
 
     with display(phases=True) as observer:
         page = pixelwise.watch(run, options, observer=observer)
-    write_line(page)
+    write_path(page)

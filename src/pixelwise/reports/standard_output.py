@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import json
-import os
 import sys
+from pathlib import Path
 from typing import Any, ClassVar
 
 from pixelwise.errors import harmless
@@ -38,9 +38,9 @@ def write_markdown(text: str) -> None:
     Console().print(Plain(text))
 
 
-def write_line(value: str | os.PathLike[str]) -> None:
-    """Write a line, such as the path of a file that was made, to standard output."""
-    write(f"{printable(value)}\n")
+def write_path(path: Path) -> None:
+    """Write the path of a file that was made to standard output."""
+    write(f"{printable(path)}\n")
 
 
 def write_json(value: Any) -> None:
