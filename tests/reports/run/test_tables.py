@@ -125,5 +125,14 @@ def test_fields_filled_in_from_the_data_do_not_count_as_changes():
     assert changed_fields(filled) == ["ema.decay unset instead of 0.999"]
 
 
+def test_what_was_planned_does_not_count_as_a_change():
+    words = ["augment.crop=[64, 64]", "schedule.iterations=9", "planned=[]", "initialize.encoder=some-package"]
+    planned = apply_overrides(recipe("unet"), [*words, "optimizer.lr=0.1"])
+    lengths = ("schedule.epochs", "schedule.iterations")
+    assert changed_fields(planned, ("augment.crop", *lengths)) == ["optimizer.lr 0.1 instead of 0.001"]
+    random = apply_overrides(planned, ["initialize.encoder=none", "optimizer.lr=0.001"])
+    assert changed_fields(random, ("augment.crop", *lengths)) == ["initialize.encoder none instead of default"]
+
+
 def test_a_recipe_that_nobody_knows_has_no_changes():
     assert changed_fields(msgspec.structs.replace(recipe("town-demo"), name="mine")) == []

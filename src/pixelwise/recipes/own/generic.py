@@ -79,7 +79,6 @@ UNET = msgspec.structs.replace(
     initialize=Initialize(encoder="default"),
     sampling=Sampling(batch_size=8),
     planned=tuple(PLANNABLE),
-    notes="Planned from the audit of the data, as nnU-Net does; the run's own recipe holds what was chosen.",
 )
 
 OWN_IMAGES = (

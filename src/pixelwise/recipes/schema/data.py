@@ -65,7 +65,7 @@ class Data(Part, frozen=True, kw_only=True):
     palette: Annotated[tuple[Color, ...] | None, role(Role.FROM_DATA, Role.DISPLAY)] = None
     label_map: Annotated[dict[str, int] | None, role(Role.FROM_DATA)] = None
     colors: Annotated[dict[str, int] | None, role(Role.FROM_DATA)] = None
-    labels: dict[str, int] | None = None
+    labels: Annotated[dict[str, int] | None, role(Role.FROM_DATA)] = None
     mask_threshold: int | None = None
     mask_channel: Literal["alpha"] | None = None
     mask_tolerance: int | None = None

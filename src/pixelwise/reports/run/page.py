@@ -13,13 +13,14 @@ from markupsafe import Markup
 
 from pixelwise.evaluation.details import BORDER
 from pixelwise.recipes.class_sets.palettes import colorblind_palette
+from pixelwise.recipes.overrides import toml_value
 from pixelwise.recipes.protocols import known_protocol
 from pixelwise.recipes.schema.recipe import Published
 from pixelwise.records.advice import advice
 from pixelwise.records.details import load_thumbnails
 from pixelwise.records.evaluations import SAMPLES
 from pixelwise.records.history import experiment_hash
-from pixelwise.records.log import StepRecord, WarningRecord
+from pixelwise.records.log import PlanRecord, StepRecord, WarningRecord
 from pixelwise.records.presence import covered_by_miou
 from pixelwise.records.result import Result, to_json
 from pixelwise.records.run_folder import write_page
@@ -93,6 +94,11 @@ def render(run: RunRecords) -> tuple[str, dict[str, bytes]]:
         charts=training_charts(run),
         curves=class_curves(run, _class_names(run, headline)),
         procedures=procedures(run.recipe),
+        choices=[
+            (one.field, toml_value(one.value), one.reason)
+            for record in run.log.of(PlanRecord)
+            for one in record.choices
+        ],
         run_facts=_run_facts(run),
         data=_data(run),
         commands=_commands(run, headline),

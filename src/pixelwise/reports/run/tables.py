@@ -10,7 +10,7 @@ from pixelwise.recipes.catalog import recipe as find_recipe
 from pixelwise.recipes.overrides import flat_fields
 from pixelwise.recipes.schema.recipe import Recipe, Role, fields_with
 from pixelwise.recipes.schema.roles import is_in
-from pixelwise.records.log import ResumeRecord, SkippedRecord
+from pixelwise.records.log import PlanRecord, ResumeRecord, SkippedRecord
 from pixelwise.records.presence import covered_by_miou, presence_of
 from pixelwise.records.result import Result
 from pixelwise.records.scores import ClassResult
@@ -227,7 +227,7 @@ def remarks(run: RunRecords, result: Result) -> list[str]:
     if trained_here(run.standing):
         found.append(f"One run, seed {run.recipe.sampling.seed}: other seeds give other scores.")
     found += about_weights(run, result)
-    changes = changed_fields(run.recipe)
+    changes = changed_fields(run.recipe, planned_fields(run))
     if changes:
         found.append(f"This run changes the recipe “{run.recipe.name}”: {'; '.join(changes)}.")
     found += [
@@ -252,17 +252,31 @@ def _remarks_on_classes(result: Result) -> list[str]:
     return found
 
 
-def changed_fields(recipe: Recipe) -> list[str]:
+def planned_fields(run: RunRecords) -> tuple[str, ...]:
+    """Fields that were chosen for the run because its recipe plans them, under every name of the decision."""
+    chosen = [one.field for record in run.log.of(PlanRecord) for one in record.choices]
+    length = ("schedule.epochs", "schedule.iterations")
+    return (*chosen, *(length if set(chosen) & set(length) else ()))
+
+
+def changed_fields(recipe: Recipe, planned: tuple[str, ...] = ()) -> list[str]:
     """How a run's recipe differs from the one of the same name in the catalogue: `optimizer.lr 0.01 instead of 0.001`.
 
-    Fields filled in from the data, and the published result that a changed recipe drops, do not count as changes.
+    Fields filled in from the data or planned, what `default` weights are, and the published result that a changed
+    recipe drops, do not count as changes.
+
+    Args:
+        recipe: The recipe of a run.
+        planned: Fields that were chosen for the run; see `planned_fields`.
     """
     try:
         original = flat_fields(find_recipe(recipe.name))
     except RecipeError:
         return []
     ours = flat_fields(recipe)
-    filled_in = fields_with(Role.FROM_DATA, Role.CLAIM)
+    filled_in = (*fields_with(Role.FROM_DATA, Role.CLAIM), *planned, "planned")
+    if original["initialize.encoder"] == "default" and ours["initialize.encoder"] != "none":
+        filled_in += ("initialize",)
     keys = [key for key in {**original, **ours} if not is_in(key, filled_in)]
     return [
         f"{key} {ours.get(key, 'unset')} instead of {original.get(key, 'unset')}"
