@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import base64
-import hashlib
 import io
 from collections.abc import Sequence
 from pathlib import Path
@@ -33,7 +32,7 @@ from pixelwise.reports.audit.words import (
     videos_in_words,
 )
 from pixelwise.reports.numbers import count, percent, share
-from pixelwise.reports.templates import templates
+from pixelwise.reports.templates import source, templates
 from pixelwise.storage import printable, write_text
 from pixelwise.transforms.resizing import resize_image, resize_labels
 
@@ -83,35 +82,35 @@ def write_check_page(checked: Checked, path: Path) -> Path:
 
 def render_check_page(checked: Checked) -> str:
     """The page as HTML."""
-    environment = templates()
-    loader = environment.loader
-    if loader is None:
-        raise AssertionError("the environment is made with a loader")
-    script = loader.get_source(environment, "report_script.html")[0]
+    script = source("report_script.html")
     found = checked.audit
-    return environment.get_template("check.html").render(
-        title=printable(checked.path.resolve().name or checked.path),
-        path=printable(checked.path),
-        refused=checked.refused,
-        verdict=checked.verdict,
-        command="" if checked.refused else checked.train_command,
-        facts=_facts(checked),
-        findings=[(one, _shown(checked, one)) for one in (*found.findings, *checked.settings)],
-        splits=list(found.statistics),
-        rows=_class_rows(checked),
-        void=_void_shares(checked),
-        weights=list(checked.suggestions.class_weights) if checked.suggestions else [],
-        ceiling=_ceiling(checked),
-        ceiling_split=checked.ceiling_split,
-        ceiling_images=checked.ceiling[0].images if checked.ceiling else 0,
-        videos=videos_in_words(found),
-        least=_least_fitting(checked),
-        overlays=_overlays(checked),
-        legend=_legend(checked),
-        twins=_twins(checked),
-        recipe_file=checked.data_file(),
-        script=Markup(script),
-        script_hash=base64.b64encode(hashlib.sha256(script.encode("utf-8")).digest()).decode("ascii"),
+    return (
+        templates()
+        .get_template("check.html")
+        .render(
+            title=printable(checked.path.resolve().name or checked.path),
+            path=printable(checked.path),
+            refused=checked.refused,
+            verdict=checked.verdict,
+            command="" if checked.refused else checked.train_command,
+            facts=_facts(checked),
+            findings=[(one, _shown(checked, one)) for one in (*found.findings, *checked.settings)],
+            splits=list(found.statistics),
+            rows=_class_rows(checked),
+            void=_void_shares(checked),
+            weights=list(checked.suggestions.class_weights) if checked.suggestions else [],
+            ceiling=_ceiling(checked),
+            ceiling_split=checked.ceiling_split,
+            ceiling_images=checked.ceiling[0].images if checked.ceiling else 0,
+            videos=videos_in_words(found),
+            least=_least_fitting(checked),
+            overlays=_overlays(checked),
+            legend=_legend(checked),
+            twins=_twins(checked),
+            recipe_file=checked.data_file(),
+            script=Markup(script),
+            script_hash=script_hash(script),
+        )
     )
 
 

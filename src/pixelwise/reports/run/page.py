@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import base64
-import hashlib
 import math
 import shlex
 from pathlib import Path
@@ -45,7 +43,7 @@ from pixelwise.reports.run.tables import (
     remarks,
 )
 from pixelwise.reports.standard_output import harmless_json
-from pixelwise.reports.templates import templates
+from pixelwise.reports.templates import script_hash, source, templates
 from pixelwise.storage import printable
 
 
@@ -79,7 +77,7 @@ def render(run: RunRecords) -> tuple[str, dict[str, bytes]]:
     """The page as HTML, and the thumbnails that are too many for it, by file name."""
     headline = run.evaluations[0] if run.evaluations else None
     shown, files = _headline(run, headline) if headline else (None, {})
-    script = _source("report_script.html") + _source("report_atlas_script.html")
+    script = source("report_script.html") + source("report_atlas_script.html")
     page = templates().get_template("report.html")
     text = page.render(
         title=run.recipe.name,
@@ -103,7 +101,7 @@ def render(run: RunRecords) -> tuple[str, dict[str, bytes]]:
         data=_data(run),
         commands=_commands(run, headline),
         script=Markup(script),
-        script_hash=_csp_hash(script),
+        script_hash=script_hash(script),
     )
     return text, files
 
@@ -291,16 +289,3 @@ def _commands(run: RunRecords, headline: Evaluated | None) -> list[Fact]:
 def _script_safe(json_text: str) -> Markup:
     """JSON that is safe inside a `<script>` element: the same when parsed, but without any `<`."""
     return Markup(harmless_json(json_text).replace("<", "\\u003c"))
-
-
-def _csp_hash(script: str) -> str:
-    """Hash by which the content security policy allows this one script."""
-    return base64.b64encode(hashlib.sha256(script.encode("utf-8")).digest()).decode("ascii")
-
-
-def _source(name: str) -> str:
-    environment = templates()
-    loader = environment.loader
-    if loader is None:
-        raise AssertionError("the environment is made with a loader")
-    return loader.get_source(environment, name)[0]
