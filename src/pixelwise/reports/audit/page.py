@@ -32,7 +32,7 @@ from pixelwise.reports.audit.words import (
     videos_in_words,
 )
 from pixelwise.reports.numbers import count, percent, share
-from pixelwise.reports.templates import source, templates
+from pixelwise.reports.templates import script_hash, source, templates
 from pixelwise.storage import printable, write_text
 from pixelwise.transforms.resizing import resize_image, resize_labels
 
