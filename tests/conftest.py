@@ -17,6 +17,8 @@ from pixelwise import telemetry
 # collapses when more threads run than there are free cores.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 os.environ.setdefault("NO_COLOR", "1")
+# Tests never download: recipes whose weights are not here begin with random ones.
+os.environ.setdefault("HF_HUB_OFFLINE", "1")
 # Exact resume is promised on the CPU; a GPU that happens to be here must not take part.
 os.environ["CUDA_VISIBLE_DEVICES"] = ""
 

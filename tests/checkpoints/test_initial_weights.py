@@ -110,7 +110,7 @@ def ask(port: int, home: Path, name: str, **environment: str) -> dict:
         [sys.executable, "-c", SCRIPT, name],
         env=os.environ
         | {"HF_ENDPOINT": f"http://127.0.0.1:{port}", "HF_HOME": str(home / "hub"), "XDG_CACHE_HOME": str(home)}
-        | {"HF_HUB_DISABLE_XET": "1", "HF_HUB_DISABLE_TELEMETRY": "1"}
+        | {"HF_HUB_OFFLINE": "0", "HF_HUB_DISABLE_XET": "1", "HF_HUB_DISABLE_TELEMETRY": "1"}
         | environment,
         capture_output=True,
         text=True,
