@@ -25,6 +25,8 @@ COUNTED: dict[str, dict[str, int]] = {
     # 1, 2, 3, 4, 3, 3, 1 inverted bottlenecks.
     "mobilenetv2_100": {"conv_stem": 18, "bn1": 18, "blocks.0.0": 17, "blocks.4.0": 7, "blocks.6.0": 1},
     "mobilenetv2_140": {"conv_stem": 18, "blocks.2.0": 14, "blocks.6.0": 1},
+    # 1, 2, 2, 3, 3, 4, 1 inverted bottlenecks.
+    "tf_efficientnet_lite0": {"conv_stem": 17, "bn1": 17, "blocks.0.0": 16, "blocks.3.0": 11, "blocks.6.0": 1},
     # 1, 2, 3, 2, 3 bottlenecks and a convolution.
     "mobilenetv3_small_100": {"conv_stem": 13, "blocks.0.0": 12, "blocks.2.0": 9, "blocks.4.2": 2, "blocks.5.0": 1},
     # 1, 2, 3, 4, 2, 3 bottlenecks and a convolution.

@@ -37,10 +37,9 @@ def test_the_example_goes_from_images_to_masks(tiny_data: Path, tmp_path: Path, 
     assert len(list((tmp_path / "predictions").glob("*.jpg"))) == 3
 
 
-def test_the_readme_names_what_exists():
-    readme = (SCRIPT.parents[1] / "README.md").read_text("utf-8")
-    section = readme.split("## From Python")[1].split("\n## ")[0]
-    named = {(owner, name) for owner, name in re.findall(r"\b(pixelwise|run|prediction|one)\.([a-z_]+)", section)}
+def test_the_page_about_python_names_what_exists():
+    page = (SCRIPT.parents[1] / "docs" / "python.md").read_text("utf-8")
+    named = {(owner, name) for owner, name in re.findall(r"\b(pixelwise|run|prediction|one)\.([a-z_]+)", page)}
     owners = {
         "pixelwise": pixelwise,
         "run": pixelwise.Run,

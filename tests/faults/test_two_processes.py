@@ -30,6 +30,7 @@ POLICIES = {
     "evaluate": WAITS,
     "predict": REFUSED,
     "report": WHOLE_FILES,
+    "watch": WHOLE_FILES,
     "export": REFUSED,
     "quantize": REFUSED,
     "deploy": REFUSED,

@@ -38,7 +38,7 @@ def test_the_cache_is_where_the_user_says_and_private(folder: Path):
 def test_a_value_is_computed_once_and_kept(folder: Path):
     assert remembered(AUDIT, KEY, dict[str, int], lambda: {"a": 1}) == {"a": 1}
     assert remembered(AUDIT, KEY, dict[str, int], never) == {"a": 1}
-    assert names(folder) == [f"audit-v8-{KEY}.msgpack"]
+    assert names(folder) == [f"audit-v{AUDIT.version}-{KEY}.msgpack"]
     assert remembered(AUDIT, KEY, dict[str, int], lambda: {"a": 2}, fresh=True) == {"a": 2}
     assert remembered(AUDIT, KEY, dict[str, int], never) == {"a": 2}
 
@@ -54,7 +54,7 @@ def test_json_is_kept_as_text_that_people_can_read(folder: Path):
 @pytest.mark.parametrize("content", [b"", b"\x81\xa1a", msgspec.msgpack.encode({"a": "no number"}), b"\xc1", None])
 def test_damaged_values_are_computed_again(content: bytes | None, folder: Path):
     remember(AUDIT, KEY, {"a": 1})
-    file = folder / f"audit-v8-{KEY}.msgpack"
+    file = folder / f"audit-v{AUDIT.version}-{KEY}.msgpack"
     if content is None:
         file.unlink()
         file.mkdir()
@@ -77,8 +77,8 @@ def test_the_earlier_state_of_a_subject_goes_when_the_new_one_is_written(folder:
         remember(AUDIT, key, 1, subject=subject)
     remember(CEILING, OTHER, 1)
     assert names(folder) == [
-        f"audit-v8-{OTHER}@{here}.msgpack",
-        f"audit-v8-{'c' * 20}@{there}.msgpack",
+        f"audit-v{AUDIT.version}-{OTHER}@{here}.msgpack",
+        f"audit-v{AUDIT.version}-{'c' * 20}@{there}.msgpack",
         f"ceiling-v2-{OTHER}.msgpack",
     ]
 
@@ -88,7 +88,7 @@ def test_an_entry_is_found_whatever_its_subject(folder: Path):
     assert recall(AUDIT, KEY, int, subject="ab") == 1
     remember(AUDIT, OTHER, 2, subject="ab")
     assert recall(AUDIT, OTHER, int, subject="cd") == 2
-    assert entry_path(AUDIT, OTHER, subject="cd").name == f"audit-v8-{OTHER}@ab.msgpack"
+    assert entry_path(AUDIT, OTHER, subject="cd").name == f"audit-v{AUDIT.version}-{OTHER}@ab.msgpack"
     # That nobody can say what it is of does not make it superseded.
     assert recall(AUDIT, KEY, int) == 1
 
@@ -104,7 +104,7 @@ def test_entries_of_an_older_version_go_when_a_new_one_is_written(folder: Path, 
     monkeypatch.setattr(caches, "KINDS", (*(kind for kind in cache_kinds.KINDS if kind is not AUDIT), newer))
     assert recall(newer, KEY, int) is None
     remember(newer, OTHER, 2)
-    assert names(folder) == [f"audit-v9-{OTHER}.msgpack", f"ceiling-v2-{KEY}.msgpack"]
+    assert names(folder) == [f"audit-v{AUDIT.version + 1}-{OTHER}.msgpack", f"ceiling-v2-{KEY}.msgpack"]
 
 
 def test_entries_of_a_newer_version_stay(folder: Path):
