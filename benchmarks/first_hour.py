@@ -119,8 +119,8 @@ def main() -> int:
         environment = installed(place)
         commands = [
             "pixelwise check photos --html check.html",
-            f"pixelwise train unet --data photos --minutes {options.minutes:g} --output runs/first",
-            "pixelwise predict runs/first held-out --output out",
+            f"pixelwise train photos --minutes {options.minutes:g} -o runs/first",
+            "pixelwise predict runs/first held-out -o out",
         ]
         steps = walk(commands, place, environment)
         score = run("pixelwise evaluate runs/first --data held-out --split all --json", place, environment)

@@ -1,0 +1,52 @@
+"""The benchmark of a newcomer's first hour: what it counts, and its table."""
+
+import importlib.util
+import sys
+from pathlib import Path
+from types import ModuleType
+
+import pytest
+
+BENCHMARKS = Path(__file__).resolve().parents[2] / "benchmarks"
+
+
+@pytest.fixture
+def first_hour(monkeypatch: pytest.MonkeyPatch) -> ModuleType:
+    monkeypatch.syspath_prepend(str(BENCHMARKS))
+    spec = importlib.util.spec_from_file_location("first_hour", BENCHMARKS / "first_hour.py")
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    monkeypatch.setitem(sys.modules, "first_hour", module)
+    spec.loader.exec_module(module)
+    return module
+
+
+def test_commands_and_files_are_counted_with_their_characters(first_hour: ModuleType):
+    assert first_hour.typed(("abc", "de"), {"x.yaml": "12345"}) == {"commands": 2, "files": 1, "characters": 10}
+    assert first_hour.typed([], {}) == {"commands": 0, "files": 0, "characters": 0}
+
+
+def test_only_what_a_command_writes_is_a_picture(first_hour: ModuleType):
+    place = Path("/hour")
+    seen = ("check.html", "runs/first/live.html", "out/masks/a.png")
+    others = ("photos/images/a.png", "held-out/b.jpg", "venv/lib/c.png", "runs/first/log.jsonl")
+    assert [name for name in (*seen, *others) if first_hour.is_picture(place / name, place)] == list(seen)
+
+
+def test_the_table_has_a_row_per_data_set(first_hour: ModuleType):
+    steps = [
+        {"command": "check", "seconds": 7.0, "first_picture": 6.4},
+        {"command": "train", "seconds": 1210.0, "first_picture": None},
+        {"command": "predict", "seconds": 30.0, "first_picture": None},
+    ]
+    result = {
+        "data": "cells",
+        "minutes": 20,
+        "steps": steps,
+        "held_out": {"miou": 0.905, "images": 60},
+        "typed": {"Pixelwise": {"commands": 4, "files": 0, "characters": 120}},
+    }
+    text = first_hour.page([result])
+    assert "| cells | 7 | 6 | 1210 (of 20 min) | 30 | 90.5 % of 60 |" in text
+    assert "| Pixelwise | 4 | 0 | 120 |" in text
