@@ -40,7 +40,8 @@ def begin(tiny_data: Path, tiny_run: Path, tiny_recipe: Path) -> Begin:
 
 
 def contents(folder: Path) -> dict[Path, bytes]:
-    return {path: path.read_bytes() for path in files(folder) if path.suffix != ".jsonl"}
+    """Files and their bytes, without the logs, to which a run that goes on appends."""
+    return {path: path.read_bytes() for path in files(folder) if path.suffix != ".jsonl" and path.name != "log.csv"}
 
 
 def check_failure(ended, out: Path, before: dict[Path, bytes]) -> None:
