@@ -1,13 +1,9 @@
-"""The report in a real browser: headless Chromium, started once.
-
-Without Chromium these tests skip, unless PIXELWISE_REQUIRE_BROWSER=1 says that they must run.
-"""
+"""The report in a real browser."""
 
 from __future__ import annotations
 
 import io
 import json
-import os
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
@@ -18,29 +14,6 @@ from PIL import Image
 from reports.run_folders import write_run_folder
 
 from pixelwise.reports.run.page import write_report
-
-
-def unavailable(reason: str) -> None:
-    if os.environ.get("PIXELWISE_REQUIRE_BROWSER") == "1":
-        pytest.fail(f"PIXELWISE_REQUIRE_BROWSER=1, but {reason}")
-    pytest.skip(reason)
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator:
-    try:
-        from playwright.sync_api import sync_playwright
-    except ImportError:
-        unavailable("playwright is not installed")
-    chromium = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
-    if chromium is None:
-        unavailable("there is no chromium on the PATH")
-    with sync_playwright() as playwright:
-        started = playwright.chromium.launch(
-            executable_path=chromium, args=["--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage"]
-        )
-        yield started
-        started.close()
 
 
 @pytest.fixture(scope="module")

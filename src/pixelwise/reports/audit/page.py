@@ -82,7 +82,7 @@ def write_check_page(checked: Checked, path: Path) -> Path:
 
 def render_check_page(checked: Checked) -> str:
     """The page as HTML."""
-    script = source("report_script.html")
+    script = source("report_script.html") + source("copy_script.html")
     found = checked.audit
     return (
         templates()

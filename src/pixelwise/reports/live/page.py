@@ -87,7 +87,7 @@ def render_live_page(run: Path, now: float, *, going_on: bool = False) -> str:
     live = going_on or is_live(run, now)
     stage = next((stage.name for stage in _stages(run) if read_status(stage).goes_on(now)), None)
     shown = _files(run, pictures)
-    script = source("live_script.html")
+    script = source("live_script.html") + source("copy_script.html")
     return (
         templates()
         .get_template("live.html")

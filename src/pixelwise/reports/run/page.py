@@ -77,7 +77,7 @@ def render(run: RunRecords) -> tuple[str, dict[str, bytes]]:
     """The page as HTML, and the thumbnails that are too many for it, by file name."""
     headline = run.evaluations[0] if run.evaluations else None
     shown, files = _headline(run, headline) if headline else (None, {})
-    script = source("report_script.html") + source("report_atlas_script.html")
+    script = "".join(map(source, ("report_script.html", "copy_script.html", "report_atlas_script.html")))
     page = templates().get_template("report.html")
     text = page.render(
         title=run.recipe.name,

@@ -1,0 +1,35 @@
+"""A real browser for the tests of pages: headless Chromium, started once.
+
+Without Chromium these tests skip, unless PIXELWISE_REQUIRE_BROWSER=1 says that they must run.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+from collections.abc import Iterator
+
+import pytest
+
+
+def unavailable(reason: str) -> None:
+    if os.environ.get("PIXELWISE_REQUIRE_BROWSER") == "1":
+        pytest.fail(f"PIXELWISE_REQUIRE_BROWSER=1, but {reason}")
+    pytest.skip(reason)
+
+
+@pytest.fixture(scope="session")
+def browser() -> Iterator:
+    try:
+        from playwright.sync_api import sync_playwright
+    except ImportError:
+        unavailable("playwright is not installed")
+    chromium = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
+    if chromium is None:
+        unavailable("there is no chromium on the PATH")
+    with sync_playwright() as playwright:
+        started = playwright.chromium.launch(
+            executable_path=chromium, args=["--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage"]
+        )
+        yield started
+        started.close()
