@@ -50,6 +50,16 @@ def test_bfloat16_on_a_cpu_is_suggested_but_not_chosen(
     assert ("50%" in chosen.message) is suggested
 
 
+@pytest.mark.parametrize(("bfloat16", "dtype"), [(0.069, "bfloat16"), (0.071, "float32")])
+def test_where_it_is_allowed_bfloat16_is_chosen_if_it_saves_enough(
+    bfloat16: float, dtype: str, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setattr(format_choice, "computes_bfloat16", lambda: True)
+    chosen = choose_format(RECIPE, (1, 1), CPU, share=0.7, measure=lambda formats: [0.2, 0.1, bfloat16])
+    assert chosen.recipe.precision.dtype == dtype
+    assert chosen.message.startswith(f"precision: {dtype} channels-last;")
+
+
 def test_other_fields_of_the_precision_stay():
     assert all(one.compile for one in candidates(Precision(dtype="auto", compile=True), CPU))
 

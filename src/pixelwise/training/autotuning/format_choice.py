@@ -49,9 +49,10 @@ def choose_format(
     largest_image: Size,
     device: torch.device,
     *,
+    share: float | None = None,
     measure: Callable[[Sequence[Precision]], list[float]] | None = None,
 ) -> FormatChoice:
-    """Choose number format and layout for a recipe whose `precision.dtype` is `auto`.
+    """Choose number format and layout for a recipe whose `precision.dtype` is `auto` or planned.
 
     A separate network is timed, so the run's weights, statistics and random generators do not change.
 
@@ -59,6 +60,8 @@ def choose_format(
         recipe: The resolved recipe with its classes.
         largest_image: (height, width) of the largest image, used if the recipe neither resizes nor crops.
         device: Device to train on.
+        share: Share of the fastest format's time that one with fewer digits, which is otherwise only suggested, may
+            take to be chosen; None never chooses it.
         measure: Returns the seconds of a forward and backward pass in each format; None for a real measurement.
 
     Raises:
@@ -69,10 +72,13 @@ def choose_format(
     size = recipe.augment.crop or recipe.augment.resize or largest_image
     seconds = measure(timed) if measure is not None else time_formats(recipe, timed, size, device)
     best = fastest(seconds[: len(formats)])
+    for index in range(len(formats), len(timed)):
+        if share is not None and seconds[index] < share * seconds[best]:
+            best = index
     milliseconds = {name(one): 1000 * value for one, value in zip(timed, seconds, strict=True)}
     others = ", ".join(f"{key} {value:.0f}" for key, value in milliseconds.items())
     message = (
-        f"precision: {name(formats[best])}; milliseconds per forward and backward pass of "
+        f"precision: {name(timed[best])}; milliseconds per forward and backward pass of "
         f"{recipe.sampling.batch_size} x {size[0]}x{size[1]} on {device}: {others}"
     )
     for precision, value in zip(timed[len(formats) :], seconds[len(formats) :], strict=True):
@@ -81,13 +87,13 @@ def choose_format(
                 f"; precision.dtype={precision.dtype} precision.channels_last={str(precision.channels_last).lower()} "
                 f"would take {value / seconds[best]:.0%} of the time, with about 3 digits of precision in the network"
             )
-    return FormatChoice(msgspec.structs.replace(recipe, precision=formats[best]), milliseconds, message)
+    return FormatChoice(msgspec.structs.replace(recipe, precision=timed[best]), milliseconds, message)
 
 
 def candidates(precision: Precision, device: torch.device) -> list[Precision]:
     """Formats that may be chosen, the most common first.
 
-    bfloat16 on a CPU is not among them: CPUs train in float32 unless the user sets another format.
+    bfloat16 on a CPU is not among them: CPUs train in float32 unless the user or a plan decides for another format.
     """
     kinds = ["float32"]
     if device.type == "cuda" and torch.cuda.is_bf16_supported(including_emulation=False):
@@ -100,7 +106,7 @@ def candidates(precision: Precision, device: torch.device) -> list[Precision]:
 
 
 def only_suggested(precision: Precision, device: torch.device) -> list[Precision]:
-    """Formats that are timed only to tell the user what they would save, and never chosen."""
+    """Formats that are timed to tell the user what they would save, and chosen only where that was allowed."""
     if device.type != "cpu" or not computes_bfloat16():
         return []
     return [msgspec.structs.replace(precision, dtype="bfloat16", channels_last=True)]

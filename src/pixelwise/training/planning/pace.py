@@ -11,20 +11,19 @@ import torch
 
 from pixelwise.datasets.samples import Dataset
 from pixelwise.evaluation.evaluate import evaluate_model
-from pixelwise.machine.facts import computes_bfloat16
-from pixelwise.models import build_model
+from pixelwise.models import SegmentationModel, build_model
 from pixelwise.models.quantization.aware import quantization_aware
 from pixelwise.recipes.protocols import protocol
-from pixelwise.recipes.schema.recipe import Precision, Recipe
+from pixelwise.recipes.schema.recipe import Recipe
 from pixelwise.records.data_facts import DataFacts
-from pixelwise.training.autotuning.format_choice import candidates, fastest, name, time_formats
+from pixelwise.training.autotuning.format_choice import choose_format
 from pixelwise.training.batches import TrainingPairs, loader_processes, training_batches
 from pixelwise.training.memory import memory_explained
 from pixelwise.training.optimization.optimizers import set_learning_rates
 from pixelwise.training.order import steps_per_epoch
 from pixelwise.training.planning.rules import Choice
 from pixelwise.training.precision import head_logits
-from pixelwise.training.state import begin_state
+from pixelwise.training.state import TrainingState, begin_state
 from pixelwise.training.step import train_step
 
 UNCOUNTED = 2
@@ -33,7 +32,7 @@ MEASURED = 12
 """Largest number of measured steps."""
 IMAGES = 3
 """Number of images whose evaluation is measured."""
-GAIN = 0.7
+SHARE = 0.7
 """Share of float32's time that bfloat16 may take on a processor to be chosen: it has fewer digits."""
 
 
@@ -46,18 +45,11 @@ class Pace(NamedTuple):
 
 def measured_precision(recipe: Recipe, facts: DataFacts, device: torch.device) -> Choice:
     """The fastest number format and layout; on a processor, bfloat16 only where it saves much."""
-    formats = candidates(recipe.precision, device)
-    if device.type == "cpu" and computes_bfloat16():
-        formats.append(msgspec.structs.replace(recipe.precision, dtype="bfloat16", channels_last=True))
-    size = recipe.augment.crop or recipe.augment.resize or facts.largest_image
-    seconds = time_formats(recipe, formats, size, device)
-    plain = [index for index, one in enumerate(formats) if device.type != "cpu" or one.dtype == "float32"]
-    best = plain[fastest([seconds[index] for index in plain])]
-    for index, value in enumerate(seconds):
-        if index not in plain and value < GAIN * seconds[best]:
-            best = index
-    times = ", ".join(f"{name(one)} {1000 * value:.0f}" for one, value in zip(formats, seconds, strict=True))
-    return Choice("precision", _changed(formats[best]), f"milliseconds per batch, forwards and backwards: {times}")
+    chosen = choose_format(recipe, facts.largest_image, device, share=SHARE)
+    precision = chosen.recipe.precision
+    times = ", ".join(f"{key} {value:.0f}" for key, value in chosen.milliseconds.items())
+    value = {"dtype": precision.dtype, "channels_last": precision.channels_last}
+    return Choice("precision", value, f"milliseconds per batch, forwards and backwards: {times}")
 
 
 def measure(recipe: Recipe, dataset: Dataset, facts: DataFacts, device: torch.device, seconds: float) -> Pace:
@@ -79,7 +71,9 @@ def measure(recipe: Recipe, dataset: Dataset, facts: DataFacts, device: torch.de
         return Pace(step, _evaluation(recipe, state.model, dataset, device))
 
 
-def _step(recipe: Recipe, state, dataset: Dataset, facts: DataFacts, device: torch.device, seconds: float) -> float:
+def _step(
+    recipe: Recipe, state: TrainingState, dataset: Dataset, facts: DataFacts, device: torch.device, seconds: float
+) -> float:
     samples = dataset.samples(recipe.data.train_split)
     number = recipe.sampling.accumulate
     batches = training_batches(
@@ -108,7 +102,7 @@ def _step(recipe: Recipe, state, dataset: Dataset, facts: DataFacts, device: tor
     return statistics.median(taken[UNCOUNTED:])
 
 
-def _evaluation(recipe: Recipe, model, dataset: Dataset, device: torch.device) -> float:
+def _evaluation(recipe: Recipe, model: SegmentationModel, dataset: Dataset, device: torch.device) -> float:
     split = recipe.selection.split
     if not recipe.selection.every_epochs or split not in dataset.splits:
         return 0.0
@@ -128,10 +122,6 @@ def _evaluation(recipe: Recipe, model, dataset: Dataset, device: torch.device) -
         precision=recipe.precision,
     )
     return (_now(device) - start) * len(samples) / len(some)
-
-
-def _changed(precision: Precision) -> dict[str, object]:
-    return {"dtype": precision.dtype, "channels_last": precision.channels_last}
 
 
 def _now(device: torch.device) -> float:
