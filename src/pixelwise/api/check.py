@@ -8,7 +8,7 @@ from typing import Any
 
 import msgspec
 
-from pixelwise.api.watching import is_read_here, watched
+from pixelwise.api.default_observer import is_read_here, observer_or_display
 from pixelwise.datasets.auditing.checking import Checked, examined
 from pixelwise.datasets.auditing.options import CheckOptions
 from pixelwise.datasets.findings import finding
@@ -60,9 +60,9 @@ def check(
             "would be its own base",
             "choose another file for `write`",
         )
-    with watched(observer) as watching:
+    with observer_or_display(observer) as watcher:
         words = words_of(overrides)
-        found = examined(Path(path), words, recipe=options.recipe, fresh=options.fresh, observer=watching)
+        found = examined(Path(path), words, recipe=options.recipe, fresh=options.fresh, observer=watcher)
         checked = _with_settings(found)
     if options.html is not None:
         write_check_page(checked, options.html)

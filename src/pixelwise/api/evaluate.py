@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, overload
 
-from pixelwise.api.watching import watched
+from pixelwise.api.default_observer import observer_or_display
 from pixelwise.evaluation.options import EvaluateOptions
 from pixelwise.evaluation.runs import score_by_name
 from pixelwise.models import SegmentationModel
@@ -82,10 +82,10 @@ def evaluate(
         ValueError: The list of protocols is empty.
     """
     names = [protocol] if isinstance(protocol, str) else protocol
-    with watched(observer, changes) as watching:
+    with observer_or_display(observer, changes) as watcher:
         options = in_words(chosen(EvaluateOptions, options, changes))
-        results = score_by_name(model_or_run, data, split, names, options, watching)
+        results = score_by_name(model_or_run, data, split, names, options, watcher)
         if not isinstance(model_or_run, SegmentationModel) and not is_artefact(Path(model_or_run)):
-            watching.phase("writing the report")
+            watcher.phase("writing the report")
             write_report(Path(model_or_run))
     return results if protocol is not None and not isinstance(protocol, str) else results[0]

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from pixelwise.api.watching import watched
+from pixelwise.api.default_observer import observer_or_display
 from pixelwise.observer import Observer
 from pixelwise.options import chosen
 from pixelwise.prediction.loading import load
@@ -54,7 +54,7 @@ def predict(
         ResourceError: S601, the disk is full.
     """
     given = [paths] if isinstance(paths, (str, os.PathLike)) else paths
-    with watched(observer, changes) as watching:
+    with observer_or_display(observer, changes) as watcher:
         options = in_words(chosen(PredictOptions, options, changes))
         segmenter = load(
             run,
@@ -62,6 +62,6 @@ def predict(
             window=options.window,
             overrides=options.overrides,
             trust=options.trust,
-            observer=watching,
+            observer=watcher,
         )
-        return predict_paths(segmenter, given, Path(output), options, observer=watching)
+        return predict_paths(segmenter, given, Path(output), options, observer=watcher)

@@ -6,10 +6,10 @@ import os
 from pathlib import Path
 from typing import Any
 
+from pixelwise.api.default_observer import observer_or_display
 from pixelwise.api.evaluate import evaluate
 from pixelwise.api.live import keeping_page
 from pixelwise.api.run import Run
-from pixelwise.api.watching import watched
 from pixelwise.checkpoints.trained import result_of
 from pixelwise.observer import Observer
 from pixelwise.options import chosen
@@ -62,7 +62,7 @@ def train(
     """
     wanted = in_words(chosen(TrainOptions, options, changes))
     named, folder = recipe_and_data(recipe, data)
-    with watched(observer) as watching, keeping_page(watching, output) as kept:
+    with observer_or_display(observer) as watcher, keeping_page(watcher, output) as kept:
         run = runs.train(named, folder, output, wanted, observer=kept)
         if wanted.evaluate:
             conclude(run, kept)

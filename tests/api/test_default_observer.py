@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from pixelwise.api.watching import is_read_here, watched
+from pixelwise.api.default_observer import is_read_here, observer_or_display
 from pixelwise.observer import SILENT, Observer
 from pixelwise.reports.displays import NotebookDisplay, TerminalDisplay
 
@@ -35,29 +35,29 @@ def _notebook(monkeypatch: pytest.MonkeyPatch):
 
 def test_a_pipe_stays_quiet(monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setattr(sys, "stderr", io.StringIO())
-    with watched(None) as observer:
+    with observer_or_display(None) as observer:
         assert observer is SILENT
     monkeypatch.setattr(sys, "stderr", None)  # a program without a console
-    with watched(None) as observer:
+    with observer_or_display(None) as observer:
         assert observer is SILENT
 
 
 def test_a_terminal_shows_bars(on_terminal: Callable[[], None]):
     on_terminal()
-    with watched(None) as observer:
+    with observer_or_display(None) as observer:
         assert isinstance(observer, TerminalDisplay)
 
 
 @pytest.mark.usefixtures("_notebook")
 def test_a_notebook_shows_bars():
-    with watched(None) as observer:
+    with observer_or_display(None) as observer:
         assert isinstance(observer, NotebookDisplay)
 
 
 @pytest.mark.parametrize("own", [SILENT, Observer()])
 def test_an_observer_of_the_caller_is_the_only_one(own: Observer, on_terminal: Callable[[], None]):
     on_terminal()
-    with watched(own) as observer:
+    with observer_or_display(own) as observer:
         assert observer is own
 
 
@@ -65,7 +65,7 @@ def test_functions_of_the_caller_are_observers_too(on_terminal: Callable[[], Non
     on_terminal()
     said: list[Any] = []
     keywords = {"progress": lambda done, total: said.append((done, total)), "boundary": False}
-    with watched(None, keywords) as observer:
+    with observer_or_display(None, keywords) as observer:
         observer.progress(1, 2)
     assert said == [(1, 2)]
     assert keywords == {"boundary": False}

@@ -12,7 +12,7 @@ from pixelwise.observer import SILENT, Observer, observing
 
 
 @contextlib.contextmanager
-def watched(observer: Observer | None, keywords: dict[str, Any] | None = None) -> Iterator[Observer]:
+def observer_or_display(observer: Observer | None, keywords: dict[str, Any] | None = None) -> Iterator[Observer]:
     """The observer of a call: that of the caller, else a display on a terminal or in a notebook, else a silent one.
 
     Args:
