@@ -80,6 +80,6 @@ def _with_settings(checked: Checked) -> Checked:
     if checked.refused or not images:
         return checked
     sizes = checked.audit.sizes
-    unfit = unfit_settings(checked.recipe, images, sizes.most_common if sizes.distinct else None)
+    unfit = unfit_settings(checked.recipe, images, sizes.usual if sizes.distinct else None)
     settings = tuple(finding(one.code, one.message, fix=one.fix) for one in unfit)
     return msgspec.structs.replace(checked, settings=settings)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -73,9 +74,14 @@ def _load_toml(path: Path, above: tuple[Path, ...]) -> Recipe:
     # A derived recipe does not claim its base's published number.
     merged.pop("published", None)
     merged["name"] = path.stem
-    decided = [f"{section}.{field}" for section, value in plain.items() if isinstance(value, dict) for field in value]
-    merged["planned"] = still_planned(merged["planned"], [*plain, *decided])
+    merged["planned"] = still_planned(merged["planned"], _fields(plain))
     return from_plain(_merge(merged, plain), printable(path))
+
+
+def _fields(plain: dict[str, Any]) -> Iterator[str]:
+    """Paths of what a file sets: the fields of a section, and not the section as a whole."""
+    for key, value in plain.items():
+        yield from (f"{key}.{field}" for field in value) if isinstance(value, dict) else (key,)
 
 
 def _merge(base: dict[str, Any], changes: dict[str, Any]) -> dict[str, Any]:

@@ -331,6 +331,25 @@ register(
 )
 
 
+_BOUNDS = re.compile(r"within-([1-9]\d*)x([1-9]\d*)")
+
+
+@register_family("within-LONGERxSHORTER")
+def _bounds(name: str) -> Protocol | None:
+    """Bounds for the sides of images, which may be landscape or portrait, as in `within-928x704`."""
+    numbers = _BOUNDS.fullmatch(name)
+    if numbers is None:
+        return None
+    longer, shorter = sorted((int(side) for side in numbers.groups()), reverse=True)
+    return Protocol(
+        name=name,
+        summary=f"longer side {longer} unless the shorter one would exceed {shorter}, logits to the label file's own "
+        "size",
+        fit=(shorter, longer),
+        resampling="area",
+    )
+
+
 _WINDOWS = re.compile(r"slide-([1-9]\d*)x([1-9]\d*)")
 
 

@@ -75,7 +75,7 @@ class DataFacts(msgspec.Struct, frozen=True, kw_only=True):
         classes: Class names in the order of class ids.
         unusable: Per split, ids of the pairs that are skipped because `data.allow` accepts their errors.
         largest_image: (height, width) of the largest image.
-        usual_image: (height, width) of most images; (0, 0) if not recorded.
+        usual_image: (height, width) of most images, or else of the one of median area; (0, 0) if not recorded.
         statistics: Counts of each split.
         findings: Findings of the audit; None if not recorded.
     """

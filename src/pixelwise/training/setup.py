@@ -102,7 +102,7 @@ def look_at_data(recipe: Recipe, root: Path | None, observer: Observer) -> tuple
         # Pairs whose errors `data.allow` accepts are left out instead of failing in the middle of a run.
         unusable={split: tuple(ids) for split, ids in found.unusable.items() if ids},
         largest_image=found.sizes.largest,
-        usual_image=found.sizes.most_common,
+        usual_image=found.sizes.usual,
         statistics=msgspec.convert(found.statistics, dict[str, SplitFacts], from_attributes=True),
         findings=msgspec.convert(found.findings, tuple[FindingFacts, ...], from_attributes=True),
     )

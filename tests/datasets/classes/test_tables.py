@@ -8,7 +8,7 @@ from pixelwise.datasets.classes.tables import ClassTable, class_table
 from pixelwise.datasets.layouts.layout import Layout
 from pixelwise.datasets.samples import Sample
 from pixelwise.errors import DataError, RecipeError
-from pixelwise.recipes.class_sets.tables import CAMVID, CITYSCAPES
+from pixelwise.recipes.class_sets.tables import CAMVID, CITYSCAPES, voc_color
 from pixelwise.recipes.schema.recipe import Data
 
 
@@ -124,13 +124,41 @@ def test_gaps_are_a_problem_whose_proposal_is_used(tmp_path: Path):
     assert len(found.classes) == 3
 
 
-def test_the_colours_of_palette_masks_become_the_palette(tmp_path: Path):
+GREY, RED, BLUE = (9, 9, 9), (200, 0, 0), (0, 0, 200)
+
+
+@pytest.mark.parametrize("colors", [[0, 0, 0, 1, 1, 1], [200, 0, 0, 200, 0, 0]])
+def test_a_palette_that_nobody_can_see_is_not_used(tmp_path: Path, colors: list[int]):
     mask = Image.fromarray(np.array([[0, 1]], np.uint8))
-    mask.putpalette([9, 9, 9, 200, 0, 0])
+    mask.putpalette(colors)
     mask.save(tmp_path / "mask.png")
     samples = (Sample("a", tmp_path / "a.png", tmp_path / "mask.png"),)
     found = class_table(Data(), Layout(name="folder", description="", root=tmp_path, splits={"train": samples}))
-    assert found.palette == ((9, 9, 9), (200, 0, 0))
+    assert found.palette == (voc_color(0), voc_color(1))
+
+
+@pytest.mark.parametrize(
+    ("data", "expected"),
+    [
+        (Data(), (GREY, RED, BLUE)),
+        (Data(classes=("a", "b", "c")), (GREY, RED, BLUE)),
+        (Data(label_map={"0": 1, "1": 0, "2": 2}), (RED, GREY, BLUE)),
+        (Data(label_map={"0": 255, "1": 0, "2": 1}, classes=("a", "b")), (RED, BLUE)),
+        (Data(label_map={"0": 0, "1": 1, "2": 1}, classes=("a", "b")), (GREY, RED)),
+        (Data(label_map={"0": 0, "1": 1, "2": 1}, classes=("a", "b"), palette=(BLUE, GREY)), (BLUE, GREY)),
+        # The palette has no colour for class 2, and half a palette says nothing.
+        (Data(label_map={"0": 0, "1": 1, "200": 2}), tuple(voc_color(i) for i in range(3))),
+    ],
+)
+def test_the_colours_of_palette_masks_become_the_palette(
+    tmp_path: Path, data: Data, expected: tuple[tuple[int, int, int], ...]
+):
+    mask = Image.fromarray(np.array([[0, 1, 2]], np.uint8))
+    mask.putpalette([*GREY, *RED, *BLUE])
+    mask.save(tmp_path / "mask.png")
+    samples = (Sample("a", tmp_path / "a.png", tmp_path / "mask.png"),)
+    found = class_table(data, Layout(name="folder", description="", root=tmp_path, splits={"train": samples}))
+    assert found.palette == expected
 
 
 def test_the_colours_of_the_user_are_the_palette(tmp_path: Path):

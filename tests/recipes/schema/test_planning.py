@@ -7,8 +7,12 @@ from pixelwise.recipes.schema.planning import PLANNABLE, still_planned
     ("changed", "decided"),
     [
         ("augment.crop", {"augment.crop"}),
-        ("augment", {"augment.crop"}),
+        ("augment", {"augment.fit", "augment.crop"}),
         ("augment.flip", set()),
+        ("augment.resize", {"augment.fit"}),
+        ("evaluation.input_size", {"augment.fit"}),
+        ("evaluation.protocols", {"augment.fit"}),
+        ("evaluation.split", set()),
         ("precision.channels_last", {"precision"}),
         ("schedule.iterations", {"schedule.epochs"}),
         ("schedule.kind", set()),

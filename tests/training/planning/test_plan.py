@@ -8,12 +8,15 @@ import numpy as np
 import pytest
 import torch
 
+from pixelwise.api.train import train
 from pixelwise.errors import RecipeError
 from pixelwise.observer import SILENT, Observer, TrainingStart
+from pixelwise.prediction.loading import load
 from pixelwise.recipes.catalog import recipe
 from pixelwise.recipes.files import find
 from pixelwise.recipes.overrides import apply_overrides, changes_between, to_toml
 from pixelwise.recipes.schema.recipe import Recipe
+from pixelwise.training.planning import rules
 from pixelwise.training.planning.pace import Pace
 from pixelwise.training.planning.plan import Plan, Time, plan, with_time_limit
 from pixelwise.training.setup import look_at_data
@@ -66,6 +69,32 @@ def test_what_is_set_is_kept(folder: Path) -> None:
     assert found.recipe.schedule.epochs == 7
     assert found.recipe.ema is None
     assert values(found) == {"sampling.batch_size": 2, "selection.every_epochs": 1}
+
+
+def test_large_images_are_shrunk_in_training_and_wherever_the_run_predicts(
+    folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # Images of 64x96 are 6,144 pixels. At most 8 x 512 = 4,096 are wanted: 52x78, or 32x64 in multiples of 32. Into
+    # these bounds they fit with 32x48.
+    monkeypatch.setitem(rules.MOST_PIXELS, "cpu", 512)
+    wanted = [*SMALL, "schedule.epochs=1"]
+    run = train("unet", folder, tmp_path / "run", overrides=wanted, observer=SILENT)
+    assert run.recipe.augment.fit == (32, 64)
+    assert run.recipe.augment.crop == (32, 32)
+    assert run.recipe.evaluation.protocols == ("within-64x32",)
+    segmenter, sizes = load(run), set()
+    segmenter.model.encoder.register_forward_pre_hook(lambda _, inputs: sizes.add(tuple(inputs[0].shape[2:])))
+    mask = segmenter.predict(np.zeros((64, 96, 3), np.uint8)).labels
+    assert sizes == {(32, 48)}
+    assert mask.shape == (64, 96)
+
+
+@pytest.mark.parametrize("given", ["augment.fit=none", "augment.resize=[64,96]", "evaluation.protocols=[native]"])
+def test_large_images_keep_the_size_that_somebody_decided(
+    folder: Path, given: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(rules.MOST_PIXELS, "cpu", 512)
+    assert not {"augment.fit", "augment.resampling", "evaluation.protocols"} & set(values(planned(folder, [given])))
 
 
 def test_minutes_become_steps_of_this_machine(folder: Path) -> None:
@@ -133,14 +162,16 @@ def test_the_recorded_changes_repeat_the_plan(folder: Path) -> None:
 @pytest.mark.parametrize(
     ("text", "decided"),
     [
-        ("[augment]\ncrop = [64, 64]\n", "augment.crop"),
-        ("[schedule]\niterations = 5\n", "schedule.epochs"),
-        ('[precision]\ndtype = "float32"\n', "precision"),
+        ("[augment]\ncrop = [64, 64]\n", {"augment.crop"}),
+        ("[augment]\nflip = 0.5\n", set()),
+        ("[schedule]\niterations = 5\n", {"schedule.epochs"}),
+        ('[schedule]\nkind = "constant"\n', set()),
+        ('[precision]\ndtype = "float32"\n', {"precision"}),
     ],
 )
-def test_a_file_decides_too(tmp_path: Path, text: str, decided: str) -> None:
+def test_a_file_decides_the_fields_that_it_sets(tmp_path: Path, text: str, decided: set[str]) -> None:
     (tmp_path / "mine.toml").write_text(f'base = "unet"\n{text}')
-    assert set(recipe("unet").planned) - set(find(tmp_path / "mine.toml").planned) == {decided}
+    assert set(recipe("unet").planned) - set(find(tmp_path / "mine.toml").planned) == decided
 
 
 def test_a_planned_recipe_survives_its_file(tmp_path: Path) -> None:

@@ -4,6 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from pixelwise.recipes.protocols import protocol
 from pixelwise.training.planning import rules
 
 
@@ -34,6 +35,27 @@ def test_a_crop_is_a_multiple_of_the_stride_and_not_too_large(usual: tuple[int, 
     assert width <= max(32, usual[1])
     if min(height, width) > 32:
         assert height * width <= rules.MOST_PIXELS.get(device, rules.MOST_PIXELS["cuda"])
+
+
+@pytest.mark.parametrize(
+    ("usual", "device", "bounds"),
+    [
+        ((640, 1024), "cpu", None),  # 655,360 pixels, which are eight crops of 81,920
+        ((641, 1024), "cpu", [640, 992]),  # by sqrt(655,360 / 656,384) = 0.99922: 640 x 1023
+        ((3000, 4000), "cpu", [672, 928]),  # by sqrt(655,360 / 12,000,000) = 0.23370: 701 x 935
+        ((4000, 3000), "cpu", [672, 928]),  # a portrait photo has the same bounds
+        ((3000, 4000), "cuda", [1248, 1664]),  # by sqrt(2,097,152 / 12,000,000) = 0.41805: 1254 x 1672
+        ((1024, 2048), "cuda", None),
+    ],
+)
+def test_large_images_are_shrunk(usual: tuple[int, int], device: str, bounds: list[int] | None) -> None:
+    choices = {one.field: one.value for one in rules.shrinking(usual, device)}
+    if bounds is None:
+        assert choices == {}
+    else:
+        name = f"within-{bounds[1]}x{bounds[0]}"
+        assert choices == {"augment.fit": bounds, "augment.resampling": "area", "evaluation.protocols": [name]}
+        assert protocol(name).fit == tuple(bounds)
 
 
 @pytest.mark.parametrize(

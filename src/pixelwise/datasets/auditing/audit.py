@@ -76,6 +76,7 @@ class ImageSizes(msgspec.Struct, frozen=True, kw_only=True):
     Attributes:
         most_common: The most frequent size; (0, 0) if no image is readable.
         most_common_images: Number of images of the most frequent size.
+        usual: The most frequent size if half of the images have it, else that of the image of median area.
         smallest: Size with the smallest area.
         largest: Size with the largest area.
         distinct: Number of different sizes.
@@ -84,6 +85,7 @@ class ImageSizes(msgspec.Struct, frozen=True, kw_only=True):
 
     most_common: tuple[int, int] = (0, 0)
     most_common_images: int = 0
+    usual: tuple[int, int] = (0, 0)
     smallest: tuple[int, int] = (0, 0)
     largest: tuple[int, int] = (0, 0)
     distinct: int = 0
@@ -331,9 +333,11 @@ def _sizes(examinations: Sequence[Examination]) -> ImageSizes:
         return ImageSizes()
     most_common, images = counts.most_common(1)[0]
     by_area = sorted(counts, key=lambda size: (size[0] * size[1], size))
+    every = [size for size in by_area for _ in range(counts[size])]
     return ImageSizes(
         most_common=most_common,
         most_common_images=images,
+        usual=most_common if 2 * images >= len(every) else every[len(every) // 2],
         smallest=by_area[0],
         largest=by_area[-1],
         distinct=len(counts),

@@ -20,12 +20,16 @@ from pixelwise.datasets.findings import Finding
 from pixelwise.datasets.labels import LabelTable, format_color, parse_color, table_of
 from pixelwise.datasets.layouts.description import DESCRIPTION_FILE
 from pixelwise.datasets.layouts.layout import Layout
+from pixelwise.datasets.reading.mask_values import load_mask
 from pixelwise.errors import DataError, RecipeError
 from pixelwise.recipes.class_sets.tables import CLASS_SETS, IGNORE, Color, voc_color
 from pixelwise.recipes.schema.recipe import Data
 from pixelwise.storage import printable, sha256_bytes
 from pixelwise.storage.documents import DocumentError, read_toml
 from pixelwise.suggestions import did_you_mean
+
+SEEN = 32
+"""Smallest difference of the levels in a palette that is used for pictures."""
 
 
 class ClassTable(msgspec.Struct, frozen=True, kw_only=True):
@@ -114,6 +118,7 @@ def class_table(data: Data, layout: Layout) -> ClassTable:
             "name every class in data.classes, and map raw ids to them with data.label_map",
         )
     palette = palette if palette is not None and len(palette) == len(names) else _palette_of_colors(colors, len(names))
+    palette = palette or _palette_of_masks(data, layout, label_table, len(names))
     return ClassTable(
         classes=names,
         palette=palette or tuple(voc_color(i) for i in range(len(names))),
@@ -183,10 +188,9 @@ class _Inferred(NamedTuple):
 
 def _inferred(data: Data, layout: Layout) -> _Inferred:
     """Infer classes that no source describes from the ids of the masks, or from the colours of RGB masks."""
-    masks = [s.mask_path for samples in layout.splits.values() for s in samples if s.mask_path is not None]
     found = read_mask_ids(
         layout.root,
-        masks,
+        _masks(layout),
         max_pixels=data.max_pixels,
         divisor=data.instance_divisor,
         from_alpha=data.mask_channel == "alpha",
@@ -294,9 +298,36 @@ def _palette_of_colors(colors: dict[str, int], number: int) -> tuple[Color, ...]
     return tuple(first[i] for i in range(number)) if set(range(number)) <= set(first) else None
 
 
+def _palette_of_masks(data: Data, layout: Layout, label_table: LabelTable, number: int) -> tuple[Color, ...] | None:
+    """One colour per class, from the palette of the first readable mask; None if it has none or lacks a class."""
+    for path in _masks(layout):
+        try:
+            raw = load_mask(path, label_table, max_pixels=data.max_pixels)
+        except DataError:  # of which the audit tells
+            continue
+        ids = label_table.ids or {i: i for i in range(number)}
+        colors = [] if raw.palette is None else raw.palette.tolist()
+        found = _palette_of_ids(ids, tuple((r, g, b) for r, g, b in colors))
+        return found if found is not None and len(found) == number else None
+    return None
+
+
+def _masks(layout: Layout) -> list[Path]:
+    return [s.mask_path for samples in layout.splits.values() for s in samples if s.mask_path is not None]
+
+
 def _palette_of_ids(ids: dict[int, int], palette: tuple[Color, ...]) -> tuple[Color, ...] | None:
-    """One colour per class, from the palette of the masks; None if they have none."""
-    raws = sorted((class_id, raw) for raw, class_id in ids.items() if class_id != IGNORE)
-    if not palette or any(raw >= len(palette) for _, raw in raws):
+    """One colour per class, that of its first value in the palette of the masks; None if they have none.
+
+    A palette whose colours the eye cannot tell apart, such as grey levels 0, 1, 2 for ids 0, 1, 2, says nothing either.
+    """
+    first: dict[int, int] = {}
+    for raw, class_id in sorted(ids.items()):
+        if class_id != IGNORE:
+            first.setdefault(class_id, raw)
+    if not palette or any(not 0 <= raw < len(palette) for raw in first.values()):
         return None
-    return tuple(palette[raw] for _, raw in raws)
+    found = tuple(palette[first[class_id]] for class_id in sorted(first))
+    levels = [level for color in found for level in color]
+    told_apart = len(set(found)) == len(found) and max(levels, default=0) - min(levels, default=0) >= SEEN
+    return found if told_apart else None

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 
 PLANNABLE = {
+    "augment.fit": "the usual size of the images",
     "augment.crop": "the usual size of the images",
     "sampling.batch_size": "the number of training images",
     "loss.class_weights": "how unequal the classes are",
@@ -18,7 +19,14 @@ PLANNABLE = {
     "selection.every_epochs": "the number of epochs",
 }
 """Field -> what its value is planned from."""
-_SAME_DECISION = {"schedule.iterations": "schedule.epochs"}
+_SAME_DECISION = {
+    "schedule.iterations": "schedule.epochs",
+    "augment.resize": "augment.fit",
+    "augment.resampling": "augment.fit",
+    "evaluation.input_size": "augment.fit",
+    "evaluation.protocols": "augment.fit",
+}
+"""Field -> the planned field that is decided with it, because a plan sets both."""
 
 
 def still_planned(planned: Sequence[str], changed: Iterable[str]) -> list[str]:

@@ -24,6 +24,7 @@ from pixelwise.training.order import steps_per_epoch
 from pixelwise.training.planning import rules
 from pixelwise.training.planning.pace import Pace, measure, measured_precision
 from pixelwise.training.planning.rules import Choice
+from pixelwise.training.settings.batches import size_before_zoom
 
 MEASURING = 0.05
 """Share of the time that measuring the pace may take."""
@@ -151,8 +152,13 @@ class _Planner:
 
     def shape(self) -> None:
         """What a step is: crop, batch, weights of the classes, number format."""
-        if "augment.crop" in self._planned and all(self.facts.usual_image):
-            self._choose(rules.crop(self.facts.usual_image, self._device.type))
+        usual = self.facts.usual_image
+        if "augment.fit" in self._planned and all(usual):
+            for choice in rules.shrinking(usual, self._device.type):
+                self._choose(choice)
+        if "augment.crop" in self._planned and all(usual):
+            height, width = size_before_zoom(self.recipe.augment, usual)
+            self._choose(rules.crop((round(height), round(width)), self._device.type))
         if "sampling.batch_size" in self._planned:
             self._choose(rules.batch(self._images))
             self._observer.phase("searching for the largest batch that fits")

@@ -19,6 +19,8 @@ STRIDE = 32
 """Sides of a crop are multiples of the stride of the encoders' deepest features."""
 MOST_PIXELS = {"cpu": 256 * 320, "cuda": 512 * 512}
 """Largest area of a crop, by type of device: larger ones take the time of several steps."""
+MOST_CROPS = 8
+"""Largest area of an image, in crops of the largest area: larger ones are shrunk, as all photos of cameras are."""
 LARGEST_BATCH = 8
 FEWEST_STEPS = 4
 """Steps per epoch that a batch leaves, if there are enough images."""
@@ -49,20 +51,42 @@ class Choice(msgspec.Struct, frozen=True):
     reason: str
 
 
-def crop(usual: Size, device: str) -> Choice:
-    """The crop: as large as most images, or else the largest area with their proportions.
+def shrinking(usual: Size, device: str) -> tuple[Choice, ...]:
+    """The size at which the network sees large images, in training and whenever it predicts; empty for others.
+
+    A crop of a photo of 12 million pixels would be a hundredth of it, without anything that says where it is, and an
+    evaluation would take minutes per image.
 
     Args:
-        usual: (height, width) of most images.
+        usual: (height, width) of the usual image.
         device: Type of the device, such as `cpu`.
     """
-    most = MOST_PIXELS.get(device, MOST_PIXELS["cuda"])
-    scale = min(1.0, math.sqrt(most / (usual[0] * usual[1])))
-    height, width = (max(STRIDE, int(side * scale) // STRIDE * STRIDE) for side in usual)
-    images = f"most images are {usual[1]}x{usual[0]}"
-    if scale == 1:
+    most = MOST_CROPS * _most_pixels(device)
+    if usual[0] * usual[1] <= most:
+        return ()
+    shorter, longer = sorted(_within(usual, most))
+    sizes = f"images are usually {usual[1]}x{usual[0]}; at most {most:,} pixels suit {_named(device)}"
+    also = "as augment.fit; masks are scored and written at the images' own sizes"
+    return (
+        Choice("augment.fit", [shorter, longer], sizes),
+        Choice("augment.resampling", "area", "shrunk images are averages of the pixels, without artefacts"),
+        Choice("evaluation.protocols", [f"within-{longer}x{shorter}"], also),
+    )
+
+
+def crop(usual: Size, device: str) -> Choice:
+    """The crop: as large as the usual image, or else the largest area with its proportions.
+
+    Args:
+        usual: (height, width) of the usual image, as the network sees it.
+        device: Type of the device, such as `cpu`.
+    """
+    most = _most_pixels(device)
+    height, width = _within(usual, most)
+    images = f"images are usually {usual[1]}x{usual[0]}"
+    if usual[0] * usual[1] <= most:
         return Choice("augment.crop", [height, width], f"{images}, rounded to multiples of {STRIDE}")
-    limit = f"crops of at most {most:,} pixels suit a {'processor' if device == 'cpu' else 'GPU'}"
+    limit = f"crops of at most {most:,} pixels suit {_named(device)}"
     return Choice("augment.crop", [height, width], f"{images}; {limit}")
 
 
@@ -143,6 +167,21 @@ def decay(steps: int) -> Choice:
     averaged = max(min(2.0, steps), AVERAGED * steps)
     value = round(1 - 1 / max(2.0, averaged), 5)
     return Choice("ema.decay", value, f"averages about {averaged:,.0f} of {counted(steps, 'step')}")
+
+
+def _most_pixels(device: str) -> int:
+    return MOST_PIXELS.get(device, MOST_PIXELS["cuda"])
+
+
+def _within(size: Size, most: int) -> Size:
+    """The largest size of these proportions and at most so many pixels, in multiples of the stride."""
+    scale = min(1.0, math.sqrt(most / (size[0] * size[1])))
+    height, width = (max(STRIDE, int(side * scale) // STRIDE * STRIDE) for side in size)
+    return height, width
+
+
+def _named(device: str) -> str:
+    return "a processor" if device == "cpu" else "a GPU"
 
 
 def _seconds(value: float) -> str:

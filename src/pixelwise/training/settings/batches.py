@@ -87,8 +87,8 @@ def _fitting(sampling: Sampling, images: int) -> Sampling:
     return max(found, key=lambda candidate: candidate[0])[1]
 
 
-def _training_size(augment: Augment, size: Size) -> tuple[float, float]:
-    """(height, width) of most images when they are cropped: resized, fitted and zoomed as in the geometric mean."""
+def size_before_zoom(augment: Augment, size: Size) -> tuple[float, float]:
+    """(height, width) of an image of that size when it has been resized and fitted."""
     height, width = (float(side) for side in augment.resize or size)
     if augment.fit is not None:
         if augment.fit_by == "stretch":
@@ -98,6 +98,12 @@ def _training_size(augment: Augment, size: Size) -> tuple[float, float]:
             if augment.fit_by == "inside":
                 factor = min(factor, max(augment.fit) / max(height, width))
             height, width = height * factor, width * factor
+    return height, width
+
+
+def _training_size(augment: Augment, size: Size) -> tuple[float, float]:
+    """(height, width) of an image of that size when it is cropped: as above, and zoomed as in the geometric mean."""
+    height, width = size_before_zoom(augment, size)
     zoom = math.sqrt(augment.scale[0] * augment.scale[1]) if augment.scale is not None else 1.0
     return height * zoom, width * zoom
 

@@ -35,7 +35,7 @@ def unfit_settings(recipe: Recipe, images: int, size: Size | None) -> list[Unfit
     Args:
         recipe: The recipe.
         images: Number of usable training images, 1 or more.
-        size: (height, width) of most images; None if unknown.
+        size: (height, width) of the usual image; None if unknown.
 
     Returns:
         Each with the overrides with which it fits; applied, they silence it. Settings that depend on fields which are
