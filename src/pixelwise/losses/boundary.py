@@ -13,12 +13,18 @@ from torch import Tensor
 
 from pixelwise.losses.cross_entropy import cross_entropy
 from pixelwise.losses.term import SingleLabel, computes
+from pixelwise.ranks import ALONE, Ranks
 from pixelwise.recipes.class_sets.tables import IGNORE
 from pixelwise.recipes.loss_terms.boundary import Boundary
 
 
 def boundary_cross_entropy(
-    logits: Tensor, labels: Tensor, *, width: int = 3, class_weights: Tensor | None = None
+    logits: Tensor,
+    labels: Tensor,
+    *,
+    width: int = 3,
+    class_weights: Tensor | None = None,
+    ranks: Ranks = ALONE,
 ) -> Tensor:
     """Cross entropy, averaged over the pixels near another class.
 
@@ -27,11 +33,12 @@ def boundary_cross_entropy(
         labels: (B, H, W) uint8 or int64, 0..K-1 or 255.
         width: Distance in rows and columns within which another class has to lie, as in `boundary_labels`.
         class_weights: (K,), or None for equal weights.
+        ranks: The processes that have the other images of the batch.
 
     Returns:
         Scalar, at least 0; 0 with zero gradients if no two classes meet.
     """
-    return cross_entropy(logits, boundary_labels(labels, width), class_weights=class_weights)
+    return cross_entropy(logits, boundary_labels(labels, width), class_weights=class_weights, ranks=ranks)
 
 
 @torch.no_grad()
@@ -63,4 +70,6 @@ def _window_maximum(values: Tensor, width: int) -> Tensor:
 @computes(Boundary)
 def boundary_term(seen: SingleLabel, term: Boundary) -> Tensor:
     """Cross entropy of a head along class boundaries."""
-    return boundary_cross_entropy(seen.logits, seen.labels, width=term.width, class_weights=seen.class_weights)
+    return boundary_cross_entropy(
+        seen.logits, seen.labels, width=term.width, class_weights=seen.class_weights, ranks=seen.ranks
+    )

@@ -9,6 +9,7 @@ from pixelwise.losses.multilabel import binary_cross_entropy
 from pixelwise.losses.ohem import hard_labels
 from pixelwise.losses.pixels import Normalize, at_least_float32, average, in_range, pixel_weights
 from pixelwise.losses.term import MultiLabel, SingleLabel, computes
+from pixelwise.ranks import ALONE, Ranks
 from pixelwise.recipes.class_sets.tables import IGNORE
 from pixelwise.recipes.loss_terms.cross_entropy import CrossEntropy
 
@@ -20,6 +21,7 @@ def cross_entropy(
     class_weights: Tensor | None = None,
     label_smoothing: float = 0.0,
     normalize: Normalize = "valid",
+    ranks: Ranks = ALONE,
 ) -> Tensor:
     """Cross entropy, averaged over labelled pixels with their class weights.
 
@@ -36,6 +38,7 @@ def cross_entropy(
         label_smoothing: Share of the target spread over all classes, 0..1.
         normalize: `valid` divides by the sum of the weights of the labelled pixels; `all` by the number of pixels,
             including ignored ones, so that an image with few labels has little weight.
+        ranks: The processes that have the other images of the batch.
 
     Returns:
         Scalar, at least 0.
@@ -58,7 +61,7 @@ def cross_entropy(
             logits, targets, ignore_index=IGNORE, label_smoothing=label_smoothing, reduction="none"
         )
         total = (weights * values).sum()
-    return average(total, weights, normalize)
+    return average(total, weights, normalize, ranks)
 
 
 @computes(CrossEntropy)
@@ -66,13 +69,16 @@ def cross_entropy_term(seen: SingleLabel, term: CrossEntropy) -> Tensor:
     """Cross entropy of a head; over its hard pixels only if the term has `ohem`."""
     labels = seen.labels
     if term.ohem is not None:
-        labels = hard_labels(seen.logits, labels, threshold=term.ohem.threshold, min_kept=term.ohem.min_kept)
+        labels = hard_labels(
+            seen.logits, labels, threshold=term.ohem.threshold, min_kept=term.ohem.min_kept, ranks=seen.ranks
+        )
     return cross_entropy(
         seen.logits,
         labels,
         class_weights=seen.class_weights,
         label_smoothing=term.label_smoothing,
         normalize=seen.normalize,
+        ranks=seen.ranks,
     )
 
 
@@ -86,4 +92,5 @@ def binary_cross_entropy_term(seen: MultiLabel, term: CrossEntropy) -> Tensor:
         positive_weights=seen.class_weights,
         label_smoothing=term.label_smoothing,
         normalize=seen.normalize,
+        ranks=seen.ranks,
     )

@@ -9,6 +9,7 @@ from torch import Tensor
 from pixelwise.losses.multilabel import binary_cross_entropy
 from pixelwise.losses.pixels import Normalize, at_least_float32, average, in_range, pixel_weights
 from pixelwise.losses.term import MultiLabel, SingleLabel, computes
+from pixelwise.ranks import ALONE, Ranks
 from pixelwise.recipes.class_sets.tables import IGNORE
 from pixelwise.recipes.loss_terms.focal import Focal
 
@@ -23,6 +24,7 @@ def focal(
     gamma: float = 2.0,
     class_weights: Tensor | None = None,
     normalize: Normalize = "valid",
+    ranks: Ranks = ALONE,
 ) -> Tensor:
     """Mean of -alpha (1 - p)^gamma ln p, where p is the probability of a pixel's class.
 
@@ -35,6 +37,7 @@ def focal(
         class_weights: The paper's alpha, (K,), or None for equal weights. A single alpha for all classes would be
             the weight of the whole term.
         normalize: `valid` divides by the sum of the weights of the labelled pixels, `all` by the number of pixels.
+        ranks: The processes that have the other images of the batch.
 
     Returns:
         Scalar, at least 0; 0 with zero gradients if every pixel is ignored or weighs nothing. With `valid` it is at
@@ -50,13 +53,20 @@ def focal(
     doubt = -torch.expm1(-loss)  # 1 - p, exact where p is close to 1
     weights = pixel_weights(targets, logits.shape[1], in_range(class_weights, normalize), logits.dtype)
     total = (weights * doubt.clamp(min=_LEAST_DOUBT) ** gamma * loss).sum()
-    return average(total, weights, normalize)
+    return average(total, weights, normalize, ranks)
 
 
 @computes(Focal)
 def focal_term(seen: SingleLabel, term: Focal) -> Tensor:
     """Focal loss of a head."""
-    return focal(seen.logits, seen.labels, gamma=term.gamma, class_weights=seen.class_weights, normalize=seen.normalize)
+    return focal(
+        seen.logits,
+        seen.labels,
+        gamma=term.gamma,
+        class_weights=seen.class_weights,
+        normalize=seen.normalize,
+        ranks=seen.ranks,
+    )
 
 
 @computes(Focal, multilabel=True)
@@ -69,4 +79,5 @@ def binary_focal_term(seen: MultiLabel, term: Focal) -> Tensor:
         positive_weights=seen.class_weights,
         gamma=term.gamma,
         normalize=seen.normalize,
+        ranks=seen.ranks,
     )

@@ -9,12 +9,18 @@ from torch import Tensor
 
 from pixelwise.losses.pixels import at_least_float32, labelled_classes
 from pixelwise.losses.term import SingleLabel, computes
+from pixelwise.ranks import ALONE, Ranks
 from pixelwise.recipes.class_sets.tables import IGNORE
 from pixelwise.recipes.loss_terms.lovasz import Lovasz
 
 
 def lovasz_softmax(
-    logits: Tensor, labels: Tensor, *, per_image: bool = False, classes: Sequence[Sequence[int]] | None = None
+    logits: Tensor,
+    labels: Tensor,
+    *,
+    per_image: bool = False,
+    classes: Sequence[Sequence[int]] | None = None,
+    ranks: Ranks = ALONE,
 ) -> Tensor:
     """Mean over present classes of the Lovász extension of the Jaccard loss, 1 - IoU.
 
@@ -28,6 +34,7 @@ def lovasz_softmax(
         classes: `labelled_classes(labels)`, computed where the labels are still on the CPU: sorting for absent
             classes would cost more than everything else. None: the labels are copied from the device, which
             synchronises with a GPU.
+        ranks: The processes that have the other images of the batch.
 
     Returns:
         Scalar in 0..1; 0 with zero gradients if every pixel is ignored.
@@ -38,20 +45,29 @@ def lovasz_softmax(
     probabilities = at_least_float32(logits).softmax(1)
     if classes is None:
         classes = labelled_classes(labels.cpu())
-    groups = classes if per_image else [sorted(set().union(*classes))]
-    slopes, constant = _linear_pieces(probabilities.detach(), labels, groups)
-    return (probabilities * slopes).sum() + constant
+    if per_image:
+        labelled = ranks.count(sum(bool(one) for one in classes))
+        slopes, constant = _linear_pieces(probabilities.detach(), labels, classes, labelled)
+        return ranks.sum((probabilities * slopes).sum() + constant)
+    # The order of all pixels' errors decides, so every process sorts those of all.
+    seen, own = ranks.gather(probabilities)
+    truth, _ = ranks.gather(labels)
+    present = set().union(*(one for found in ranks.gather_objects(classes) for one in found))
+    slopes, constant = _linear_pieces(seen, truth, [sorted(present)], 1)
+    return ranks.sum((probabilities * slopes[own]).sum()) + constant
 
 
-def _linear_pieces(probabilities: Tensor, labels: Tensor, groups: Sequence[Sequence[int]]) -> tuple[Tensor, Tensor]:
+def _linear_pieces(
+    probabilities: Tensor, labels: Tensor, groups: Sequence[Sequence[int]], labelled: int
+) -> tuple[Tensor, Tensor]:
     """The loss near `probabilities`, where it is linear, as slopes (B, K, H, W) and a constant.
 
     Autograd then stores only the slopes, not a sorted order of 8 bytes per pixel for every class. `groups` has the
-    classes of each image, or a single list for the batch as one image.
+    classes of each image, or a single list for the batch as one image; `labelled` of all groups, those of other
+    processes too, have any.
     """
     slopes = torch.zeros_like(probabilities)
     constant = probabilities.new_zeros(())
-    labelled = sum(bool(classes) for classes in groups)
     for group, classes in enumerate(groups):
         images = slice(group, group + 1) if len(groups) > 1 else slice(None)
         valid = labels[images] != IGNORE
@@ -90,4 +106,4 @@ def _error_weights(errors: Tensor, truth: Tensor, valid: Tensor) -> Tensor:
 @computes(Lovasz)
 def lovasz_term(seen: SingleLabel, term: Lovasz) -> Tensor:
     """Lovász-softmax loss of a head."""
-    return lovasz_softmax(seen.logits, seen.labels, per_image=term.per_image, classes=seen.classes)
+    return lovasz_softmax(seen.logits, seen.labels, per_image=term.per_image, classes=seen.classes, ranks=seen.ranks)

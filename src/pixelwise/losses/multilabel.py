@@ -7,6 +7,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from pixelwise.losses.pixels import Normalize, at_least_float32
+from pixelwise.ranks import ALONE, Ranks
 from pixelwise.recipes.class_sets.tables import IGNORE_BIT
 
 
@@ -34,6 +35,7 @@ def binary_cross_entropy(
     label_smoothing: float = 0.0,
     gamma: float = 0.0,
     normalize: Normalize = "valid",
+    ranks: Ranks = ALONE,
 ) -> Tensor:
     """Binary cross entropy of every class, averaged over labelled pixels and classes.
 
@@ -50,6 +52,7 @@ def binary_cross_entropy(
             where p is the probability of the correct answer; 0: none.
         normalize: `valid` divides by the number of labelled pixels times classes, `all` by that of all pixels times
             classes.
+        ranks: The processes that have the other images of the batch.
 
     Returns:
         Scalar, at least 0.
@@ -64,13 +67,20 @@ def binary_cross_entropy(
         # 1 - p is computed from the logit, to be exact where p is close to 1.
         doubt = torch.sigmoid(torch.where(targets, -logits, logits))
         values = values * doubt.clamp(min=1e-6) ** gamma
-    total = values.masked_fill(~valid, 0.0).sum()
-    pixels = valid.numel() if normalize == "all" else valid.sum().clamp(min=1)
+    total = ranks.sum(values.masked_fill(~valid, 0.0).sum())
+    pixels = ranks.count(valid.numel()) if normalize == "all" else ranks.sum(valid.sum()).clamp(min=1)
     return total / (pixels * logits.shape[1])
 
 
 def binary_tversky(
-    logits: Tensor, targets: Tensor, valid: Tensor, *, alpha: float = 0.5, beta: float = 0.5, epsilon: float = 1e-6
+    logits: Tensor,
+    targets: Tensor,
+    valid: Tensor,
+    *,
+    alpha: float = 0.5,
+    beta: float = 0.5,
+    epsilon: float = 1e-6,
+    ranks: Ranks = ALONE,
 ) -> Tensor:
     """1 - mean Tversky index of the sigmoids over the classes that occur in the batch's labels.
 
@@ -83,15 +93,16 @@ def binary_tversky(
         alpha: Cost of a false positive, 0 or more.
         beta: Cost of a false negative, 0 or more.
         epsilon: Added to numerator and denominator, to keep the quotient finite.
+        ranks: The processes that have the other images of the batch.
 
     Returns:
         Scalar in 0..1; 0 with zero gradients if no class occurs.
     """
     probabilities = at_least_float32(logits).sigmoid()
     truth = targets & valid
-    hit = (probabilities * truth).sum((0, 2, 3))
-    predicted = (probabilities * valid).sum((0, 2, 3))
-    labelled = truth.sum((0, 2, 3))
+    hit = ranks.sum((probabilities * truth).sum((0, 2, 3)))
+    predicted = ranks.sum((probabilities * valid).sum((0, 2, 3)))
+    labelled = ranks.sum(truth.sum((0, 2, 3)))
     # Neither is negative, but a difference of two rounded sums may be, and a large cost would multiply it.
     wrong, missed = (predicted - hit).clamp(min=0), (labelled - hit).clamp(min=0)
     index = (hit + epsilon) / (hit + alpha * wrong + beta * missed + epsilon)

@@ -10,6 +10,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from pixelwise.losses.term import Normalize
+from pixelwise.ranks import ALONE, Ranks
 from pixelwise.recipes.class_sets.tables import IGNORE
 
 
@@ -88,22 +89,23 @@ def pixel_weights(targets: Tensor, num_classes: int, class_weights: Tensor | Non
     return weight_of_id[targets]
 
 
-def average(total: Tensor, weights: Tensor, normalize: Normalize) -> Tensor:
+def average(total: Tensor, weights: Tensor, normalize: Normalize, ranks: Ranks = ALONE) -> Tensor:
     """Turn a sum over pixels into a mean.
 
     Args:
         total: Scalar, the sum over the labelled pixels of weight times value; so it is 0 if every weight is.
         weights: (B, H, W), weight of every pixel, 0 for ignored ones.
         normalize: `valid` divides by the sum of the weights, `all` by the number of pixels, including ignored ones.
+        ranks: The processes that have the other images of the batch.
 
     Returns:
         Scalar; 0 if every weight is 0.
     """
     if normalize == "all":
-        return total / weights.numel()
-    normaliser = weights.sum()
+        return ranks.sum(total) / ranks.count(weights.numel())
+    normaliser = ranks.sum(weights.sum())
     # If the normaliser is 0, so is every weight and with it the sum, and any positive divisor is right.
-    return total / torch.where(normaliser > 0, normaliser, torch.ones_like(normaliser))
+    return ranks.sum(total) / torch.where(normaliser > 0, normaliser, torch.ones_like(normaliser))
 
 
 def labelled_classes(labels: Tensor) -> list[list[int]]:

@@ -13,6 +13,7 @@ from torch import Tensor
 from pixelwise.losses.multilabel import expanded
 from pixelwise.losses.pixels import at_least_float32, same_size
 from pixelwise.losses.term import MultiLabel, SingleLabel, function_of
+from pixelwise.ranks import ALONE, Ranks
 from pixelwise.recipes.loss_terms.cross_entropy import CrossEntropy
 from pixelwise.recipes.schema.loss import Loss
 from pixelwise.recipes.schema.terms import Term
@@ -42,6 +43,7 @@ def segmentation_loss(
     class_weights: Tensor | None = None,
     *,
     align_corners: bool = False,
+    ranks: Ranks = ALONE,
 ) -> Tensor:
     """Loss of the main head plus the weighted cross entropy of the auxiliary heads.
 
@@ -53,6 +55,8 @@ def segmentation_loss(
         class_weights: (K,) for the terms that weight classes, see `uses_class_weights`; for multi-label data, the
             weights of the pixels that have a class.
         align_corners: Whether logits are upsampled with aligned corners, `SegmentationModel.align_corners`.
+        ranks: The processes that have the other images of the batch. Every process gets the loss of the whole batch,
+            with the gradient of its own images: the sum of all processes' gradients is the gradient of the loss.
 
     Returns:
         Scalar.
@@ -66,7 +70,7 @@ def segmentation_loss(
     targets: dict[torch.Size, tuple[Tensor, Tensor]] = {}
     values: list[Tensor] = []
     for index, logits in enumerate(head_logits):
-        head = _Head(at_least_float32(logits), truth, loss, class_weights, align_corners, targets)
+        head = _Head(at_least_float32(logits), truth, loss, class_weights, align_corners, targets, ranks)
         if index == 0:
             values.append(_added([term.weight * head.value(term) for term in loss.active_terms()]))
         else:
@@ -104,6 +108,7 @@ class _Head:
         class_weights: (K,), or None for equal weights.
         align_corners: Whether logits are upsampled with aligned corners.
         targets: Cache shared by all heads: size of the labels -> `expanded` bit fields.
+        ranks: The processes that have the other images of the batch.
     """
 
     def __init__(
@@ -114,9 +119,11 @@ class _Head:
         class_weights: Tensor | None,
         align_corners: bool,
         targets: dict[torch.Size, tuple[Tensor, Tensor]],
+        ranks: Ranks,
     ) -> None:
         self._logits, self._truth, self._loss = logits, truth, loss
         self._class_weights, self._align_corners, self._targets = class_weights, align_corners, targets
+        self._ranks = ranks
         self._inputs: dict[str, SingleLabel | MultiLabel] = {}
 
     def value(self, term: Term) -> Tensor:
@@ -132,10 +139,11 @@ class _Head:
         if not truth.multilabel:
             # Labels that were reduced in size may have lost a class.
             classes = truth.classes if labels is truth.labels else None
-            return SingleLabel(logits, labels, self._class_weights, loss.normalize, classes)
+            return SingleLabel(logits, labels, self._class_weights, loss.normalize, classes, self._ranks)
         if labels.shape not in self._targets:
             self._targets[labels.shape] = expanded(labels, logits.shape[1])
-        return MultiLabel(logits, *self._targets[labels.shape], self._class_weights, loss.normalize)
+        expanded_labels = self._targets[labels.shape]
+        return MultiLabel(logits, *expanded_labels, self._class_weights, loss.normalize, self._ranks)
 
 
 def _auxiliary(loss: Loss) -> CrossEntropy:

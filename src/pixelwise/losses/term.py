@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any, Literal, NamedTuple, TypeVar
 from pixelwise.entry_points import TAKEN, Plugin, undo
 from pixelwise.errors import RecipeError
 from pixelwise.plugins import import_plugins
+from pixelwise.ranks.alone import ALONE, Ranks
 from pixelwise.recipes.schema.terms import TERMS, Term
 
 if TYPE_CHECKING:
@@ -35,6 +36,7 @@ class SingleLabel(NamedTuple):
         normalize: Divisor of a sum over pixels, see `Loss.normalize`.
         classes: The classes of each image, for terms with `needs_classes`; None: they were not determined, or the
             labels were reduced in size and may have lost some.
+        ranks: The processes that have the other images of the batch; see `Term.over_ranks`.
     """
 
     logits: Tensor
@@ -42,6 +44,7 @@ class SingleLabel(NamedTuple):
     class_weights: Tensor | None = None
     normalize: Normalize = "valid"
     classes: Sequence[Sequence[int]] | None = None
+    ranks: Ranks = ALONE
 
 
 class MultiLabel(NamedTuple):
@@ -53,6 +56,7 @@ class MultiLabel(NamedTuple):
         valid: bool (B, 1, H, W), the pixels that are not ignored.
         class_weights: (K,), weights of the pixels that have a class; None if all are 1.
         normalize: Divisor of a sum over pixels and classes, see `Loss.normalize`.
+        ranks: The processes that have the other images of the batch; see `Term.over_ranks`.
     """
 
     logits: Tensor
@@ -60,6 +64,7 @@ class MultiLabel(NamedTuple):
     valid: Tensor
     class_weights: Tensor | None = None
     normalize: Normalize = "valid"
+    ranks: Ranks = ALONE
 
 
 Function = Callable[[Any, Any], "Tensor"]

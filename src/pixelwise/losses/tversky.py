@@ -8,11 +8,20 @@ from torch import Tensor
 from pixelwise.losses.multilabel import binary_tversky
 from pixelwise.losses.pixels import at_least_float32
 from pixelwise.losses.term import MultiLabel, SingleLabel, computes
+from pixelwise.ranks import ALONE, Ranks
 from pixelwise.recipes.class_sets.tables import IGNORE
 from pixelwise.recipes.loss_terms.tversky import Tversky
 
 
-def tversky(logits: Tensor, labels: Tensor, *, alpha: float = 0.3, beta: float = 0.7, epsilon: float = 1e-6) -> Tensor:
+def tversky(
+    logits: Tensor,
+    labels: Tensor,
+    *,
+    alpha: float = 0.3,
+    beta: float = 0.7,
+    epsilon: float = 1e-6,
+    ranks: Ranks = ALONE,
+) -> Tensor:
     """1 - mean Tversky index TP / (TP + alpha FP + beta FN) over the classes that occur in the batch's labels.
 
     TP, FP and FN are sums of probabilities over the batch. With alpha = beta = 0.5 it is the soft Dice loss,
@@ -25,6 +34,7 @@ def tversky(logits: Tensor, labels: Tensor, *, alpha: float = 0.3, beta: float =
         beta: Cost of a false negative, 0 or more; a larger value finds more pixels of rare classes. alpha + beta has
             to be above 0.
         epsilon: Added to numerator and denominator, to keep the quotient finite.
+        ranks: The processes that have the other images of the batch.
 
     Returns:
         Scalar in 0..1; 0 with zero gradients if every pixel is ignored.
@@ -37,9 +47,9 @@ def tversky(logits: Tensor, labels: Tensor, *, alpha: float = 0.3, beta: float =
     # Besides the probabilities, the backward pass stores only these booleans of one byte each.
     truth = labels.unsqueeze(1) == classes.view(1, -1, 1, 1)
     valid = (labels != IGNORE).unsqueeze(1)
-    hit = (probabilities * truth).sum((0, 2, 3))
-    predicted = (probabilities * valid).sum((0, 2, 3))
-    labelled = truth.sum((0, 2, 3))
+    hit = ranks.sum((probabilities * truth).sum((0, 2, 3)))
+    predicted = ranks.sum((probabilities * valid).sum((0, 2, 3)))
+    labelled = ranks.sum(truth.sum((0, 2, 3)))
     # Neither is negative, but a difference of two rounded sums may be, and a large cost would multiply it.
     wrong, missed = (predicted - hit).clamp(min=0), (labelled - hit).clamp(min=0)
     index = (hit + epsilon) / (hit + alpha * wrong + beta * missed + epsilon)
@@ -50,10 +60,10 @@ def tversky(logits: Tensor, labels: Tensor, *, alpha: float = 0.3, beta: float =
 @computes(Tversky)
 def tversky_term(seen: SingleLabel, term: Tversky) -> Tensor:
     """Tversky loss of a head."""
-    return tversky(seen.logits, seen.labels, alpha=term.alpha, beta=term.beta)
+    return tversky(seen.logits, seen.labels, alpha=term.alpha, beta=term.beta, ranks=seen.ranks)
 
 
 @computes(Tversky, multilabel=True)
 def binary_tversky_term(seen: MultiLabel, term: Tversky) -> Tensor:
     """Tversky loss of a head with one sigmoid per class."""
-    return binary_tversky(seen.logits, seen.targets, seen.valid, alpha=term.alpha, beta=term.beta)
+    return binary_tversky(seen.logits, seen.targets, seen.valid, alpha=term.alpha, beta=term.beta, ranks=seen.ranks)

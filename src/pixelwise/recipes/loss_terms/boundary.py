@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import ClassVar
+
 from pixelwise.recipes.schema.base import require_at_least
 from pixelwise.recipes.schema.terms import Term, register_term
 
@@ -13,6 +15,8 @@ class Boundary(Term, frozen=True, kw_only=True):
     Attributes:
         width: Maximum distance to another class, in rows and columns, of the pixels that count.
     """
+
+    over_ranks: ClassVar[bool] = True
 
     width: int = 3
 

@@ -19,6 +19,7 @@ class CrossEntropy(Term, frozen=True, kw_only=True):
     """
 
     multi_label: ClassVar[bool] = True
+    over_ranks: ClassVar[bool] = True
 
     label_smoothing: float = 0.0
     ohem: Ohem | None = None

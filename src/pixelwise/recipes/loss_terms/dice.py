@@ -12,3 +12,4 @@ class Dice(Term, frozen=True, kw_only=True):
     """1 - mean Dice coefficient over the classes that occur in the labels (arXiv:1606.04797)."""
 
     multi_label: ClassVar[bool] = True
+    over_ranks: ClassVar[bool] = True

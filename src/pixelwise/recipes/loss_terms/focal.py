@@ -17,6 +17,7 @@ class Focal(Term, frozen=True, kw_only=True):
     """
 
     multi_label: ClassVar[bool] = True
+    over_ranks: ClassVar[bool] = True
 
     gamma: float = 2.0
 

@@ -17,5 +17,6 @@ class Lovasz(Term, frozen=True, kw_only=True):
 
     # Sorting for absent classes would cost far more than everything else.
     needs_classes: ClassVar[bool] = True
+    over_ranks: ClassVar[bool] = True
 
     per_image: bool = False

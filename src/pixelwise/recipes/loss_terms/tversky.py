@@ -18,6 +18,7 @@ class Tversky(Term, frozen=True, kw_only=True):
     """
 
     multi_label: ClassVar[bool] = True
+    over_ranks: ClassVar[bool] = True
 
     alpha: float = 0.3
     beta: float = 0.7

@@ -31,6 +31,8 @@ class Term(Part, frozen=True, kw_only=True):
         full_size: Whether it is always computed at the size of the labels, regardless of `loss.compare_at`.
         needs_classes: Whether it needs the set of classes in each image of a batch. The data loader determines them,
             because looking them up later would have to wait for the GPU. Only for one class per pixel.
+        over_ranks: Whether its function is the loss of the whole batch when several processes have parts of it: it adds
+            up with `seen.ranks.sum`. Others are trained only where every process has whole batches.
     """
 
     name: ClassVar[str] = ""
@@ -38,6 +40,7 @@ class Term(Part, frozen=True, kw_only=True):
     multi_label: ClassVar[bool] = False
     full_size: ClassVar[bool] = False
     needs_classes: ClassVar[bool] = False
+    over_ranks: ClassVar[bool] = False
 
     weight: float = 1.0
 

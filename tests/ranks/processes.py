@@ -1,0 +1,77 @@
+"""Runs a function in several processes at once, each of which sees the others through `Ranks`.
+
+The processes are forked, so they need no second import of torch; each has one thread.
+"""
+
+from __future__ import annotations
+
+import multiprocessing
+import os
+import pickle
+import tempfile
+import traceback
+from collections.abc import Callable
+from datetime import timedelta
+from typing import Any
+
+import torch
+import torch.distributed as dist
+
+from pixelwise.ranks import Ranks
+from pixelwise.ranks.group import Group
+
+PATIENCE = 60.0
+"""Seconds after which processes that wait for each other have failed."""
+
+
+def in_ranks(world: int, work: Callable[[Ranks], Any]) -> list[Any]:
+    """What `work` returns in each of `world` processes; it may be a closure.
+
+    Raises:
+        AssertionError: A process failed or did not end; with its traceback.
+    """
+    context = multiprocessing.get_context("fork")
+    with tempfile.TemporaryDirectory() as folder:
+        pipes, processes = [], []
+        for rank in range(world):
+            receiver, sender = context.Pipe(duplex=False)
+            process = context.Process(target=_begin, args=(rank, world, os.path.join(folder, "store"), work, sender))
+            process.start()
+            sender.close()
+            pipes.append(receiver)
+            processes.append(process)
+        answers: list[tuple[bool, Any]] = []
+        try:
+            for receiver in pipes:
+                if not receiver.poll(PATIENCE):
+                    answers.append((False, "no answer: it waits for the others"))
+                    break
+                answers.append(pickle.loads(receiver.recv_bytes()))
+        except EOFError:
+            answers.append((False, "it ended without an answer"))
+        finally:
+            for process in processes:
+                process.join(1 if len(answers) == world else 0)
+                process.kill()
+                process.join()
+    failed = [f"rank {rank}: {answer}" for rank, (fine, answer) in enumerate(answers) if not fine]
+    assert not failed, "\n".join(failed)
+    return [answer for _, answer in answers]
+
+
+def _begin(rank: int, world: int, store: str, work: Callable[[Ranks], Any], sender: Any) -> None:
+    torch.set_num_threads(1)
+    try:
+        dist.init_process_group(
+            "gloo",
+            store=dist.FileStore(store, world),
+            rank=rank,
+            world_size=world,
+            timeout=timedelta(seconds=PATIENCE / 2),
+        )
+        answer = True, work(Group(local_rank=rank, local_world=world, timeout=timedelta(seconds=PATIENCE / 2)))
+    except BaseException:
+        answer = False, traceback.format_exc()
+    sender.send_bytes(pickle.dumps(answer))  # tensors as copies, and not as shared memory
+    sender.close()
+    os._exit(0)  # without what the parent registered to be done at its own end

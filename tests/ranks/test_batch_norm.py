@@ -1,0 +1,132 @@
+"""Batch normalisation over processes, against one process with the whole batch."""
+
+from __future__ import annotations
+
+import copy
+
+import pytest
+import torch
+from timm.layers import BatchNormAct2d
+from torch import Tensor, nn
+
+from pixelwise.layers.shared_statistics import NotedStatistics, SharedStatistics, update_running
+from pixelwise.ranks import ALONE, Ranks
+from tests.ranks.processes import in_ranks
+
+SHARES = {2: (5, 1), 3: (3, 2, 1)}
+NETWORKS = {
+    "plain": lambda: nn.BatchNorm2d(3),
+    "without weights": lambda: nn.BatchNorm2d(3, affine=False),
+    "without running statistics": lambda: nn.BatchNorm2d(3, track_running_stats=False),
+    "cumulative average": lambda: nn.BatchNorm2d(3, momentum=None),
+    "with an activation": lambda: BatchNormAct2d(3, act_layer=nn.ReLU),
+    "two layers": lambda: nn.Sequential(nn.BatchNorm2d(3, momentum=0.3), nn.Conv2d(3, 3, 1), BatchNormAct2d(3)),
+}
+
+
+def seeded(name: str, kind: torch.dtype = torch.float64) -> tuple[nn.Module, Tensor]:
+    torch.manual_seed(1)
+    network = NETWORKS[name]().to(kind).train()
+    for parameter in network.parameters():
+        nn.init.normal_(parameter, 1.0, 0.3)
+    images = torch.randn(6, 3, 4, 5, dtype=kind) * 3 + 20  # a mean far from 0, in which digits would cancel
+    return network, images
+
+
+def passed(network: nn.Module, images: Tensor, *modes: object) -> tuple[Tensor, Tensor, list[Tensor], list[Tensor]]:
+    """Output, gradient of the images and of the parameters, and buffers."""
+    images = images.clone().requires_grad_()
+    if modes:
+        with modes[0]:  # type: ignore[attr-defined]
+            output = network(images)
+    else:
+        output = network(images)
+    (output**3 * torch.arange(images.shape[-1])).sum().backward()
+    gradients = [parameter.grad for parameter in network.parameters()]
+    return output.detach(), images.grad, gradients, [one.clone() for one in network.buffers()]  # type: ignore[return-value]
+
+
+@pytest.mark.parametrize("world", [2, 3])
+@pytest.mark.parametrize("name", NETWORKS)
+def test_shared_statistics_are_those_of_the_whole_batch(name: str, world: int):
+    network, images = seeded(name)
+    keys = list(network.state_dict())
+    output, gradient, gradients, buffers = passed(copy.deepcopy(network), images)
+    borders = [sum(SHARES[world][:rank]) for rank in range(world + 1)]
+
+    def work(ranks: Ranks) -> tuple:
+        own = copy.deepcopy(network)
+        part = images[borders[ranks.rank] : borders[ranks.rank + 1]]
+        seen = passed(own, part, SharedStatistics(ranks))
+        assert list(own.state_dict()) == keys
+        return seen
+
+    found = in_ranks(world, work)
+    assert torch.allclose(torch.cat([one[0] for one in found]), output, rtol=1e-12, atol=1e-12)
+    assert torch.allclose(torch.cat([one[1] for one in found]), gradient, rtol=1e-11, atol=1e-9)
+    for place, expected in enumerate(gradients):
+        assert torch.allclose(sum(one[2][place] for one in found), expected, rtol=1e-11, atol=1e-9)
+    for one in found:
+        for mine, expected in zip(one[3], buffers, strict=True):
+            assert torch.allclose(mine.double(), expected.double(), rtol=1e-12, atol=1e-12)
+
+
+def test_one_image_per_process_has_statistics():
+    # A map of a single value: one process alone could not normalise it.
+    network = nn.BatchNorm2d(2).double().train()
+    values = torch.tensor([[1.0, 5.0], [3.0, 9.0]], dtype=torch.float64).view(2, 2, 1, 1)
+
+    def work(ranks: Ranks) -> list[float]:
+        with SharedStatistics(ranks):
+            return network(values[ranks.rank : ranks.rank + 1]).flatten().tolist()
+
+    # Means 2 and 7; variances 1 and 4.
+    assert in_ranks(2, work) == [
+        pytest.approx([-1 / (1 + 1e-5) ** 0.5, -2 / (4 + 1e-5) ** 0.5]),
+        pytest.approx([1 / (1 + 1e-5) ** 0.5, 2 / (4 + 1e-5) ** 0.5]),
+    ]
+
+
+def test_a_single_value_is_refused_as_torch_refuses_it():
+    with SharedStatistics(ALONE), pytest.raises(ValueError, match="more than 1 value per channel"):
+        nn.BatchNorm2d(2).train()(torch.ones(1, 2, 1, 1))
+
+
+def test_evaluation_is_untouched():
+    network, images = seeded("with an activation")
+    network.eval()
+    with SharedStatistics(ALONE):
+        shared = network(images)
+    with NotedStatistics() as noting:
+        noted = network(images)
+    assert torch.equal(shared, network(images))
+    assert torch.equal(noted, network(images))
+    assert noting.noted == []
+
+
+@pytest.mark.parametrize("world", [1, 2, 4])
+@pytest.mark.parametrize("name", ["plain", "with an activation", "two layers"])
+def test_running_statistics_take_the_batches_in_order(name: str, world: int):
+    """Four batches: one process after the other gives the same bits as one process."""
+    network, images = seeded(name, torch.float32)
+    batches = [images * (one + 1) - one for one in range(4)]
+    alone = copy.deepcopy(network)
+    outputs = [alone(batch) for batch in batches]
+
+    def work(ranks: Ranks) -> tuple[list[Tensor], list[Tensor]]:
+        own = copy.deepcopy(network)
+        part = batches[4 // world * ranks.rank :][: 4 // world]
+        with NotedStatistics() as noting:
+            seen = [own(batch).detach() for batch in part]
+        update_running(noting.noted, ranks)
+        counters = [one for key, one in own.named_buffers() if key.endswith("num_batches_tracked")]
+        for counter in counters:
+            counter.fill_(4)
+        return seen, [one.clone() for one in own.buffers()]
+
+    found = in_ranks(world, work) if world > 1 else [work(ALONE)]
+    for mine, expected in zip([one for seen, _ in found for one in seen], outputs, strict=True):
+        assert torch.equal(mine, expected)
+    for _, buffers in found:
+        for mine, expected in zip(buffers, alone.buffers(), strict=True):
+            assert torch.equal(mine, expected)

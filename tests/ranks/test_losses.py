@@ -1,0 +1,136 @@
+"""Every loss over processes with parts of a batch is the loss, with its gradient, of one process with the batch."""
+
+from __future__ import annotations
+
+import msgspec
+import pytest
+import torch
+from torch import Tensor
+
+from pixelwise.losses.pixels import labelled_classes
+from pixelwise.losses.segmentation import Truth, needs_classes, segmentation_loss
+from pixelwise.ranks import ALONE, Ranks
+from pixelwise.recipes.catalog import recipe
+from pixelwise.recipes.class_sets.tables import IGNORE, IGNORE_BIT
+from pixelwise.recipes.parsing import from_plain
+from pixelwise.recipes.schema.loss import Loss
+from pixelwise.recipes.schema.recipe import to_plain
+from pixelwise.recipes.schema.terms import TERMS
+from tests.ranks.processes import in_ranks
+
+CLASSES = 4
+SIZE = (6, 7)
+SHARES = {2: (4, 2), 3: (3, 1, 2)}
+"""World -> number of images of each process."""
+LOSSES: dict[str, dict] = {
+    "cross entropy": {},
+    "over all pixels": {"normalize": "all"},
+    "with smoothing": {"label_smoothing": 0.1},
+    "hard pixels, a number": {"ohem": {"threshold": 0.2, "min_kept": 57}},
+    "hard pixels, a share, of both heads": {"ohem": {"threshold": 0.1, "min_kept": 0.3, "auxiliary": True}},
+    "all pixels are hard": {"ohem": {"threshold": 0.1, "min_kept": 100_000}},
+    "focal": {"cross_entropy": 0.0, "focal": 1.0},
+    "boundary": {"boundary": 1.0, "boundary_width": 1},
+    "dice": {"cross_entropy": 0.0, "dice": 1.0},
+    "tversky": {"tversky": 0.7},
+    "lovasz of the batch": {"cross_entropy": 0.0, "lovasz": 1.0},
+    "lovasz of images": {"lovasz": 1.0, "lovasz_per_image": True},
+    "lovasz at the size of the logits": {"compare_at": "logits", "lovasz": 1.0},
+}
+MULTILABEL = {
+    "binary cross entropy": {},
+    "over all pixels": {"normalize": "all"},
+    "with smoothing": {"label_smoothing": 0.1},
+    "focal": {"cross_entropy": 0.0, "focal": 1.0},
+    "dice": {"dice": 1.0},
+    "tversky": {"tversky": 0.7},
+}
+
+
+def loss_of(changes: dict) -> Loss:
+    plain = to_plain(recipe("unet-resnet18"))
+    plain["loss"] = {"auxiliary": 0.4, **changes}
+    return from_plain(plain, "test").loss
+
+
+def scene(multilabel: bool, hidden: tuple[float, ...]) -> tuple[list[Tensor], Tensor]:
+    """Logits of a main and an auxiliary head, smaller than the labels, of which a share of each image is ignored."""
+    random = torch.Generator().manual_seed(3)
+    heads = [torch.randn(6, CLASSES, *size, generator=random, dtype=torch.float64) for size in (SIZE, (3, 4))]
+    if multilabel:
+        labels, void = torch.randint(0, 2**CLASSES, (6, *SIZE), generator=random, dtype=torch.int32), IGNORE_BIT
+    else:
+        # Not every image has every class, and one has a class that no other has.
+        labels, void = torch.randint(0, CLASSES - 1, (6, *SIZE), generator=random).to(torch.uint8), IGNORE
+        labels[5, :3] = CLASSES - 1
+    for image, share in enumerate(hidden):
+        labels[image][torch.rand(SIZE, generator=random) < share] = void
+    return heads, labels
+
+
+def computed(
+    heads: list[Tensor], labels: Tensor, loss: Loss, weights: Tensor | None, multilabel: bool, ranks: Ranks
+) -> tuple[Tensor, list[Tensor]]:
+    own = [one.clone().requires_grad_() for one in heads]
+    classes = labelled_classes(labels) if needs_classes(loss) and not multilabel else None
+    value = segmentation_loss(own, Truth(labels, classes, multilabel), loss, weights, ranks=ranks)
+    value.backward()
+    return value.detach(), [one.grad for one in own]  # type: ignore[misc]
+
+
+def check(world: int, loss: Loss, weights: Tensor | None, multilabel: bool, hidden: tuple[float, ...]) -> None:
+    heads, labels = scene(multilabel, hidden)
+    value, gradients = computed(heads, labels, loss, weights, multilabel, ALONE)
+    borders = [sum(SHARES[world][:rank]) for rank in range(world + 1)]
+
+    def work(ranks: Ranks) -> tuple[Tensor, list[Tensor]]:
+        part = slice(borders[ranks.rank], borders[ranks.rank + 1])
+        return computed([one[part] for one in heads], labels[part], loss, weights, multilabel, ranks)
+
+    found = in_ranks(world, work)
+    for theirs, _ in found:
+        assert float(theirs) == pytest.approx(float(value), rel=1e-12, abs=1e-15)
+    for head, expected in enumerate(gradients):
+        together = torch.cat([of_heads[head] for _, of_heads in found])
+        assert torch.allclose(together, expected, rtol=1e-12, atol=1e-15)
+
+
+@pytest.mark.parametrize("world", [2, 3])
+@pytest.mark.parametrize("weighted", [False, True], ids=["equal weights", "class weights"])
+@pytest.mark.parametrize("name", LOSSES)
+def test_a_loss_over_processes_is_the_loss_of_the_batch(name: str, weighted: bool, world: int):
+    if world == 3 and weighted:
+        pytest.skip("the weights are those of two processes")
+    weights = torch.tensor([0.3, 1.0, 7.0, 2.5], dtype=torch.float64) if weighted else None
+    check(world, loss_of(LOSSES[name]), weights, False, (0.05, 0.3, 0.5, 0.8, 0.0, 0.6))
+
+
+@pytest.mark.parametrize("name", MULTILABEL)
+def test_a_loss_of_several_classes_per_pixel_is_that_of_the_batch(name: str):
+    weights = torch.tensor([0.3, 1.0, 7.0, 2.5], dtype=torch.float64)
+    check(2, loss_of(MULTILABEL[name]), weights, True, (0.05, 0.3, 0.5, 0.8, 0.0, 0.6))
+
+
+@pytest.mark.parametrize(
+    "name", ["cross entropy", "dice", "lovasz of the batch", "lovasz of images", "hard pixels, a share, of both heads"]
+)
+def test_a_process_without_labels_counts_nothing(name: str):
+    check(2, loss_of(LOSSES[name]), None, False, (1.0, 1.0, 1.0, 1.0, 0.2, 0.1))
+
+
+def test_every_built_in_term_is_added_up_over_processes():
+    assert [
+        name for name, term in TERMS.items() if not term.over_ranks and term.__module__.startswith("pixelwise.")
+    ] == []
+    tried = {name for changes in (*LOSSES.values(), *MULTILABEL.values()) for name in changes}
+    assert set(TERMS.own()) <= tried | {"cross_entropy"}
+
+
+def test_the_bits_of_one_process_are_unchanged():
+    heads, labels = scene(False, (0.1,) * 6)
+    for changes in LOSSES.values():
+        loss = loss_of(changes)
+        value, _ = computed(heads, labels, loss, None, False, ALONE)
+        assert msgspec.to_builtins(float(value)) == float(
+            segmentation_loss(heads, Truth(labels, labelled_classes(labels)), loss).detach()
+        )
