@@ -2,7 +2,7 @@
 
     python benchmarks/small_data.py divide --camvid CamVid --nuclei stage1_train --work runs/small-data
     pixelwise train runs/small-data/nuclei-30 --minutes 20 -o run
-    pixelwise predict run runs/small-data/nuclei-test/images/test --no-overlays -o masks
+    pixelwise predict run runs/small-data/nuclei-test/images/test --no-overlay -o masks
     python benchmarks/small_data.py score nuclei-30 "Pixelwise, unet" masks --work runs/small-data --minutes 20
     python benchmarks/small_data.py table
 

@@ -59,10 +59,11 @@ def test_large_images_are_shrunk(usual: tuple[int, int], device: str, bounds: li
 
 
 @pytest.mark.parametrize(
-    ("images", "size"), [(1, 1), (2, 2), (7, 2), (15, 2), (16, 4), (24, 4), (31, 4), (32, 8), (10_000, 8)]
+    ("images", "on_gpu"), [(1, 1), (2, 2), (7, 2), (15, 2), (16, 4), (24, 4), (31, 4), (32, 8), (10_000, 8)]
 )
-def test_a_batch_leaves_four_steps_per_epoch(images: int, size: int) -> None:
-    assert rules.batch(images).value == size
+def test_a_batch_leaves_four_steps_per_epoch(images: int, on_gpu: int) -> None:
+    assert rules.batch(images, "cuda").value == on_gpu
+    assert rules.batch(images, "cpu").value == min(on_gpu, 4)
 
 
 def test_unequal_classes_have_weights() -> None:

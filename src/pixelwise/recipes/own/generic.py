@@ -22,6 +22,7 @@ from pixelwise.recipes.schema.recipe import (
     Data,
     Ema,
     Evaluation,
+    Group,
     Initialize,
     Loss,
     Optimizer,
@@ -73,13 +74,26 @@ UNET = msgspec.structs.replace(
         "unet",
         "for your own images: a U-Net that fits crop, batch, length and weights to your data, machine and time",
         UNetSpec(
-            encoder="tf_efficientnet_lite0", preprocessing=Preprocessing(mean=(0.5, 0.5, 0.5), std=(0.5, 0.5, 0.5))
+            encoder="tf_efficientnet_lite0",
+            decoder_channels=(128, 64, 48),
+            preprocessing=Preprocessing(mean=(0.5, 0.5, 0.5), std=(0.5, 0.5, 0.5)),
         ),
+    ),
+    augment=Augment(
+        scale=(0.7, 1.4), aspect=0.1, crop=(352, 480), class_crop=0.3, flip=0.5, brightness=0.3, contrast=0.3,
+        saturation=0.3, channel_gain=0.1,
+    ),
+    # The decoder learns from nothing, the encoder has learnt already.
+    optimizer=Optimizer(
+        kind="adamw", lr=3e-3, weight_decay=0.05, betas=(0.9, 0.99), clip_norm=5.0,
+        groups=(Group(pattern="^encoder", lr=0.33),),
     ),
     initialize=Initialize(encoder="default"),
     sampling=Sampling(batch_size=8),
     planned=tuple(PLANNABLE),
-)
+    notes="Decoder, rates and augmentation were chosen on parts of the training images of CamVid and of microscope "
+    "images of nuclei, after 6 to 10 minutes on one processor core.",
+)  # fmt: skip
 
 OWN_IMAGES = (
     UNET,

@@ -160,7 +160,7 @@ class _Planner:
             height, width = size_before_zoom(self.recipe.augment, usual)
             self._choose(rules.crop((round(height), round(width)), self._device.type))
         if "sampling.batch_size" in self._planned:
-            self._choose(rules.batch(self._images))
+            self._choose(rules.batch(self._images, self._device.type))
             self._observer.phase("searching for the largest batch that fits")
             fitting, message = auto_batch(self.recipe, self.facts.largest_image, self._device)
             if fitting != self.recipe:

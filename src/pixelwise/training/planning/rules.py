@@ -21,7 +21,8 @@ MOST_PIXELS = {"cpu": 256 * 320, "cuda": 512 * 512}
 """Largest area of a crop, by type of device: larger ones take the time of several steps."""
 MOST_CROPS = 8
 """Largest area of an image, in crops of the largest area: larger ones are shrunk, as all photos of cameras are."""
-LARGEST_BATCH = 8
+LARGEST_BATCH = {"cpu": 4, "cuda": 8}
+"""Largest batch, by type of device: a processor takes as long for two small steps as for a large one."""
 FEWEST_STEPS = 4
 """Steps per epoch that a batch leaves, if there are enough images."""
 MOST_UNEQUAL = 4.0
@@ -90,13 +91,15 @@ def crop(usual: Size, device: str) -> Choice:
     return Choice("augment.crop", [height, width], f"{images}; {limit}")
 
 
-def batch(images: int) -> Choice:
-    """The batch: a power of two that leaves at least four steps per epoch, from 2 to 8.
+def batch(images: int, device: str) -> Choice:
+    """The batch: a power of two that leaves at least four steps per epoch, from 2 to 4 or 8.
 
     Args:
         images: Number of training images.
+        device: Type of the device, such as `cpu`.
     """
-    fitting = max(2, min(LARGEST_BATCH, images // FEWEST_STEPS)) if images > 1 else 1
+    largest = LARGEST_BATCH.get(device, LARGEST_BATCH["cuda"])
+    fitting = max(2, min(largest, images // FEWEST_STEPS)) if images > 1 else 1
     size = 2 ** int(math.log2(fitting))
     return Choice("sampling.batch_size", size, counted(images, "training image"))
 
