@@ -10,6 +10,7 @@ from pixelwise.api.default_observer import observer_or_display
 from pixelwise.api.live import keeping_page
 from pixelwise.api.run import Run
 from pixelwise.api.train import conclude, is_scored
+from pixelwise.machine.launched import is_first
 from pixelwise.observer import Observer
 from pixelwise.options import chosen
 from pixelwise.recipes.overrides import in_words
@@ -50,6 +51,8 @@ def resume(
         DivergedError: T501, five non-finite steps in a row.
     """
     wanted = in_words(chosen(ResumeOptions, options, changes))
+    if not is_first():
+        return Run(runs.resume(run, wanted))
     with observer_or_display(observer) as watcher:
         _resume(Path(run), wanted, watcher)
     return Run(run)

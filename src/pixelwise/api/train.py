@@ -11,6 +11,7 @@ from pixelwise.api.evaluate import evaluate
 from pixelwise.api.live import keeping_page
 from pixelwise.api.run import Run
 from pixelwise.checkpoints.trained import result_of
+from pixelwise.machine.launched import is_first
 from pixelwise.observer import Observer
 from pixelwise.options import chosen
 from pixelwise.recipes.asking import Named, recipe_and_data
@@ -62,6 +63,8 @@ def train(
     """
     wanted = in_words(chosen(TrainOptions, options, changes))
     named, folder = recipe_and_data(recipe, data)
+    if not is_first():
+        return Run(runs.train(named, folder, output, wanted))
     with observer_or_display(observer) as watcher, keeping_page(watcher, output) as kept:
         run = runs.train(named, folder, output, wanted, observer=kept)
         if wanted.evaluate:

@@ -11,6 +11,7 @@ from pixelwise.api.requests import check_training
 from pixelwise.cli.line import completion
 from pixelwise.cli.line.words import training
 from pixelwise.cli.options import takes
+from pixelwise.machine.launched import is_first
 from pixelwise.training.options import TrainOptions
 
 EXAMPLES = (
@@ -53,8 +54,12 @@ def run(
     """
     asked = training(words, recipe, data)
     options = msgspec.structs.replace(options, overrides=asked.settings)
-    check_training(asked.recipe, asked.data, output, options)
     import pixelwise
+
+    if not is_first():
+        pixelwise.train(asked.recipe, asked.data, output, options)
+        return
+    check_training(asked.recipe, asked.data, output, options)
     from pixelwise.reports.displays import display
     from pixelwise.reports.run.terminal import print_run
 

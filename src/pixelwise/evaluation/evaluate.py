@@ -18,7 +18,7 @@ from torch import Tensor
 
 from pixelwise.datasets.classes.agreement import for_network
 from pixelwise.datasets.samples import Dataset
-from pixelwise.errors import CheckpointError, RecipeError
+from pixelwise.errors import CheckpointError, PixelwiseError, RecipeError
 from pixelwise.evaluation.pairs import EvaluationPair, batches_alike, read_split
 from pixelwise.evaluation.tally import Measurement, Tally, task_of
 from pixelwise.evaluation.thumbnails import Thumbnails
@@ -39,6 +39,7 @@ from pixelwise.prediction.network import (
     probability_bands,
     views_of,
 )
+from pixelwise.ranks import ALONE, Ranks
 from pixelwise.recipes.protocols import Protocol
 from pixelwise.recipes.schema.training import Precision
 from pixelwise.recipes.sizes import Size
@@ -58,6 +59,8 @@ class ScoringOptions(Options, frozen=True, kw_only=True):
         groups: Sample id -> name of its group, for every image of the split; None to score no groups.
         thumbnails: Receives a small picture of every image, whose counts are then kept too; None for neither.
         see: Called with every image and its prediction, class ids (H, W) or int32 bit fields, under each protocol.
+        ranks: The processes that score together. Each scores its part of the images; all get the result of all of them.
+            `see` gets those of its own process, and `thumbnails` is complete in the first one.
     """
 
     input_size: Size | None = None
@@ -68,6 +71,11 @@ class ScoringOptions(Options, frozen=True, kw_only=True):
     groups: Mapping[str, str] | None = None
     thumbnails: Thumbnails | None = None
     see: Callable[[EvaluationPair, Tensor], None] | None = None
+    ranks: Ranks = ALONE
+
+
+BLOCK = 16
+"""Batches in a row that one process scores: the next ones are scored by the next process."""
 
 
 def evaluate_model(
@@ -130,7 +138,13 @@ def evaluate_protocols(
     options = chosen(ScoringOptions, options, changes)
     dataset = _with_classes_of(model, dataset)
     _check_channels(model, dataset)
-    samples = dataset.samples(split)
+    everything, ranks = dataset.samples(split), options.ranks
+    places = [
+        place
+        for place in range(len(everything))
+        if place // (BLOCK * options.batch_size) % ranks.world == ranks.rank
+    ]  # fmt: skip
+    samples = [everything[place] for place in places]
     device = torch.device(options.device) if options.device is not None else next(model.parameters()).device
     model.to(device)
     metrics = _metrics(model, options.metrics)
@@ -141,7 +155,7 @@ def evaluate_protocols(
     read = read_split(samples, dataset, protocols, options.input_size, ahead=2 * options.batch_size + reading_threads())
     fitted = [fitted_to(protocol, model.fixed_size) for protocol in protocols]
     done, warn = 0, Once(observer.warn)
-    with contextlib.closing(read), prediction_mode(model):
+    with _together(ranks, tallies, options.thumbnails), contextlib.closing(read), prediction_mode(model):
         for batch in batches_alike(read, options.batch_size, lambda pairs: [pair.image.shape for pair in pairs]):
             for index, protocol in enumerate(protocols):
                 image, labels = batch[0][index].image, batch[0][index].labels
@@ -150,15 +164,43 @@ def evaluate_protocols(
                 columns, shared = [[pairs[i] for pairs in batch] for i in indices], [fitted[i] for i in indices]
                 for row in _predicted(model, columns, shared, options.precision, needs):
                     for index, found in zip(indices, row, strict=True):
-                        tallies[index].add(found.pair, *found.decision, found.probabilities)
+                        place = places[len(tallies[index].scores)]
+                        tallies[index].add(found.pair, *found.decision, found.probabilities, index=place)
                         if options.see is not None:
                             options.see(found.pair, found.decision.labels)
             if options.thumbnails is not None:
-                for index, pairs in enumerate(batch, done):
-                    options.thumbnails.add(index, pairs[0].image, pairs[0].size)
+                for place, pairs in zip(places[done:], batch, strict=False):
+                    options.thumbnails.add(place, pairs[0].image, pairs[0].size)
             done += len(batch)
-            observer.progress(done, len(samples))
+            observer.progress(min(done * ranks.world, len(everything)), len(everything))
     return [tally.measurement(peak_memory_bytes(device)) for tally in tallies]
+
+
+@contextlib.contextmanager
+def _together(ranks: Ranks, tallies: Sequence[Tally], thumbnails: Thumbnails | None) -> Iterator[None]:
+    """Context of a process's part of an evaluation, at whose end it knows the other parts.
+
+    Raises:
+        PixelwiseError: The error of any process, in all of them.
+    """
+    if ranks.world == 1:
+        yield
+        return
+    failed: PixelwiseError | None = None
+    try:
+        yield
+    except PixelwiseError as error:
+        failed = error
+    pictures = thumbnails.taken() if thumbnails is not None else []
+    parts = ranks.gather_objects((failed, tallies, pictures))
+    if (error := next((error for error, _, _ in parts if error is not None), None)) is not None:
+        raise error
+    for rank, (_, others, _) in enumerate(parts):
+        if rank != ranks.rank:
+            for mine, theirs in zip(tallies, others, strict=True):
+                mine.merge(theirs)
+    if thumbnails is not None and ranks.first:
+        thumbnails.put([one for _, _, seen in parts for one in seen])
 
 
 class _Needs(NamedTuple):

@@ -6,6 +6,7 @@ import io
 import shutil
 import tempfile
 import zipfile
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -53,6 +54,21 @@ class Thumbnails:
         Image.fromarray(resize_image(as_picture(image), size)).save(stream, "WEBP", quality=QUALITY, method=2)
         # A ZipInfo has a fixed date: the same images give the same file.
         self._archive.writestr(zipfile.ZipInfo(thumbnail_name(index)), stream.getvalue())
+
+    def taken(self) -> list[tuple[str, bytes]]:
+        """All pictures so far with their names, which are taken out."""
+        self._archive.close()
+        with zipfile.ZipFile(self._file) as archive:
+            found = [(name, archive.read(name)) for name in archive.namelist()]
+        self._file.seek(0)
+        self._file.truncate()
+        self._archive = zipfile.ZipFile(self._file, "w")
+        return found
+
+    def put(self, pictures: Sequence[tuple[str, bytes]]) -> None:
+        """Add pictures that were taken out of other archives, in the order of their numbers."""
+        for name, content in sorted(pictures, key=lambda one: (len(one[0]), one[0])):
+            self._archive.writestr(zipfile.ZipInfo(name), content)
 
     def save(self, path: Path) -> None:
         """Complete the archive and write it; nothing can be added afterwards.

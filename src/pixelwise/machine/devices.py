@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from pixelwise.errors import RecipeError
+from pixelwise.machine.launched import local_rank, local_world
 
 if TYPE_CHECKING:
     import torch
@@ -13,13 +14,19 @@ if TYPE_CHECKING:
 def choose_device(name: str | torch.device | None = None) -> torch.device:
     """The device of this name; None or `auto` chooses a GPU if there is one, otherwise the CPU.
 
+    Of several processes on a host, started together, each gets the GPU of its number.
+
     Raises:
         RecipeError: R214, the device does not exist on this machine or cannot be used.
     """
     import torch
 
     if name is None or name == "auto":
-        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+        name = "cuda" if torch.cuda.is_available() else "cpu"
+        if local_world() == 1 or name == "cpu":
+            return torch.device(name)
+    if local_world() > 1 and str(name) == "cuda":
+        name = f"cuda:{local_rank()}"
     try:
         device = torch.device(name)
         torch.zeros((), device=device)  # only using a device shows whether it exists

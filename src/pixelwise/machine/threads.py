@@ -7,6 +7,7 @@ import os
 import sys
 from collections.abc import Mapping
 
+from pixelwise.machine.launched import THREADS_BY_TORCHRUN, local_world
 from pixelwise.machine.quotas import ROOT, Folder, cpu_quota
 
 
@@ -49,18 +50,27 @@ def core_limit(root: Folder = ROOT) -> int | None:
 def default_threads(environment: Mapping[str, str] = os.environ) -> int:
     """Threads for one computation: OMP_NUM_THREADS if it is a positive number, otherwise one per usable core.
 
-    If the variable is a list, with one number per nesting level, the first counts.
+    If the variable is a list, with one number per nesting level, the first counts. Processes that were started
+    together divide the cores of their host; `torchrun` sets the variable to 1 for them, which is not taken for a wish.
 
     Args:
         environment: Environment variables to read.
     """
     first = environment.get("OMP_NUM_THREADS", "").partition(",")[0].strip()
-    return int(first) if first.isdecimal() and int(first) > 0 else usable_cores()
+    asked = int(first) if first.isdecimal() else 0
+    if asked == 1 and THREADS_BY_TORCHRUN in environment and local_world(environment) > 1:
+        asked = 0
+    return asked if asked > 0 else own_cores(environment)
+
+
+def own_cores(environment: Mapping[str, str] = os.environ) -> int:
+    """Usable cores for each of the processes that were started together on this host; at least 1."""
+    return max(1, usable_cores() // local_world(environment))
 
 
 def reading_threads() -> int:
-    """Threads for reading, hashing and decoding files, which release the GIL: one per usable core, 2 to 8.
+    """Threads for reading, hashing and decoding files, which release the GIL: one per core of the process, 2 to 8.
 
     Even on a single core one thread reads while the other decodes; more than eight mostly cost memory.
     """
-    return max(2, min(8, usable_cores()))
+    return max(2, min(8, own_cores()))

@@ -18,6 +18,9 @@ DIGIT_BITS = 11
 TIMEOUT = datetime.timedelta(seconds=float(os.environ.get("PIXELWISE_RANKS_TIMEOUT", "120")))
 """Time after which a process gives up waiting for the others: a host that is lost is noticed after it."""
 
+PATIENCE = datetime.timedelta(days=2)
+"""Time after which a process gives up waiting for what the first one tells; a launcher ends it if that one dies."""
+
 
 class Group(Ranks):
     """The processes of the default process group, which has to be initialised.
@@ -33,6 +36,8 @@ class Group(Ranks):
         self._local_rank, self._local_world = local_rank, local_world
         # What the hosts agree on stays on the processor: asking a GPU would wait for the step that it computes.
         self._hosts: Any = dist.new_group(backend="gloo", timeout=timeout)
+        # While the first process examines a large data set, the others have nothing to do.
+        self._patient: Any = dist.new_group(backend="gloo", timeout=PATIENCE)
 
     @property
     def world(self) -> int:
@@ -105,7 +110,7 @@ class Group(Ranks):
 
     def told(self, value: Value) -> Value:
         found: list[Any] = [value]
-        dist.broadcast_object_list(found, src=0, group=self._hosts)
+        dist.broadcast_object_list(found, src=0, group=self._patient)
         return found[0]
 
     def share(self, tensors: Sequence[Tensor]) -> None:

@@ -7,7 +7,7 @@ import functools
 import itertools
 import re
 import time
-from collections.abc import Callable, Generator, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from typing import NamedTuple, Protocol
 
 import cv2
@@ -21,18 +21,21 @@ from pixelwise.datasets.samples import Dataset, Sample
 from pixelwise.errors import DataError, PixelwiseError, RecipeError, ResourceError
 from pixelwise.losses.pixels import labelled_classes
 from pixelwise.losses.segmentation import needs_classes
+from pixelwise.machine.launched import local_world
 from pixelwise.machine.memory import available_memory
 from pixelwise.machine.processes import FORKS, GUARD, START_METHOD
 from pixelwise.machine.signals import leave_signals_to_parent, own_child_handler
 from pixelwise.machine.thread_pools import thread_pool
-from pixelwise.machine.threads import reading_threads, usable_cores
+from pixelwise.machine.threads import own_cores, reading_threads
 from pixelwise.observer import Warn
 from pixelwise.recipes.schema.recipe import Augment, Recipe
 from pixelwise.recipes.sizes import Size
 from pixelwise.storage import printable
 from pixelwise.storage.locks import release_inherited_locks
 from pixelwise.storage.names import some
-from pixelwise.training.order import BatchPlan, Key, augmentation_random
+from pixelwise.training.division import ALL, Division
+from pixelwise.training.keys import Key, Keys
+from pixelwise.training.order import BatchPlan, augmentation_random
 from pixelwise.transforms.augmentation import fill_color, fixed_resize, random_pair
 from pixelwise.transforms.color import draw_color_matrix, has_color
 from pixelwise.transforms.mixing import mix_pair
@@ -47,6 +50,18 @@ MIXING_STREAM = 2
 
 Item = tuple[np.ndarray, np.ndarray, np.ndarray | None, str]
 """(image, labels, colour matrix or None, sample id)"""
+
+
+class Items(list[Item | PixelwiseError]):
+    """The items of a batch.
+
+    Attributes:
+        repeated: Whether all processes have this same batch, because it is too small to be divided.
+    """
+
+    def __init__(self, items: Iterable[Item | PixelwiseError] = (), repeated: bool = False) -> None:
+        super().__init__(items)
+        self.repeated = repeated
 
 
 class DecodedPairs(Protocol):
@@ -64,6 +79,7 @@ class Batch(NamedTuple):
         colors: float32 (B, C, C + 1) colour matrices, or None without colour augmentation.
         ids: Sample ids, for messages.
         classes: Ids of the classes present in each image's labels, if a term of the loss needs them.
+        repeated: Whether all processes have this same batch, because it is too small to be divided.
     """
 
     images: Tensor
@@ -71,6 +87,7 @@ class Batch(NamedTuple):
     colors: Tensor | None
     ids: list[str]
     classes: list[list[int]] | None = None
+    repeated: bool = False
 
 
 class TrainingPairs:
@@ -123,13 +140,20 @@ class TrainingPairs:
         color = draw_color_matrix(self.augment, random, len(self.fill)) if has_color(self.augment) else None
         return image, labels, color, self.samples[index].id
 
-    def __getitems__(self, keys: Sequence[Key]) -> Sequence[Item | PixelwiseError]:
+    def __getitems__(self, keys: Sequence[Key]) -> Items:
         """The items of a batch, mixed with each other as `augment.mix` says; called by PyTorch's loader."""
-        items = [self[key] for key in keys]
+        return Items(self._items(keys), isinstance(keys, Keys) and keys.repeated)
+
+    def _items(self, keys: Sequence[Key]) -> Sequence[Item | PixelwiseError]:
+        following = keys.following if isinstance(keys, Keys) and self.augment.mix != "none" else None
+        # A pair of another process is mixed into the last one.
+        seen = [*keys, following] if following is not None else list(keys)
+        items = [self[key] for key in seen]
         whole = [item for item in items if not isinstance(item, PixelwiseError)]
-        if self.augment.mix == "none" or len(whole) < len(items):
-            return items
-        return mix_items(whole, keys, self.augment, self.seed)
+        if self.augment.mix != "none" and len(whole) == len(items):
+            return mix_items(whole, seen, self.augment, self.seed)[: len(keys)]
+        # An error of the pair after the last one is an error of this batch, too: it cannot be made without it.
+        return items if len(whole) < len(items) else items[: len(keys)]
 
     def read(self, index: int) -> tuple[np.ndarray, np.ndarray]:
         """Image and labels from their files, after the fixed resize.
@@ -197,7 +221,8 @@ def fits_in_memory(samples: Sequence[Sample], recipe: Recipe, largest: Size) -> 
     height, width = recipe.augment.resize or largest
     # A label is one byte, or a bit field of four.
     per_pixel = recipe.data.bands + (4 if recipe.data.multilabel else 1)
-    return len(samples) * height * width * per_pixel <= available_memory() / 4
+    # Processes on the same host each keep a copy.
+    return len(samples) * height * width * per_pixel * local_world() <= available_memory() / 4
 
 
 def loader_processes(recipe: Recipe, device: torch.device) -> int:
@@ -205,7 +230,7 @@ def loader_processes(recipe: Recipe, device: torch.device) -> int:
     if recipe.data.workers is not None:
         return recipe.data.workers
     # On the CPU the network needs every core; a GPU leaves them to the data.
-    return 0 if device.type == "cpu" else min(8, usable_cores())
+    return 0 if device.type == "cpu" else min(8, own_cores())
 
 
 def training_batches(
@@ -217,6 +242,7 @@ def training_batches(
     workers: int,
     warn: Warn,
     pin: bool = False,
+    division: Division = ALL,
 ) -> Generator[Batch]:
     """Yield the batches of optimizer steps `start` to `steps` - 1, `sampling.accumulate` for each.
 
@@ -231,13 +257,14 @@ def training_batches(
         workers: Number of loader processes; 0 loads in this process.
         warn: Called with code and message (W603) when workers were replaced.
         pin: Whether batches are put into page-locked memory, from which they are copied to a GPU asynchronously.
+        division: This process's part of every step; of whole batches it gets fewer than `sampling.accumulate`.
 
     Raises:
         DataError: A file cannot be read or is faulty; the message names it.
         RecipeError: R210, images of different sizes in one batch.
         ResourceError: S603, workers keep dying; the message names the files they were working on.
     """
-    plan = BatchPlan(len(pairs), recipe.sampling, start, steps)
+    plan = BatchPlan(len(pairs), recipe.sampling, start, steps, division)
     deaths = 0
     while plan.remaining:
         try:
@@ -281,6 +308,7 @@ def collate(items: Sequence[Item | PixelwiseError], *, needs_classes: bool = Fal
         None if colors[0] is None else torch.from_numpy(np.stack(colors)),
         list(ids),
         labelled_classes(labels) if needs_classes else None,
+        isinstance(items, Items) and items.repeated,
     )
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
+from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
 
@@ -12,6 +13,7 @@ import safetensors.torch
 from pixelwise.errors import DivergedError
 from pixelwise.machine.facts import peak_memory_bytes
 from pixelwise.observer import TrainingScore, TrainingStatus
+from pixelwise.ranks import ALONE, Ranks
 from pixelwise.recipes.schema.recipe import Recipe, Selection
 from pixelwise.records.log import (
     MAX_BAD_STEPS,
@@ -26,9 +28,10 @@ from pixelwise.records.run_folder import CHECKPOINTS
 from pixelwise.storage import printable, write_bytes
 from pixelwise.training.batches import Batch
 from pixelwise.training.clock import SpeedMeter
+from pixelwise.training.division import ALL, Division
 from pixelwise.training.log import RunLog
 from pixelwise.training.optimization.schedules import total_steps
-from pixelwise.training.order import steps_per_epoch
+from pixelwise.training.order import BatchPlan, steps_per_epoch
 from pixelwise.training.precision import bfloat16_caution
 from pixelwise.training.state import Progress, TrainingState
 from pixelwise.training.step import Outcome
@@ -41,7 +44,7 @@ class _Step(NamedTuple):
         step: Number of the step, from 1.
         lr: Base learning rate of the step.
         outcome: Loss, gradient norm and whether the weights changed.
-        batches: Micro-batches of the step.
+        batches: Micro-batches of the step, of this process.
     """
 
     step: int
@@ -58,15 +61,26 @@ class Books:
         state: Model, optimizer and progress, fresh or restored.
         log: Log of the run.
         images: Number of images in the training split.
+        division: The part of this process in every step; only the first process writes.
+        ids: Ids of the training images.
     """
 
-    def __init__(self, recipe: Recipe, state: TrainingState, log: RunLog, images: int) -> None:
+    def __init__(
+        self,
+        recipe: Recipe,
+        state: TrainingState,
+        log: RunLog,
+        images: int,
+        division: Division = ALL,
+        ids: Sequence[str] = (),
+    ) -> None:
         self.recipe = recipe
         self.state = state
         self.log = log
         self.per_epoch = steps_per_epoch(images, recipe.sampling)
         self.steps = total_steps(recipe.schedule, self.per_epoch)
         self.speed = SpeedMeter()
+        self._division, self._ids, self._images = division, ids, images
         self._unjudged: deque[_Step] = deque()
         self._mious: list[float | None] = []
 
@@ -83,6 +97,8 @@ class Books:
     def begin(self) -> None:
         """Begin the log, or continue it from the step of the state."""
         self.log.start(self.progress.evaluated_step)
+        if not self._division.ranks.first:
+            return
         self._mious = [record.miou for record in read_log(self.run).of(EvaluationRecord)]
         if self.progress.resumes and not self.at_end():
             self.log.record(ResumeRecord(step=self.progress.step))
@@ -104,17 +120,23 @@ class Books:
         due = every > 0 and progress.step > 0 and (progress.step % every == 0 or progress.step == self.steps)
         return due and progress.evaluated_step < progress.step
 
-    def save_due(self) -> bool:
+    def late(self) -> bool:
+        """Whether the time since the last save is that after which the next one is due."""
+        return self.speed.seconds_since_lap() >= 60 * self.recipe.checkpoints.every_minutes
+
+    def save_due(self, late: bool) -> bool:
         """Whether the state has to be saved now.
 
         Not when an evaluation is due: it saves the state itself, with the score that can make it the best checkpoint.
+
+        Args:
+            late: Whether it is time to save.
         """
         if self.evaluation_due():
             return False
         every = self.recipe.checkpoints.every_steps
-        by_time = self.speed.seconds_since_lap() >= 60 * self.recipe.checkpoints.every_minutes
         by_step = every is not None and self.progress.step % every == 0
-        return by_time or by_step or self.progress.step == self.steps
+        return late or by_step or self.progress.step == self.steps
 
     def took(self, lr: float, outcome: Outcome, batches: list[Batch]) -> None:
         """Record a step.
@@ -164,7 +186,8 @@ class Books:
         self.log.flush()
         self.progress.seconds += self.speed.lap()
         self.note_memory()
-        self.state.save(self.run / CHECKPOINTS, self.recipe)
+        if self._division.ranks.first:
+            self.state.save(self.run / CHECKPOINTS, self.recipe)
 
     def end(self) -> None:
         """Record the end of the training and what it took."""
@@ -223,7 +246,7 @@ class Books:
             progress.bad_in_a_row = 0
             self.log.step(taken.step, self._epoch(taken.step), taken.lr, outcome.loss, outcome.grad_norm)
             return
-        ids = tuple(name for batch in taken.batches for name in batch.ids)
+        ids = self._ids_of(taken)
         if outcome.kind == "void":
             progress.void += 1
             self.log.record(SkippedRecord(step=taken.step, reason=NO_LABELS, images=ids))
@@ -234,7 +257,14 @@ class Books:
         self.log.record(SkippedRecord(step=taken.step, reason=reason, images=ids))
         self.warn("W501", f"step {taken.step} changed nothing: {reason}")
         if progress.bad_in_a_row >= MAX_BAD_STEPS:
-            raise _diverged(taken, reason, save_batches(self.run, taken.batches))
+            raise _diverged(taken, reason, save_batches(self.run, taken.batches, self._division.ranks))
+
+    def _ids_of(self, taken: _Step) -> tuple[str, ...]:
+        """The ids of all images of a step, those of the other processes too, which follow from the order alone."""
+        if self._division.kind == "alone":
+            return tuple(name for batch in taken.batches for name in batch.ids)
+        plan = BatchPlan(self._images, self.recipe.sampling, taken.step - 1, taken.step)
+        return tuple(self._ids[index] for keys in plan for _, index in keys)
 
 
 def out_of_patience(selection: Selection, progress: Progress) -> bool:
@@ -246,9 +276,9 @@ def out_of_patience(selection: Selection, progress: Progress) -> bool:
     return selection.patience is not None and progress.stale_evaluations >= selection.patience
 
 
-def save_batches(run: Path, batches: list[Batch]) -> Path:
-    """Save the batches of a step that diverged, with the ids of their images; returns the file."""
-    path = run / "bad_batch.safetensors"
+def save_batches(run: Path, batches: list[Batch], ranks: Ranks = ALONE) -> Path:
+    """Save the batches of a step that diverged, with the ids of their images; returns the file of the process."""
+    path = run / ("bad_batch.safetensors" if ranks.first else f"bad_batch-{ranks.rank}.safetensors")
     tensors = {}
     for index, batch in enumerate(batches):
         tensors |= {f"{index}.images": batch.images, f"{index}.labels": batch.labels}

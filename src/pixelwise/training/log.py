@@ -133,6 +133,31 @@ class RunLog:
             self.warn("W504", f"tracker '{name}' failed and is no longer used: {reason}")
 
 
+class NoLog(RunLog):
+    """The log of a process that is not the first: it records nothing, and says nothing."""
+
+    def start(self, evaluated_step: int) -> None:
+        """Begin nothing."""
+
+    def step(self, step: int, epoch: int, lr: float, loss: Tensor, grad_norm: Tensor) -> None:
+        """Record nothing."""
+
+    def evaluation(self, evaluation: EvaluationRecord) -> None:
+        """Record nothing."""
+
+    def record(self, record: AnyRecord) -> None:
+        """Record nothing."""
+
+    def warn(self, code: str, message: str, step: int | None = None) -> None:
+        """Say nothing."""
+
+    def flush(self) -> None:
+        """Pass on nothing."""
+
+    def finish(self) -> None:
+        """End nothing."""
+
+
 def _failing(trackers: Mapping[str, Tracker], what: Callable[[Tracker], None]) -> dict[str, Exception]:
     """Tell every tracker something; returns the errors of those that failed, by name."""
     failed: dict[str, Exception] = {}

@@ -15,11 +15,14 @@ from torch import Tensor
 from pixelwise.errors import PixelwiseError, ResourceError, StoppedError
 from pixelwise.models import SegmentationModel
 from pixelwise.observer import Observer
+from pixelwise.ranks import ALONE, Ranks
 from pixelwise.recipes.schema.recipe import Recipe
 from pixelwise.records.log import EvaluationRecord
 from pixelwise.storage import printable
+from pixelwise.training.agreement import NOTHING, Loaded, agree
 from pixelwise.training.batches import TrainingPairs, loader_processes, training_batches
 from pixelwise.training.bookkeeping import Books
+from pixelwise.training.division import Division
 from pixelwise.training.log import RunLog
 from pixelwise.training.memory import memory_explained
 from pixelwise.training.optimization.optimizers import set_learning_rates
@@ -39,6 +42,7 @@ def train_loop(
     evaluate: Callable[[SegmentationModel, int, StopRequest], EvaluationRecord],
     stop: StopRequest,
     observer: Observer,
+    ranks: Ranks = ALONE,
 ) -> None:
     """Train from `state` to the end of the schedule, or until `selection.patience` is exhausted.
 
@@ -52,6 +56,8 @@ def train_loop(
             `StoppedError` if it was stopped before its end.
         stop: Set by signals; obeyed at step boundaries, after saving.
         observer: Receives the status after every step, and every score.
+        ranks: The processes that train together. Before every step they agree on what one of them alone knows: a
+            signal, an error, whether anything is labelled, the time to save. The first one writes.
 
     Raises:
         StoppedError: The run was asked to stop; the state is saved.
@@ -59,7 +65,8 @@ def train_loop(
         DataError: A training file can no longer be read.
         ResourceError: S605, a step needs more memory than is available.
     """
-    books = Books(recipe, state, log, len(pairs))
+    division = Division.of(recipe, ranks)
+    books = Books(recipe, state, log, len(pairs), division, [sample.id for sample in pairs.samples])
     progress, device = state.progress, state.device
     batches = training_batches(
         pairs,
@@ -69,8 +76,10 @@ def train_loop(
         workers=loader_processes(recipe, device),
         warn=books.warn,
         pin=device.type == "cuda",
+        division=division,
     )
-    network = head_logits(state.model, recipe.precision)
+    own_batches = division.batches(recipe.sampling.accumulate)
+    network = head_logits(state.model, recipe.precision, ranks)
     was_over = books.at_end() and not books.evaluation_due()
     with contextlib.ExitStack() as cleanup:
         cleanup.callback(log.finish)
@@ -80,33 +89,45 @@ def train_loop(
         # If an error ends the loop early, the state is saved first.
         cleanup.enter_context(saved_on_failure(books.save))
         while True:
-            if books.evaluation_due() and not stop:
+            # A signal that only this process has got must not keep it from an evaluation of all.
+            if books.evaluation_due() and not (stop and ranks.world == 1):
                 books.judge()
                 books.note_memory()
                 try:
                     books.evaluated(evaluate(state.average or state.model, progress.step, stop))
                     observer.scored(books.score())
                 except StoppedError:
-                    if not stop:  # raised by the observer, not by a signal
+                    if not ranks.agree([int(bool(stop))])[0]:  # raised by the observer, not by a signal
                         books.save()
                         raise
-            if stop:
+            ending = books.at_end()
+            books.speed.waiting()
+            loaded = NOTHING if ending or stop else Loaded.of(batches, own_batches)
+            books.speed.working()
+            agreed = agree(ranks, stop, loaded, recipe, late=books.late())
+            if agreed.signal is not None:
+                stop.signal = agreed.signal
                 books.save()
                 raise stop.error(printable(log.run.folder), progress.step)
-            if books.at_end():
+            if ending:
                 if not was_over:
                     books.end()
                 break
 
-            books.speed.waiting()
-            micro_batches = [next(batches) for _ in range(recipe.sampling.accumulate)]
-            books.speed.working()
             lr = set_learning_rates(state.optimizer, recipe, progress.step, books.per_epoch)
             with memory_explained(recipe, device):
-                outcome = train_step(recipe, state, network, micro_batches, class_weights)
-            books.speed.done(sum(len(batch.ids) for batch in micro_batches))
-            books.took(lr, outcome, micro_batches)
-            if books.save_due():
+                outcome = train_step(
+                    recipe,
+                    state,
+                    network,
+                    loaded.batches,
+                    class_weights,
+                    division=division,
+                    labelled=agreed.labelled,
+                )
+            books.speed.done(ranks.world * sum(len(batch.ids) for batch in loaded.batches))
+            books.took(lr, outcome, loaded.batches)
+            if books.save_due(agreed.late):
                 books.save()
             observer.step(books.status(lr))
 

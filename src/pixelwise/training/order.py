@@ -11,9 +11,8 @@ import numpy as np
 
 from pixelwise.errors import RecipeError
 from pixelwise.recipes.schema.recipe import Sampling
-
-Key = tuple[int, int]
-"""(epoch, sample index)"""
+from pixelwise.training.division import ALL, Division
+from pixelwise.training.keys import Keys
 
 # Separate random streams from one seed; the values only have to differ.
 ORDER_STREAM = 0
@@ -81,34 +80,46 @@ class BatchPlan:
         sampling: Batch size, accumulation and seed, which decide the order.
         start_step: First optimizer step of the plan.
         steps: Total number of optimizer steps.
+        division: This process's part of every step: only its batches, or its part of them, are in the plan.
     """
 
-    def __init__(self, num_samples: int, sampling: Sampling, start_step: int, steps: int) -> None:
+    def __init__(
+        self, num_samples: int, sampling: Sampling, start_step: int, steps: int, division: Division = ALL
+    ) -> None:
         self.num_samples = num_samples
         self.sampling = sampling
         self.per_epoch = steps_per_epoch(num_samples, sampling) * sampling.accumulate
+        self.division = division
         self.position = start_step * sampling.accumulate
         self.end = steps * sampling.accumulate
+        self._skip_others()
 
     @property
     def remaining(self) -> int:
         """Number of batches still to come."""
-        return self.end - self.position
+        return len(range(self.position, self.end))
 
     def advance(self) -> None:
         """Move past the next batch, which was delivered."""
         self.position += 1
+        self._skip_others()
 
-    def __iter__(self) -> Iterator[list[Key]]:
+    def _skip_others(self) -> None:
+        while self.position < self.end and not self._is_own(self.position):
+            self.position += 1
+
+    def _is_own(self, position: int) -> bool:
+        return self.division.takes(position % self.sampling.accumulate, self.sampling.accumulate)
+
+    def __iter__(self) -> Iterator[Keys]:
         first_epoch = self.position // self.per_epoch
         last_epoch = (self.end - 1) // self.per_epoch
-        skip, left = self.position % self.per_epoch, self.remaining
         for epoch in range(first_epoch, last_epoch + 1):
-            batches = epoch_batches(self.num_samples, self.sampling, epoch)[skip : self.per_epoch]
-            for indices in batches[:left]:
-                yield [(epoch, int(index)) for index in indices]
-            left -= len(batches)
-            skip = 0
+            batches = epoch_batches(self.num_samples, self.sampling, epoch)
+            begin = epoch * self.per_epoch
+            for position in range(max(begin, self.position), min(begin + self.per_epoch, self.end)):
+                if self._is_own(position):
+                    yield self.division.part([(epoch, int(index)) for index in batches[position - begin]])
 
 
 def _keeps_rest(rest: int, sampling: Sampling) -> bool:

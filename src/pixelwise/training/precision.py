@@ -12,6 +12,8 @@ from pixelwise.errors import RecipeError
 from pixelwise.machine.compilers import cpp_compiler
 from pixelwise.machine.facts import computes_bfloat16
 from pixelwise.models import SegmentationModel
+from pixelwise.ranks import ALONE, Ranks
+from pixelwise.ranks.adding import AddedGradients
 from pixelwise.recipes.schema.recipe import Precision
 
 
@@ -48,8 +50,11 @@ def refuse_impossible(precision: Precision, device: torch.device) -> None:
         )
 
 
-def head_logits(model: SegmentationModel, precision: Precision) -> Callable[[Tensor], tuple[Tensor, ...]]:
-    """`model.head_logits`, compiled if `precision.compile` is set."""
-    if not precision.compile:
-        return model.head_logits
-    return torch.compile(model.head_logits, mode="reduce-overhead" if precision.cuda_graphs else "default")
+def head_logits(
+    model: SegmentationModel, precision: Precision, ranks: Ranks = ALONE
+) -> Callable[[Tensor], tuple[Tensor, ...]]:
+    """`model.head_logits`, compiled if `precision.compile` is set; of several processes, their gradients are added."""
+    forward = model.head_logits
+    if precision.compile:
+        forward = torch.compile(forward, mode="reduce-overhead" if precision.cuda_graphs else "default")
+    return AddedGradients(model, forward, ranks) if ranks.world > 1 else forward

@@ -21,6 +21,8 @@ from pixelwise.machine.threads import default_threads
 from pixelwise.observer import SILENT, Observer
 from pixelwise.options import chosen
 from pixelwise.plugins import packages_in_use
+from pixelwise.ranks import Ranks
+from pixelwise.ranks.joining import joined
 from pixelwise.recipes.files import find as find_recipe
 from pixelwise.recipes.overrides import apply_overrides, changes_between, field_of
 from pixelwise.recipes.schema.recipe import Recipe
@@ -48,8 +50,10 @@ from pixelwise.records.run_folder import (
 from pixelwise.records.standing import has_finished
 from pixelwise.records.status import keeping_status
 from pixelwise.storage.locks import run_lock
+from pixelwise.training.accompanying import accompany, leading, tell_begin
 from pixelwise.training.announcing import announcement
 from pixelwise.training.autotuning.format_choice import FormatChoice
+from pixelwise.training.division import Division
 from pixelwise.training.options import ResumeOptions, TrainOptions
 from pixelwise.training.planning.plan import Plan, Time, with_time_limit
 from pixelwise.training.planning.plan import plan as plan_run
@@ -131,6 +135,27 @@ def train(
     """
     began = time.monotonic()
     wanted = chosen(TrainOptions, options, changes)
+    device = choose_device(wanted.device)
+    with joined(device) as ranks:
+        if not ranks.first:
+            return accompany(ranks, device)
+        named = recipe.name if isinstance(recipe, Recipe) else find_recipe(recipe).name
+        run = Path(output) if output is not None else new_run_folder(named)
+        with leading(ranks, run):
+            _train(recipe, data, run, wanted, device, observer, began, ranks)
+        return run
+
+
+def _train(
+    recipe: str | os.PathLike[str] | Recipe,
+    data: str | os.PathLike[str] | None,
+    run: Path,
+    wanted: TrainOptions,
+    device: torch.device,
+    observer: Observer,
+    began: float,
+    ranks: Ranks,
+) -> None:
     overrides = wanted.all_overrides()
     resolved = apply_overrides(recipe if isinstance(recipe, Recipe) else find_recipe(recipe), overrides)
     resolved = with_time_limit(resolved, wanted.minutes, overrides)
@@ -138,29 +163,28 @@ def train(
     if resolved.quantization != "none" and resolved.initialize.run is not None:
         resolved = msgspec.structs.replace(resolved, stages=())  # the network they would train is already there
     require_trackers(wanted.track)  # their errors are raised now, not after the data was examined
-    run = Path(output) if output is not None else new_run_folder(resolved.name)
     plan = _Plan(
         recipe=resolved,
         words=(resolved.name if isinstance(recipe, Recipe) else os.fspath(recipe), *overrides),
         data=Path(data) if data is not None else None,
-        device=choose_device(wanted.device),
+        device=device,
         threads=wanted.threads or default_threads(),
         auto_batch=wanted.auto_batch,
         trackers=tuple(dict.fromkeys(wanted.track)),
         begins_with=last_stage(resolved),
         limit=Time(wanted.minutes, began),
     )
-    _begin(plan, run, observer)
-    return run
+    _begin(plan, run, observer, ranks)
 
 
-def _begin(plan: _Plan, run: Path, observer: Observer) -> None:
+def _begin(plan: _Plan, run: Path, observer: Observer, ranks: Ranks) -> None:
     """Create the run folder and train in it."""
     refuse_impossible(plan.recipe.precision, plan.device)
     with run_lock(run):
         refuse_occupied(run)
         use_processor(plan.device, plan.threads)
         settled = _settle(plan, run, observer)
+        Division.of(settled.prepared.recipe, ranks)  # its errors are raised before anything is written
         prepared, facts = settled.prepared, settled.prepared.facts
         environment = _environment(plan, settled, run)
         write_environment(run, environment)
@@ -177,13 +201,14 @@ def _begin(plan: _Plan, run: Path, observer: Observer) -> None:
         append_log(run, [WarningRecord(step=0, code=one.code, message=one.sentence) for one in settled.unfit])
         write_recipe(run, prepared.recipe)  # last, since its presence means that the run has begun
         if prepared.recipe.stages:
-            _train_stages(prepared.recipe, run, environment, observer)
+            _train_stages(prepared.recipe, run, environment, observer, ranks)
             # The run was prepared before its stages were trained; now it begins with the weights of the last one.
             begin = run / str(plan.begins_with)
             prepared = prepare_run(prepared.recipe, settled.dataset, facts, run, plan.device, observer, begin)
             environment = msgspec.structs.replace(environment, initial_weights=prepared.initial_weights)
             write_environment(run, environment)
-        work(prepared, run, environment, observer)
+        tell_begin(prepared, run, environment, ranks)
+        work(prepared, run, environment, observer, ranks)
 
 
 class _Settled(NamedTuple):
@@ -251,7 +276,12 @@ def _command(words: tuple[str, ...], data: Path | None, run: Path) -> str:
 
 
 def _train_stages(
-    recipe: Recipe, run: Path, environment: Environment, observer: Observer, overrides: Sequence[str] = ()
+    recipe: Recipe,
+    run: Path,
+    environment: Environment,
+    observer: Observer,
+    ranks: Ranks,
+    overrides: Sequence[str] = (),
 ) -> None:
     """Train the stages of a run to their end, with the run's data, device, threads and trackers.
 
@@ -260,6 +290,7 @@ def _train_stages(
         run: The run folder.
         environment: The environment of the run.
         observer: Receives phases, progress, the status after every step, and warnings.
+        ranks: The processes that train together.
         overrides: The changes with which the run is resumed. A stage that has begun has its own recipe, and gets those
             that concern only the use of the machine.
     """
@@ -279,7 +310,7 @@ def _train_stages(
             limit=Time(None, time.monotonic()),
             is_stage=True,
         )
-        _begin(plan, folder, observer)
+        _begin(plan, folder, observer, ranks)
 
     def go_on(folder: Path) -> None:
         observer.phase(f"stage {folder.name}")
@@ -290,7 +321,7 @@ def _train_stages(
             device=where.device,
             track=environment.trackers,
         )
-        resume(folder, changes, observer=observer)
+        _resume(folder, changes, observer, ranks)
 
     with keeping_status(run, observer, "stages"):
         run_stages(recipe, run, begin, go_on)
@@ -320,6 +351,16 @@ def resume(
     """
     wanted = chosen(ResumeOptions, options, changes)
     run = Path(run)
+    device = choose_device(wanted.device or read_environment(run).arguments.device)
+    with joined(device) as ranks:
+        if not ranks.first:
+            return accompany(ranks, device)
+        with leading(ranks, run):
+            _resume(run, wanted, observer, ranks)
+    return run
+
+
+def _resume(run: Path, wanted: ResumeOptions, observer: Observer, ranks: Ranks) -> None:
     recipe = read_recipe(run)
     with run_lock(run):
         overrides = wanted.all_overrides()
@@ -338,15 +379,16 @@ def resume(
         if begins and changed.stages:
             # First, since the run may be stopped again in any of the stages.
             _record(run, environment, recipe, changed, History())
-            _train_stages(changed, run, environment, observer, overrides)
+            _train_stages(changed, run, environment, observer, ranks, overrides)
         begin = run / environment.begins_with if environment.begins_with is not None else None
+        Division.of(changed, ranks)
         prepared = prepare_run(changed, dataset, facts, run, device, observer, begin)
         trained = restore(prepared, run, observer) or recipe
         if begins:
             environment = msgspec.structs.replace(environment, initial_weights=prepared.initial_weights)
         _record(run, environment, recipe, changed, updated_history(run, trained, prepared, observer))
-        work(prepared, run, environment, observer)
-    return run
+        tell_begin(prepared, run, environment, ranks)
+        work(prepared, run, environment, observer, ranks)
 
 
 def has_ended(run: Path) -> bool:

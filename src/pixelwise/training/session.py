@@ -15,6 +15,7 @@ from pixelwise.evaluation.evaluate import evaluate_model
 from pixelwise.evaluation.pairs import EvaluationPair
 from pixelwise.models import SegmentationModel
 from pixelwise.observer import Observer
+from pixelwise.ranks import ALONE, Ranks
 from pixelwise.recipes.protocols import protocol
 from pixelwise.recipes.schema.recipe import Recipe
 from pixelwise.records.environment import Environment
@@ -26,7 +27,7 @@ from pixelwise.storage.atomic import remove_leftovers
 from pixelwise.training.batches import TrainingPairs
 from pixelwise.training.bookkeeping import out_of_patience
 from pixelwise.training.decoded_cache import keep_decoded
-from pixelwise.training.log import RunLog
+from pixelwise.training.log import NoLog, RunLog
 from pixelwise.training.loop import train_loop
 from pixelwise.training.pictures.batch import draw_batch
 from pixelwise.training.pictures.predictions import PredictedImages
@@ -35,7 +36,7 @@ from pixelwise.training.signals import StopRequest, stop_on_signals
 from pixelwise.training.trackers.tracker import TrackedRun, Tracker, make_trackers
 
 
-def work(prepared: PreparedRun, run: Path, environment: Environment, observer: Observer) -> None:
+def work(prepared: PreparedRun, run: Path, environment: Environment, observer: Observer, ranks: Ranks = ALONE) -> None:
     """Load the data and train to the end.
 
     Args:
@@ -43,24 +44,31 @@ def work(prepared: PreparedRun, run: Path, environment: Environment, observer: O
         run: The run folder, locked by this process.
         environment: The recorded environment of the run.
         observer: Receives phases, progress, the status after every step, and warnings.
+        ranks: The processes that train together; the first one writes.
 
     Raises:
         As `train_loop`.
     """
+    prepared.state.share(ranks)
+    if not ranks.first:
+        _work(prepared, run, environment, observer, ranks)
+        return
     with keeping_status(run, observer, "training") as watched:
-        _work(prepared, run, environment, watched)
+        _work(prepared, run, environment, watched, ranks)
 
 
-def _work(prepared: PreparedRun, run: Path, environment: Environment, observer: Observer) -> None:
+def _work(prepared: PreparedRun, run: Path, environment: Environment, observer: Observer, ranks: Ranks) -> None:
     recipe, dataset, facts, state = prepared.recipe, prepared.dataset, prepared.facts, prepared.state
-    remove_leftovers(run)
-    remove_leftovers(run / CHECKPOINTS)
+    if ranks.first:
+        remove_leftovers(run)
+        remove_leftovers(run / CHECKPOINTS)
     pairs = TrainingPairs(dataset, dataset.samples(recipe.data.train_split), recipe)
     if state.progress.step < prepared.steps and not out_of_patience(recipe.selection, state.progress):
         keep_decoded(pairs, recipe, facts.largest_image, observer)
-        with _drawing(observer):
-            forget_after(run, state.progress.evaluated_step)
-            draw_batch(run, pairs, recipe)
+        if ranks.first:
+            with _drawing(observer):
+                forget_after(run, state.progress.evaluated_step)
+                draw_batch(run, pairs, recipe)
         observer.phase("training")
     tracked = TrackedRun(
         folder=run,
@@ -77,11 +85,14 @@ def _work(prepared: PreparedRun, run: Path, environment: Environment, observer: 
             recipe,
             state,
             pairs,
-            RunLog(tracked, observer, _trackers(environment.trackers, observer)),
+            RunLog(tracked, observer, _trackers(environment.trackers, observer))
+            if ranks.first
+            else NoLog(tracked, observer),
             class_weights=None if weights is None else torch.tensor(weights, device=state.device),
-            evaluate=_evaluator(recipe, dataset, run, observer),
+            evaluate=_evaluator(recipe, dataset, run, observer, ranks),
             stop=stop,
             observer=observer,
+            ranks=ranks,
         )
 
 
@@ -108,7 +119,7 @@ def _drawing(observer: Observer) -> Iterator[None]:
 
 
 def _evaluator(
-    recipe: Recipe, dataset: Dataset, run: Path, observer: Observer
+    recipe: Recipe, dataset: Dataset, run: Path, observer: Observer, ranks: Ranks
 ) -> Callable[[SegmentationModel, int, StopRequest], EvaluationRecord]:
     chosen = protocol(recipe.selection.protocol or recipe.evaluation.protocols[0])
     split = recipe.selection.split
@@ -135,10 +146,13 @@ def _evaluator(
             batch_size=recipe.evaluation.batch_size,
             precision=recipe.precision,
             see=see,
+            ranks=ranks,
             progress=progress,
         )
-        with _drawing(observer):
-            pictures.save()
+        pictures.gather(ranks)
+        if ranks.first:
+            with _drawing(observer):
+                pictures.save()
         return EvaluationRecord(
             step=step,
             split=split,

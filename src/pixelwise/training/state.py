@@ -12,6 +12,7 @@ from pixelwise.checkpoints.checkpoint import Checkpoint, damaged, remove_old_che
 from pixelwise.checkpoints.soundness import require_sound
 from pixelwise.checkpoints.trained import load_weights
 from pixelwise.models import SegmentationModel
+from pixelwise.ranks import Ranks
 from pixelwise.recipes.schema.recipe import Recipe, to_plain
 from pixelwise.storage import printable
 from pixelwise.training.memory import is_out_of_memory
@@ -126,6 +127,37 @@ class TrainingState:
             reason = f"it lacks {error}" if isinstance(error, KeyError) else str(error)
             raise damaged(checkpoint.path, f"its training.safetensors does not fit: {printable(reason)}") from error
         self.progress = progress
+
+    def share(self, ranks: Ranks) -> None:
+        """Give all processes the state of the first one; its random generator is not a part of what they share."""
+        if ranks.world == 1:
+            return
+        self.progress = ranks.told(self.progress)
+        ranks.share([*self.model.state_dict().values()])
+        if self.average is not None:
+            ranks.share([*self.average.state_dict().values()])
+        parameters = list(self.model.parameters())
+        kinds = ranks.told(
+            [
+                {
+                    key: (tuple(value.shape), value.dtype, value.device.type) if isinstance(value, Tensor) else value
+                    for key, value in self.optimizer.state.get(parameter, {}).items()
+                }
+                for parameter in parameters
+            ]
+        )
+        for parameter, values in zip(parameters, kinds, strict=True):
+            own = self.optimizer.state[parameter] if values else {}
+            for key, kind in values.items():
+                if not isinstance(kind, tuple):
+                    own[key] = kind
+                    continue
+                shape, dtype, place = kind
+                if key not in own and shape == tuple(parameter.shape):
+                    own[key] = torch.empty_like(parameter, dtype=dtype)  # in its memory layout
+                elif key not in own:
+                    own[key] = torch.zeros(shape, dtype=dtype, device=parameter.device if place != "cpu" else "cpu")
+                ranks.share([own[key]])
 
     def _training_tensors(self) -> dict[str, Tensor]:
         names = {id(parameter): name for name, parameter in self.model.named_parameters()}

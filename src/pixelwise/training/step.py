@@ -6,23 +6,31 @@ import contextlib
 from collections.abc import Callable, Iterator
 from typing import NamedTuple
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 
 from pixelwise.errors import RecipeError
+from pixelwise.layers.shared_statistics import NotedStatistics, SharedStatistics, update_running
 from pixelwise.losses.segmentation import Truth, segmentation_loss, uses_class_weights
 from pixelwise.models import SegmentationModel
 from pixelwise.models.preprocessing import normalize
+from pixelwise.ranks import ALONE
+from pixelwise.ranks.adding import adding_later
 from pixelwise.recipes.class_sets.tables import IGNORE, IGNORE_BIT
 from pixelwise.recipes.schema.model import Preprocessing
 from pixelwise.recipes.schema.recipe import Recipe
 from pixelwise.training.batches import Batch
 from pixelwise.training.clock import Clock, untimed
 from pixelwise.training.dilated import DilatedInFloat32
+from pixelwise.training.division import ALL, Division
 from pixelwise.training.guard import Verdict, copy_all, decides_on_device, restore_unless, step_if
 from pixelwise.training.optimization.ema import update_average
 from pixelwise.training.state import TrainingState
 from pixelwise.transforms.color import colored_input
+
+BATCH_STREAM = 17
+"""Random stream of what networks draw for a batch; order, augmentation and losses have smaller numbers."""
 
 
 class Outcome(NamedTuple):
@@ -54,13 +62,25 @@ def train_step(
     micro_batches: list[Batch],
     class_weights: Tensor | None,
     clock: Clock = untimed,
+    *,
+    division: Division = ALL,
+    labelled: bool | None = None,
 ) -> Outcome:
-    """One optimizer step over `micro_batches`; changes nothing unless everything is finite."""
+    """One optimizer step over `micro_batches`; changes nothing unless everything is finite.
+
+    Args:
+        recipe: The resolved recipe.
+        state: Model, average and optimizer, which are changed.
+        head_logits: The forward pass; with several processes, one whose gradients are added up over them.
+        micro_batches: The batches of the step, or this process's part of them.
+        class_weights: Class weights (K,) on the model's device, or None.
+        clock: Times the parts of the step.
+        division: This process's part.
+        labelled: Whether any process has a labelled pixel; None to look in `micro_batches`.
+    """
     model, optimizer = state.model, state.optimizer
     device = next(model.parameters()).device
-    void = IGNORE_BIT if recipe.data.multilabel else IGNORE
-    # The batches are still on the CPU, so reading them does not wait for the device.
-    if all(bool((batch.labels == void).all()) for batch in micro_batches):
+    if not (any_labelled(recipe, micro_batches) if labelled is None else labelled):
         nothing = torch.zeros((), device=device)
         return Outcome("void", nothing, nothing)
     model.train()
@@ -72,7 +92,10 @@ def train_step(
     copy_all(before, buffers)
     optimizer.zero_grad(set_to_none=True)
     weighted = uses_class_weights(recipe.loss, recipe.sampling.seed, state.progress.step)
-    loss = add_gradients(recipe, model, head_logits, micro_batches, class_weights if weighted else None, clock)
+    weights = class_weights if weighted else None
+    loss = add_gradients(
+        recipe, model, head_logits, micro_batches, weights, clock, division=division, step=state.progress.step
+    )
     with clock("gradient norm"):
         parameters = [parameter for parameter in model.parameters() if parameter.grad is not None]
         limit = recipe.optimizer.clip_norm or float("inf")
@@ -96,6 +119,22 @@ def train_step(
     return Outcome("done", loss, grad_norm, None if on_device is None else verdict)
 
 
+def any_labelled(recipe: Recipe, micro_batches: list[Batch]) -> bool:
+    """Whether any pixel of the batches, which are still on the CPU, is labelled."""
+    void = IGNORE_BIT if recipe.data.multilabel else IGNORE
+    return not all(bool((batch.labels == void).all()) for batch in micro_batches)
+
+
+def _seed_of(recipe: Recipe, step: int, place: int, rank: int) -> int:
+    """The seed of what a process draws for a batch, so that it does not depend on how often a run was resumed."""
+    return int(np.random.default_rng([recipe.sampling.seed, BATCH_STREAM, step, place, rank]).integers(2**63))
+
+
+def _counters(model: nn.Module) -> list[tuple[Tensor, Tensor]]:
+    """The counts of batches that normalisation layers keep, each with a copy."""
+    return [(buffer, buffer.clone()) for name, buffer in model.named_buffers() if name.endswith("num_batches_tracked")]
+
+
 def add_gradients(
     recipe: Recipe,
     model: SegmentationModel,
@@ -103,26 +142,53 @@ def add_gradients(
     micro_batches: list[Batch],
     class_weights: Tensor | None,
     clock: Clock = untimed,
+    *,
+    division: Division = ALL,
+    step: int = 0,
 ) -> Tensor:
-    """Forward and backward pass over `micro_batches`.
+    """Forward and backward pass over `micro_batches`; the arguments are those of `train_step`.
 
     Returns:
-        The mean of their losses, a detached scalar; its gradients are added to those of the parameters.
+        The mean of the losses of all processes' batches, a detached scalar; its gradients are added to those of the
+        parameters.
     """
-    device = next(model.parameters()).device
-    total = torch.zeros((), device=device)
-    for batch in micro_batches:
+    device, ranks = next(model.parameters()).device, division.ranks
+    whole = division.kind == "whole"
+    number = len(micro_batches) * (ranks.world if whole else 1)
+    losses: list[Tensor] = []
+    noting = NotedStatistics()
+    counters = _counters(model) if whole else []
+    for place, batch in enumerate(micro_batches):
+        if division.kind != "alone":
+            torch.manual_seed(_seed_of(recipe, step, place, 0 if batch.repeated else ranks.rank))
+        shared = division.kind == "split" and not batch.repeated
         with clock("transfer"):
             images, labels = prepare(batch, model.preprocessing, device, recipe.precision.channels_last)
-        with clock("forward"), autocast(recipe, device):
-            logits = _forward(head_logits, images)
-        with clock("loss"):
-            truth = Truth(labels, batch.classes, recipe.data.multilabel)
-            loss = segmentation_loss(logits, truth, recipe.loss, class_weights, align_corners=model.align_corners)
-            loss = loss / len(micro_batches)
-        with clock("backward"):
-            loss.backward()
-        total += loss.detach()
+        # The gradients of the processes are added up once, with those of the last batch.
+        last = place == len(micro_batches) - 1
+        with contextlib.nullcontext() if last else adding_later(head_logits):
+            statistics = SharedStatistics(ranks) if shared else noting if whole else contextlib.nullcontext()
+            with clock("forward"), autocast(recipe, device), statistics:
+                logits = _forward(head_logits, images)
+            with clock("loss"):
+                truth, among = Truth(labels, batch.classes, recipe.data.multilabel), ranks if shared else ALONE
+                loss = segmentation_loss(
+                    logits, truth, recipe.loss, class_weights, align_corners=model.align_corners, ranks=among
+                )
+                loss = loss / number
+                losses.append(loss.detach())
+                if batch.repeated:
+                    loss = loss / ranks.world  # every process adds the same gradient
+            with clock("backward"):
+                loss.backward()
+    if whole:
+        update_running(noting.noted, ranks)
+        for counter, before in counters:
+            counter.add_((counter - before) * (ranks.world - 1))
+        losses = list(ranks.gather(torch.stack(losses))[0])
+    total = torch.zeros((), device=device)
+    for one in losses:
+        total += one
     return total
 
 

@@ -10,6 +10,7 @@ from torch import Tensor
 
 from pixelwise.datasets.samples import Dataset
 from pixelwise.evaluation.pairs import EvaluationPair
+from pixelwise.ranks import Ranks
 from pixelwise.records.pictures import PICTURES, Moment, Picture, read_pictures, spread, write_pictures
 from pixelwise.storage import write_bytes
 from pixelwise.training.pictures.layers import at_most, clear_classes, layer, write_picture
@@ -53,6 +54,12 @@ class PredictedImages:
             truth = layer(pair.labels, palette, self._clear, size)
             name = f"image-{self._chosen.index(sample) + 1}"
             self._images[sample] = write_picture(self._run, name, sample, pair.image, truth, size)
+
+    def gather(self, ranks: Ranks) -> None:
+        """Collect what the other processes have seen."""
+        for layers, images in ranks.gather_objects((self._layers, self._images)):
+            self._layers |= layers
+            self._images |= images
 
     def save(self) -> None:
         """Add the predictions to the run's pictures, when the evaluation is complete.
