@@ -61,6 +61,15 @@ def in_ranks(world: int, work: Callable[[Ranks], Any]) -> list[Any]:
 
 def _begin(rank: int, world: int, store: str, work: Callable[[Ranks], Any], sender: Any) -> None:
     torch.set_num_threads(1)
+    # What a launcher sets, for code that joins the others by itself.
+    os.environ |= {
+        "RANK": str(rank),
+        "WORLD_SIZE": str(world),
+        "LOCAL_RANK": str(rank),
+        "LOCAL_WORLD_SIZE": str(world),
+        "MASTER_ADDR": "127.0.0.1",
+        "MASTER_PORT": "1",
+    }
     try:
         dist.init_process_group(
             "gloo",

@@ -6,7 +6,6 @@ given a sum instead of its mean, because every process has the gradient of its o
 
 # PyTorch inspects the annotations of its hooks, which are therefore no strings here.
 
-
 import contextlib
 from collections.abc import Callable
 from typing import Any
@@ -14,6 +13,7 @@ from typing import Any
 import torch
 import torch.distributed as dist
 from torch import Tensor, nn
+from torch.distributed import GradBucket  # pyright: ignore[reportPrivateImportUsage]
 from torch.nn.parallel import DistributedDataParallel
 
 from pixelwise.ranks.alone import Ranks
@@ -44,7 +44,7 @@ class AddedGradients:
             _Forward(model, forward),
             device_ids=[device] if device.type == "cuda" else None,
             # Running statistics are the same everywhere, because every process computes them from all of the batch.
-            broadcast_buffers=False,
+            forward_sync_buffers=False,
             gradient_as_bucket_view=True,
         )
         self._wrapped.register_comm_hook(ranks.world, _sum_in_order if ordered else _sum)
@@ -75,12 +75,12 @@ class _Forward(nn.Module):
         return self._function(images)
 
 
-def _sum(world: int, bucket: dist.GradBucket) -> torch.futures.Future[Tensor]:
+def _sum(world: int, bucket: GradBucket) -> torch.futures.Future[Tensor]:
     work = dist.all_reduce(bucket.buffer(), async_op=True)
     return work.get_future().then(lambda done: done.value()[0])  # type: ignore[union-attr]
 
 
-def _sum_in_order(world: int, bucket: dist.GradBucket) -> torch.futures.Future[Tensor]:
+def _sum_in_order(world: int, bucket: GradBucket) -> torch.futures.Future[Tensor]:
     own = bucket.buffer()
     parts = [torch.empty_like(own) for _ in range(world)]
     work: Any = dist.all_gather(parts, own, async_op=True)

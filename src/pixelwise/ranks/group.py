@@ -41,33 +41,40 @@ class Group(Ranks):
 
     @property
     def world(self) -> int:
+        """Number of processes."""
         return self._world
 
     @property
     def rank(self) -> int:
+        """Number of this process."""
         return self._rank
 
     @property
     def local_world(self) -> int:
+        """Number of processes on this host."""
         return self._local_world
 
     @property
     def local_rank(self) -> int:
+        """Number of this process on its host."""
         return self._local_rank
 
     def sum(self, value: Tensor) -> Tensor:
+        """The sum over all processes, with the gradient of the own part."""
         total = value.detach().clone()
         dist.all_reduce(total)
         return _Own.apply(value, total) if value.requires_grad else total  # type: ignore[return-value]
 
     def count(self, number: int) -> int:
+        """The sum of a whole number."""
         total = torch.tensor([number], dtype=torch.int64)
         dist.all_reduce(total, group=self._hosts)
         return int(total)
 
     def kth(self, values: Tensor, k: int) -> Tensor:
-        # The bit patterns of floating-point numbers of 0 or more are ordered as the numbers are. Each round counts, over
-        # all processes, the values that share the digits found so far, by their next digit.
+        """The k-th smallest value of all processes."""
+        # The bit patterns of floating-point numbers of 0 or more are ordered as the numbers are. Each round counts the
+        # values, of all processes, that share the digits found so far, by their next digit.
         kind = {4: torch.int32, 8: torch.int64}[values.element_size()]
         patterns = values.detach().abs().flatten().contiguous().view(kind).to(torch.int64)
         found = torch.zeros((), dtype=torch.int64, device=values.device)
@@ -88,6 +95,7 @@ class Group(Ranks):
         return found.to(kind).view(values.dtype)
 
     def gather(self, values: Tensor) -> tuple[Tensor, slice]:
+        """The values of all processes, in order."""
         lengths = [int(one) for one in self.gather_objects(len(values))]
         longest = max(lengths)
         padded = values.new_zeros((longest, *values.shape[1:]))
@@ -99,21 +107,25 @@ class Group(Ranks):
         return together, slice(start, start + len(values))
 
     def gather_objects(self, value: Value) -> list[Value]:
+        """The value of each process, in order."""
         found: list[Any] = [None] * self.world
         dist.all_gather_object(found, value, group=self._hosts)
         return found
 
     def agree(self, numbers: Sequence[int]) -> list[int]:
+        """The largest numbers."""
         largest = torch.tensor(list(numbers), dtype=torch.int64)
         dist.all_reduce(largest, dist.ReduceOp.MAX, group=self._hosts)
         return largest.tolist()
 
     def told(self, value: Value) -> Value:
+        """The value of the first process."""
         found: list[Any] = [value]
         dist.broadcast_object_list(found, src=0, group=self._patient)
         return found[0]
 
     def share(self, tensors: Sequence[Tensor]) -> None:
+        """Overwrite tensors with those of the first process."""
         for tensor in tensors:
             part = tensor.detach()
             dense = part.contiguous()
@@ -122,6 +134,7 @@ class Group(Ranks):
                 part.copy_(dense)
 
     def wait(self) -> None:
+        """Return once every process has called this."""
         dist.barrier(group=self._hosts)
 
     def __reduce__(self) -> tuple[Any, ...]:

@@ -23,7 +23,7 @@ def joined(device: torch.device) -> Iterator[Ranks]:
         device: Device of this process.
 
     Raises:
-        RecipeError: R231, a variable that the launcher should have set is missing.
+        RecipeError: R238, a variable that the launcher should have set is missing.
     """
     if world_size() == 1:
         yield ALONE
@@ -31,7 +31,7 @@ def joined(device: torch.device) -> Iterator[Ranks]:
     missing = [name for name in VARIABLES if not os.environ.get(name)]
     if missing:
         raise RecipeError(
-            "R231",
+            "R238",
             f"WORLD_SIZE is {world_size()}, but {' and '.join(missing)} {'is' if len(missing) == 1 else 'are'} not set",
             "start the processes with torchrun, or with --devices; or unset WORLD_SIZE to train with one process",
         )

@@ -34,7 +34,7 @@ class Division(NamedTuple):
         """The division of a recipe's steps.
 
         Raises:
-            RecipeError: R230, the step has fewer images than there are processes, or a part of the recipe is not
+            RecipeError: R229, the step has fewer images than there are processes, or a part of the recipe is not
                 defined for several processes.
         """
         if ranks.world == 1:
@@ -43,14 +43,14 @@ class Division(NamedTuple):
         images = sampling.batch_size * sampling.accumulate
         if images < ranks.world:
             raise RecipeError(
-                "R230",
+                "R229",
                 f"a step has {images} images (sampling.batch_size={sampling.batch_size}, sampling.accumulate="
                 f"{sampling.accumulate}) for {ranks.world} processes",
                 f"start at most {images} processes, or raise sampling.batch_size",
             )
         if recipe.precision.compile:
             raise RecipeError(
-                "R230",
+                "R229",
                 f"precision.compile=true is not defined for {ranks.world} processes: their batch normalisation is not "
                 "part of the compiled network",
                 "set precision.compile=false precision.cuda_graphs=false",
@@ -61,7 +61,7 @@ class Division(NamedTuple):
         if alone:
             whole = f"sampling.batch_size={max(1, images // ranks.world)} sampling.accumulate={ranks.world}"
             raise RecipeError(
-                "R230",
+                "R229",
                 f"{' and '.join(alone)} cannot be added up over the {ranks.world} processes that share a batch",
                 f"give every process whole batches, for example {whole}",
             )

@@ -1,0 +1,172 @@
+"""Trainings by several processes, from the folder of images to the checkpoint, against one process."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+import safetensors.torch
+import torch
+from torch import Tensor
+
+from pixelwise.checkpoints.checkpoint import newest_checkpoint
+from pixelwise.errors import DataError, PixelwiseError
+from pixelwise.ranks import Ranks
+from pixelwise.records.exits import Exit, read_exit
+from pixelwise.records.log import EvaluationRecord, SkippedRecord, StepRecord, read_log
+from pixelwise.training.runs import resume, train
+from tests.ranks.processes import in_ranks
+
+SMALL = [
+    "data.dataset=town", "data.town_images=[14,7,2]", "data.town_size=[32,48]", "augment.crop=[32,48]",
+    "model.encoder=mobilenetv3_small_050", "schedule.epochs=2", "selection.every_epochs=1", "sampling.batch_size=4",
+    "sampling.drop_last=false", "precision.dtype=float32",
+]  # fmt: skip
+
+
+def trained(folder: Path, *changes: str, steps: int | None = None) -> Path:
+    words = [*SMALL, *changes, *([f"schedule.iterations={steps}"] if steps else [])]
+    return train("unet-resnet18", output=folder, overrides=words, threads=1)
+
+
+def together(world: int, folder: Path, *changes: str) -> Path:
+    def work(ranks: Ranks) -> Path:
+        return trained(folder, *changes)
+
+    assert in_ranks(world, work) == [folder] * world
+    return folder
+
+
+def tensors_of(run: Path) -> dict[str, Tensor]:
+    newest = newest_checkpoint(run / "checkpoints")
+    assert newest is not None
+    found = {}
+    for name in ("model", "ema", "training"):
+        path = newest.path / f"{name}.safetensors"
+        if path.is_file():
+            found |= {f"{name}.{key}": value for key, value in safetensors.torch.load_file(path).items()}
+    # Several processes draw from generators that begin anew with every batch.
+    return {key: value for key, value in found.items() if not key.startswith("training.random")}
+
+
+def records(run: Path, kind: type[Any]) -> list[Any]:
+    return list(read_log(run).of(kind))
+
+
+@pytest.mark.parametrize("world", [2, pytest.param(4, marks=pytest.mark.heavy)])
+def test_whole_batches_give_the_bits_of_one_process(tmp_path: Path, world: int):
+    changes = [f"sampling.accumulate={world}", "sampling.batch_size=3", "augment.mix=cutmix", "loss.lovasz=0.5"]
+    alone = trained(tmp_path / "alone", *changes)
+    many = together(world, tmp_path / "many", *changes)
+    assert records(many, StepRecord) == records(alone, StepRecord)
+    assert records(many, EvaluationRecord) == records(alone, EvaluationRecord)
+    expected, found = tensors_of(alone), tensors_of(many)
+    assert found.keys() == expected.keys()
+    assert [key for key, value in expected.items() if not torch.equal(value, found[key])] == []
+
+
+@pytest.mark.parametrize("world", [2, pytest.param(3, marks=pytest.mark.heavy)])
+def test_split_batches_compute_the_same_function(tmp_path: Path, world: int):
+    """14 images in batches of 4: the last batch of an epoch, of 2, is too small for three processes."""
+    changes = ["augment.mix=classmix", "augment.mix_probability=0.9", "loss.dice=0.5", "loss.lovasz=0.5"]
+    alone = records(trained(tmp_path / "alone", *changes), StepRecord)
+    many = records(together(world, tmp_path / "many", *changes), StepRecord)
+    assert len(many) == len(alone) == 8
+    assert many[0].loss == pytest.approx(alone[0].loss, rel=1e-6)
+    assert many[0].grad_norm == pytest.approx(alone[0].grad_norm, rel=1e-4)
+    # Later steps amplify the rounding of the first.
+    assert many[-1].loss == pytest.approx(alone[-1].loss, rel=0.05)
+
+
+def test_a_run_goes_on_with_another_number_of_processes(tmp_path: Path):
+    whole = together(2, tmp_path / "whole", "schedule.iterations=6", "schedule.kind=constant")
+    part = together(2, tmp_path / "part", "schedule.iterations=3", "schedule.kind=constant")
+    changes = ["schedule.iterations=6"]
+    in_ranks(2, lambda ranks: resume(part, overrides=changes))
+    expected, found = tensors_of(whole), tensors_of(part)
+    assert [key for key, value in expected.items() if not torch.equal(value, found[key])] == []
+    resume(part, overrides=["schedule.iterations=8"])  # in this process alone
+    assert [one.step for one in records(part, StepRecord)] == list(range(1, 9))
+
+
+def test_an_unreadable_image_ends_all_processes_with_the_same_error(tmp_path: Path):
+    def work(ranks: Ranks) -> tuple[str, str]:
+        from pixelwise.training.batches import TrainingPairs
+
+        read = TrainingPairs.read
+
+        def failing(self: TrainingPairs, index: int) -> Any:
+            if ranks.rank == 1 and index == 3:
+                raise DataError("D101", "image 3 cannot be read", "look at it")
+            return read(self, index)
+
+        TrainingPairs.read = failing  # type: ignore[method-assign]
+        try:
+            trained(tmp_path / "run", "data.cache=off", "schedule.epochs=20")
+        except PixelwiseError as error:
+            return error.code, error.message
+        return "", "no error"
+
+    assert in_ranks(2, work) == [("D101", "image 3 cannot be read")] * 2
+    assert read_exit(tmp_path / "run") == Exit(
+        exit_code=3, code="D101", message="image 3 cannot be read", help="look at it"
+    )
+
+
+def test_a_batch_is_void_only_if_nobody_has_labels(tmp_path: Path):
+    def work(ranks: Ranks) -> None:
+        from pixelwise.training import batches
+
+        collate = batches.collate
+
+        def hiding(items: Any, *, needs_classes: bool = False) -> Any:
+            batch = collate(items, needs_classes=needs_classes)
+            if ranks.rank == 1:
+                batch.labels.fill_(255)
+            return batch
+
+        batches.collate = hiding
+        trained(tmp_path / "run", "data.cache=off", steps=3)
+
+    in_ranks(2, work)
+    assert records(tmp_path / "run", SkippedRecord) == []
+    assert len(records(tmp_path / "run", StepRecord)) == 3
+
+
+def test_a_signal_to_one_process_stops_all_at_the_same_step(tmp_path: Path):
+    def work(ranks: Ranks) -> tuple[int, int]:
+        import os
+        import signal
+
+        from pixelwise.training import loop
+
+        step, taken = loop.train_step, [0]
+
+        def counting(*arguments: Any, **options: Any) -> Any:
+            taken[0] += 1
+            if ranks.rank == 1 and taken[0] == 4:
+                os.kill(os.getpid(), signal.SIGTERM)
+            return step(*arguments, **options)
+
+        loop.train_step = counting
+        try:
+            trained(tmp_path / "run", "schedule.epochs=50")
+        except PixelwiseError as error:
+            return error.exit_code, taken[0]
+        return 0, taken[0]
+
+    assert in_ranks(2, work) == [(75, 4)] * 2
+    found = read_exit(tmp_path / "run")
+    assert found is not None
+    assert (found.exit_code, found.code) == (75, "I075")
+    assert json.loads((tmp_path / "run" / "status.json").read_text())["state"] == "over"
+    assert [one.step for one in records(tmp_path / "run", StepRecord)] == [1, 2, 3, 4]
+
+
+def test_the_first_process_alone_writes(tmp_path: Path):
+    run = together(2, tmp_path / "run")
+    assert [one.step for one in records(run, StepRecord)] == list(range(1, 9))
+    assert not list(run.rglob("*.tmp"))
+    assert read_exit(run) == Exit()
