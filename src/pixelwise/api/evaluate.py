@@ -10,9 +10,12 @@ from typing import Any, overload
 from pixelwise.api.default_observer import observer_or_display
 from pixelwise.evaluation.options import EvaluateOptions
 from pixelwise.evaluation.runs import score_by_name
+from pixelwise.machine.devices import choose_device
+from pixelwise.machine.launched import is_first, world_size
 from pixelwise.models import SegmentationModel
-from pixelwise.observer import Observer
+from pixelwise.observer import SILENT, Observer
 from pixelwise.options import chosen
+from pixelwise.ranks.joining import joined
 from pixelwise.recipes.overrides import in_words
 from pixelwise.records.result import Result
 from pixelwise.reports.run.page import write_report
@@ -84,8 +87,23 @@ def evaluate(
     names = [protocol] if isinstance(protocol, str) else protocol
     with observer_or_display(observer, changes) as watcher:
         options = in_words(chosen(EvaluateOptions, options, changes))
-        results = score_by_name(model_or_run, data, split, names, options, watcher)
-        if not isinstance(model_or_run, SegmentationModel) and not is_artefact(Path(model_or_run)):
+        results = _scored(model_or_run, data, split, names, options, watcher)
+        if is_first() and not isinstance(model_or_run, SegmentationModel) and not is_artefact(Path(model_or_run)):
             watcher.phase("writing the report")
             write_report(Path(model_or_run))
     return results if protocol is not None and not isinstance(protocol, str) else results[0]
+
+
+def _scored(
+    model_or_run: SegmentationModel | str | os.PathLike[str],
+    data: str | os.PathLike[str] | None,
+    split: str | None,
+    names: Sequence[str] | None,
+    options: EvaluateOptions,
+    observer: Observer,
+) -> list[Result]:
+    """The results, by all processes that were started together."""
+    if world_size() == 1:
+        return score_by_name(model_or_run, data, split, names, options, observer)
+    with joined(choose_device(options.device)) as ranks:
+        return score_by_name(model_or_run, data, split, names, options, observer if ranks.first else SILENT, ranks)

@@ -9,7 +9,7 @@ from typing import Any
 from pixelwise.api.default_observer import observer_or_display
 from pixelwise.api.live import keeping_page
 from pixelwise.api.run import Run
-from pixelwise.api.train import conclude, is_scored
+from pixelwise.api.train import accompany_scoring, conclude, is_scored
 from pixelwise.machine.launched import is_first
 from pixelwise.observer import Observer
 from pixelwise.options import chosen
@@ -52,7 +52,12 @@ def resume(
     """
     wanted = in_words(chosen(ResumeOptions, options, changes))
     if not is_first():
-        return Run(runs.resume(run, wanted))
+        finished = not wanted.all_overrides() and is_run(Path(run)) and runs.has_ended(Path(run))
+        if not finished or wanted.data is not None or wanted.device is not None or wanted.track is not None:
+            runs.resume(run, wanted)
+        if wanted.evaluate and not (finished and is_scored(Path(run))):
+            accompany_scoring(Path(run))
+        return Run(run)
     with observer_or_display(observer) as watcher:
         _resume(Path(run), wanted, watcher)
     return Run(run)

@@ -12,7 +12,7 @@ from pixelwise.api.live import keeping_page
 from pixelwise.api.run import Run
 from pixelwise.checkpoints.trained import result_of
 from pixelwise.machine.launched import is_first
-from pixelwise.observer import Observer
+from pixelwise.observer import SILENT, Observer
 from pixelwise.options import chosen
 from pixelwise.recipes.asking import Named, recipe_and_data
 from pixelwise.recipes.overrides import in_words
@@ -64,7 +64,10 @@ def train(
     wanted = in_words(chosen(TrainOptions, options, changes))
     named, folder = recipe_and_data(recipe, data)
     if not is_first():
-        return Run(runs.train(named, folder, output, wanted))
+        run = runs.train(named, folder, output, wanted)
+        if wanted.evaluate:
+            accompany_scoring(run)
+        return Run(run)
     with observer_or_display(observer) as watcher, keeping_page(watcher, output) as kept:
         run = runs.train(named, folder, output, wanted, observer=kept)
         if wanted.evaluate:
@@ -79,6 +82,12 @@ def is_scored(run: Path) -> bool:
     found = [find_result(run, recipe.evaluation.split, protocol) for protocol in recipe.evaluation.protocols]
     same = all(one is not None and one.weights_sha256 == checkpoint.sha256(weights) for one in found)
     return same and (run / REPORT).is_file()
+
+
+def accompany_scoring(run: Path) -> None:
+    """Take part in what the first process does in `conclude`."""
+    recipe, device = read_recipe(run), read_environment(run).arguments.device
+    evaluate(run, protocol=recipe.evaluation.protocols, device=device, observer=SILENT)
 
 
 def conclude(run: Path, observer: Observer) -> None:

@@ -13,10 +13,12 @@ from typing import Any
 
 import typer
 
+from pixelwise.cli.line import together
 from pixelwise.cli.verbs import MARKUP, Verbs
 from pixelwise.errors import PixelwiseError, PixelwiseWarning, RecipeError, ResourceError, StoppedError, harmless
 from pixelwise.machine.console import print_anything
 from pixelwise.machine.ending import end_process
+from pixelwise.machine.launched import is_first, world_size
 
 app = typer.Typer(
     name="pixelwise",
@@ -76,8 +78,9 @@ def _show_warning(
 
 
 def _run(arguments: Sequence[str] | None) -> int:
+    together.arguments[:] = sys.argv[1:] if arguments is None else arguments
     try:
-        app(list(sys.argv[1:] if arguments is None else arguments), prog_name="pixelwise")
+        app(list(together.arguments), prog_name="pixelwise")
     except SystemExit as finished:
         return finished.code if isinstance(finished.code, int) else 0
     except KeyboardInterrupt:
@@ -95,8 +98,10 @@ def _show(error: PixelwiseError) -> int:
         traceback.print_exc()
     # What a user stopped is no error.
     wished = isinstance(error, StoppedError) and error.exit_code == INTERRUPTED
-    print(harmless(f"{error.message}; {error.help}") if wished else error, file=sys.stderr)
-    return error.exit_code
+    if is_first():
+        print(harmless(f"{error.message}; {error.help}") if wished else error, file=sys.stderr)
+    # A launcher would start processes again that fail; the run folder says that it was stopped (exit.json).
+    return 0 if isinstance(error, StoppedError) and world_size() > 1 else error.exit_code
 
 
 def _foreign(error: Exception) -> PixelwiseError:

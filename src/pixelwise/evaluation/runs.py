@@ -24,6 +24,7 @@ from pixelwise.evaluation.subject import Subject, score
 from pixelwise.models import SegmentationModel
 from pixelwise.observer import SILENT, Observer
 from pixelwise.prediction.rules import scoring_of
+from pixelwise.ranks import ALONE, Ranks
 from pixelwise.recipes.asking import DEFAULT_RECIPE
 from pixelwise.recipes.files import find as find_recipe
 from pixelwise.recipes.protocols import Protocol
@@ -46,6 +47,7 @@ def score_by_name(
     protocols: Sequence[str] | None = None,
     options: EvaluateOptions = EvaluateOptions(),  # noqa: B008 (immutable)
     observer: Observer = SILENT,
+    ranks: Ranks = ALONE,
 ) -> list[Result]:
     """Score a run, an artefact or a model in memory, and save the results of a run or an artefact in its folder.
 
@@ -60,6 +62,7 @@ def score_by_name(
             memory.
         options: Options of the evaluation.
         observer: Receives progress after every batch, and a warning if a damaged checkpoint was skipped.
+        ranks: The processes that score together; the first one saves.
 
     Returns:
         One result per protocol.
@@ -74,7 +77,7 @@ def score_by_name(
         subject = _artefact_subject(Path(model_or_run), asked, observer, trust=options.trust)
     else:
         subject = _run_subject(Path(model_or_run), asked, observer)
-    return score(subject, options, observer)
+    return score(subject, options, observer, ranks)
 
 
 def _run_subject(run: Path, asked: Asked, observer: Observer) -> Subject:

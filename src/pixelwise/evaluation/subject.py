@@ -27,6 +27,7 @@ from pixelwise.machine.devices import choose_device
 from pixelwise.metrics import METRICS
 from pixelwise.models import SegmentationModel
 from pixelwise.observer import SILENT, Observer
+from pixelwise.ranks import ALONE, Ranks
 from pixelwise.recipes.protocols import Protocol
 from pixelwise.recipes.schema.training import Precision
 from pixelwise.recipes.sizes import Size
@@ -76,7 +77,9 @@ class Subject(msgspec.Struct, frozen=True, kw_only=True):
     notes: tuple[str, ...] = ()
 
 
-def score(subject: Subject, options: EvaluateOptions, observer: Observer = SILENT) -> list[Result]:
+def score(
+    subject: Subject, options: EvaluateOptions, observer: Observer = SILENT, ranks: Ranks = ALONE
+) -> list[Result]:
     """Score a subject and save the results in a folder each below `subject.folder/evaluations/`.
 
     A saved result keeps what an earlier one measured in addition, if both count the same predictions.
@@ -85,6 +88,7 @@ def score(subject: Subject, options: EvaluateOptions, observer: Observer = SILEN
         subject: The subject to score.
         options: Options of the evaluation.
         observer: Receives the phase, and progress after every batch.
+        ranks: The processes that score together, each a part of the images; the first one saves.
 
     Returns:
         One result per protocol.
@@ -116,6 +120,7 @@ def score(subject: Subject, options: EvaluateOptions, observer: Observer = SILEN
                 metrics=measured_metrics(options, subject.model),
                 groups=groups,
                 thumbnails=thumbnails if subject.pictures else None,
+                ranks=ranks,
             ),
             observer=observer,
         )
@@ -123,7 +128,7 @@ def score(subject: Subject, options: EvaluateOptions, observer: Observer = SILEN
         results = []
         for protocol, measurement in zip(subject.protocols, measured, strict=True):
             result = make_result(measurement, _provenance(subject, scored, protocol, options))
-            if subject.folder is not None:
+            if subject.folder is not None and ranks.first:
                 with writing_alone(subject.folder / EVALUATIONS, wait=True):
                     folder, result, kept = _place(result, subject, options)
                     if subject.pictures:

@@ -26,6 +26,11 @@ def local_rank(environment: Mapping[str, str] = os.environ) -> int:
     return _number(environment, "LOCAL_RANK", 0) if world_size(environment) > 1 else 0
 
 
+def restarts(environment: Mapping[str, str] = os.environ) -> int:
+    """How often a launcher has started these processes again, because one of them died."""
+    return _number(environment, "TORCHELASTIC_RESTART_COUNT", 0)
+
+
 def is_first(environment: Mapping[str, str] = os.environ) -> bool:
     """Whether this process writes and speaks to the user: the first one of all, or one that was started alone."""
     return world_size(environment) == 1 or _number(environment, "RANK", 0) == 0

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import atexit
 import contextlib
 import os
 from collections.abc import Iterator
@@ -39,12 +40,16 @@ def joined(device: torch.device) -> Iterator[Ranks]:
 
     from pixelwise.ranks.group import TIMEOUT, Group
 
-    if dist.is_initialized():  # by a script that has joined already
-        yield Group(local_rank(), local_world())
-        return
-    backend = "cpu:gloo,cuda:nccl" if device.type == "cuda" else "gloo"
-    dist.init_process_group(backend, timeout=TIMEOUT)
-    try:
-        yield Group(local_rank(), local_world())
-    finally:
+    if not dist.is_initialized():
+        backend = "cpu:gloo,cuda:nccl" if device.type == "cuda" else "gloo"
+        dist.init_process_group(backend, timeout=TIMEOUT)
+        # Only at the end: the score after a training is that of all processes, too.
+        atexit.register(_leave)
+    yield Group(local_rank(), local_world())
+
+
+def _leave() -> None:
+    import torch.distributed as dist
+
+    if dist.is_initialized():
         dist.destroy_process_group()

@@ -42,6 +42,11 @@ def write_exit(run: Path, error: PixelwiseError | None) -> None:
     write_bytes(run / EXIT, msgspec.json.format(msgspec.json.encode(found), indent=2) + b"\n")
 
 
+def remove_exit(run: Path) -> None:
+    """Forget how a run ended before."""
+    (run / EXIT).unlink(missing_ok=True)
+
+
 def read_exit(run: Path) -> Exit | None:
     """How a run ended; None if it did not say, as after a kill."""
     try:
