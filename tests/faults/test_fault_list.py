@@ -45,11 +45,11 @@ def test_A15_an_image_that_is_replaced_during_training_is_named(
     root = Path(shutil.copytree(tiny_data, tmp_path / "data"))
     original = loop.train_step
 
-    def step(recipe, state, *rest):
+    def step(recipe, state, *rest, **options):
         if state.progress.step == 4:
             for path in (root / "images" / "train").iterdir():
                 Image.new("RGB", (20, 30)).save(path)
-        return original(recipe, state, *rest)
+        return original(recipe, state, *rest, **options)
 
     monkeypatch.setattr(loop, "train_step", step)
     # Nothing is kept in memory, so that every epoch reads the files.

@@ -65,7 +65,7 @@ def test_when_to_evaluate_and_when_to_save(tmp_path: Path):
     due = {}
     for step in range(1, 13):
         made.took(0.1, outcome(), batch())
-        due[step] = (made.evaluation_due(), made.save_due())
+        due[step] = (made.evaluation_due(), made.save_due(made.late()))
         if made.evaluation_due():
             made.progress.evaluated_step = step
     # An evaluation saves, too, so steps 4, 8 and 12 are not saved twice.
@@ -77,9 +77,9 @@ def test_when_to_evaluate_and_when_to_save(tmp_path: Path):
 def test_without_evaluations_the_last_step_is_saved(tmp_path: Path):
     made = books(tmp_path, "selection.every_epochs=0", "selection.weights=last", "checkpoints.every_steps=100")
     made.progress.step = 11
-    assert not made.save_due()
+    assert not made.save_due(made.late())
     made.progress.step = 12
-    assert made.save_due()
+    assert made.save_due(made.late())
     assert not made.evaluation_due()
 
 

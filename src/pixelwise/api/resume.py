@@ -17,6 +17,7 @@ from pixelwise.recipes.overrides import in_words
 from pixelwise.records.run_folder import is_run
 from pixelwise.training import runs
 from pixelwise.training.options import ResumeOptions
+from pixelwise.training.resuming.restoring import has_ended
 
 
 def resume(
@@ -52,7 +53,7 @@ def resume(
     """
     wanted = in_words(chosen(ResumeOptions, options, changes))
     if not is_first():
-        finished = not wanted.all_overrides() and is_run(Path(run)) and runs.has_ended(Path(run))
+        finished = not wanted.all_overrides() and is_run(Path(run)) and has_ended(Path(run))
         if not finished or wanted.data is not None or wanted.device is not None or wanted.track is not None:
             runs.resume(run, wanted)
         if wanted.evaluate and not (finished and is_scored(Path(run))):
@@ -64,7 +65,7 @@ def resume(
 
 
 def _resume(folder: Path, wanted: ResumeOptions, observer: Observer) -> None:
-    finished = not wanted.all_overrides() and is_run(folder) and runs.has_ended(folder)
+    finished = not wanted.all_overrides() and is_run(folder) and has_ended(folder)
     if finished:
         observer.note("finished already: nothing is left to train")
     with keeping_page(observer, folder) as kept:

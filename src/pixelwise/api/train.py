@@ -11,14 +11,14 @@ from pixelwise.api.evaluate import evaluate
 from pixelwise.api.live import keeping_page
 from pixelwise.api.run import Run
 from pixelwise.checkpoints.trained import result_of
-from pixelwise.machine.launched import is_first
+from pixelwise.machine.launched import is_first, restarts
 from pixelwise.observer import SILENT, Observer
 from pixelwise.options import chosen
 from pixelwise.recipes.asking import Named, recipe_and_data
 from pixelwise.recipes.overrides import in_words
 from pixelwise.records.environment import read_environment
 from pixelwise.records.evaluations import find_result
-from pixelwise.records.run_folder import REPORT, read_recipe
+from pixelwise.records.run_folder import REPORT, is_run, read_recipe
 from pixelwise.records.status import keeping_status
 from pixelwise.training import runs
 from pixelwise.training.options import TrainOptions
@@ -47,6 +47,9 @@ def train(
             or in a notebook; `pixelwise.Observer()` shows nothing.
         changes: Single fields of `TrainOptions`, such as `overrides=["optimizer.lr=0.02"]` or `evaluate=False`.
 
+    Processes that a launcher such as `torchrun` started together train one run; see docs/cluster.md. Where it has
+    started them again, they go on with it.
+
     Returns:
         The run: the path of its folder, which holds the resolved recipe, checkpoints, the log, results and report.html,
         and while it is trained live.html; with `.result`, `.log`, `.report`, `.predict(...)` and `.compare(...)`.
@@ -63,6 +66,10 @@ def train(
     """
     wanted = in_words(chosen(TrainOptions, options, changes))
     named, folder = recipe_and_data(recipe, data)
+    if restarts() and output is not None and is_run(Path(output)):
+        from pixelwise.api.resume import resume  # which concludes as this function does
+
+        return resume(output, evaluate=wanted.evaluate, observer=observer)
     if not is_first():
         run = runs.train(named, folder, output, wanted)
         if wanted.evaluate:

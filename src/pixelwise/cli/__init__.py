@@ -13,7 +13,6 @@ from typing import Any
 
 import typer
 
-from pixelwise.cli.line import together
 from pixelwise.cli.verbs import MARKUP, Verbs
 from pixelwise.errors import PixelwiseError, PixelwiseWarning, RecipeError, ResourceError, StoppedError, harmless
 from pixelwise.machine.console import print_anything
@@ -78,9 +77,8 @@ def _show_warning(
 
 
 def _run(arguments: Sequence[str] | None) -> int:
-    together.arguments[:] = sys.argv[1:] if arguments is None else arguments
     try:
-        app(list(together.arguments), prog_name="pixelwise")
+        app(list(sys.argv[1:] if arguments is None else arguments), prog_name="pixelwise")
     except SystemExit as finished:
         return finished.code if isinstance(finished.code, int) else 0
     except KeyboardInterrupt:

@@ -9,10 +9,8 @@ import typer
 
 from pixelwise.api.requests import check_resuming
 from pixelwise.cli.line import completion
-from pixelwise.cli.line.together import DEVICES, NODES, RENDEZVOUS, RESTARTS, Together, run_together
 from pixelwise.cli.line.words import with_data
 from pixelwise.cli.options import takes
-from pixelwise.machine.launched import is_first
 from pixelwise.training.options import ResumeOptions
 
 EXAMPLES = (
@@ -32,10 +30,6 @@ def run(
         autocompletion=completion.data_words,
         help="Folder of the data set, if it was moved; changes of length or use of the machine, such as patience=10.",
     ),
-    devices: int = DEVICES,
-    nodes: str = NODES,
-    rendezvous: str = RENDEZVOUS,
-    restarts: int = RESTARTS,
     *,
     options: ResumeOptions,
 ) -> None:
@@ -47,20 +41,8 @@ def run(
     """
     asked = with_data(words, options.data)
     options = msgspec.structs.replace(options, data=asked.data, overrides=asked.settings)
-    together = Together(devices, nodes, rendezvous, restarts)
     check_resuming(run, asked.data, options)
-    if together.wanted:
-        raise typer.Exit(run_together(together, run))
-    go_on(run, options)
-
-
-def go_on(run: Path, options: ResumeOptions) -> None:
-    """Continue a run, and show its end; of several processes, the first one does."""
     import pixelwise
-
-    if not is_first():
-        pixelwise.resume(run, options)
-        return
     from pixelwise.reports.displays import display
     from pixelwise.reports.run.terminal import print_run
 

@@ -9,15 +9,9 @@ import typer
 
 from pixelwise.api.requests import check_training
 from pixelwise.cli.line import completion
-from pixelwise.cli.line.together import DEVICES, NODES, RENDEZVOUS, RESTARTS, Together, run_together
 from pixelwise.cli.line.words import training
 from pixelwise.cli.options import takes
-from pixelwise.cli.resume import go_on
-from pixelwise.machine import launched
-from pixelwise.machine.launched import is_first
-from pixelwise.recipes.files import find
-from pixelwise.records.run_folder import is_run, new_run_folder
-from pixelwise.training.options import ResumeOptions, TrainOptions
+from pixelwise.training.options import TrainOptions
 
 EXAMPLES = (
     "pixelwise train photos  # a U-Net, planned from your images",
@@ -48,10 +42,6 @@ def run(
     output: Path = typer.Option(
         None, "--output", "-o", metavar="RUN", help="Run folder to create. Default: runs/RECIPE-1, -2, ..."
     ),
-    devices: int = DEVICES,
-    nodes: str = NODES,
-    rendezvous: str = RENDEZVOUS,
-    restarts: int = RESTARTS,
     *,
     options: TrainOptions,
 ) -> None:
@@ -63,20 +53,8 @@ def run(
     """
     asked = training(words, recipe, data)
     options = msgspec.structs.replace(options, overrides=asked.settings)
-    together = Together(devices, nodes, rendezvous, restarts)
-    if launched.restarts() and output is not None and is_run(output):
-        go_on(output, ResumeOptions(evaluate=options.evaluate))
-        return
-    if is_first():
-        check_training(asked.recipe, asked.data, output, options)
-    if together.wanted:
-        given = ["--output", str(output := new_run_folder(find(asked.recipe).name))] if output is None else []
-        raise typer.Exit(run_together(together, output, given))
+    check_training(asked.recipe, asked.data, output, options)
     import pixelwise
-
-    if not is_first():
-        pixelwise.train(asked.recipe, asked.data, output, options)
-        return
     from pixelwise.reports.displays import display
     from pixelwise.reports.run.terminal import print_run
 

@@ -139,11 +139,7 @@ def evaluate_protocols(
     dataset = _with_classes_of(model, dataset)
     _check_channels(model, dataset)
     everything, ranks = dataset.samples(split), options.ranks
-    places = [
-        place
-        for place in range(len(everything))
-        if place // (BLOCK * options.batch_size) % ranks.world == ranks.rank
-    ]  # fmt: skip
+    places = _own_places(len(everything), options)
     samples = [everything[place] for place in places]
     device = torch.device(options.device) if options.device is not None else next(model.parameters()).device
     model.to(device)
@@ -174,6 +170,12 @@ def evaluate_protocols(
             done += len(batch)
             observer.progress(min(done * ranks.world, len(everything)), len(everything))
     return [tally.measurement(peak_memory_bytes(device)) for tally in tallies]
+
+
+def _own_places(images: int, options: ScoringOptions) -> list[int]:
+    """The positions, in the split, of the images that this process scores."""
+    block, ranks = BLOCK * options.batch_size, options.ranks
+    return [place for place in range(images) if place // block % ranks.world == ranks.rank]
 
 
 @contextlib.contextmanager

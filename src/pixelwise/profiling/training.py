@@ -31,11 +31,12 @@ from pixelwise.training.clock import PartClock
 from pixelwise.training.decoded_cache import keep_in_memory
 from pixelwise.training.memory import memory_explained
 from pixelwise.training.optimization.optimizers import set_learning_rates
-from pixelwise.training.order import BatchPlan, Key, steps_per_epoch
+from pixelwise.training.order import BatchPlan, steps_per_epoch
 from pixelwise.training.precision import head_logits, refuse_impossible
 from pixelwise.training.runs import use_processor
 from pixelwise.training.state import TrainingState, begin_state
 from pixelwise.training.step import train_step
+from pixelwise.training.together.keys import Key
 from pixelwise.transforms.augmentation import fixed_resize
 
 LOADING = ("read", "decode", "augment", "collate")

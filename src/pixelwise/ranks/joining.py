@@ -34,7 +34,7 @@ def joined(device: torch.device) -> Iterator[Ranks]:
         raise RecipeError(
             "R238",
             f"WORLD_SIZE is {world_size()}, but {' and '.join(missing)} {'is' if len(missing) == 1 else 'are'} not set",
-            "start the processes with torchrun, or with --devices; or unset WORLD_SIZE to train with one process",
+            "start the processes with torchrun, or unset WORLD_SIZE to train with one process",
         )
     import torch.distributed as dist
 

@@ -33,9 +33,9 @@ from pixelwise.recipes.sizes import Size
 from pixelwise.storage import printable
 from pixelwise.storage.locks import release_inherited_locks
 from pixelwise.storage.names import some
-from pixelwise.training.division import ALL, Division
-from pixelwise.training.keys import Key, Keys
 from pixelwise.training.order import BatchPlan, augmentation_random
+from pixelwise.training.together.division import ALL, Division
+from pixelwise.training.together.keys import Key, Keys
 from pixelwise.transforms.augmentation import fill_color, fixed_resize, random_pair
 from pixelwise.transforms.color import draw_color_matrix, has_color
 from pixelwise.transforms.mixing import mix_pair

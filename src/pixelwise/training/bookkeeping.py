@@ -28,13 +28,13 @@ from pixelwise.records.run_folder import CHECKPOINTS
 from pixelwise.storage import printable, write_bytes
 from pixelwise.training.batches import Batch
 from pixelwise.training.clock import SpeedMeter
-from pixelwise.training.division import ALL, Division
 from pixelwise.training.log import RunLog
 from pixelwise.training.optimization.schedules import total_steps
 from pixelwise.training.order import BatchPlan, steps_per_epoch
 from pixelwise.training.precision import bfloat16_caution
 from pixelwise.training.state import Progress, TrainingState
 from pixelwise.training.step import Outcome
+from pixelwise.training.together.division import ALL, Division
 
 
 class _Step(NamedTuple):

@@ -15,14 +15,11 @@ from torch import Tensor
 from pixelwise.errors import PixelwiseError, ResourceError, StoppedError
 from pixelwise.models import SegmentationModel
 from pixelwise.observer import Observer
-from pixelwise.ranks import ALONE, Ranks
 from pixelwise.recipes.schema.recipe import Recipe
 from pixelwise.records.log import EvaluationRecord
 from pixelwise.storage import printable
-from pixelwise.training.agreement import NOTHING, Loaded, agree
 from pixelwise.training.batches import TrainingPairs, loader_processes, training_batches
 from pixelwise.training.bookkeeping import Books
-from pixelwise.training.division import Division
 from pixelwise.training.log import RunLog
 from pixelwise.training.memory import memory_explained
 from pixelwise.training.optimization.optimizers import set_learning_rates
@@ -30,6 +27,8 @@ from pixelwise.training.precision import head_logits
 from pixelwise.training.signals import StopRequest
 from pixelwise.training.state import TrainingState
 from pixelwise.training.step import train_step
+from pixelwise.training.together.agreement import NOTHING, Loaded, agree
+from pixelwise.training.together.division import Division
 
 
 def train_loop(
@@ -42,13 +41,14 @@ def train_loop(
     evaluate: Callable[[SegmentationModel, int, StopRequest], EvaluationRecord],
     stop: StopRequest,
     observer: Observer,
-    ranks: Ranks = ALONE,
 ) -> None:
     """Train from `state` to the end of the schedule, or until `selection.patience` is exhausted.
 
     Args:
         recipe: The resolved recipe.
-        state: State of the run, fresh or restored; training runs on the device of its model.
+        state: State of the run, fresh or restored; training runs on the device of its model. The processes that share
+            it agree before every step on what one of them alone knows: a signal, an error, whether anything is
+            labelled, the time to save. The first one writes.
         pairs: Pairs of the training split.
         log: Log of the run; checkpoints go into its run folder.
         class_weights: Class weights (K,) on the model's device, or None.
@@ -56,8 +56,6 @@ def train_loop(
             `StoppedError` if it was stopped before its end.
         stop: Set by signals; obeyed at step boundaries, after saving.
         observer: Receives the status after every step, and every score.
-        ranks: The processes that train together. Before every step they agree on what one of them alone knows: a
-            signal, an error, whether anything is labelled, the time to save. The first one writes.
 
     Raises:
         StoppedError: The run was asked to stop; the state is saved.
@@ -65,6 +63,7 @@ def train_loop(
         DataError: A training file can no longer be read.
         ResourceError: S605, a step needs more memory than is available.
     """
+    ranks = state.ranks
     division = Division.of(recipe, ranks)
     books = Books(recipe, state, log, len(pairs), division, [sample.id for sample in pairs.samples])
     progress, device = state.progress, state.device

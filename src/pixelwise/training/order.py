@@ -11,8 +11,8 @@ import numpy as np
 
 from pixelwise.errors import RecipeError
 from pixelwise.recipes.schema.recipe import Sampling
-from pixelwise.training.division import ALL, Division
-from pixelwise.training.keys import Keys
+from pixelwise.training.together.division import ALL, Division
+from pixelwise.training.together.keys import Keys
 
 # Separate random streams from one seed; the values only have to differ.
 ORDER_STREAM = 0

@@ -12,7 +12,6 @@ from typing import Any, NamedTuple
 import msgspec
 import torch
 
-from pixelwise.checkpoints.checkpoint import newest_checkpoint
 from pixelwise.datasets.opening import open_dataset
 from pixelwise.datasets.samples import Dataset
 from pixelwise.machine.devices import choose_device
@@ -29,37 +28,37 @@ from pixelwise.recipes.schema.recipe import Recipe
 from pixelwise.recipes.schema.roles import is_in
 from pixelwise.records.data_facts import read_data_facts, write_data_facts
 from pixelwise.records.environment import Arguments, Environment, read_environment, write_environment
-from pixelwise.records.history import History, write_history
+from pixelwise.records.history import History
 from pixelwise.records.log import (
-    FinishedRecord,
     PlannedField,
     PlanRecord,
     PrecisionRecord,
     WarningRecord,
     append_log,
-    read_log,
 )
 from pixelwise.records.run_folder import (
-    CHECKPOINTS,
     has_checkpoints,
     new_run_folder,
     read_recipe,
     refuse_occupied,
     write_recipe,
 )
-from pixelwise.records.standing import has_finished
 from pixelwise.records.status import keeping_status
 from pixelwise.storage.locks import run_lock
-from pixelwise.training.accompanying import accompany, leading, tell_begin
 from pixelwise.training.announcing import announcement
 from pixelwise.training.autotuning.format_choice import FormatChoice
-from pixelwise.training.division import Division
 from pixelwise.training.options import ResumeOptions, TrainOptions
 from pixelwise.training.planning.plan import Plan, Time, with_time_limit
 from pixelwise.training.planning.plan import plan as plan_run
 from pixelwise.training.precision import refuse_impossible
 from pixelwise.training.resuming.changes import OPERATIONAL, refuse_other_experiment
-from pixelwise.training.resuming.restoring import refuse_other_data, restore, updated_history
+from pixelwise.training.resuming.restoring import (
+    continued,
+    record_resumption,
+    refuse_other_data,
+    restore,
+    updated_history,
+)
 from pixelwise.training.session import work
 from pixelwise.training.settings.unfit import Unfit
 from pixelwise.training.setup import (
@@ -73,6 +72,8 @@ from pixelwise.training.setup import (
     with_initial_weights,
 )
 from pixelwise.training.stages import last_stage, run_stages, stage_recipe
+from pixelwise.training.together.accompanying import accompany, leading, tell_begin
+from pixelwise.training.together.division import Division
 from pixelwise.training.trackers.tracker import require_trackers
 
 
@@ -366,7 +367,7 @@ def _resume(run: Path, wanted: ResumeOptions, observer: Observer, ranks: Ranks) 
         overrides = wanted.all_overrides()
         changed = apply_overrides(recipe, overrides)
         refuse_other_experiment(recipe, changed)
-        environment = _continued(read_environment(run), wanted)
+        environment = continued(read_environment(run), wanted)
         facts = read_data_facts(run)
         device = choose_device(environment.arguments.device)
         refuse_impossible(changed.precision, device)
@@ -378,7 +379,7 @@ def _resume(run: Path, wanted: ResumeOptions, observer: Observer, ranks: Ranks) 
         begins = not has_checkpoints(run)
         if begins and changed.stages:
             # First, since the run may be stopped again in any of the stages.
-            _record(run, environment, recipe, changed, History())
+            record_resumption(run, environment, recipe, changed, History())
             _train_stages(changed, run, environment, observer, ranks, overrides)
         begin = run / environment.begins_with if environment.begins_with is not None else None
         Division.of(changed, ranks)
@@ -386,36 +387,6 @@ def _resume(run: Path, wanted: ResumeOptions, observer: Observer, ranks: Ranks) 
         trained = restore(prepared, run, observer) or recipe
         if begins:
             environment = msgspec.structs.replace(environment, initial_weights=prepared.initial_weights)
-        _record(run, environment, recipe, changed, updated_history(run, trained, prepared, observer))
+        record_resumption(run, environment, recipe, changed, updated_history(run, trained, prepared, observer))
         tell_begin(prepared, run, environment, ranks)
         work(prepared, run, environment, observer, ranks)
-
-
-def has_ended(run: Path) -> bool:
-    """Whether the training of a run has come to its end, so that there is nothing to resume."""
-    log = read_log(run)
-    if not has_finished(log):
-        return False
-    checkpoint = newest_checkpoint(run / CHECKPOINTS)
-    # A damaged last checkpoint leaves steps to be repeated.
-    return checkpoint is not None and checkpoint.step >= log.of(FinishedRecord)[-1].step
-
-
-def _record(run: Path, environment: Environment, before: Recipe, recipe: Recipe, history: History) -> None:
-    """Write the environment of a resumed run, its history, and its recipe if it has changed."""
-    write_environment(run, environment)
-    write_history(run, history)  # before the recipe: whatever is stopped between them is not taken for undisturbed
-    if recipe != before:
-        write_recipe(run, recipe)
-
-
-def _continued(environment: Environment, wanted: ResumeOptions) -> Environment:
-    """The environment of a run with the data, device and trackers of the options."""
-    # Trackers that only the run names cause a warning later, not an error, if they are not available.
-    require_trackers(wanted.track or ())
-    arguments = Arguments(
-        data=str(Path(wanted.data).resolve()) if wanted.data is not None else environment.arguments.data,
-        device=str(choose_device(wanted.device or environment.arguments.device)),
-    )
-    trackers = environment.trackers if wanted.track is None else tuple(dict.fromkeys(wanted.track))
-    return msgspec.structs.replace(environment, arguments=arguments, trackers=trackers)

@@ -92,7 +92,6 @@ def _work(prepared: PreparedRun, run: Path, environment: Environment, observer: 
             evaluate=_evaluator(recipe, dataset, run, observer, ranks),
             stop=stop,
             observer=observer,
-            ranks=ranks,
         )
 
 

@@ -12,7 +12,7 @@ from pixelwise.checkpoints.checkpoint import Checkpoint, damaged, remove_old_che
 from pixelwise.checkpoints.soundness import require_sound
 from pixelwise.checkpoints.trained import load_weights
 from pixelwise.models import SegmentationModel
-from pixelwise.ranks import Ranks
+from pixelwise.ranks import ALONE, Ranks
 from pixelwise.recipes.schema.recipe import Recipe, to_plain
 from pixelwise.storage import printable
 from pixelwise.training.memory import is_out_of_memory
@@ -79,6 +79,8 @@ class TrainingState:
         self.optimizer = optimizer
         self.device = next(model.parameters()).device
         self.progress = Progress()
+        self.ranks = ALONE
+        """The processes that all have this state."""
 
     def save(self, folder: Path, recipe: Recipe) -> Checkpoint:
         """Write a checkpoint, then delete the old ones that `checkpoints.keep` does not retain."""
@@ -130,6 +132,7 @@ class TrainingState:
 
     def share(self, ranks: Ranks) -> None:
         """Give all processes the state of the first one; its random generator is not a part of what they share."""
+        self.ranks = ranks
         if ranks.world == 1:
             return
         self.progress = ranks.told(self.progress)

@@ -23,10 +23,10 @@ from pixelwise.recipes.schema.recipe import Recipe
 from pixelwise.training.batches import Batch
 from pixelwise.training.clock import Clock, untimed
 from pixelwise.training.dilated import DilatedInFloat32
-from pixelwise.training.division import ALL, Division
 from pixelwise.training.guard import Verdict, copy_all, decides_on_device, restore_unless, step_if
 from pixelwise.training.optimization.ema import update_average
 from pixelwise.training.state import TrainingState
+from pixelwise.training.together.division import ALL, Division
 from pixelwise.transforms.color import colored_input
 
 BATCH_STREAM = 17
@@ -92,10 +92,8 @@ def train_step(
     copy_all(before, buffers)
     optimizer.zero_grad(set_to_none=True)
     weighted = uses_class_weights(recipe.loss, recipe.sampling.seed, state.progress.step)
-    weights = class_weights if weighted else None
-    loss = add_gradients(
-        recipe, model, head_logits, micro_batches, weights, clock, division=division, step=state.progress.step
-    )
+    weights, at = class_weights if weighted else None, state.progress.step
+    loss = add_gradients(recipe, model, head_logits, micro_batches, weights, clock, division=division, step=at)
     with clock("gradient norm"):
         parameters = [parameter for parameter in model.parameters() if parameter.grad is not None]
         limit = recipe.optimizer.clip_norm or float("inf")

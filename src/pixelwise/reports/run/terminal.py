@@ -10,6 +10,7 @@ from rich.cells import cell_len
 from rich.table import Table
 from rich.text import Text
 
+from pixelwise.machine.launched import is_first
 from pixelwise.metrics import CONVENTIONS, miou
 from pixelwise.records.advice import advice
 from pixelwise.records.evaluations import find_result
@@ -43,6 +44,8 @@ def show_results(results: Sequence[Result], run: Path, *, as_json: bool = False)
         run: Run folder or artefact that was scored.
         as_json: Print JSON instead: a single result as in its file, several as a list.
     """
+    if not is_first():
+        return  # another process speaks
     if as_json:
         write_json_text(to_json(results[0]).decode() if len(results) == 1 else json_text(list(map(to_plain, results))))
         return
@@ -85,6 +88,8 @@ def print_result(result: Result, console: Console) -> None:
 
 def print_run(run: Path, *, scored: bool) -> None:
     """Print the paths of a finished run, and its scores if it was scored with every protocol of its recipe."""
+    if not is_first():
+        return  # another process speaks
     console = Console()
     if not scored:
         console.print(f"{run}: trained. Score it with: pixelwise evaluate {run}", markup=False, soft_wrap=True)

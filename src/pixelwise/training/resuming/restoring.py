@@ -4,18 +4,24 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import msgspec
+
 from pixelwise.checkpoints.checkpoint import newest_checkpoint, remove_later_checkpoints
 from pixelwise.datasets.fingerprint import fingerprint
 from pixelwise.datasets.samples import Dataset
 from pixelwise.errors import CheckpointError
+from pixelwise.machine.devices import choose_device
 from pixelwise.observer import Observer
 from pixelwise.recipes.parsing import from_plain
 from pixelwise.recipes.schema.recipe import Recipe
 from pixelwise.records.data_facts import DataFacts
-from pixelwise.records.history import History, read_history
-from pixelwise.records.log import WarningRecord, append_log
-from pixelwise.records.run_folder import CHECKPOINTS
+from pixelwise.records.environment import Arguments, Environment, write_environment
+from pixelwise.records.history import History, read_history, write_history
+from pixelwise.records.log import FinishedRecord, WarningRecord, append_log, read_log
+from pixelwise.records.run_folder import CHECKPOINTS, write_recipe
+from pixelwise.records.standing import has_finished
 from pixelwise.storage import printable
+from pixelwise.training.options import ResumeOptions
 from pixelwise.training.resuming.changes import (
     NOT_COMPARABLE,
     Course,
@@ -24,6 +30,7 @@ from pixelwise.training.resuming.changes import (
     refuse_other_experiment,
 )
 from pixelwise.training.setup import PreparedRun, held_against_data
+from pixelwise.training.trackers.tracker import require_trackers
 
 
 def refuse_other_data(dataset: Dataset, facts: DataFacts, run: Path) -> None:
@@ -102,3 +109,33 @@ def updated_history(run: Path, before: Recipe, prepared: PreparedRun, observer: 
     for code, message in said:
         observer.warn(code, message)
     return History(parts=parts)
+
+
+def record_resumption(run: Path, environment: Environment, before: Recipe, recipe: Recipe, history: History) -> None:
+    """Write the environment of a resumed run, its history, and its recipe if it has changed."""
+    write_environment(run, environment)
+    write_history(run, history)  # before the recipe: whatever is stopped between them is not taken for undisturbed
+    if recipe != before:
+        write_recipe(run, recipe)
+
+
+def continued(environment: Environment, wanted: ResumeOptions) -> Environment:
+    """The environment of a run with the data, device and trackers of the options."""
+    # Trackers that only the run names cause a warning later, not an error, if they are not available.
+    require_trackers(wanted.track or ())
+    arguments = Arguments(
+        data=str(Path(wanted.data).resolve()) if wanted.data is not None else environment.arguments.data,
+        device=str(choose_device(wanted.device or environment.arguments.device)),
+    )
+    trackers = environment.trackers if wanted.track is None else tuple(dict.fromkeys(wanted.track))
+    return msgspec.structs.replace(environment, arguments=arguments, trackers=trackers)
+
+
+def has_ended(run: Path) -> bool:
+    """Whether the training of a run has come to its end, so that there is nothing to resume."""
+    log = read_log(run)
+    if not has_finished(log):
+        return False
+    checkpoint = newest_checkpoint(run / CHECKPOINTS)
+    # A damaged last checkpoint leaves steps to be repeated.
+    return checkpoint is not None and checkpoint.step >= log.of(FinishedRecord)[-1].step

@@ -13,9 +13,9 @@ from pixelwise.ranks import Ranks
 from pixelwise.recipes.catalog import recipe
 from pixelwise.recipes.overrides import apply_overrides
 from pixelwise.recipes.schema.recipe import Sampling
-from pixelwise.training.division import ALL, Division
-from pixelwise.training.keys import Key, Keys
 from pixelwise.training.order import BatchPlan, steps_per_epoch
+from pixelwise.training.together.division import ALL, Division
+from pixelwise.training.together.keys import Key, Keys
 
 
 class Place(Ranks):

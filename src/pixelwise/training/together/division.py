@@ -13,7 +13,7 @@ from typing import Literal, NamedTuple
 from pixelwise.errors import RecipeError
 from pixelwise.ranks import ALONE, Ranks
 from pixelwise.recipes.schema.recipe import Recipe
-from pixelwise.training.keys import Key, Keys
+from pixelwise.training.together.keys import Key, Keys
 
 Kind = Literal["alone", "whole", "split"]
 

@@ -1,0 +1,1 @@
+"""Training by several processes: who does what in a step, and what they agree on."""
