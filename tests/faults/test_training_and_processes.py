@@ -77,10 +77,10 @@ def test_C5_a_full_disk_keeps_the_old_checkpoint_and_exits_6(
     limits = resource.getrlimit(resource.RLIMIT_FSIZE)
     original = loop.train_step
 
-    def step(recipe, state, *rest):
+    def step(recipe, state, *rest, **options):
         if state.progress.step == 4:
             resource.setrlimit(resource.RLIMIT_FSIZE, (500_000, limits[1]))
-        return original(recipe, state, *rest)
+        return original(recipe, state, *rest, **options)
 
     monkeypatch.setattr(loop, "train_step", step)
     run = tmp_path / "run"
@@ -120,10 +120,10 @@ def test_C6_signals_save_and_exit_with_their_status(
 ):
     original = loop.train_step
 
-    def step(recipe, state, *rest):
+    def step(recipe, state, *rest, **options):
         if state.progress.step == 1:
             os.kill(os.getpid(), number)
-        return original(recipe, state, *rest)
+        return original(recipe, state, *rest, **options)
 
     monkeypatch.setattr(loop, "train_step", step)
     code, _, stderr = run_cli(["train", tiny_recipe, "--data", tiny_data, "--output", tmp_path / "run"])
@@ -145,7 +145,7 @@ def test_C6_signals_save_and_exit_with_their_status(
 def test_C6_a_second_ctrl_c_stops_at_once(
     run_cli: Callable, monkeypatch: pytest.MonkeyPatch, tiny_data: Path, tiny_recipe: Path, tmp_path: Path
 ):
-    def step(*arguments):
+    def step(*arguments, **options):
         os.kill(os.getpid(), signal.SIGINT)
         os.kill(os.getpid(), signal.SIGINT)
         raise AssertionError("the second signal did not interrupt")
@@ -206,12 +206,12 @@ def test_C9_a_loader_process_killed_during_a_training_step_is_replaced(
 ):
     original = loop.train_step
 
-    def step(recipe, state, *rest):
+    def step(recipe, state, *rest, **options):
         if state.progress.step == 2:
             for child in multiprocessing.active_children():
                 os.kill(child.pid, signal.SIGKILL)  # type: ignore[arg-type]
                 child.join()
-        return original(recipe, state, *rest)
+        return original(recipe, state, *rest, **options)
 
     monkeypatch.setattr(loop, "train_step", step)
     said: list[str] = []
@@ -259,9 +259,9 @@ def test_C10_a_failure_in_a_loader_process_names_the_file(
 ):
     original = loop.train_step
 
-    def step(*arguments):
+    def step(*arguments, **options):
         (copied_data / "images" / "train" / "05.png").unlink(missing_ok=True)
-        return original(*arguments)
+        return original(*arguments, **options)
 
     monkeypatch.setattr(loop, "train_step", step)
     code, _, stderr = run_cli(

@@ -276,9 +276,9 @@ def test_C1_a_non_finite_step_changes_no_weight_and_no_statistic(
     poisoned(monkeypatch, {7})
     original = loop.train_step
 
-    def step(recipe, state, *rest):
+    def step(recipe, state, *rest, **options):
         before = {name: tensor.clone() for name, tensor in state.model.state_dict().items()}
-        outcome = original(recipe, state, *rest)
+        outcome = original(recipe, state, *rest, **options)
         if outcome.kind == "bad":
             seen["before"], seen["after"] = before, state.model.state_dict()
             seen["after"] = {name: tensor.clone() for name, tensor in seen["after"].items()}
