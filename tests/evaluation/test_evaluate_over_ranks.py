@@ -7,7 +7,6 @@ from pathlib import Path
 from typing import Any
 
 import msgspec
-import numpy as np
 import pytest
 import torch
 
@@ -48,17 +47,22 @@ def scored(ranks: Ranks, folder: Path | None = None, batch_size: int = 2, **opti
     return found
 
 
+def scored_in_small_blocks(ranks: Ranks, *arguments: Any, **options: Any) -> Measurement:
+    """The score in a process of its own."""
+    evaluate.BLOCK = 1
+    return scored(ranks, *arguments, **options)
+
+
 def timeless(found: Measurement) -> str:
     return repr(msgspec.structs.replace(found, seconds=0.0, peak_memory_bytes=0, counts=found.counts.tolist()))  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize("world", [2, 3])
-def test_seven_images_are_scored_as_by_one_process(world: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.setattr(evaluate, "BLOCK", 1)
+def test_seven_images_are_scored_as_by_one_process(world: int, tmp_path: Path):
     alone = scored(ALONE, tmp_path)
     with zipfile.ZipFile(tmp_path / "thumbnails.zip") as archive:
         pictures = {name: archive.read(name) for name in archive.namelist()}
-    found = in_ranks(world, lambda ranks: timeless(scored(ranks, tmp_path)))
+    found = in_ranks(world, lambda ranks: timeless(scored_in_small_blocks(ranks, tmp_path)))
     assert found == [timeless(alone)] * world
     assert alone.images == 7
     with zipfile.ZipFile(tmp_path / "thumbnails.zip") as archive:
@@ -72,9 +76,7 @@ def test_a_process_without_images_takes_part():
     assert found == [timeless(scored(ALONE, batch_size=1))] * 2
 
 
-def test_every_process_is_told_of_an_error(monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.setattr(evaluate, "BLOCK", 1)
-
+def test_every_process_is_told_of_an_error():
     def work(ranks: Ranks) -> str:
         class Failing(Observer):
             def progress(self, done: int, total: int | None = None) -> None:
@@ -82,7 +84,7 @@ def test_every_process_is_told_of_an_error(monkeypatch: pytest.MonkeyPatch):
                     raise StoppedError("I074", "stopped", "go on")
 
         try:
-            scored(ranks, batch_size=1, observer=Failing())
+            scored_in_small_blocks(ranks, batch_size=1, observer=Failing())
         except StoppedError as error:
             return error.code
         except DataError:
@@ -92,16 +94,13 @@ def test_every_process_is_told_of_an_error(monkeypatch: pytest.MonkeyPatch):
     assert in_ranks(2, work) == ["I074"] * 2
 
 
-def test_blocks_are_dealt_in_turn(monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.setattr(evaluate, "BLOCK", 1)
-
+def test_blocks_are_dealt_in_turn():
     def work(ranks: Ranks) -> list[str]:
         seen: list[str] = []
-        scored(ranks, see=lambda pair, _: seen.append(pair.sample.id))
+        scored_in_small_blocks(ranks, see=lambda pair, _: seen.append(pair.sample.id))
         return seen
 
     first, second = in_ranks(2, work)
     names = sorted([*first, *second])
     assert len(names) == 7
     assert (first, second) == ([names[i] for i in (0, 1, 4, 5)], [names[i] for i in (2, 3, 6)])
-    assert np.all([len(one) for one in (first, second)])

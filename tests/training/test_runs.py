@@ -349,11 +349,11 @@ def test_B6_a_batch_without_labels_changes_nothing_and_is_counted(
     original = loop.train_step
     counter = {"step": 0}
 
-    def step(recipe, state, head_logits, batches, weights):
+    def step(recipe, state, head_logits, batches, weights, **options):
         counter["step"] += 1
         if counter["step"] == 4:
             batches = [batch._replace(labels=torch.full_like(batch.labels, 255)) for batch in batches]
-        return original(recipe, state, head_logits, batches, weights)
+        return original(recipe, state, head_logits, batches, weights, **options | {"labelled": None})
 
     monkeypatch.setattr(loop, "train_step", step)
     run = train(str(tiny_recipe), data=tiny_data, output=tmp_path / "run", threads=1)

@@ -138,7 +138,7 @@ def test_train_takes_the_batch_that_fits_and_says_so(
 def test_running_out_of_memory_in_training_says_what_to_do(
     error: RuntimeError, monkeypatch: pytest.MonkeyPatch, tiny_data: Path, tiny_recipe: Path, tmp_path: Path
 ):
-    def step(*arguments: object) -> None:
+    def step(*arguments: object, **options: object) -> None:
         raise error
 
     monkeypatch.setattr(loop, "train_step", step)
