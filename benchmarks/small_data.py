@@ -50,7 +50,8 @@ NOTES = """\
 - *Ultralytics*: `yolo semantic train` with its defaults (640x640, all augmentation) and `time=`, from random
   weights, because its own could not be fetched; with them it would be better.
 
-One run each, with seed 0, pinned to a core of a shared machine on which a second run had the other core.
+One run each, with seed 0, pinned to a core of a shared machine. A second run had the other core, and other programs
+took up to a fifth of both. `unet` on camvid-46 measured its pace in such a moment, and needed 15 of its 20 minutes.
 """
 Pair = tuple[str, Image.Image, np.ndarray]
 """Name, image, and uint8 mask of class ids."""

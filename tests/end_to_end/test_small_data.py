@@ -1,7 +1,6 @@
 """The scores of `benchmarks/small_data.py`, by hand; its trainings are run by hand."""
 
-import importlib.util
-import sys
+from collections.abc import Callable
 from pathlib import Path
 from types import ModuleType
 
@@ -9,19 +8,10 @@ import numpy as np
 import pytest
 from PIL import Image
 
-BENCHMARKS = Path(__file__).resolve().parent.parent.parent / "benchmarks"
-
 
 @pytest.fixture
-def small_data(monkeypatch: pytest.MonkeyPatch) -> ModuleType:
-    monkeypatch.syspath_prepend(str(BENCHMARKS))
-    spec = importlib.util.spec_from_file_location("small_data", BENCHMARKS / "small_data.py")
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    monkeypatch.setitem(sys.modules, "small_data", module)
-    spec.loader.exec_module(module)
-    return module
+def small_data(script: Callable[[str], ModuleType]) -> ModuleType:
+    return script("small_data")
 
 
 def write(path: Path, rows: list[list[int]]) -> None:

@@ -22,7 +22,6 @@ from pixelwise.datasets.layouts.description import DESCRIPTION_FILE
 from pixelwise.datasets.layouts.layout import Layout
 from pixelwise.datasets.reading.mask_values import load_mask
 from pixelwise.errors import DataError, RecipeError
-from pixelwise.machine.thread_pools import thread_pool
 from pixelwise.recipes.class_sets.tables import CLASS_SETS, IGNORE, Color, voc_color
 from pixelwise.recipes.schema.recipe import Data
 from pixelwise.storage import printable, sha256_bytes
@@ -301,13 +300,11 @@ def _palette_of_colors(colors: dict[str, int], number: int) -> tuple[Color, ...]
 
 def _palette_of_masks(data: Data, layout: Layout, label_table: LabelTable, number: int) -> tuple[Color, ...] | None:
     """One colour per class, from the palette of the first readable mask; None if it has none or lacks a class."""
+    if label_table.threshold is not None or label_table.divisor is not None:
+        return None  # the classes are not values of the masks
     for path in _masks(layout):
         try:
-            # In a thread, whose wait for a file that does not answer is mentioned.
-            with thread_pool(1) as pool:
-                raw = next(
-                    iter(pool.map(lambda mask: load_mask(mask, label_table, max_pixels=data.max_pixels), [path]))
-                )
+            raw = load_mask(path, label_table, max_pixels=data.max_pixels)
         except DataError:  # of which the audit tells
             continue
         ids = label_table.ids or {i: i for i in range(number)}
