@@ -39,6 +39,20 @@ TESTED = {
 }
 """Data set -> where its test images are."""
 NUCLEI_TESTED = 60
+NOTES = """\
+- *Pixelwise*: `pixelwise train DATA --minutes 20 --threads 1`. `unet` plans itself and begins with ImageNet weights
+  of EfficientNet-Lite0; `unet-resnet18` begins with random ones. Settings of `unet` were chosen on parts of the
+  training images.
+- *segmentation_models_pytorch*: the loop of `examples/camvid_segmentation_multiclass.ipynb` (FPN, Dice loss, Adam
+  at 2e-4, its augmentation, batches of 32 crops of 320x320), stopped by the clock. Its encoder is EfficientNet-
+  Lite0 with the same ImageNet weights, because those of its ResNeXt-50 could not be fetched; images are divided by
+  255 before they are normalised, which the notebook forgets.
+- *Ultralytics*: `yolo semantic train` with its defaults (640x640, all augmentation) and `time=`, from random
+  weights, because its own could not be fetched; with them it would be better.
+
+One run each, with seed 0, pinned to a core of a shared machine. A second run had the other core, and other programs
+took up to a fifth of both. `unet` on camvid-46 measured its pace in such a moment, and needed 15 of its 20 minutes.
+"""
 Pair = tuple[str, Image.Image, np.ndarray]
 """Name, image, and uint8 mask of class ids."""
 
@@ -169,7 +183,7 @@ def table(scores: list[Score]) -> str:
             found = [100 * one.miou for one in scores if (one.system, one.data) == (system, data)]
             cells.append(" / ".join(f"{value:.1f}" for value in found) or "not run")
         lines.append(f"| {system} | {' | '.join(cells)} |")
-    return "\n".join(lines) + "\n"
+    return "\n".join([*lines, "", NOTES])
 
 
 def main(arguments: list[str] | None = None) -> int:

@@ -1,10 +1,12 @@
 from __future__ import annotations
 
+import importlib
+
 import pytest
 import timm
 import torch
 
-from pixelwise.backbones.timm import TimmEncoder
+from pixelwise.backbones.timm import TimmEncoder, same_padding, short_paddings
 from pixelwise.errors import RecipeError
 
 
@@ -126,3 +128,27 @@ def test_others_like_it_are_encoders_too(name: str) -> None:
         (1, channels, 64 // stride, 32 // stride)
         for channels, stride in zip(encoder.channels, encoder.strides, strict=True)
     ]
+
+
+@pytest.mark.parametrize("stride", [1, 2, 3, 4])
+@pytest.mark.parametrize("kernel_size", [1, 2, 3, 5, 7])
+def test_paddings_are_timms(kernel_size: int, stride: int):
+    theirs = importlib.import_module("timm.layers.padding").get_same_padding
+    for dilation in (1, 2):
+        for length in range(1, 30):
+            wanted = theirs(length, kernel_size, stride, dilation)
+            assert int(same_padding(length, kernel_size, stride, dilation)) == wanted
+
+
+def test_timms_paddings_return_after_an_export():
+    padding = importlib.import_module("timm.layers.padding")
+    before = padding.get_same_padding
+
+    def fail() -> None:
+        with short_paddings():
+            assert padding.get_same_padding is same_padding
+            raise KeyError
+
+    with pytest.raises(KeyError):
+        fail()
+    assert padding.get_same_padding is before

@@ -1,15 +1,27 @@
-"""A real browser for the tests of pages: headless Chromium, started once.
+"""Scripts of `benchmarks/` as modules, and a real browser for the tests of pages: headless Chromium, started once.
 
 Without Chromium these tests skip, unless PIXELWISE_REQUIRE_BROWSER=1 says that they must run.
 """
 
 from __future__ import annotations
 
+import importlib
 import os
 import shutil
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from types import ModuleType
 
 import pytest
+
+BENCHMARKS = Path(__file__).resolve().parents[2] / "benchmarks"
+
+
+@pytest.fixture
+def script(monkeypatch: pytest.MonkeyPatch) -> Callable[[str], ModuleType]:
+    """Imports a script of `benchmarks/`, which is not a package, by its name."""
+    monkeypatch.syspath_prepend(str(BENCHMARKS))
+    return importlib.import_module
 
 
 def unavailable(reason: str) -> None:

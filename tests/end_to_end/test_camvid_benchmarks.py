@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import importlib
 import math
+from collections.abc import Callable
 from pathlib import Path
 from types import ModuleType
 
@@ -25,15 +25,11 @@ from pixelwise.training.autotuning import format_choice
 from pixelwise.training.runs import train
 
 BENCHMARKS = Path(__file__).resolve().parents[2] / "benchmarks"
+Script = Callable[[str], ModuleType]
 SMALL = (
     "augment.crop=[64,96]", "sampling.batch_size=2", "schedule.iterations=2", "schedule.warmup_iterations=1",
     "precision.dtype=float32", "data.workers=0",
 )  # fmt: skip
-
-
-def script(name: str, monkeypatch: pytest.MonkeyPatch) -> ModuleType:
-    monkeypatch.syspath_prepend(str(BENCHMARKS))
-    return importlib.import_module(name)
 
 
 @pytest.fixture(scope="module")
@@ -60,8 +56,8 @@ def test_nothing_of_the_recipes_is_chosen_on_test() -> None:
         assert (entry.selection.weights, entry.selection.every_epochs) == ("last", 0)
 
 
-def test_the_ablation_ends_with_the_recipe_and_never_sees_test(monkeypatch: pytest.MonkeyPatch) -> None:
-    ablation = script("camvid_ablation", monkeypatch)
+def test_the_ablation_ends_with_the_recipe_and_never_sees_test(script: Script) -> None:
+    ablation = script("camvid_ablation")
     recipe = next(entry for entry in RECIPES if entry.name == "camvid-scratch-swiftnet-r18")
     changed = [apply_overrides(recipe, variant.overrides) for variant in ablation.variants()]
     assert changed[-1] == recipe
@@ -79,8 +75,8 @@ def test_the_ablation_ends_with_the_recipe_and_never_sees_test(monkeypatch: pyte
         assert {split for split, _ in job.scores} == {"drive-dev", "val"}
 
 
-def test_changed_recipes_are_no_records(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    scratch = script("camvid_scratch", monkeypatch)
+def test_changed_recipes_are_no_records(script: Script, tmp_path: Path) -> None:
+    scratch = script("camvid_scratch")
     with pytest.raises(SystemExit):
         scratch.main(["--data", str(tmp_path), "--work", str(tmp_path / "runs"), "--set", "optimizer.lr=1"])
     assert not (tmp_path / "runs").exists()
@@ -99,9 +95,9 @@ def test_a_recipe_trains_and_is_scored_by_both_protocols(entry, camvid: Path, tm
 @pytest.mark.heavy
 @pytest.mark.timeout(1200)
 def test_finished_runs_become_records_and_are_not_done_again(
-    camvid: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    camvid: Path, tmp_path: Path, script: Script, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    scratch = script("camvid_scratch", monkeypatch)
+    scratch = script("camvid_scratch")
     name = "camvid-scratch-enet"
     words = [
         "--data", str(camvid), "--recipes", name, "--work", str(tmp_path / "runs"), "--output", str(tmp_path / "out"),
@@ -133,9 +129,9 @@ def test_finished_runs_become_records_and_are_not_done_again(
 @pytest.mark.heavy
 @pytest.mark.timeout(1200)
 def test_the_ablation_writes_its_table_when_all_variants_are_finished(
-    camvid: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    camvid: Path, tmp_path: Path, script: Script
 ) -> None:
-    ablation = script("camvid_ablation", monkeypatch)
+    ablation = script("camvid_ablation")
     small = [change for change in SMALL if not change.startswith("schedule.")]
     words = [
         "--data", str(camvid), "--recipe", "camvid-scratch-enet", "--iterations", "2", "--seeds", "0", "--work",
@@ -158,13 +154,13 @@ class Halving(SegmentationModel):
         return (self.layers(images),)
 
 
-def test_activations_are_what_the_layers_put_out(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_activations_are_what_the_layers_put_out(script: Script) -> None:
     with torch.device("meta"):
-        assert script("steps", monkeypatch).count_activations(Halving(), (6, 8)) == (4 + 4 + 2) * 3 * 4
+        assert script("steps").count_activations(Halving(), (6, 8)) == (4 + 4 + 2) * 3 * 4
 
 
-def test_the_floor_of_a_step_is_the_longer_of_two_times(monkeypatch: pytest.MonkeyPatch) -> None:
-    steps = script("steps", monkeypatch)
+def test_the_floor_of_a_step_is_the_longer_of_two_times(script: Script, monkeypatch: pytest.MonkeyPatch) -> None:
+    steps = script("steps")
     monkeypatch.setattr(steps, "build_model", lambda recipe: Halving())
     recipe = apply_overrides(find_recipe("town-demo"), ["sampling.batch_size=5", "precision.dtype=bfloat16"])
     macs = complexity(recipe, 6, 8).macs
@@ -175,8 +171,10 @@ def test_the_floor_of_a_step_is_the_longer_of_two_times(monkeypatch: pytest.Monk
 
 
 @pytest.mark.heavy
-def test_steps_are_measured_beside_a_plain_loop(monkeypatch: pytest.MonkeyPatch, camvid: Path, tmp_path: Path) -> None:
-    steps = script("steps", monkeypatch)
+def test_steps_are_measured_beside_a_plain_loop(
+    script: Script, monkeypatch: pytest.MonkeyPatch, camvid: Path, tmp_path: Path
+) -> None:
+    steps = script("steps")
     written = {}
     monkeypatch.setattr(steps, "write_result", lambda name, content: written.update(content))
     monkeypatch.setattr(steps, "__file__", str(tmp_path / "steps.py"))

@@ -1,25 +1,15 @@
 """The benchmark of a newcomer's first hour: what it counts, and its table."""
 
-import importlib.util
-import sys
+from collections.abc import Callable
 from pathlib import Path
 from types import ModuleType
 
 import pytest
 
-BENCHMARKS = Path(__file__).resolve().parents[2] / "benchmarks"
-
 
 @pytest.fixture
-def first_hour(monkeypatch: pytest.MonkeyPatch) -> ModuleType:
-    monkeypatch.syspath_prepend(str(BENCHMARKS))
-    spec = importlib.util.spec_from_file_location("first_hour", BENCHMARKS / "first_hour.py")
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    monkeypatch.setitem(sys.modules, "first_hour", module)
-    spec.loader.exec_module(module)
-    return module
+def first_hour(script: Callable[[str], ModuleType]) -> ModuleType:
+    return script("first_hour")
 
 
 def test_commands_and_files_are_counted_with_their_characters(first_hour: ModuleType):

@@ -25,7 +25,7 @@ from pixelwise.reports.meanings import describe, subjects
         ("precision", ["(metric `precision`)", "# precision (section of recipes)"]),
         ("native", ["(evaluation protocol)", "--protocol native"]),
         ("slide-512x512", ["window: [512, 512]"]),
-        ("unet", ["# unet (recipe)", "any folder of images", "planned from the data: `augment.crop`"]),
+        ("unet", ["# unet (recipe)", "any folder of images", "planned from the data: `augment.fit`, `augment.crop`"]),
         ("unet-resnet18", ["`unet` over resnet18", "random", "100 epochs", "480x352"]),
         ("enet-camvid", ["53.12 % mIoU", "`camvid-480x360`", "MIT"]),
         ("town-demo", ["    pixelwise train town-demo\n"]),

@@ -10,7 +10,8 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from pixelwise.errors import RecipeError
-from pixelwise.models import SegmentationModel
+from pixelwise.models import SegmentationModel, build_model
+from pixelwise.recipes.catalog import recipe
 from pixelwise.recipes.families.linear import LinearSpec
 from pixelwise.recipes.schema.model import Preprocessing
 from pixelwise.runtimes.graphs import ExportedNetwork, GraphOptions, NotOneGraphError, head_stride
@@ -111,3 +112,14 @@ def test_a_network_that_is_not_one_graph_is_said_so() -> None:
     with pytest.raises(NotOneGraphError) as caught:
         ExportedNetwork(Undecided(), GraphOptions(size=SIZE)).program()
     assert caught.value.__cause__ is not None
+
+
+def test_the_sizes_in_the_graph_of_an_efficientnet_stay_short() -> None:
+    """As timm computes its paddings, with `max` in every layer, capturing this network takes minutes."""
+    network = ExportedNetwork(build_model(recipe("unet"), 2), GraphOptions(size=SIZE, dynamic=True)).eval()
+    graph = network.program()
+    assert not [node for node in graph.graph.nodes if "max" in str(node.target) and "max_pool" not in str(node.target)]
+    for size in ((64, 96), (33, 71)):
+        images = torch.rand(1, 3, *size)
+        with torch.no_grad():
+            assert torch.equal(graph.module()(images), network(images))

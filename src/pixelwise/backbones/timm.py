@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
+import importlib
 import itertools
+from collections.abc import Iterator
 from functools import cache
 from typing import Any, cast
 
@@ -12,6 +15,7 @@ from torch import Tensor, nn
 from pixelwise.backbones.base import Encoder
 from pixelwise.backbones.building import register_encoders
 from pixelwise.errors import RecipeError
+from pixelwise.layers.sizes import ceil_divide, longer
 from pixelwise.suggestions import did_you_mean
 
 Size = tuple[int, int]
@@ -124,6 +128,36 @@ class TimmEncoder(Encoder):
                     f"{tuple(feature.shape)}; expected {expected}"
                 )
         return None
+
+
+@contextlib.contextmanager
+def short_paddings() -> Iterator[None]:
+    """Context of an export for any size, in which timm's "SAME" paddings are short expressions of the size.
+
+    timm computes them with `max` and the ceiling of a real quotient. Every layer nests them once more, and PyTorch
+    would simplify the nested expressions of an EfficientNet for minutes.
+    """
+    padding: Any = importlib.import_module("timm.layers.padding")
+    before = padding.get_same_padding
+    padding.get_same_padding = same_padding  # timm's convolutions and poolings look it up with every call
+    try:
+        yield
+    finally:
+        padding.get_same_padding = before
+
+
+def same_padding(length: int, kernel_size: int, stride: int, dilation: int) -> int:
+    """Rows or columns to add, so that a convolution of these settings returns `length / stride`, rounded up.
+
+    Args:
+        length: Height or width; in an export it may be a symbol.
+        kernel_size: Side of the kernel.
+        stride: Stride of the convolution.
+        dilation: Dilation of the kernel.
+    """
+    reach = (kernel_size - 1) * dilation + 1
+    missing = (ceil_divide(length, stride) - 1) * stride + reach - length
+    return missing if reach >= stride else longer(missing, 0)
 
 
 def other_channels(in_channels: int) -> dict[str, Any]:

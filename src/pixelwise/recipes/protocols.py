@@ -331,16 +331,22 @@ register(
 )
 
 
-_BOUNDS = re.compile(r"within-([1-9]\d*)x([1-9]\d*)")
+_SIDES = re.compile(r"([a-z]+)-([1-9]\d*)x([1-9]\d*)")
+
+
+def _sides(name: str, family: str) -> tuple[int, int] | None:
+    """The two numbers of a name such as `slide-24x16`; None if it is not one of the family."""
+    found = _SIDES.fullmatch(name)
+    return (int(found[2]), int(found[3])) if found is not None and found[1] == family else None
 
 
 @register_family("within-LONGERxSHORTER")
 def _bounds(name: str) -> Protocol | None:
     """Bounds for the sides of images, which may be landscape or portrait, as in `within-928x704`."""
-    numbers = _BOUNDS.fullmatch(name)
-    if numbers is None:
+    sides = _sides(name, "within")
+    if sides is None:
         return None
-    longer, shorter = sorted((int(side) for side in numbers.groups()), reverse=True)
+    longer, shorter = max(sides), min(sides)
     return Protocol(
         name=name,
         summary=f"longer side {longer} unless the shorter one would exceed {shorter}, logits to the label file's own "
@@ -350,16 +356,13 @@ def _bounds(name: str) -> Protocol | None:
     )
 
 
-_WINDOWS = re.compile(r"slide-([1-9]\d*)x([1-9]\d*)")
-
-
 @register_family("slide-WIDTHxHEIGHT")
 def _windows(name: str) -> Protocol | None:
     """Windows of any size with a stride of three quarters of it, as in `slide-1024x1024`."""
-    numbers = _WINDOWS.fullmatch(name)
-    if numbers is None:
+    sides = _sides(name, "slide")
+    if sides is None:
         return None
-    width, height = (int(side) for side in numbers.groups())
+    width, height = sides
     across, down = max(1, width * 3 // 4), max(1, height * 3 // 4)
     return Protocol(
         name=name,

@@ -10,6 +10,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.export import Dim, ExportedProgram
 
+from pixelwise.backbones.timm import short_paddings
 from pixelwise.errors import RecipeError
 from pixelwise.layers.sizes import surely_equal
 from pixelwise.models import SegmentationModel
@@ -126,7 +127,7 @@ class ExportedNetwork(nn.Module):
             open_sizes = {0: Dim.DYNAMIC, rows: Dim.DYNAMIC, columns: Dim.DYNAMIC}
             shapes = (open_sizes,) if self.options.dynamic else None
             try:
-                with torch.no_grad():
+                with torch.no_grad(), short_paddings():
                     self.captured = torch.export.export(self, (example,), dynamic_shapes=shapes, strict=False)
             except Exception as error:  # torch.export passes on whatever the traced code raises
                 raise NotOneGraphError from error

@@ -146,6 +146,9 @@ def test_a_palette_that_nobody_can_see_is_not_used(tmp_path: Path, colors: list[
         (Data(label_map={"0": 255, "1": 0, "2": 1}, classes=("a", "b")), (RED, BLUE)),
         (Data(label_map={"0": 0, "1": 1, "2": 1}, classes=("a", "b")), (GREY, RED)),
         (Data(label_map={"0": 0, "1": 1, "2": 1}, classes=("a", "b"), palette=(BLUE, GREY)), (BLUE, GREY)),
+        # Class 1 is every value from 2 on.
+        (Data(mask_threshold=2, classes=("a", "b")), tuple(voc_color(i) for i in range(2))),
+        (Data(instance_divisor=1000, label_map={"0": 0, "1": 1}), tuple(voc_color(i) for i in range(2))),
         # The palette has no colour for class 2, and half a palette says nothing.
         (Data(label_map={"0": 0, "1": 1, "200": 2}), tuple(voc_color(i) for i in range(3))),
     ],

@@ -129,8 +129,8 @@ def test_what_was_planned_does_not_count_as_a_change():
     words = ["augment.crop=[64, 64]", "schedule.iterations=9", "planned=[]", "initialize.encoder=some-package"]
     planned = apply_overrides(recipe("unet"), [*words, "optimizer.lr=0.1"])
     lengths = ("schedule.epochs", "schedule.iterations")
-    assert changed_fields(planned, ("augment.crop", *lengths)) == ["optimizer.lr 0.1 instead of 0.001"]
-    random = apply_overrides(planned, ["initialize.encoder=none", "optimizer.lr=0.001"])
+    assert changed_fields(planned, ("augment.crop", *lengths)) == ["optimizer.lr 0.1 instead of 0.003"]
+    random = apply_overrides(planned, ["initialize.encoder=none", "optimizer.lr=0.003"])
     assert changed_fields(random, ("augment.crop", *lengths)) == ["initialize.encoder none instead of default"]
 
 

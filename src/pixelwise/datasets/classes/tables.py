@@ -300,6 +300,8 @@ def _palette_of_colors(colors: dict[str, int], number: int) -> tuple[Color, ...]
 
 def _palette_of_masks(data: Data, layout: Layout, label_table: LabelTable, number: int) -> tuple[Color, ...] | None:
     """One colour per class, from the palette of the first readable mask; None if it has none or lacks a class."""
+    if label_table.threshold is not None or label_table.divisor is not None:
+        return None  # the classes are not values of the masks
     for path in _masks(layout):
         try:
             raw = load_mask(path, label_table, max_pixels=data.max_pixels)

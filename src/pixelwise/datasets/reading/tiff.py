@@ -20,6 +20,7 @@ from pixelwise.datasets.reading.foreign import raw_camera_error
 from pixelwise.datasets.reading.limits import require_pixels, require_room
 from pixelwise.datasets.reading.orientation import of_tiff_tags
 from pixelwise.errors import DataError
+from pixelwise.machine.stalls import reads
 from pixelwise.storage import printable
 
 if TYPE_CHECKING:
@@ -75,7 +76,7 @@ def is_tiff(path: Path) -> bool:
     try:
         if not path.is_file():
             return False
-        with open(path, "rb") as stream:
+        with reads(path), open(path, "rb") as stream:
             return stream.read(4) in SIGNATURES
     except OSError:
         return False

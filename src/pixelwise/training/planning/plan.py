@@ -157,8 +157,8 @@ class _Planner:
             for choice in rules.shrinking(usual, self._device.type):
                 self._choose(choice)
         if "augment.crop" in self._planned and all(usual):
-            height, width = size_before_zoom(self.recipe.augment, usual)
-            self._choose(rules.crop((round(height), round(width)), self._device.type))
+            height, width = (round(side) for side in size_before_zoom(self.recipe.augment, usual))
+            self._choose(rules.crop((height, width), self._device.type, shrunk=(height, width) != usual))
         if "sampling.batch_size" in self._planned:
             self._choose(rules.batch(self._images, self._device.type))
             self._observer.phase("searching for the largest batch that fits")

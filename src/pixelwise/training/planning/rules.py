@@ -75,16 +75,17 @@ def shrinking(usual: Size, device: str) -> tuple[Choice, ...]:
     )
 
 
-def crop(usual: Size, device: str) -> Choice:
+def crop(usual: Size, device: str, *, shrunk: bool = False) -> Choice:
     """The crop: as large as the usual image, or else the largest area with its proportions.
 
     Args:
         usual: (height, width) of the usual image, as the network sees it.
         device: Type of the device, such as `cpu`.
+        shrunk: Whether that is not its own size.
     """
     most = _most_pixels(device)
     height, width = _within(usual, most)
-    images = f"images are usually {usual[1]}x{usual[0]}"
+    images = f"images {'are then' if shrunk else 'are usually'} {usual[1]}x{usual[0]}"
     if usual[0] * usual[1] <= most:
         return Choice("augment.crop", [height, width], f"{images}, rounded to multiples of {STRIDE}")
     limit = f"crops of at most {most:,} pixels suit {_named(device)}"
