@@ -10,13 +10,16 @@ from pixelwise.recipes.overrides import apply_overrides, flat_fields
 from pixelwise.training.options import SHORTHANDS, ResumeOptions, TrainOptions
 
 
+OF_PROCESSES = ("--devices", "--nodes", "--rendezvous", "--restarts")
+
+
 def test_existing_flags_keep_their_names():
     assert [flag.flags for flag in flags_of(TrainOptions)] == [
         "--epochs", "--batch", "--size", "--lr", "--seed", "--workers", "--weights", "--from", "--minutes",
-        "--auto-batch", "--device", "--threads", "--track", "--evaluate/--no-evaluate",
+        "--auto-batch", "--device", "--threads", "--track", "--evaluate/--no-evaluate", *OF_PROCESSES,
     ]  # fmt: skip
     assert [flag.flags for flag in flags_of(ResumeOptions)] == [
-        "--epochs", "--workers", "--data", "--device", "--track", "--evaluate/--no-evaluate",
+        "--epochs", "--workers", "--data", "--device", "--track", "--evaluate/--no-evaluate", *OF_PROCESSES,
     ]  # fmt: skip
 
 

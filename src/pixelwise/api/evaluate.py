@@ -8,6 +8,8 @@ from pathlib import Path
 from typing import Any, overload
 
 from pixelwise.api.default_observer import observer_or_display
+from pixelwise.api.together import call_together, unlaunched
+from pixelwise.errors import RecipeError
 from pixelwise.evaluation.options import EvaluateOptions
 from pixelwise.evaluation.runs import score_by_name
 from pixelwise.machine.devices import choose_device
@@ -16,6 +18,7 @@ from pixelwise.models import SegmentationModel
 from pixelwise.observer import SILENT, Observer
 from pixelwise.options import chosen
 from pixelwise.ranks.joining import joined
+from pixelwise.ranks.starting import refuse_unfit
 from pixelwise.recipes.overrides import in_words
 from pixelwise.records.result import Result
 from pixelwise.reports.run.page import write_report
@@ -87,11 +90,32 @@ def evaluate(
     names = [protocol] if isinstance(protocol, str) else protocol
     with observer_or_display(observer, changes) as watcher:
         options = in_words(chosen(EvaluateOptions, options, changes))
+        refuse_unfit(options, options.device)
+        if options.devices is not None and world_size() == 1:
+            return _by_several(model_or_run, data, split, protocol, options, watcher)
         results = _scored(model_or_run, data, split, names, options, watcher)
         if is_first() and not isinstance(model_or_run, SegmentationModel) and not is_artefact(Path(model_or_run)):
             watcher.phase("writing the report")
             write_report(Path(model_or_run))
     return results if protocol is not None and not isinstance(protocol, str) else results[0]
+
+
+def _by_several(
+    model_or_run: SegmentationModel | str | os.PathLike[str],
+    data: str | os.PathLike[str] | None,
+    split: str | None,
+    protocol: str | Sequence[str] | None,
+    options: EvaluateOptions,
+    observer: Observer,
+) -> Result | list[Result]:
+    """The results of several processes of this host."""
+    if isinstance(model_or_run, SegmentationModel):
+        raise RecipeError(
+            "R238", "a model in memory cannot be scored by several processes", "leave out `devices`, or score a run"
+        )
+    observer.phase(f"starting {options.devices} processes")
+    keywords = {"protocol": protocol, "options": unlaunched(options)}
+    return call_together("evaluate", (model_or_run, data, split), keywords, options, observer, None)
 
 
 def _scored(

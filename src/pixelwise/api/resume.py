@@ -9,12 +9,14 @@ from typing import Any
 from pixelwise.api.default_observer import observer_or_display
 from pixelwise.api.live import keeping_page
 from pixelwise.api.run import Run
+from pixelwise.api.together import call_together, unlaunched
 from pixelwise.api.train import accompany_scoring, conclude, is_scored
-from pixelwise.machine.launched import is_first
+from pixelwise.machine.launched import is_first, world_size
 from pixelwise.observer import Observer
 from pixelwise.options import chosen
+from pixelwise.ranks.starting import refuse_unfit
 from pixelwise.recipes.overrides import in_words
-from pixelwise.records.run_folder import is_run
+from pixelwise.records.run_folder import is_run, read_recipe
 from pixelwise.training import runs
 from pixelwise.training.options import ResumeOptions
 from pixelwise.training.resuming.restoring import has_ended
@@ -52,6 +54,14 @@ def resume(
         DivergedError: T501, five non-finite steps in a row.
     """
     wanted = in_words(chosen(ResumeOptions, options, changes))
+    refuse_unfit(wanted, wanted.device or "auto")
+    if wanted.devices is not None and world_size() == 1:
+        with observer_or_display(observer) as watcher:
+            read_recipe(Path(run))  # its error needs no processes
+            watcher.phase(f"starting {wanted.devices} processes")
+            folder = Path(run).absolute()
+            call_together("resume", (folder,), {"options": unlaunched(wanted)}, wanted, watcher, folder)
+        return Run(run)
     if not is_first():
         finished = not wanted.all_overrides() and is_run(Path(run)) and has_ended(Path(run))
         if not finished or wanted.data is not None or wanted.device is not None or wanted.track is not None:

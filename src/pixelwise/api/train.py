@@ -10,15 +10,20 @@ from pixelwise.api.default_observer import observer_or_display
 from pixelwise.api.evaluate import evaluate
 from pixelwise.api.live import keeping_page
 from pixelwise.api.run import Run
+from pixelwise.api.together import call_together, unlaunched
 from pixelwise.checkpoints.trained import result_of
-from pixelwise.machine.launched import is_first, restarts
+from pixelwise.errors import RecipeError
+from pixelwise.machine.launched import is_first, restarts, world_size
 from pixelwise.observer import SILENT, Observer
 from pixelwise.options import chosen
+from pixelwise.ranks.starting import refuse_unfit
 from pixelwise.recipes.asking import Named, recipe_and_data
+from pixelwise.recipes.files import find
 from pixelwise.recipes.overrides import in_words
+from pixelwise.recipes.schema.recipe import Recipe
 from pixelwise.records.environment import read_environment
 from pixelwise.records.evaluations import find_result
-from pixelwise.records.run_folder import REPORT, is_run, read_recipe
+from pixelwise.records.run_folder import REPORT, is_run, new_run_folder, read_recipe, refuse_occupied
 from pixelwise.records.status import keeping_status
 from pixelwise.training import runs
 from pixelwise.training.options import TrainOptions
@@ -47,7 +52,8 @@ def train(
             or in a notebook; `pixelwise.Observer()` shows nothing.
         changes: Single fields of `TrainOptions`, such as `overrides=["optimizer.lr=0.02"]` or `evaluate=False`.
 
-    Processes that a launcher such as `torchrun` started together train one run; see docs/cluster.md. Where it has
+    With `devices=N`, that many processes of this host share every step, whose result is that of one process; see
+    docs/cluster.md. Processes that a launcher such as `torchrun` started together train one run, too, and where it has
     started them again, they go on with it.
 
     Returns:
@@ -66,6 +72,9 @@ def train(
     """
     wanted = in_words(chosen(TrainOptions, options, changes))
     named, folder = recipe_and_data(recipe, data)
+    if wanted.devices is not None and world_size() == 1:
+        return _by_several(named, folder, output, wanted, observer)
+    refuse_unfit(wanted, wanted.device)
     if restarts() and output is not None and is_run(Path(output)):
         from pixelwise.api.resume import resume  # which concludes as this function does
 
@@ -79,6 +88,23 @@ def train(
         run = runs.train(named, folder, output, wanted, observer=kept)
         if wanted.evaluate:
             conclude(run, kept)
+    return Run(run)
+
+
+def _by_several(
+    named: Named, data: Path | None, output: str | os.PathLike[str] | None, wanted: TrainOptions, observer: Observer | None
+) -> Run:
+    """The run that several processes of this host train."""
+    refuse_unfit(wanted, wanted.device)
+    if output is None and wanted.nodes != "1":
+        raise RecipeError("R238", "several hosts train one run, but it has no `output`", "give all of them the same one")
+    name = named.name if isinstance(named, Recipe) else find(named).name
+    # Chosen here, since processes that are started again go on with it.
+    run = (Path(output) if output is not None else new_run_folder(name)).absolute()
+    refuse_occupied(run)
+    with observer_or_display(observer) as watcher:
+        watcher.phase(f"starting {wanted.devices} processes")
+        call_together("train", (named, data, run), {"options": unlaunched(wanted)}, wanted, watcher, run)
     return Run(run)
 
 

@@ -114,6 +114,11 @@ def _foreign(error: Exception) -> PixelwiseError:
             return disk_full(Path(os.fsdecode(error.filename or ".")))
     if isinstance(error, OSError) and error.filename is not None:
         return RecipeError("R281", f"{error.filename}: {error.strerror or error}", "check the path and its permissions")
+    if world_size() > 1:
+        from pixelwise.ranks.joining import has_lost_others
+
+        if has_lost_others(error):
+            return ResourceError("S610", "another process that this one works with is gone", "see its own messages")
     text = str(error).strip().partition("\n")[0] or "without a message"
     return PixelwiseError(
         "R280",

@@ -6,10 +6,10 @@ from typing import Annotated
 
 from msgspec import Meta
 
-from pixelwise.options import Options
+from pixelwise.ranks.options import LaunchOptions
 
 
-class EvaluateOptions(Options, frozen=True, kw_only=True):
+class EvaluateOptions(LaunchOptions, frozen=True, kw_only=True):
     """Options of `evaluate`.
 
     Attributes:

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
+from pixelwise.machine.launched import hosts, world_size
 from pixelwise.machine.memory import peak_memory, total_memory
 from pixelwise.machine.threads import usable_cores
 
@@ -42,6 +43,8 @@ class Machine(msgspec.Struct, frozen=True, kw_only=True):
         memory_bytes: Size of the main memory in bytes.
         platform: Operating system, its release and the processor architecture.
         features: The processor's instruction sets among `FEATURES`; empty if the system does not report them.
+        processes: Processes that shared the work, each with its threads or its GPU.
+        hosts: Machines on which they ran.
     """
 
     cpu: str
@@ -51,6 +54,8 @@ class Machine(msgspec.Struct, frozen=True, kw_only=True):
     memory_bytes: int
     platform: str
     features: tuple[str, ...] = ()
+    processes: int = 1
+    hosts: int = 1
 
 
 def machine_facts() -> Machine:
@@ -65,6 +70,8 @@ def machine_facts() -> Machine:
         memory_bytes=total_memory(),
         platform=f"{platform.system()} {platform.release()} {platform.machine()}",
         features=processor_features(),
+        processes=world_size(),
+        hosts=hosts(),
     )
 
 

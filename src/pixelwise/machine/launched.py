@@ -26,6 +26,11 @@ def local_rank(environment: Mapping[str, str] = os.environ) -> int:
     return _number(environment, "LOCAL_RANK", 0) if world_size(environment) > 1 else 0
 
 
+def hosts(environment: Mapping[str, str] = os.environ) -> int:
+    """Number of hosts on which these processes run; `torchrun` says it, of other launchers all hosts count as equal."""
+    return _number(environment, "GROUP_WORLD_SIZE", -(-world_size(environment) // local_world(environment)))
+
+
 def restarts(environment: Mapping[str, str] = os.environ) -> int:
     """How often a launcher has started these processes again, because one of them died."""
     return _number(environment, "TORCHELASTIC_RESTART_COUNT", 0)

@@ -5,10 +5,12 @@ from __future__ import annotations
 import atexit
 import contextlib
 import os
+import sys
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 from pixelwise.errors import RecipeError
+from pixelwise.machine.facts import version_facts
 from pixelwise.machine.launched import VARIABLES, local_rank, local_world, world_size
 from pixelwise.ranks.alone import ALONE, Ranks
 
@@ -24,7 +26,7 @@ def joined(device: torch.device) -> Iterator[Ranks]:
         device: Device of this process.
 
     Raises:
-        RecipeError: R238, a variable that the launcher should have set is missing.
+        RecipeError: R238, a variable that the launcher should have set is missing, or the hosts have other versions.
     """
     if world_size() == 1:
         yield ALONE
@@ -40,12 +42,45 @@ def joined(device: torch.device) -> Iterator[Ranks]:
 
     from pixelwise.ranks.group import TIMEOUT, Group
 
-    if not dist.is_initialized():
+    begins = not dist.is_initialized()
+    if begins:
         backend = "cpu:gloo,cuda:nccl" if device.type == "cuda" else "gloo"
         dist.init_process_group(backend, timeout=TIMEOUT)
         # Only at the end: the score after a training is that of all processes, too.
         atexit.register(_leave)
-    yield Group(local_rank(), local_world())
+    group = Group(local_rank(), local_world())
+    if begins:
+        _refuse_mixed_versions(group.gather_objects(version_facts()))
+    yield group
+
+
+def _refuse_mixed_versions(versions: list[dict[str, str]]) -> None:
+    """Refuse processes, of several hosts, whose code differs: they would compute different things.
+
+    Args:
+        versions: Package -> version, for each process.
+
+    Raises:
+        RecipeError: R238, a version differs.
+    """
+    for name in versions[0]:
+        found = [one.get(name, "unknown") for one in versions]
+        other = next((rank for rank, one in enumerate(found) if one != found[0]), None)
+        if other is not None:
+            raise RecipeError(
+                "R238",
+                f"{name} is {found[0]} in process 0, but {found[other]} in process {other}",
+                "install the same versions on all hosts",
+            )
+
+
+def has_lost_others(error: BaseException) -> bool:
+    """Whether an error means that another process is gone, which is to blame."""
+    dist = sys.modules.get("torch.distributed")
+    if dist is None or not isinstance(error, RuntimeError):
+        return False
+    # Gloo raises a plain RuntimeError, whose text begins with the place in its source.
+    return isinstance(error, dist.DistError) or "gloo/transport" in str(error)
 
 
 def _leave() -> None:

@@ -96,6 +96,22 @@ class ResumeRecord(Record, frozen=True, kw_only=True, tag="resume"):
     """The run was continued after `step`."""
 
 
+class ProcessesRecord(Record, frozen=True, kw_only=True, tag="processes"):
+    """From here on, this number of processes trains the run; a log without such a record is that of one process.
+
+    Attributes:
+        world: Number of processes.
+        hosts: Number of machines on which they run.
+        division: `whole`: each takes whole batches of a step; `split`: each takes a part of every batch; `alone`.
+        device: Kind of the devices, `cpu` or `cuda`.
+    """
+
+    world: int
+    hosts: int
+    division: str
+    device: str
+
+
 class PrecisionRecord(Record, frozen=True, kw_only=True, tag="precision"):
     """The data type that `precision.dtype=auto` chose.
 
@@ -154,6 +170,7 @@ AnyRecord = (
     | ResumeRecord
     | PrecisionRecord
     | PlanRecord
+    | ProcessesRecord
     | FinishedRecord
 )
 OneKind = TypeVar("OneKind", bound=Record)

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import torch
+
 from pixelwise.observer import TrainingStart
 from pixelwise.recipes.overrides import toml_value
 from pixelwise.recipes.schema.recipe import Recipe
@@ -13,12 +15,15 @@ from pixelwise.storage.names import counted
 from pixelwise.training.autotuning.format_choice import name as format_name
 from pixelwise.training.planning.plan import Plan
 from pixelwise.training.setup import PreparedRun
+from pixelwise.training.together.division import ALL, Division
 
 NAMED_CLASSES = 12
 """Largest number of classes that are named."""
 
 
-def announcement(prepared: PreparedRun, run: Path, threads: int, plan: Plan) -> TrainingStart:
+def announcement(
+    prepared: PreparedRun, run: Path, threads: int, plan: Plan, division: Division = ALL
+) -> TrainingStart:
     """What an observer is told before the first step.
 
     Args:
@@ -26,22 +31,32 @@ def announcement(prepared: PreparedRun, run: Path, threads: int, plan: Plan) -> 
         run: The run folder.
         threads: CPU threads per operation.
         plan: What was chosen for the planned fields.
+        division: How a step is divided over processes.
     """
     recipe, state = prepared.recipe, prepared.state
     parameters = sum(one.numel() for one in state.model.parameters()) / 1e6
     encoder = getattr(recipe.model, "encoder", None)
     network = recipe.model.family + (f" over {encoder}" if isinstance(encoder, str) else "")
-    where = [str(state.device), *([counted(threads, "thread")] if state.device.type == "cpu" else [])]
     return TrainingStart(
         network=f"{network}, {parameters:.1f} M parameters",
         weights=_weights(prepared.initial_weights),
         data=_data(prepared),
         batches=_batches(prepared),
-        machine=", ".join([*where, format_name(recipe.precision)]),
+        machine=", ".join([*_where(state.device, threads, division), format_name(recipe.precision)]),
         folder=printable(run),
         seconds=plan.seconds,
         choices=tuple((one.field, toml_value(one.value), one.reason) for one in plan.choices),
     )
+
+
+def _where(device: torch.device, threads: int, division: Division) -> list[str]:
+    """`cpu, 2 processes of 1 thread that take whole batches`."""
+    each = counted(threads, "thread") if device.type == "cpu" else ""
+    if division.kind == "alone":
+        return [str(device), *([each] if each else [])]
+    takes = "whole batches" if division.kind == "whole" else "a part of every batch"
+    number = f"{division.ranks.world} processes" + (f" of {each}" if each else "")
+    return [device.type, f"{number} that take {takes}"]
 
 
 def _weights(start: InitialWeights) -> str:

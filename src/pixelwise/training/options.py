@@ -8,7 +8,7 @@ from typing import Annotated
 from msgspec import Meta
 
 from pixelwise.errors import RecipeError
-from pixelwise.options import Options
+from pixelwise.ranks.options import LaunchOptions
 from pixelwise.recipes.overrides import field_of, toml_value, words_of
 from pixelwise.recipes.sizes import Size
 
@@ -27,7 +27,7 @@ _SAME = {"schedule.epochs": ("schedule.epochs", "schedule.iterations")}
 """Field -> the fields whose overrides would decide the same."""
 
 
-class TrainOptions(Options, frozen=True, kw_only=True):
+class TrainOptions(LaunchOptions, frozen=True, kw_only=True):
     """Options of `train`.
 
     Attributes:
@@ -80,7 +80,7 @@ class TrainOptions(Options, frozen=True, kw_only=True):
         return _with_shorthands(self, words_of(self.overrides))
 
 
-class ResumeOptions(Options, frozen=True, kw_only=True):
+class ResumeOptions(LaunchOptions, frozen=True, kw_only=True):
     """Options of `resume`.
 
     Attributes:

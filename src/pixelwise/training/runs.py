@@ -72,7 +72,7 @@ from pixelwise.training.setup import (
     with_initial_weights,
 )
 from pixelwise.training.stages import last_stage, run_stages, stage_recipe
-from pixelwise.training.together.accompanying import accompany, leading, tell_begin
+from pixelwise.training.together.accompanying import accompany, leading, record_processes, tell_begin
 from pixelwise.training.together.division import Division
 from pixelwise.training.trackers.tracker import require_trackers
 
@@ -185,7 +185,7 @@ def _begin(plan: _Plan, run: Path, observer: Observer, ranks: Ranks) -> None:
         refuse_occupied(run)
         use_processor(plan.device, plan.threads)
         settled = _settle(plan, run, observer)
-        Division.of(settled.prepared.recipe, ranks)  # its errors are raised before anything is written
+        division = Division.of(settled.prepared.recipe, ranks)  # its errors are raised before anything is written
         prepared, facts = settled.prepared, settled.prepared.facts
         environment = _environment(plan, settled, run)
         write_environment(run, environment)
@@ -198,8 +198,9 @@ def _begin(plan: _Plan, run: Path, observer: Observer, ranks: Ranks) -> None:
                 PlannedField(field=one.field, value=one.value, reason=one.reason) for one in settled.plan.choices
             ]
             append_log(run, [PlanRecord(step=0, choices=tuple(choices))])
-        observer.begin(announcement(prepared, run, plan.threads, settled.plan))
+        observer.begin(announcement(prepared, run, plan.threads, settled.plan, division))
         append_log(run, [WarningRecord(step=0, code=one.code, message=one.sentence) for one in settled.unfit])
+        record_processes(run, division, prepared)
         write_recipe(run, prepared.recipe)  # last, since its presence means that the run has begun
         if prepared.recipe.stages:
             _train_stages(prepared.recipe, run, environment, observer, ranks)
@@ -352,6 +353,7 @@ def resume(
     """
     wanted = chosen(ResumeOptions, options, changes)
     run = Path(run)
+    read_recipe(run)  # its error says that the folder is not a run
     device = choose_device(wanted.device or read_environment(run).arguments.device)
     with joined(device) as ranks:
         if not ranks.first:
@@ -382,11 +384,12 @@ def _resume(run: Path, wanted: ResumeOptions, observer: Observer, ranks: Ranks) 
             record_resumption(run, environment, recipe, changed, History())
             _train_stages(changed, run, environment, observer, ranks, overrides)
         begin = run / environment.begins_with if environment.begins_with is not None else None
-        Division.of(changed, ranks)
+        division = Division.of(changed, ranks)
         prepared = prepare_run(changed, dataset, facts, run, device, observer, begin)
         trained = restore(prepared, run, observer) or recipe
         if begins:
             environment = msgspec.structs.replace(environment, initial_weights=prepared.initial_weights)
         record_resumption(run, environment, recipe, changed, updated_history(run, trained, prepared, observer))
+        record_processes(run, division, prepared)
         tell_begin(prepared, run, environment, ranks)
         work(prepared, run, environment, observer, ranks)

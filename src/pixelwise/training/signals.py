@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from types import FrameType
 
 from pixelwise.errors import StoppedError
+from pixelwise.machine.launched import is_first
 from pixelwise.machine.signals import stop_signals
 
 
@@ -45,7 +46,8 @@ def stop_on_signals() -> Iterator[StopRequest]:
             raise KeyboardInterrupt
         request.signal = signal.Signals(number)
         # Written past Python's buffers, which a signal handler must not touch.
-        os.write(2, b"\nstopping after this step; Ctrl-C again stops at once\n")
+        if is_first():
+            os.write(2, b"\nstopping after this step; Ctrl-C again stops at once\n")
 
     before = {}
     try:

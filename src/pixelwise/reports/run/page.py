@@ -18,6 +18,7 @@ from pixelwise.records.advice import advice
 from pixelwise.records.details import load_thumbnails
 from pixelwise.records.evaluations import SAMPLES
 from pixelwise.records.history import experiment_hash
+from pixelwise.machine.facts import Machine
 from pixelwise.records.log import PlanRecord, StepRecord, WarningRecord
 from pixelwise.records.presence import covered_by_miou
 from pixelwise.records.result import Result, to_json
@@ -232,8 +233,17 @@ def _result_facts(run: RunRecords, result: Result) -> list[Fact]:
         Fact("Weights", step),
         Fact("Speed", f"{speed(result.images_per_second)} images/s, {duration(result.seconds)} in total"),
         Fact("Peak memory", memory(result.peak_memory_bytes)),
-        Fact("Hardware", result.machine.gpu or f"{result.machine.cpu}, CPU threads: {result.machine.threads}"),
+        Fact("Hardware", _hardware(result.machine)),
     ]
+
+
+def _hardware(machine: Machine) -> str:
+    """The device that scored, and how many of them."""
+    one = machine.gpu or f"{machine.cpu}, CPU threads: {machine.threads}"
+    if machine.processes == 1:
+        return one
+    hosts = f" on {machine.hosts} hosts" if machine.hosts > 1 else ""
+    return f"{machine.processes} processes{hosts}, each: {one}"
 
 
 def _run_facts(run: RunRecords) -> list[Fact]:

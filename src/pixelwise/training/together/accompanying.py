@@ -16,6 +16,7 @@ import torch
 
 from pixelwise.datasets.opening import open_dataset
 from pixelwise.errors import PixelwiseError, ResourceError
+from pixelwise.machine.launched import hosts
 from pixelwise.machine.threads import default_threads
 from pixelwise.observer import SILENT
 from pixelwise.ranks import Ranks
@@ -23,8 +24,10 @@ from pixelwise.recipes.schema.recipe import Initialize, Recipe
 from pixelwise.records.data_facts import DataFacts
 from pixelwise.records.environment import Environment
 from pixelwise.records.exits import write_exit
+from pixelwise.records.log import ProcessesRecord, append_log, read_log
 from pixelwise.training.session import work
 from pixelwise.training.setup import PreparedRun, prepare_run, use_processor
+from pixelwise.training.together.division import Division
 
 
 class Begun(msgspec.Struct, frozen=True):
@@ -58,6 +61,19 @@ class Ended(msgspec.Struct, frozen=True):
 def tell_begin(prepared: PreparedRun, run: Path, environment: Environment, ranks: Ranks) -> None:
     """Tell the other processes what the first one begins, before it calls `session.work`."""
     ranks.told(Begun(prepared.recipe, prepared.facts, run.absolute(), environment))
+
+
+def record_processes(run: Path, division: Division, prepared: PreparedRun) -> None:
+    """Write into the log how many processes train from here on, unless it was and stays one."""
+    if division.kind != "alone" or read_log(run).of(ProcessesRecord):
+        record = ProcessesRecord(
+            step=prepared.state.progress.step,
+            world=division.ranks.world,
+            hosts=hosts(),
+            division=division.kind,
+            device=prepared.state.device.type,
+        )
+        append_log(run, [record])
 
 
 @contextlib.contextmanager

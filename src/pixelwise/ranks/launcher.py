@@ -1,0 +1,76 @@
+"""`python -m pixelwise.ranks.launcher ...`: `torchrun` that says in one file why the processes ended.
+
+Left alone, `torchrun` prints a traceback of its own for a signal and a framed table for a process that died, and goes on
+when the command that started it is gone.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+import threading
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+import msgspec
+
+LOOKS_EVERY = 1.0
+"""Seconds between two looks at whether the starting process is still there."""
+
+
+class Death(msgspec.Struct, frozen=True):
+    """The first process that ended with an error.
+
+    Attributes:
+        rank: Number of the process, of all.
+        reason: `SIGKILL`, or `exit status 1`.
+    """
+
+    rank: int
+    reason: str
+
+
+def main(arguments: Sequence[str]) -> int:
+    """Start the processes, wait for them, and return an exit status.
+
+    Args:
+        arguments: File that receives a `Death` if there is one; then those of `torchrun`.
+    """
+    from torch.distributed import run
+    from torch.distributed.elastic.multiprocessing.api import SignalException
+    from torch.distributed.elastic.multiprocessing.errors import ChildFailedError
+
+    threading.Thread(target=_end_with, args=(os.getppid(),), daemon=True).start()
+    try:
+        run.main(list(arguments[1:]))
+    except SignalException as stopped:
+        return 128 + int(stopped.sigval)
+    except ChildFailedError as failed:
+        codes = {rank: failure.exitcode for rank, failure in failed.failures.items()}
+        Path(arguments[0]).write_bytes(msgspec.json.encode(_first_death(codes)))
+        return 1
+    return 0
+
+
+def _first_death(codes: Mapping[int, int]) -> Death:
+    """The death that was the cause of the others.
+
+    Args:
+        codes: Rank -> exit code, negative for a signal. Whoever lost the others ends with an error, and the launcher ends
+            the rest with SIGTERM; so another signal comes first.
+    """
+    rank = min(codes, key=lambda rank: (codes[rank] >= 0 or codes[rank] == -signal.SIGTERM, codes[rank] < 0, rank))
+    code = codes[rank]
+    return Death(rank, signal.Signals(-code).name if code < 0 else f"exit status {code}")
+
+
+def _end_with(parent: int) -> None:
+    """Ask this process to stop once its parent is gone, so that nothing trains on unseen."""
+    while os.getppid() == parent:
+        threading.Event().wait(LOOKS_EVERY)
+    os.kill(os.getpid(), signal.SIGTERM)
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

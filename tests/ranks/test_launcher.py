@@ -1,0 +1,64 @@
+"""The launcher ends with the process that started it."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from pixelwise.ranks.launcher import Death, _first_death
+
+WAITS = """
+import os, signal, sys, time
+from pathlib import Path
+
+folder = Path(sys.argv[1])
+signal.signal(signal.SIGTERM, lambda *_: ((folder / f"asked-{os.environ['RANK']}").touch(), sys.exit(0)))
+(folder / f"ready-{os.environ['RANK']}").touch()
+time.sleep(120)
+"""
+STARTS = """
+import sys, time
+from pixelwise.ranks.options import LaunchOptions
+from pixelwise.ranks.starting import Launch
+
+sys.path.insert(0, sys.argv[1])
+Launch(["waits_to_be_asked", sys.argv[1]], LaunchOptions(devices=2))
+time.sleep(120)
+"""
+
+
+def wait_for(*paths: Path) -> None:
+    end = time.monotonic() + 60
+    while not all(path.exists() for path in paths):
+        assert time.monotonic() < end, f"{paths} did not appear"
+        time.sleep(0.1)
+
+
+@pytest.mark.parametrize(
+    ("codes", "expected"),
+    [
+        ({0: 1, 1: -9}, Death(1, "SIGKILL")),
+        ({0: -15, 1: -15, 2: 1, 3: 1}, Death(2, "exit status 1")),
+        ({0: -15, 1: -11}, Death(1, "SIGSEGV")),
+        ({3: -15}, Death(3, "SIGTERM")),
+        ({1: 6, 2: 1}, Death(1, "exit status 6")),
+    ],
+)
+def test_the_death_that_caused_the_others(codes: dict[int, int], expected: Death):
+    assert _first_death(codes) == expected
+
+
+@pytest.mark.skipif(os.name == "nt", reason="a process there does not learn that its parent is gone")
+def test_processes_are_asked_to_stop_once_nobody_waits_for_them(tmp_path: Path):
+    (tmp_path / "waits_to_be_asked.py").write_text(WAITS)
+    path = os.pathsep.join(one for one in sys.path if one)
+    starter = subprocess.Popen([sys.executable, "-c", STARTS, str(tmp_path)], env={**os.environ, "PYTHONPATH": path})
+    wait_for(tmp_path / "ready-0", tmp_path / "ready-1")
+    starter.kill()
+    starter.wait()
+    wait_for(tmp_path / "asked-0", tmp_path / "asked-1")
