@@ -18,7 +18,6 @@ from pixelwise.observer import SILENT, Observer
 from pixelwise.ranks.joining import has_lost_others
 from pixelwise.records.exits import read_exit
 
-
 INTERRUPTED = 130
 """Exit status after Ctrl-C."""
 

@@ -92,12 +92,18 @@ def train(
 
 
 def _by_several(
-    named: Named, data: Path | None, output: str | os.PathLike[str] | None, wanted: TrainOptions, observer: Observer | None
+    named: Named,
+    data: Path | None,
+    output: str | os.PathLike[str] | None,
+    wanted: TrainOptions,
+    observer: Observer | None,
 ) -> Run:
     """The run that several processes of this host train."""
     refuse_unfit(wanted, wanted.device)
     if output is None and wanted.nodes != "1":
-        raise RecipeError("R238", "several hosts train one run, but it has no `output`", "give all of them the same one")
+        raise RecipeError(
+            "R238", "several hosts train one run, but it has no `output`", "give all of them the same one"
+        )
     name = named.name if isinstance(named, Recipe) else find(named).name
     # Chosen here, since processes that are started again go on with it.
     run = (Path(output) if output is not None else new_run_folder(name)).absolute()

@@ -1,7 +1,7 @@
 """`python -m pixelwise.ranks.launcher ...`: `torchrun` that says in one file why the processes ended.
 
-Left alone, `torchrun` prints a traceback of its own for a signal and a framed table for a process that died, and goes on
-when the command that started it is gone.
+Left alone, `torchrun` prints a traceback of its own for a signal and a framed table for a process that died, and goes
+on when the command that started it is gone.
 """
 
 from __future__ import annotations
@@ -57,8 +57,8 @@ def _first_death(codes: Mapping[int, int]) -> Death:
     """The death that was the cause of the others.
 
     Args:
-        codes: Rank -> exit code, negative for a signal. Whoever lost the others ends with an error, and the launcher ends
-            the rest with SIGTERM; so another signal comes first.
+        codes: Rank -> exit code, negative for a signal. Whoever lost the others ends with an error, and the launcher
+            ends the rest with SIGTERM; so another signal comes first.
     """
     rank = min(codes, key=lambda rank: (codes[rank] >= 0 or codes[rank] == -signal.SIGTERM, codes[rank] < 0, rank))
     code = codes[rank]

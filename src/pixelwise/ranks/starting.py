@@ -32,8 +32,8 @@ def refuse_unfit(options: LaunchOptions, device: str) -> None:
         device: The device that is asked for: `auto`, `cpu`, `cuda` or `cuda:N`.
 
     Raises:
-        RecipeError: R238, there are fewer GPUs than processes, one GPU is named for all of them, or several hosts do not
-            know where to meet.
+        RecipeError: R238, there are fewer GPUs than processes, one GPU is named for all of them, or several hosts do
+            not know where to meet.
     """
     number = options.devices
     if number is None:
