@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from pixelwise.errors import RecipeError
-from pixelwise.machine.launched import local_rank, local_world
+from pixelwise.machine.launched import local_rank, local_world, world_size
 
 if TYPE_CHECKING:
     import torch
@@ -25,7 +25,7 @@ def choose_device(name: str | torch.device | None = None) -> torch.device:
         name = "cuda" if torch.cuda.is_available() else "cpu"
         if local_world() == 1 or name == "cpu":
             return torch.device(name)
-    if local_world() > 1 and str(name) == "cuda":
+    if local_world() > 1 and str(name).partition(":")[0] == "cuda":
         name = f"cuda:{local_rank()}"
     try:
         device = torch.device(name)
@@ -43,3 +43,8 @@ def choose_device(name: str | torch.device | None = None) -> torch.device:
             "R214", f"device '{name}' cannot be used: {reason}; found: {found}", "set `device` to one of these"
         ) from error
     return device
+
+
+def recorded_name(device: torch.device) -> str:
+    """Name under which a run records its device: of several processes, each has a GPU of its own."""
+    return str(device) if world_size() == 1 else device.type

@@ -15,7 +15,7 @@ import torch
 
 from pixelwise.datasets.opening import open_dataset
 from pixelwise.datasets.samples import Dataset
-from pixelwise.machine.devices import choose_device
+from pixelwise.machine.devices import choose_device, recorded_name
 from pixelwise.machine.facts import machine_facts, version_facts
 from pixelwise.machine.threads import default_threads
 from pixelwise.observer import SILENT, Observer
@@ -257,11 +257,12 @@ def _settle(plan: _Plan, run: Path, observer: Observer, ranks: Ranks) -> _Settle
 
 
 def _environment(plan: _Plan, settled: _Settled, run: Path) -> Environment:
+    data = str(plan.data.resolve()) if plan.data is not None else None
     # The recorded command repeats the choices made on this machine, too.
     words = (*plan.words, *changes_between(settled.asked, settled.prepared.recipe))
     return Environment(
         command=_command(words, plan.data, run),
-        arguments=Arguments(data=str(plan.data.resolve()) if plan.data is not None else None, device=str(plan.device)),
+        arguments=Arguments(data=data, device=recorded_name(plan.device)),
         threads=plan.threads,
         auto_batch=plan.auto_batch,
         begins_with=plan.begins_with,
