@@ -9,6 +9,7 @@ from pixelwise.records.log import (
     FinishedRecord,
     Log,
     PrecisionRecord,
+    ProcessesRecord,
     ResumeRecord,
     SkippedRecord,
     StepRecord,
@@ -26,6 +27,7 @@ ALL: list[AnyRecord] = [
     EvaluationRecord(step=2, split="val", protocol="native", miou=0.25, pixel_accuracy=0.5, per_class_iou=(0.25, None)),
     ResumeRecord(step=2),
     FinishedRecord(step=3, seconds=1.5, peak_memory_bytes=7, skipped=1, void=1, resumes=1),
+    ProcessesRecord(step=3, world=4, hosts=2, division="whole", device="cuda"),
 ]
 
 
