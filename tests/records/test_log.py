@@ -46,7 +46,7 @@ def test_the_lines_are_those_of_the_first_version(tmp_path: Path):
     assert lines[1] == '{"kind":"step","step":1,"epoch":1,"loss":2.0,"lr":0.5,"grad_norm":3.0}'
     assert lines[5] == '{"kind":"resume","step":2}'
     kinds = [json.loads(line)["kind"] for line in lines]
-    assert kinds == ["precision", "step", "skipped", "warning", "evaluation", "resume", "finished"]
+    assert kinds == ["precision", "step", "skipped", "warning", "evaluation", "resume", "finished", "processes"]
 
 
 def test_a_score_that_does_not_exist_is_none(tmp_path: Path):
