@@ -24,3 +24,14 @@ def test_devices_that_pytorch_was_not_built_for_are_refused_in_one_sentence(name
     assert caught.value.code == "R214"
     assert len(caught.value.message) < 250
     assert "Facebook" not in caught.value.message
+
+
+@pytest.mark.parametrize("name", ["cuda", "cuda:0", torch.device("cuda", 0)])
+def test_each_of_several_processes_has_a_gpu_of_its_own(name: str | torch.device, monkeypatch: pytest.MonkeyPatch):
+    for variable, value in {"WORLD_SIZE": "4", "LOCAL_WORLD_SIZE": "2", "LOCAL_RANK": "1"}.items():
+        monkeypatch.setenv(variable, value)
+    with pytest.raises(RecipeError, match="device 'cuda:1'"):  # there is none here
+        choose_device(name)
+    monkeypatch.setenv("LOCAL_WORLD_SIZE", "1")
+    with pytest.raises(RecipeError, match=f"device '{name}'"):
+        choose_device(name)

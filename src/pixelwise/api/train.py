@@ -13,7 +13,7 @@ from pixelwise.api.run import Run
 from pixelwise.api.together import call_together, unlaunched
 from pixelwise.checkpoints.trained import result_of
 from pixelwise.errors import RecipeError
-from pixelwise.machine.launched import is_first, restarts, world_size
+from pixelwise.machine.launched import is_first, world_size
 from pixelwise.observer import SILENT, Observer
 from pixelwise.options import chosen
 from pixelwise.ranks.starting import refuse_unfit
@@ -23,7 +23,7 @@ from pixelwise.recipes.overrides import in_words
 from pixelwise.recipes.schema.recipe import Recipe
 from pixelwise.records.environment import read_environment
 from pixelwise.records.evaluations import find_result
-from pixelwise.records.run_folder import REPORT, is_run, new_run_folder, read_recipe, refuse_occupied
+from pixelwise.records.run_folder import REPORT, is_continued, new_run_folder, read_recipe, refuse_occupied
 from pixelwise.records.status import keeping_status
 from pixelwise.training import runs
 from pixelwise.training.options import TrainOptions
@@ -75,7 +75,7 @@ def train(
     if wanted.devices is not None and world_size() == 1:
         return _by_several(named, folder, output, wanted, observer)
     refuse_unfit(wanted, wanted.device)
-    if restarts() and output is not None and is_run(Path(output)):
+    if output is not None and is_continued(Path(output)):
         from pixelwise.api.resume import resume  # which concludes as this function does
 
         return resume(output, evaluate=wanted.evaluate, observer=observer)
@@ -92,12 +92,18 @@ def train(
 
 
 def _by_several(
-    named: Named, data: Path | None, output: str | os.PathLike[str] | None, wanted: TrainOptions, observer: Observer | None
+    named: Named,
+    data: Path | None,
+    output: str | os.PathLike[str] | None,
+    wanted: TrainOptions,
+    observer: Observer | None,
 ) -> Run:
     """The run that several processes of this host train."""
     refuse_unfit(wanted, wanted.device)
     if output is None and wanted.nodes != "1":
-        raise RecipeError("R238", "several hosts train one run, but it has no `output`", "give all of them the same one")
+        raise RecipeError(
+            "R238", "several hosts train one run, but it has no `output`", "give all of them the same one"
+        )
     name = named.name if isinstance(named, Recipe) else find(named).name
     # Chosen here, since processes that are started again go on with it.
     run = (Path(output) if output is not None else new_run_folder(name)).absolute()

@@ -14,7 +14,8 @@ if TYPE_CHECKING:
 def choose_device(name: str | torch.device | None = None) -> torch.device:
     """The device of this name; None or `auto` chooses a GPU if there is one, otherwise the CPU.
 
-    Of several processes on a host, started together, each gets the GPU of its number.
+    Of several processes on a host, started together, each gets the GPU of its number, whichever number is given: a run
+    records that of its first process, and all of them read it when they go on.
 
     Raises:
         RecipeError: R214, the device does not exist on this machine or cannot be used.
@@ -25,7 +26,7 @@ def choose_device(name: str | torch.device | None = None) -> torch.device:
         name = "cuda" if torch.cuda.is_available() else "cpu"
         if local_world() == 1 or name == "cpu":
             return torch.device(name)
-    if local_world() > 1 and str(name) == "cuda":
+    if local_world() > 1 and str(name).partition(":")[0] == "cuda":
         name = f"cuda:{local_rank()}"
     try:
         device = torch.device(name)

@@ -1,7 +1,7 @@
 """`python -m pixelwise.ranks.launcher ...`: `torchrun` that says in one file why the processes ended.
 
-Left alone, `torchrun` prints a traceback of its own for a signal and a framed table for a process that died, and goes on
-when the command that started it is gone.
+Left alone, `torchrun` prints a traceback of its own for a signal and a framed table for a process that died, and goes
+on when the command that started it is gone.
 """
 
 from __future__ import annotations
@@ -41,6 +41,10 @@ def main(arguments: Sequence[str]) -> int:
     from torch.distributed.elastic.multiprocessing.api import SignalException
     from torch.distributed.elastic.multiprocessing.errors import ChildFailedError
 
+    if hasattr(signal, "SIGUSR1"):
+        # A scheduler sends it to the starting process, which asks this one to stop; some send it to all processes of a
+        # job, and this one would die of it.
+        signal.signal(signal.SIGUSR1, signal.SIG_IGN)
     threading.Thread(target=_end_with, args=(os.getppid(),), daemon=True).start()
     try:
         run.main(list(arguments[1:]))
@@ -57,8 +61,8 @@ def _first_death(codes: Mapping[int, int]) -> Death:
     """The death that was the cause of the others.
 
     Args:
-        codes: Rank -> exit code, negative for a signal. Whoever lost the others ends with an error, and the launcher ends
-            the rest with SIGTERM; so another signal comes first.
+        codes: Rank -> exit code, negative for a signal. Whoever lost the others ends with an error, and the launcher
+            ends the rest with SIGTERM; so another signal comes first.
     """
     rank = min(codes, key=lambda rank: (codes[rank] >= 0 or codes[rank] == -signal.SIGTERM, codes[rank] < 0, rank))
     code = codes[rank]

@@ -15,6 +15,7 @@ from pathlib import Path
 import msgspec
 
 from pixelwise.errors import RecipeError
+from pixelwise.machine.network import own_address, split_address
 from pixelwise.machine.signals import stop_signals
 from pixelwise.machine.threads import default_threads
 from pixelwise.ranks.launcher import Death
@@ -32,8 +33,8 @@ def refuse_unfit(options: LaunchOptions, device: str) -> None:
         device: The device that is asked for: `auto`, `cpu`, `cuda` or `cuda:N`.
 
     Raises:
-        RecipeError: R238, there are fewer GPUs than processes, one GPU is named for all of them, or several hosts do not
-            know where to meet.
+        RecipeError: R238, there are fewer GPUs than processes, one GPU is named for all of them, or several hosts do
+            not know where to meet.
     """
     number = options.devices
     if number is None:
@@ -49,6 +50,8 @@ def refuse_unfit(options: LaunchOptions, device: str) -> None:
             f"`nodes` is {options.nodes}, but the hosts do not know where to meet",
             "give the same `rendezvous`, as HOST:PORT, on every host",
         )
+    if options.rendezvous is not None and split_address(options.rendezvous) is None:
+        raise RecipeError("R238", f"`rendezvous` is '{options.rendezvous}'; expected HOST:PORT", "such as node1:29400")
     low, _, high = options.nodes.partition(":")
     if not low.isdecimal() or int(low) < 1 or (high and (not high.isdecimal() or int(high) < int(low))):
         raise RecipeError("R238", f"`nodes` is '{options.nodes}'; expected a number or LEAST:MOST", "such as 2, or 1:4")
@@ -76,6 +79,16 @@ def _default(name: str) -> object:
     return getattr(LaunchOptions(), name)
 
 
+def _address_words(rendezvous: str) -> list[str]:
+    """What tells the other hosts where this one is: its address on the way to where all meet.
+
+    `torchrun` alone would tell them the name of the host, which they may not know, or which means themselves to them.
+    """
+    place = split_address(rendezvous)
+    found = own_address(place[0]) if place is not None else None
+    return ["--local-addr", found] if found is not None else []
+
+
 class Launch:
     """Processes of this host that run one module together, until they end.
 
@@ -100,6 +113,7 @@ class Launch:
             words.append("--standalone")
         else:
             words += ["--nnodes", options.nodes, "--rdzv-backend", "c10d", "--rdzv-endpoint", options.rendezvous]
+            words += _address_words(options.rendezvous)
         words += ["--shutdown-timeout", str(SHUTDOWN_SECONDS), "-m", *module]
         # `torchrun` would set one thread.
         threads = os.environ.get("OMP_NUM_THREADS") or str(max(1, default_threads() // number))
