@@ -360,7 +360,7 @@ def predicted_lines(content: Mapping[str, Any]) -> list[str]:
         "message between processors = 2 (W - 1) host hop               gloo's ring",
         "```",
         "",
-        f"Assumed: launch {1e6 * LAUNCH:g} µs, hop {hops}, host hop {1e6 * HOST_HOP:g} µs; the slowest link of the ring "
+        f"Assumed: launch {1e6 * LAUNCH:g} µs, hop {hops}, host hop {1e6 * HOST_HOP:g} µs; the slowest link of a ring "
         "has the bandwidth of the column, which it shares with nobody (one link for each GPU, or for each host with "
         f"GPUs that are connected faster); {IMAGES_PER_GPU} images per GPU and step in bfloat16, gradients in "
         "float32; C is the floor of a step by `steps.py` for a GPU that copies "
