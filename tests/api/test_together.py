@@ -90,14 +90,16 @@ def test_what_needs_no_processes_is_refused_before_there_are_any(tiny_run: Path,
     assert caught.value.code == "R238"
     with pytest.raises(RecipeError, match="no `output`"):
         pixelwise.train("unet", tmp_path, devices=2, nodes="2", rendezvous="localhost:29400")
-    with pytest.raises(RecipeError, match="R213|holds"):
+    with pytest.raises(RecipeError, match="R213"):
         pixelwise.train("unet", tmp_path, tiny_run, devices=2)
 
 
 @pytest.mark.heavy
 def test_several_processes_score_a_run(tiny_run: Path, tmp_path: Path):
     expected = pixelwise.evaluate(tiny_run, protocol=["native", "multi-scale-flip"], observer=Observer())
-    found = pixelwise.evaluate(tiny_run, protocol=["native", "multi-scale-flip"], options=EvaluateOptions(devices=3), observer=Observer())
+    found = pixelwise.evaluate(
+        tiny_run, protocol=["native", "multi-scale-flip"], options=EvaluateOptions(devices=3), observer=Observer()
+    )
     for one, other in zip(expected, found, strict=True):
         assert other.machine.processes == 3
         assert (one.per_class, one.miou, one.pixel_accuracy) == (other.per_class, other.miou, other.pixel_accuracy)

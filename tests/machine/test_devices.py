@@ -2,7 +2,7 @@ import pytest
 import torch
 
 from pixelwise.errors import RecipeError
-from pixelwise.machine.devices import choose_device
+from pixelwise.machine.devices import choose_device, recorded_name
 
 
 def test_auto_and_none_choose_the_cpu_without_a_gpu():
@@ -26,12 +26,17 @@ def test_devices_that_pytorch_was_not_built_for_are_refused_in_one_sentence(name
     assert "Facebook" not in caught.value.message
 
 
-@pytest.mark.parametrize("name", ["cuda", "cuda:0", torch.device("cuda", 0)])
-def test_each_of_several_processes_has_a_gpu_of_its_own(name: str | torch.device, monkeypatch: pytest.MonkeyPatch):
-    for variable, value in {"WORLD_SIZE": "4", "LOCAL_WORLD_SIZE": "2", "LOCAL_RANK": "1"}.items():
+@pytest.mark.parametrize("name", ["cuda", "cuda:0", "cuda:1"])
+def test_each_process_of_a_host_has_its_own_gpu(name: str, monkeypatch: pytest.MonkeyPatch):
+    for variable, value in (("WORLD_SIZE", "4"), ("LOCAL_WORLD_SIZE", "2"), ("LOCAL_RANK", "1"), ("RANK", "3")):
         monkeypatch.setenv(variable, value)
-    with pytest.raises(RecipeError, match="device 'cuda:1'"):  # there is none here
-        choose_device(name)
-    monkeypatch.setenv("LOCAL_WORLD_SIZE", "1")
-    with pytest.raises(RecipeError, match=f"device '{name}'"):
-        choose_device(name)
+    monkeypatch.setattr(torch, "zeros", lambda *_, **__: None)  # there is no such GPU here
+    assert choose_device(name) == torch.device("cuda:1")
+    assert choose_device("cpu") == torch.device("cpu")
+    # A run of theirs does not say which one the first process had.
+    assert recorded_name(torch.device("cuda:1")) == "cuda"
+
+
+def test_one_process_records_which_gpu_it_has():
+    assert recorded_name(torch.device("cuda:1")) == "cuda:1"
+    assert recorded_name(torch.device("cpu")) == "cpu"

@@ -128,3 +128,10 @@ def test_peak_memory_grows_with_what_is_used():
 
     assert peak_memory_bytes(torch.device("cpu")) >= before
     assert peak_memory_bytes(torch.device("cpu")) > block.numel()
+
+
+def test_processes_that_share_the_work_are_counted(monkeypatch: pytest.MonkeyPatch):
+    assert (machine_facts().processes, machine_facts().hosts) == (1, 1)
+    for name, value in (("WORLD_SIZE", "4"), ("RANK", "2"), ("LOCAL_WORLD_SIZE", "2"), ("LOCAL_RANK", "0")):
+        monkeypatch.setenv(name, value)
+    assert (machine_facts().processes, machine_facts().hosts) == (4, 2)

@@ -1,6 +1,6 @@
 """What a launcher tells its processes."""
 
-from pixelwise.machine.launched import is_first, launch, local_rank, local_world, restarts, world_size
+from pixelwise.machine.launched import hosts, is_first, launch, local_rank, local_world, restarts, world_size
 from pixelwise.machine.threads import default_threads, own_cores, usable_cores
 
 OF_TWO = {"WORLD_SIZE": "4", "RANK": "2", "LOCAL_WORLD_SIZE": "2", "LOCAL_RANK": "0"}
@@ -17,6 +17,12 @@ def test_a_process_that_was_started_alone():
 def test_a_process_of_several():
     assert (world_size(OF_TWO), local_world(OF_TWO), local_rank(OF_TWO), is_first(OF_TWO)) == (4, 2, 0, False)
     assert is_first(OF_TWO | {"RANK": "0"})
+
+
+def test_hosts():
+    assert hosts({}) == 1
+    assert hosts(OF_TWO) == 2  # four processes, two on this host
+    assert hosts(OF_TWO | {"GROUP_WORLD_SIZE": "3"}) == 3
 
 
 def test_processes_of_a_host_divide_its_cores():

@@ -15,9 +15,10 @@ import safetensors.torch
 import torch
 
 from pixelwise.checkpoints.checkpoint import newest_checkpoint
+from pixelwise.cli import _foreign
 from pixelwise.errors import RecipeError
 from pixelwise.ranks import ALONE, joining
-from pixelwise.ranks.joining import joined
+from pixelwise.ranks.joining import _refuse_mixed_versions, has_lost_others, joined
 from pixelwise.records.exits import Exit, read_exit
 from pixelwise.records.log import ResumeRecord, StepRecord, read_log
 
@@ -71,6 +72,39 @@ def test_the_network_between_hosts(
     monkeypatch.setenv("GLOO_SOCKET_IFNAME", "")  # so that what was set here is removed afterwards
 
 
+def test_hosts_with_other_versions_are_refused():
+    same = {"python": "3.12.1", "torch": "2.14.1", "timm": "1.0.31"}
+    _refuse_mixed_versions([same, dict(same), dict(same)])
+    with pytest.raises(RecipeError, match=r"torch is 2\.14\.1 in process 0, but 2\.13\.0 in process 2") as caught:
+        _refuse_mixed_versions([same, same, {**same, "torch": "2.13.0"}])
+    assert caught.value.code == "R238"
+    with pytest.raises(RecipeError, match=r"timm is 1\.0\.31 in process 0, but unknown in process 1"):
+        _refuse_mixed_versions([same, {"python": "3.12.1", "torch": "2.14.1"}])
+
+
+@pytest.mark.parametrize(
+    ("error", "expected"),
+    [
+        (RuntimeError("[/src/third_party/gloo/gloo/transport/tcp/pair.cc:553] Connection closed by peer"), True),
+        (torch.distributed.DistNetworkError("the server is gone"), True),
+        (torch.distributed.DistBackendError("NCCL error: remote process exited"), True),
+        (RuntimeError("mat1 and mat2 shapes cannot be multiplied"), False),
+        (ValueError("gloo/transport"), False),
+        (KeyboardInterrupt(), False),
+    ],
+)
+def test_an_error_that_only_means_that_another_process_is_gone(error: BaseException, expected: bool):
+    assert has_lost_others(error) is expected
+
+
+def test_a_process_whose_partner_is_gone_says_so_in_a_sentence(monkeypatch: pytest.MonkeyPatch):
+    lost = RuntimeError("[/src/third_party/gloo/gloo/transport/tcp/pair.cc:553] Connection closed by peer")
+    assert _foreign(lost).code == "R280"
+    monkeypatch.setenv("WORLD_SIZE", "2")
+    assert _foreign(lost).code == "S610"
+    assert _foreign(RuntimeError("a shape")).code == "R280"
+
+
 def started(*words: str, restarts: int = 0) -> subprocess.Popen[bytes]:
     """`torchrun` with two processes. CUDA_VISIBLE_DEVICES is empty in tests."""
     launcher = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2"]
@@ -107,21 +141,34 @@ def weights(run: Path) -> dict[str, torch.Tensor]:
     return safetensors.torch.load_file(newest.path / "model.safetensors")
 
 
+OFTEN = ["train", "unet-resnet18", *SMALL, "epochs=8", "every_steps=2", "--no-evaluate"]
+"""A training of 24 steps that saves after every second one, and evaluates after every sixth."""
+
+
+@pytest.fixture(scope="module")
+def undisturbed(tmp_path_factory: pytest.TempPathFactory) -> dict[str, torch.Tensor]:
+    """The weights of a run that nothing happened to."""
+    run = tmp_path_factory.mktemp("undisturbed") / "run"
+    assert started(*OFTEN, "-o", str(run)).wait(300) == 0
+    return weights(run)
+
+
 @pytest.mark.heavy
 @pytest.mark.skipif(not Path("/proc").is_dir(), reason="finds the processes in /proc")
-def test_a_killed_process_costs_no_more_than_the_steps_since_the_last_checkpoint(tmp_path: Path):
-    words = ["train", "unet-resnet18", *SMALL, "epochs=8", "every_steps=2", "--no-evaluate"]
-    undisturbed = started(*words, "-o", str(tmp_path / "whole"))
-    assert undisturbed.wait(300) == 0
+@pytest.mark.parametrize(("step", "rank", "wait"), [(9, 1, 0.0), (5, 0, 0.15), (17, 1, 0.4)])
+def test_a_killed_process_costs_no_more_than_the_steps_since_the_last_checkpoint(
+    undisturbed: dict[str, torch.Tensor], tmp_path: Path, step: int, rank: int, wait: float
+):
     run = tmp_path / "killed"
-    killed = started(*words, "-o", str(run), restarts=2)
-    wait_for(run, 9)
-    os.kill(workers_of(run)[-1], signal.SIGKILL)
+    killed = started(*OFTEN, "-o", str(run), restarts=2)
+    wait_for(run, step)
+    time.sleep(wait)  # in a step, while saving, or while evaluating
+    os.kill(workers_of(run)[rank], signal.SIGKILL)
     assert killed.wait(400) == 0
     assert len(read_log(run).of(ResumeRecord)) == 1
     assert [one.step for one in read_log(run).of(StepRecord)] == list(range(1, 25))
-    expected, found = weights(tmp_path / "whole"), weights(run)
-    assert all(torch.equal(value, found[name]) for name, value in expected.items())
+    found = weights(run)
+    assert all(torch.equal(value, found[name]) for name, value in undisturbed.items())
 
 
 @pytest.mark.heavy

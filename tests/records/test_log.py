@@ -9,6 +9,7 @@ from pixelwise.records.log import (
     FinishedRecord,
     Log,
     PrecisionRecord,
+    ProcessesRecord,
     ResumeRecord,
     SkippedRecord,
     StepRecord,
@@ -26,6 +27,7 @@ ALL: list[AnyRecord] = [
     EvaluationRecord(step=2, split="val", protocol="native", miou=0.25, pixel_accuracy=0.5, per_class_iou=(0.25, None)),
     ResumeRecord(step=2),
     FinishedRecord(step=3, seconds=1.5, peak_memory_bytes=7, skipped=1, void=1, resumes=1),
+    ProcessesRecord(step=3, world=4, hosts=2, division="whole", device="cuda"),
 ]
 
 
@@ -44,7 +46,7 @@ def test_the_lines_are_those_of_the_first_version(tmp_path: Path):
     assert lines[1] == '{"kind":"step","step":1,"epoch":1,"loss":2.0,"lr":0.5,"grad_norm":3.0}'
     assert lines[5] == '{"kind":"resume","step":2}'
     kinds = [json.loads(line)["kind"] for line in lines]
-    assert kinds == ["precision", "step", "skipped", "warning", "evaluation", "resume", "finished"]
+    assert kinds == ["precision", "step", "skipped", "warning", "evaluation", "resume", "finished", "processes"]
 
 
 def test_a_score_that_does_not_exist_is_none(tmp_path: Path):

@@ -1,7 +1,13 @@
 from pathlib import Path
 
+import pytest
+import torch
+
 import pixelwise
 from pixelwise.observer import Observer, TrainingStart
+from pixelwise.ranks import Ranks
+from pixelwise.training.announcing import _where
+from pixelwise.training.together.division import ALL, Division, Kind
 
 SMALL = ["model.encoder=mobilenetv3_small_050", "schedule.epochs=1", "sampling.batch_size=2"]
 
@@ -34,3 +40,24 @@ def test_a_training_says_what_it_is_before_its_first_step(tiny_data: Path, tmp_p
     whole = begun(tiny_data, tmp_path / "second", "augment={}", f"initialize.run={tmp_path / 'first'}")
     assert whole.batches.startswith("whole images, batches of 2, 4 steps")
     assert whole.weights == "those of a run of unet-resnet18, step 2"
+
+
+class OneOfFour(Ranks):
+    @property
+    def world(self) -> int:
+        return 4
+
+
+@pytest.mark.parametrize(
+    ("device", "kind", "expected"),
+    [
+        ("cpu", "whole", ["cpu", "4 processes of 2 threads that take whole batches"]),
+        ("cuda:1", "split", ["cuda", "4 processes that take a part of every batch"]),
+    ],
+)
+def test_a_training_says_who_shares_it(device: str, kind: Kind, expected: list[str]) -> None:
+    assert _where(torch.device(device), 2, Division(OneOfFour(), kind)) == expected
+
+
+def test_a_training_says_which_gpu_it_has() -> None:
+    assert _where(torch.device("cuda:1"), 2, ALL) == ["cuda:1"]

@@ -59,8 +59,7 @@ def resume(
         with observer_or_display(observer) as watcher:
             read_recipe(Path(run))  # its error needs no processes
             watcher.phase(f"starting {wanted.devices} processes")
-            folder = Path(run).absolute()
-            call_together("resume", (folder,), {"options": unlaunched(wanted)}, wanted, watcher, folder)
+            call_together("resume", (Path(run),), {"options": unlaunched(wanted)}, wanted, watcher, Path(run))
         return Run(run)
     if not is_first():
         finished = not wanted.all_overrides() and is_run(Path(run)) and has_ended(Path(run))

@@ -106,7 +106,7 @@ def _by_several(
         )
     name = named.name if isinstance(named, Recipe) else find(named).name
     # Chosen here, since processes that are started again go on with it.
-    run = (Path(output) if output is not None else new_run_folder(name)).absolute()
+    run = Path(output) if output is not None else new_run_folder(name)
     refuse_occupied(run)
     with observer_or_display(observer) as watcher:
         watcher.phase(f"starting {wanted.devices} processes")

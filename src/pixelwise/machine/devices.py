@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from pixelwise.errors import RecipeError
-from pixelwise.machine.launched import local_rank, local_world
+from pixelwise.machine.launched import local_rank, local_world, world_size
 
 if TYPE_CHECKING:
     import torch
@@ -14,8 +14,7 @@ if TYPE_CHECKING:
 def choose_device(name: str | torch.device | None = None) -> torch.device:
     """The device of this name; None or `auto` chooses a GPU if there is one, otherwise the CPU.
 
-    Of several processes on a host, started together, each gets the GPU of its number, whichever number is given: a run
-    records that of its first process, and all of them read it when they go on.
+    Of several processes on a host, started together, each gets the GPU of its number.
 
     Raises:
         RecipeError: R214, the device does not exist on this machine or cannot be used.
@@ -44,3 +43,8 @@ def choose_device(name: str | torch.device | None = None) -> torch.device:
             "R214", f"device '{name}' cannot be used: {reason}; found: {found}", "set `device` to one of these"
         ) from error
     return device
+
+
+def recorded_name(device: torch.device) -> str:
+    """Name under which a run records its device: of several processes, each has a GPU of its own."""
+    return str(device) if world_size() == 1 else device.type

@@ -39,6 +39,7 @@ def joined(device: torch.device) -> Iterator[Ranks]:
             f"WORLD_SIZE is {world_size()}, but {' and '.join(missing)} {'is' if len(missing) == 1 else 'are'} not set",
             "start the processes with torchrun, or unset WORLD_SIZE to train with one process",
         )
+    import torch
     import torch.distributed as dist
 
     from pixelwise.ranks.group import TIMEOUT, Group
@@ -47,6 +48,9 @@ def joined(device: torch.device) -> Iterator[Ranks]:
     if begins:
         _choose_interface()
         backend = "cpu:gloo,cuda:nccl" if device.type == "cuda" else "gloo"
+        if device.type == "cuda":
+            # What names no device, such as pinning memory, would make every process keep a context on the first GPU.
+            torch.cuda.set_device(device)
         dist.init_process_group(backend, timeout=TIMEOUT)
         # Only at the end: the score after a training is that of all processes, too.
         atexit.register(_leave)

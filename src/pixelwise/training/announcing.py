@@ -21,9 +21,7 @@ NAMED_CLASSES = 12
 """Largest number of classes that are named."""
 
 
-def announcement(
-    prepared: PreparedRun, run: Path, threads: int, plan: Plan, division: Division = ALL
-) -> TrainingStart:
+def announcement(prepared: PreparedRun, run: Path, threads: int, plan: Plan, division: Division = ALL) -> TrainingStart:
     """What an observer is told before the first step.
 
     Args:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import os
 import shlex
 import time
@@ -14,7 +15,7 @@ import torch
 
 from pixelwise.datasets.opening import open_dataset
 from pixelwise.datasets.samples import Dataset
-from pixelwise.machine.devices import choose_device
+from pixelwise.machine.devices import choose_device, recorded_name
 from pixelwise.machine.facts import machine_facts, version_facts
 from pixelwise.machine.launched import launch
 from pixelwise.machine.threads import default_threads
@@ -49,6 +50,7 @@ from pixelwise.storage.locks import run_lock
 from pixelwise.training.announcing import announcement
 from pixelwise.training.autotuning.format_choice import FormatChoice
 from pixelwise.training.options import ResumeOptions, TrainOptions
+from pixelwise.training.planning.pace import measure
 from pixelwise.training.planning.plan import Plan, Time, with_time_limit
 from pixelwise.training.planning.plan import plan as plan_run
 from pixelwise.training.precision import refuse_impossible
@@ -185,7 +187,7 @@ def _begin(plan: _Plan, run: Path, observer: Observer, ranks: Ranks) -> None:
     with run_lock(run):
         refuse_occupied(run)
         use_processor(plan.device, plan.threads)
-        settled = _settle(plan, run, observer)
+        settled = _settle(plan, run, observer, ranks)
         division = Division.of(settled.prepared.recipe, ranks)  # its errors are raised before anything is written
         prepared, facts = settled.prepared, settled.prepared.facts
         environment = _environment(plan, settled, run)
@@ -234,12 +236,13 @@ class _Settled(NamedTuple):
     unfit: tuple[Unfit, ...]
 
 
-def _settle(plan: _Plan, run: Path, observer: Observer) -> _Settled:
+def _settle(plan: _Plan, run: Path, observer: Observer, ranks: Ranks) -> _Settled:
     """Examine the data, choose what the recipe leaves open, and build the run."""
     for stage in plan.recipe.stages:
         stage_recipe(plan.recipe, stage)
     dataset, facts, asked = look_at_data(plan.recipe, plan.data, observer)
-    planned = plan_run(asked, dataset, facts, plan.device, plan.limit, observer)
+    measured = functools.partial(measure, ranks=ranks)
+    planned = plan_run(asked, dataset, facts, plan.device, plan.limit, observer, measured=measured)
     recipe, facts, choice = planned.recipe, planned.facts, None
     if plan.auto_batch:
         recipe = with_auto_batch(recipe, facts, plan.device, observer)
@@ -255,11 +258,12 @@ def _settle(plan: _Plan, run: Path, observer: Observer) -> _Settled:
 
 
 def _environment(plan: _Plan, settled: _Settled, run: Path) -> Environment:
+    data = str(plan.data.resolve()) if plan.data is not None else None
     # The recorded command repeats the choices made on this machine, too.
     words = (*plan.words, *changes_between(settled.asked, settled.prepared.recipe))
     return Environment(
         command=_command(words, plan.data, run),
-        arguments=Arguments(data=str(plan.data.resolve()) if plan.data is not None else None, device=str(plan.device)),
+        arguments=Arguments(data=data, device=recorded_name(plan.device)),
         threads=plan.threads,
         auto_batch=plan.auto_batch,
         begins_with=plan.begins_with,

@@ -166,8 +166,8 @@ CAMVID_CPU_1H_PRETRAINED = Recipe(
     precision=Precision(dtype="bfloat16", channels_last=True),
     selection=Selection(weights="last", split="val", every_epochs=10),
     evaluation=Evaluation(protocols=("camvid-480x360", "camvid-480x360-tta"), split="test"),
-    notes="Train split only; the last averaged weights are the result, nothing is chosen on test. Network and rates are "
-    "those of unet, augmentation and length those of camvid-cpu-1h.",
+    notes="Train split only; the last averaged weights are the result, nothing is chosen on test. Network and rates "
+    "are those of unet, augmentation and length those of camvid-cpu-1h.",
 )  # fmt: skip
 
 RECIPES = register(TOWN_DEMO, *OWN_IMAGES, CAMVID_CPU_15MIN, CAMVID_CPU_1H, CAMVID_CPU_1H_PRETRAINED)

@@ -10,6 +10,7 @@ from typing import Any, NamedTuple
 from markupsafe import Markup
 
 from pixelwise.evaluation.details import BORDER
+from pixelwise.machine.facts import Machine
 from pixelwise.recipes.class_sets.palettes import colorblind_palette
 from pixelwise.recipes.overrides import toml_value
 from pixelwise.recipes.protocols import known_protocol
@@ -18,7 +19,6 @@ from pixelwise.records.advice import advice
 from pixelwise.records.details import load_thumbnails
 from pixelwise.records.evaluations import SAMPLES
 from pixelwise.records.history import experiment_hash
-from pixelwise.machine.facts import Machine
 from pixelwise.records.log import PlanRecord, StepRecord, WarningRecord
 from pixelwise.records.presence import covered_by_miou
 from pixelwise.records.result import Result, to_json

@@ -13,6 +13,7 @@ from pixelwise.datasets.samples import Dataset
 from pixelwise.evaluation.evaluate import evaluate_model
 from pixelwise.models import SegmentationModel, build_model
 from pixelwise.models.quantization.aware import quantization_aware
+from pixelwise.ranks import ALONE, Ranks
 from pixelwise.recipes.protocols import protocol
 from pixelwise.recipes.schema.recipe import Recipe
 from pixelwise.records.data_facts import DataFacts
@@ -25,6 +26,7 @@ from pixelwise.training.planning.rules import Choice
 from pixelwise.training.precision import head_logits
 from pixelwise.training.state import TrainingState, begin_state
 from pixelwise.training.step import train_step
+from pixelwise.training.together.division import Division
 
 UNCOUNTED = 2
 """Steps before the measured ones, in which memory is allocated and kernels are chosen."""
@@ -52,7 +54,15 @@ def measured_precision(recipe: Recipe, facts: DataFacts, device: torch.device) -
     return Choice("precision", value, f"milliseconds per batch, forwards and backwards: {times}")
 
 
-def measure(recipe: Recipe, dataset: Dataset, facts: DataFacts, device: torch.device, seconds: float) -> Pace:
+def measure(
+    recipe: Recipe,
+    dataset: Dataset,
+    facts: DataFacts,
+    device: torch.device,
+    seconds: float,
+    *,
+    ranks: Ranks = ALONE,
+) -> Pace:
     """Train for some steps and evaluate some images, and time them.
 
     Nothing of it remains: the run begins with another network, and torch's random state is restored.
@@ -63,19 +73,25 @@ def measure(recipe: Recipe, dataset: Dataset, facts: DataFacts, device: torch.de
         facts: Recorded facts about the data.
         device: Device to train on.
         seconds: Seconds after which no further step is measured.
+        ranks: The processes that will share the work. This one does its part of the steps, while the others wait; what
+            they will have to say to each other is not in the result.
+
+    Raises:
+        RecipeError: R229, these processes cannot train the recipe.
     """
     with torch.random.fork_rng([device] if device.type == "cuda" else []):
         model = quantization_aware(build_model(recipe), recipe.quantization)
         state = begin_state(model, recipe, device)
-        step = _step(recipe, state, dataset, facts, device, seconds)
-        return Pace(step, _evaluation(recipe, state.model, dataset, device))
+        division = Division.of(recipe, ranks)
+        step = _step(recipe, state, dataset, facts, seconds, division)
+        return Pace(step, _evaluation(recipe, state.model, dataset, device) / ranks.world)
 
 
 def _step(
-    recipe: Recipe, state: TrainingState, dataset: Dataset, facts: DataFacts, device: torch.device, seconds: float
+    recipe: Recipe, state: TrainingState, dataset: Dataset, facts: DataFacts, seconds: float, division: Division
 ) -> float:
-    samples = dataset.samples(recipe.data.train_split)
-    number = recipe.sampling.accumulate
+    samples, device = dataset.samples(recipe.data.train_split), state.device
+    number = division.batches(recipe.sampling.accumulate)
     batches = training_batches(
         TrainingPairs(dataset, samples, recipe),
         recipe,
@@ -83,6 +99,7 @@ def _step(
         steps=UNCOUNTED + MEASURED,
         workers=loader_processes(recipe, device),
         warn=lambda code, message: None,
+        division=division,
     )
     weights = None if facts.class_weights is None else torch.tensor(facts.class_weights, device=device)
     network, per_epoch = head_logits(state.model, recipe.precision), steps_per_epoch(len(samples), recipe.sampling)
