@@ -81,6 +81,7 @@ def test_the_messages_of_a_step_of_enet(script: Script) -> None:
         assert (parts["agreement"]["devices"], parts["agreement"]["processors"]) == (0, 1)
     # Mean, variance and gradients of every layer; or the statistics of all layers, at once.
     assert found["split"]["normalisation"]["devices"] == 3 * layers
+    assert found["split"]["normalisation"]["processors"] == 1
     assert found["whole"]["normalisation"]["devices"] == 1
     assert found["whole"]["normalisation"]["bytes"] > found["split"]["normalisation"]["bytes"] / 4
 
