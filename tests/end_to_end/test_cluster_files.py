@@ -167,10 +167,10 @@ def test_differences_are_found():
     shape = {"a": int, "b": [str, 2], "c": {}}
     assert list(differences({"a": 1, "b": ["x", 2], "c": {}}, shape)) == []
     assert len(list(differences({"a": "1", "b": ["x", 3], "c": {"d": 1}}, shape))) == 3
-    assert list(differences({"a": True, "b": [], "c": {}}, shape)) == [
+    assert set(differences({"a": True, "b": [], "c": {}}, shape)) == {
         ".a: True is no int",
         f".b: [], expected {[str, 2]!r}",
-    ]
+    }
 
 
 def test_every_file_is_checked_and_explained():

@@ -7,7 +7,7 @@ import socket
 import psutil
 import pytest
 
-from pixelwise.machine.network import interface_of, own_address, split_address
+from pixelwise.machine.network import interface_of, is_nameless_here, own_address, split_address
 
 
 @pytest.mark.parametrize(
@@ -54,3 +54,15 @@ def test_what_leads_nowhere_else(towards: str):
 
 def test_an_address_of_nobody_here():
     assert interface_of("203.0.113.77") is None
+
+
+def test_an_address_of_this_host_that_its_name_does_not_lead_to(monkeypatch: pytest.MonkeyPatch):
+    address = outward()
+    monkeypatch.setattr(socket, "gethostname", lambda: "localhost")
+    assert is_nameless_here(address)
+    assert not is_nameless_here("127.0.0.1")
+    assert not is_nameless_here("localhost")
+    assert not is_nameless_here("203.0.113.77")
+    assert not is_nameless_here("x" * 70)
+    monkeypatch.setattr(socket, "gethostname", lambda: address)
+    assert not is_nameless_here(address)

@@ -138,7 +138,9 @@ def test_other_hosts_learn_the_address_from_which_this_one_reaches_them(monkeypa
         return "10.77.0.2" if towards == "node1" else None
 
     monkeypatch.setattr("pixelwise.ranks.starting.own_address", own)
+    monkeypatch.setattr("pixelwise.ranks.starting.is_nameless_here", lambda host: host == "10.77.0.1")
     assert _address_words("node1:29400") == ["--local-addr", "10.77.0.2"]
     # Hosts that are all this one need no address.
     assert _address_words("localhost:29400") == []
-    assert asked == ["node1", "localhost"]
+    assert _address_words("10.77.0.1:29400") == ["--rdzv-conf", "is_host=1"]
+    assert asked == ["node1", "localhost", "10.77.0.1"]

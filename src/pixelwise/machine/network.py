@@ -47,3 +47,19 @@ def interface_of(address: str) -> str | None:
         if any(one.address == address for one in addresses):
             return name
     return None
+
+
+def is_nameless_here(host: str) -> bool:
+    """Whether a name or address means this host, and the host's own name does not lead there.
+
+    So it is for an address of a second network, and where the host's own name means the loopback interface.
+    """
+    addresses = _addresses(host)
+    own = {one.address for several in psutil.net_if_addrs().values() for one in several}
+    return bool(addresses & own) and not addresses & _addresses(socket.gethostname())
+
+
+def _addresses(host: str) -> set[str]:
+    with contextlib.suppress(OSError, UnicodeError):
+        return {str(one[4][0]) for one in socket.getaddrinfo(host, None)}
+    return set()

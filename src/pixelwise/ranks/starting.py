@@ -15,7 +15,7 @@ from pathlib import Path
 import msgspec
 
 from pixelwise.errors import RecipeError
-from pixelwise.machine.network import own_address, split_address
+from pixelwise.machine.network import is_nameless_here, own_address, split_address
 from pixelwise.machine.signals import stop_signals
 from pixelwise.machine.threads import default_threads
 from pixelwise.ranks.launcher import Death
@@ -80,13 +80,18 @@ def _default(name: str) -> object:
 
 
 def _address_words(rendezvous: str) -> list[str]:
-    """What tells the other hosts where this one is: its address on the way to where all meet.
+    """What `torchrun` has to know about the network where names of hosts do not say it.
 
-    `torchrun` alone would tell them the name of the host, which they may not know, or which means themselves to them.
+    The other hosts are told the address of this one on its way to where all meet; `torchrun` alone would tell them its
+    name, which they may not know, or which means themselves to them. And the host at which all meet may not know that it
+    is meant.
     """
     place = split_address(rendezvous)
-    found = own_address(place[0]) if place is not None else None
-    return ["--local-addr", found] if found is not None else []
+    if place is None:
+        return []
+    address = own_address(place[0])
+    words = ["--local-addr", address] if address is not None else []
+    return [*words, "--rdzv-conf", "is_host=1"] if is_nameless_here(place[0]) else words
 
 
 class Launch:
