@@ -183,7 +183,7 @@ def test_a_lost_host_costs_the_steps_since_the_last_checkpoint(hosts: tuple[Host
     resumed = read_log(run).of(ResumeRecord)
     assert len(resumed) == 1
     assert resumed[0].step >= 6
-    assert read_exit(run) == Exit()
+    assert read_exit(run) in (None, Exit())
 
 
 @pytest.mark.parametrize("number", [0, 1], ids=["the first", "the second"])
