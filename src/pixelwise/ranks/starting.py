@@ -126,6 +126,8 @@ class Launch:
             **os.environ,
             "OMP_NUM_THREADS": threads,
             "LOGLEVEL": os.environ.get("LOGLEVEL", "CRITICAL"),
+            # Otherwise hosts remember the meeting place of the processes before, and one that joins waits for it in vain.
+            "TORCH_DISABLE_SHARE_RDZV_TCP_STORE": "1",
             # What can be imported here can be imported there.
             "PYTHONPATH": os.pathsep.join(dict.fromkeys(path for path in sys.path if path)),
             **environment,
