@@ -18,6 +18,7 @@ import argparse
 import contextlib
 import os
 import socket
+import statistics
 import subprocess
 import sys
 import time
@@ -25,6 +26,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import IO, Any, NamedTuple
 
 import msgspec
+import psutil
 import torch
 from measuring import HERE, Sample, Summary, rates, ratios, write_result
 from steps import Ceilings, count_floor
@@ -74,6 +76,18 @@ ANSWER = "contender: "
 CPU = torch.device("cpu")
 
 
+class Turn(NamedTuple):
+    """A turn of a contender.
+
+    Attributes:
+        sample: Its time.
+        others: Average number of cores used by processes outside this benchmark.
+    """
+
+    sample: Sample
+    others: float
+
+
 class Ratios(NamedTuple):
     """What a contender reaches, round by round, of twice the speed of one process with one thread.
 
@@ -81,11 +95,14 @@ class Ratios(NamedTuple):
         threads: One process with two threads.
         processes: Two processes with one thread each.
         processes_over_threads: Speed of two processes over that of two threads.
+        work: Processor time of one process with one thread over that of two processes, which other users of the
+            machine disturb less than the speed.
     """
 
     threads: Summary
     processes: Summary
     processes_over_threads: Summary
+    work: Summary
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -101,13 +118,16 @@ def main(arguments: Sequence[str] | None = None) -> int:
         with joined(CPU) as ranks:
             work(msgspec.json.decode(options.contender), options.steps, ranks)
         return 0
-    samples = {name: measure(name, options.rounds, options.steps) for name in options.measure}
+    turns = {name: measure(name, options.rounds, options.steps) for name in options.measure}
+    samples = {name: {key: [one.sample for one in taken] for key, taken in by.items()} for name, by in turns.items()}
+    others = [one.others for by in turns.values() for taken in by.values() for one in taken]
     traffic = counted(options.count)
     content = msgspec.to_builtins(
         {
             "command": f"python benchmarks/distributed.py --rounds {options.rounds} --steps {options.steps}",
             "images_per_round": IMAGES * options.steps,
             "crop": CROP,
+            "others": statistics.median(others) if others else 0.0,
             "measured": {name: summaries(taken, IMAGES * options.steps) for name, taken in samples.items()},
             "traffic": {
                 name: {kind: totals(sent) for kind, sent in by_kind.items()} for name, by_kind in traffic.items()
@@ -127,9 +147,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     return 0
 
 
-def measure(name: str, rounds: int, steps: int) -> dict[str, list[Sample]]:
+def measure(name: str, rounds: int, steps: int) -> dict[str, list[Turn]]:
     """Measure all contenders on a recipe in every round, after a warm-up round; the order rotates."""
-    samples: dict[str, list[Sample]] = {}
     with contextlib.ExitStack() as stack:
         contenders = {}
         for kind in KINDS:
@@ -137,14 +156,15 @@ def measure(name: str, rounds: int, steps: int) -> dict[str, list[Sample]]:
                 call = {"recipe": name, "kind": kind, "threads": threads}
                 contenders[f"{kind}, {shape}"] = stack.enter_context(started(call, world, steps))
         names = list(contenders)
-        samples = {contender: [] for contender in names}
+        turns: dict[str, list[Turn]] = {contender: [] for contender in names}
         for number in range(-1, rounds):
             for contender in names[number % len(names) :] + names[: number % len(names)]:
-                sample = take_turn(contenders[contender])
+                turn = take_turn(contenders[contender])
                 if number >= 0:
-                    samples[contender].append(sample)
-                print(f"{number} {name}, {contender}: {sample.wall_seconds:.2f} s", flush=True)
-    return samples
+                    turns[contender].append(turn)
+                seconds = turn.sample.wall_seconds
+                print(f"{number} {name}, {contender}: {seconds:.2f} s, others {turn.others:.2f} cores", flush=True)
+    return turns
 
 
 @contextlib.contextmanager
@@ -175,14 +195,21 @@ def started(call: Mapping[str, Any], world: int, steps: int = 0) -> Iterator[lis
         yield processes
 
 
-def take_turn(processes: Sequence[subprocess.Popen[str]]) -> Sample:
+def take_turn(processes: Sequence[subprocess.Popen[str]]) -> Turn:
     """Let a contender take its steps: the time until its last process is done, and the processor time of all."""
-    start = time.perf_counter()
+    busy, start = busy_seconds(), time.perf_counter()
     for process in processes:
         pipe(process.stdin).write("go\n")
         pipe(process.stdin).flush()
-    seconds = [float(answer(process)) for process in processes]
-    return Sample(sum(seconds), time.perf_counter() - start)
+    used = sum(float(answer(process)) for process in processes)
+    took = time.perf_counter() - start
+    return Turn(Sample(used, took), max(0.0, (busy_seconds() - busy - used) / took))
+
+
+def busy_seconds() -> float:
+    """Processor time of all processes of this machine since it was started."""
+    times = psutil.cpu_times()
+    return times.user + times.system + getattr(times, "nice", 0.0)
 
 
 def answer(process: subprocess.Popen[str]) -> str:
@@ -276,6 +303,7 @@ def summaries(samples: Mapping[str, list[Sample]], images: int) -> dict[str, dic
             threads=ratios(doubled(taken[THREADS]), taken[ONE], "wall"),
             processes=ratios(doubled(taken[PROCESSES]), taken[ONE], "wall"),
             processes_over_threads=ratios(taken[PROCESSES], taken[THREADS], "wall"),
+            work=ratios(taken[PROCESSES], taken[ONE], "cpu"),
         )
         made[kind] = {
             "images_per_second": {shape: rates(of, images, "wall")._asdict() for shape, of in taken.items()},
@@ -305,19 +333,21 @@ def measured_lines(content: Mapping[str, Any]) -> list[str]:
         f"images of {width}x{height}, contenders in turns: median of the rounds (minimum to maximum). Efficiency is "
         f"the speed over twice that of {ONE}, round by round. Two processes divide a step as "
         "[docs/cluster.md](../docs/cluster.md) says: `whole`, each takes one of two batches; `split`, each takes half "
-        "of one batch.",
+        "of one batch. Processor time is that of one process over that of two, for the same images.",
         "",
         f"| recipe | division | {' | '.join(SHAPES)} | efficiency of 2 threads | of 2 processes | "
-        "processes / threads |",
-        "|---|---|" + "---|" * (len(SHAPES) + 3),
+        "processes / threads | processor time |",
+        "|---|---|" + "---|" * (len(SHAPES) + 4),
     ]
     for name, by_kind in content["measured"].items():
         for kind, found in by_kind.items():
             cells = [spread(rate, "{:.2f}") for rate in found["images_per_second"].values()]
             cells += [spread(found["efficiency"][one], "{:.0%}") for one in ("threads", "processes")]
             cells.append(spread(found["efficiency"]["processes_over_threads"], "{:.2f}x"))
+            cells.append(spread(found["efficiency"]["work"], "{:.0%}"))
             lines.append(f"| {name} | {kind} | {' | '.join(cells)} |")
-    return lines
+    others = content["others"]
+    return [*lines, "", f"Other processes of the machine used {others:.2f} cores during the median turn."]
 
 
 def traffic_lines(content: Mapping[str, Any]) -> list[str]:
