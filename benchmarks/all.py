@@ -100,6 +100,7 @@ COMMANDS: dict[str, Callable[[Path], list[str]]] = {
     "evaluation": lambda data: [],
     "training": lambda data: ["--data", str(data)],
     "contention": lambda data: [],
+    "distributed": lambda data: [],
     "steps": lambda data: ["--data", str(data)],
     "int8": lambda data: [],
 }

@@ -8,14 +8,16 @@ from multiprocessing.connection import Listener
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
 
 import pixelwise
-from pixelwise.api.process import INTERRUPTED, LOST_OTHERS, main
+from pixelwise.api.process import INTERRUPTED, LOST_OTHERS, continuing, main
 from pixelwise.api.together import Call, Event
 from pixelwise.errors import RecipeError, ResourceError
 from pixelwise.observer import Observer, TrainingStatus
 from pixelwise.records.exits import write_exit
+from pixelwise.training.options import ResumeOptions, TrainOptions
 
 STATUS = TrainingStatus(
     step=1, steps=2, epoch=1, epochs=1, loss=None, lr=0.1, images_per_second=None, data_wait_share=0.0, miou=None,
@@ -116,3 +118,22 @@ def test_any_other_error_is_shown(ended: Any):
 
     with pytest.raises(RuntimeError, match="a shape"):
         ended(work)
+
+
+def call(function: str, run: Path | None) -> Call:
+    options = TrainOptions(evaluate=False, epochs=7)
+    return Call(function, ("unet", None, run), {"options": options}, address="", key=b"", run=run)
+
+
+@pytest.mark.parametrize(("function", "begun"), [("train", False), ("resume", True), ("evaluate", True)])
+def test_a_call_that_is_carried_out_as_it_is(function: str, begun: bool, tiny_run: Path, tmp_path: Path):
+    asked = call(function, tiny_run if begun else tmp_path)
+    assert continuing(asked) is asked
+
+
+def test_a_training_that_earlier_processes_have_begun_goes_on(tiny_run: Path):
+    asked = call("train", tiny_run)
+    expected = msgspec.structs.replace(
+        asked, function="resume", arguments=(tiny_run,), keywords={"options": ResumeOptions(evaluate=False)}
+    )
+    assert continuing(asked) == expected

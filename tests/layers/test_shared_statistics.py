@@ -130,3 +130,40 @@ def test_running_statistics_take_the_batches_in_order(name: str, world: int):
     for _, buffers in found:
         for mine, expected in zip(buffers, alone.buffers(), strict=True):
             assert torch.equal(mine, expected)
+
+
+def test_the_number_of_images_is_asked_once():
+    torch.manual_seed(2)
+    layers = [
+        nn.BatchNorm2d(3),
+        nn.Conv2d(3, 4, 3, stride=2),
+        nn.BatchNorm2d(4),
+        nn.AdaptiveAvgPool2d(1),
+        nn.BatchNorm2d(4),
+    ]
+    network = nn.Sequential(*layers).double().train()
+    images = torch.randn(6, 3, 9, 11, dtype=torch.float64)
+    expected = copy.deepcopy(network)(images).detach()
+    # Rows that are no images are counted by themselves.
+    rows = torch.randn(12, 3, 5, dtype=torch.float64)
+    of_rows = nn.BatchNorm1d(3).double().train()(rows).detach()
+
+    def work(ranks: Ranks) -> tuple[list[int], Tensor, Tensor]:
+        asked: list[int] = []
+        count = ranks.count
+
+        def counting(number: int) -> int:
+            asked.append(number)
+            return count(number)
+
+        ranks.count = counting  # type: ignore[method-assign]
+        start, stop = ((0, 4), (4, 6))[ranks.rank]
+        with SharedStatistics(ranks):
+            output = copy.deepcopy(network)(images[start:stop])
+            more = nn.BatchNorm1d(3).double().train()(rows[2 * start : 2 * stop])
+        return asked, output.detach(), more.detach()
+
+    found = in_ranks(2, work)
+    assert [one[0] for one in found] == [[4, 8 * 5], [2, 4 * 5]]
+    assert torch.allclose(torch.cat([one[1] for one in found]), expected, rtol=1e-12, atol=1e-12)
+    assert torch.allclose(torch.cat([one[2] for one in found]), of_rows, rtol=1e-12, atol=1e-12)

@@ -1,6 +1,6 @@
 """What a launcher tells its processes."""
 
-from pixelwise.machine.launched import hosts, is_first, local_rank, local_world, restarts, world_size
+from pixelwise.machine.launched import hosts, is_first, launch, local_rank, local_world, restarts, world_size
 from pixelwise.machine.threads import default_threads, own_cores, usable_cores
 
 OF_TWO = {"WORLD_SIZE": "4", "RANK": "2", "LOCAL_WORLD_SIZE": "2", "LOCAL_RANK": "0"}
@@ -32,3 +32,9 @@ def test_processes_of_a_host_divide_its_cores():
     # torchrun sets it to 1 where nobody has set it.
     assert default_threads(OF_TWO | {"OMP_NUM_THREADS": "1", "TORCHELASTIC_RUN_ID": "x"}) == own_cores(OF_TWO)
     assert default_threads({"OMP_NUM_THREADS": "1"}) == 1
+
+
+def test_the_name_of_a_launch():
+    assert launch({}) == ""
+    assert launch({"TORCHELASTIC_RUN_ID": "none"}) == ""
+    assert launch({"TORCHELASTIC_RUN_ID": "12345"}) == "12345"

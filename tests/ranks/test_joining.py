@@ -17,7 +17,7 @@ import torch
 from pixelwise.checkpoints.checkpoint import newest_checkpoint
 from pixelwise.cli import _foreign
 from pixelwise.errors import RecipeError
-from pixelwise.ranks import ALONE
+from pixelwise.ranks import ALONE, joining
 from pixelwise.ranks.joining import _refuse_mixed_versions, has_lost_others, joined
 from pixelwise.records.exits import Exit, read_exit
 from pixelwise.records.log import ResumeRecord, StepRecord, read_log
@@ -45,6 +45,31 @@ def test_a_launcher_that_forgets_a_variable(monkeypatch: pytest.MonkeyPatch):
     ):
         pass
     assert caught.value.code == "R238"
+
+
+@pytest.mark.parametrize(
+    ("hosts", "given", "address", "expected"),
+    [
+        ("2", None, "10.77.0.2", "eth7"),
+        ("2", "ib0", "10.77.0.2", "ib0"),
+        ("2", None, None, None),
+        ("2", None, "10.77.0.9", None),
+        ("1", None, "10.77.0.2", None),
+    ],
+)
+def test_the_network_between_hosts(
+    hosts: str, given: str | None, address: str | None, expected: str | None, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setenv("MASTER_ADDR", "10.77.0.1")
+    monkeypatch.setenv("GROUP_WORLD_SIZE", hosts)
+    monkeypatch.setenv("GLOO_SOCKET_IFNAME", given or "")
+    if given is None:
+        monkeypatch.delenv("GLOO_SOCKET_IFNAME")
+    monkeypatch.setattr(joining, "own_address", {"10.77.0.1": address}.get)
+    monkeypatch.setattr(joining, "interface_of", {"10.77.0.2": "eth7"}.get)
+    joining._choose_interface()
+    assert os.environ.get("GLOO_SOCKET_IFNAME") == expected
+    monkeypatch.setenv("GLOO_SOCKET_IFNAME", "")  # so that what was set here is removed afterwards
 
 
 def test_hosts_with_other_versions_are_refused():

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 import subprocess
 import sys
 import time
@@ -62,3 +63,21 @@ def test_processes_are_asked_to_stop_once_nobody_waits_for_them(tmp_path: Path):
     starter.kill()
     starter.wait()
     wait_for(tmp_path / "asked-0", tmp_path / "asked-1")
+
+
+@pytest.mark.skipif(not hasattr(signal, "SIGUSR1"), reason="this system has no such signal")
+def test_the_signal_of_schedulers_is_left_to_others(tmp_path: Path):
+    (tmp_path / "waits_to_be_asked.py").write_text(WAITS)
+    path = os.pathsep.join([str(tmp_path), *(one for one in sys.path if one)])
+    words = [str(tmp_path / "death.json"), "--standalone", "-m", "waits_to_be_asked", str(tmp_path)]
+    launcher = subprocess.Popen(
+        [sys.executable, "-m", "pixelwise.ranks.launcher", *words], env={**os.environ, "PYTHONPATH": path}
+    )
+    wait_for(tmp_path / "ready-0")
+    launcher.send_signal(signal.SIGUSR1)
+    time.sleep(0.5)
+    assert launcher.poll() is None
+    assert not (tmp_path / "asked-0").exists()
+    launcher.terminate()
+    assert launcher.wait(60) == 128 + signal.SIGTERM
+    assert (tmp_path / "asked-0").exists()

@@ -12,7 +12,7 @@ import torch
 from pixelwise.errors import RecipeError
 from pixelwise.ranks.launcher import Death
 from pixelwise.ranks.options import LaunchOptions
-from pixelwise.ranks.starting import Launch, refuse_unfit
+from pixelwise.ranks.starting import Launch, _address_words, refuse_unfit
 
 MODULE = """
 import json, os, signal, sys
@@ -87,6 +87,13 @@ def test_whoever_watches_may_fail_without_leaving_processes(module: str, tmp_pat
         (LaunchOptions(restarts=1), "cpu", 0, "`restarts` is given without `devices`", "give `devices`"),
         (LaunchOptions(rendezvous="a:1"), "cpu", 0, "`rendezvous` is given without `devices`", "give `devices`"),
         (LaunchOptions(devices=2, nodes="2"), "cpu", 0, "do not know where to meet", "`rendezvous`"),
+        (
+            LaunchOptions(devices=2, nodes="2", rendezvous="a"),
+            "cpu",
+            0,
+            "`rendezvous` is 'a'; expected HOST:PORT",
+            "node1",
+        ),
         (LaunchOptions(devices=2, nodes="x", rendezvous="a:1"), "cpu", 0, "`nodes` is 'x'", "1:4"),
         (LaunchOptions(devices=2, nodes="3:2", rendezvous="a:1"), "cpu", 0, "`nodes` is '3:2'", "1:4"),
         (LaunchOptions(devices=2, nodes="0", rendezvous="a:1"), "cpu", 0, "`nodes` is '0'", "1:4"),
@@ -121,3 +128,19 @@ def test_what_cannot_be_started_is_refused(
 def test_what_can_be_started(options: LaunchOptions, device: str, gpus: int, monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setattr(torch.cuda, "device_count", lambda: gpus)
     refuse_unfit(options, device)
+
+
+def test_other_hosts_learn_the_address_from_which_this_one_reaches_them(monkeypatch: pytest.MonkeyPatch):
+    asked: list[str] = []
+
+    def own(towards: str) -> str | None:
+        asked.append(towards)
+        return "10.77.0.2" if towards == "node1" else None
+
+    monkeypatch.setattr("pixelwise.ranks.starting.own_address", own)
+    monkeypatch.setattr("pixelwise.ranks.starting.is_nameless_here", lambda host: host == "10.77.0.1")
+    assert _address_words("node1:29400") == ["--local-addr", "10.77.0.2"]
+    # Hosts that are all this one need no address.
+    assert _address_words("localhost:29400") == []
+    assert _address_words("10.77.0.1:29400") == ["--rdzv-conf", "is_host=1"]
+    assert asked == ["node1", "localhost", "10.77.0.1"]

@@ -30,6 +30,7 @@ FULL = Environment(
     versions={"python": "3.11.7"},
     plugins={"acme-models": "1.2"},
     trackers=("tensorboard",),
+    launch="12345",
 )
 
 
@@ -43,7 +44,7 @@ def test_the_names_in_the_file_are_those_of_the_first_version(tmp_path: Path):
     write_environment(tmp_path, FULL)
     plain = json.loads((tmp_path / "environment.json").read_bytes())
     first = ["command", "arguments", "threads", "auto_batch", "begins_with", "initial_weights", "machine", "versions"]
-    assert list(plain) == [*first, "plugins", "trackers"]
+    assert list(plain) == [*first, "plugins", "trackers", "launch"]
     assert plain["arguments"] == {"data": "/data/photos", "device": "cuda:1"}
     assert set(plain["initial_weights"]["run"]) == {"recipe", "step", "weights_sha256", "loaded", "random"}
 
@@ -51,11 +52,12 @@ def test_the_names_in_the_file_are_those_of_the_first_version(tmp_path: Path):
 def test_files_of_other_versions_are_read(tmp_path: Path):
     plain = {**msgspec.to_builtins(FULL), "later": {"deep": 1}}
     plain["arguments"]["later"] = True
-    for name in ("plugins", "trackers", "threads"):
+    for name in ("plugins", "trackers", "threads", "launch"):
         del plain[name]
     (tmp_path / "environment.json").write_text(json.dumps(plain))
     found = read_environment(tmp_path)
     assert (found.command, found.plugins, found.trackers, found.threads) == (FULL.command, {}, (), None)
+    assert found.launch == ""
 
 
 def test_the_folder_of_the_data_is_a_path():

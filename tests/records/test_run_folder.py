@@ -10,6 +10,7 @@ from pixelwise.recipes.overrides import apply_overrides, to_toml
 from pixelwise.records.environment import Environment, write_environment
 from pixelwise.records.run_folder import (
     has_checkpoints,
+    is_continued,
     is_run,
     new_run_folder,
     palette_of,
@@ -87,3 +88,28 @@ def test_reading_a_run_folder_imports_nothing_heavy():
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
     assert (done.returncode, done.stderr) == (0, "")
+
+
+@pytest.mark.parametrize(
+    ("begun", "variables", "expected"),
+    [
+        (False, {"TORCHELASTIC_RESTART_COUNT": "1"}, False),
+        (True, {}, False),
+        (True, {"TORCHELASTIC_RESTART_COUNT": "1"}, True),
+        # Started again because of another host.
+        (True, {"TORCHELASTIC_RESTART_COUNT": "0", "TORCHELASTIC_RUN_ID": "12345"}, True),
+        (True, {"TORCHELASTIC_RUN_ID": "54321"}, False),
+        (True, {"TORCHELASTIC_RUN_ID": "none"}, False),
+    ],
+)
+def test_processes_that_go_on_with_a_run(
+    begun: bool, variables: dict[str, str], expected: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    for name in ("TORCHELASTIC_RESTART_COUNT", "TORCHELASTIC_RUN_ID"):
+        monkeypatch.delenv(name, raising=False)
+    for name, value in variables.items():
+        monkeypatch.setenv(name, value)
+    write_environment(tmp_path, Environment(launch="12345"))
+    if begun:
+        write_recipe(tmp_path, recipe("enet-camvid"))
+    assert is_continued(tmp_path) is expected

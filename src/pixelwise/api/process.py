@@ -11,12 +11,16 @@ from multiprocessing.connection import Client, Connection
 from pathlib import Path
 from typing import Any
 
+import msgspec
+
 from pixelwise.api.together import Call, Event
 from pixelwise.errors import PixelwiseError
 from pixelwise.machine.launched import is_first
 from pixelwise.observer import SILENT, Observer
 from pixelwise.ranks.joining import has_lost_others
 from pixelwise.records.exits import read_exit
+from pixelwise.records.run_folder import is_run
+from pixelwise.training.options import ResumeOptions
 
 INTERRUPTED = 130
 """Exit status after Ctrl-C."""
@@ -57,7 +61,7 @@ def main(arguments: Sequence[str]) -> int:
 
     An error that has been reported is none to the launcher, which would start the processes again.
     """
-    call: Call = pickle.loads(Path(arguments[0]).read_bytes())
+    call = continuing(pickle.loads(Path(arguments[0]).read_bytes()))
     import pixelwise
 
     try:
@@ -68,6 +72,17 @@ def main(arguments: Sequence[str]) -> int:
         if not has_lost_others(error):
             raise
         return LOST_OTHERS  # the launcher says which process died
+
+
+def continuing(call: Call) -> Call:
+    """The call, which goes on with a run that earlier processes of it have begun, on this host or another.
+
+    The caller has refused a folder that held a run before.
+    """
+    if call.function != "train" or call.run is None or not is_run(call.run):
+        return call
+    options = ResumeOptions(evaluate=call.keywords["options"].evaluate)
+    return msgspec.structs.replace(call, function="resume", arguments=(call.run,), keywords={"options": options})
 
 
 def _carry_out(call: Call, function: Callable[..., Any]) -> int:

@@ -38,16 +38,16 @@ def check_training(recipe: Named, data: AnyPath | None, output: AnyPath | None, 
         CheckpointError: K405, there is no such weights file; K420, `begin` is not a run.
         DataError: D222, the data folder does not exist, or none is given.
     """
-    from pixelwise.machine.launched import is_first, restarts
+    from pixelwise.machine.launched import is_first
     from pixelwise.recipes.files import find
     from pixelwise.recipes.overrides import apply_overrides
-    from pixelwise.records.run_folder import refuse_occupied
+    from pixelwise.records.run_folder import is_continued, refuse_occupied
     from pixelwise.training.trackers.tracker import require_trackers
 
     overrides = options.all_overrides()
     resolved = apply_overrides(recipe if isinstance(recipe, Recipe) else find(recipe), overrides)
     require_trackers(options.track)
-    if output is not None and is_first() and not restarts():
+    if output is not None and is_first() and not is_continued(Path(output)):
         refuse_occupied(Path(output))
     if options.begin is not None:
         check_run(options.begin)

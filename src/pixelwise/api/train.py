@@ -13,7 +13,7 @@ from pixelwise.api.run import Run
 from pixelwise.api.together import call_together, unlaunched
 from pixelwise.checkpoints.trained import result_of
 from pixelwise.errors import RecipeError
-from pixelwise.machine.launched import is_first, restarts, world_size
+from pixelwise.machine.launched import is_first, world_size
 from pixelwise.observer import SILENT, Observer
 from pixelwise.options import chosen
 from pixelwise.ranks.starting import refuse_unfit
@@ -23,7 +23,7 @@ from pixelwise.recipes.overrides import in_words
 from pixelwise.recipes.schema.recipe import Recipe
 from pixelwise.records.environment import read_environment
 from pixelwise.records.evaluations import find_result
-from pixelwise.records.run_folder import REPORT, is_run, new_run_folder, read_recipe, refuse_occupied
+from pixelwise.records.run_folder import REPORT, is_continued, new_run_folder, read_recipe, refuse_occupied
 from pixelwise.records.status import keeping_status
 from pixelwise.training import runs
 from pixelwise.training.options import TrainOptions
@@ -75,7 +75,7 @@ def train(
     if wanted.devices is not None and world_size() == 1:
         return _by_several(named, folder, output, wanted, observer)
     refuse_unfit(wanted, wanted.device)
-    if restarts() and output is not None and is_run(Path(output)):
+    if output is not None and is_continued(Path(output)):
         from pixelwise.api.resume import resume  # which concludes as this function does
 
         return resume(output, evaluate=wanted.evaluate, observer=observer)

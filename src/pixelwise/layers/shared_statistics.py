@@ -24,6 +24,8 @@ class SharedStatistics(TorchFunctionMode):
 
     The result, its gradients and the running statistics are those of one process with all the images.
 
+    A mode is used for one forward pass: how many images there are is asked once, at the first layer.
+
     Args:
         ranks: The processes that have the other images of the batch.
     """
@@ -31,12 +33,26 @@ class SharedStatistics(TorchFunctionMode):
     def __init__(self, ranks: Ranks) -> None:
         super().__init__()
         self._ranks = ranks
+        self._images: tuple[int, int] | None = None
 
     def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         if func is not F.batch_norm:
             return func(*args, **(kwargs or {}))
         call = _Call.of(*args, **(kwargs or {}))
-        return call.plain() if not call.training else _shared(call, self._ranks)
+        return _shared(call, self._ranks, self._values(call.input)) if call.training else call.plain()
+
+    def _values(self, x: Tensor) -> int:
+        """Number of values of each channel of all processes.
+
+        The processors would have to agree on it in every layer, for which a GPU waits; but all processes have images of
+        the same size, so it follows from the number of images.
+        """
+        if self._images is None:
+            self._images = x.shape[0], self._ranks.count(x.shape[0])
+        own, total = self._images
+        number = x.numel() // x.shape[1]
+        # A layer that has more rows than there are images has them in every process.
+        return number // own * total if x.shape[0] == own else self._ranks.count(number)
 
 
 class Statistics(NamedTuple):
@@ -107,8 +123,13 @@ class _Call(NamedTuple):
         return F.batch_norm(*self)
 
 
-def _shared(call: _Call, ranks: Ranks) -> Tensor:
-    output, mean, variance, number = _SharedBatchNorm.apply(call.input, call.weight, call.bias, call.eps, ranks)  # type: ignore[misc]
+def _shared(call: _Call, ranks: Ranks, number: int) -> Tensor:
+    if number <= 1:
+        size = tuple(call.input.shape)
+        raise ValueError(f"Expected more than 1 value per channel when training, got input size {size}")
+    output, mean, variance = _SharedBatchNorm.apply(  # type: ignore[misc]
+        call.input, call.weight, call.bias, call.eps, ranks, number
+    )
     if call.running_mean is not None and call.running_var is not None:
         unbiased = variance * (number / (number - 1))
         with torch.no_grad():
@@ -125,12 +146,9 @@ class _SharedBatchNorm(torch.autograd.Function):
 
     @staticmethod
     def forward(
-        ctx: Any, x: Tensor, weight: Tensor | None, bias: Tensor | None, eps: float, ranks: Ranks
-    ) -> tuple[Tensor, Tensor, Tensor, int]:
+        ctx: Any, x: Tensor, weight: Tensor | None, bias: Tensor | None, eps: float, ranks: Ranks, total: int
+    ) -> tuple[Tensor, Tensor, Tensor]:
         number = x.numel() // x.shape[1]
-        total = ranks.count(number)
-        if total <= 1:
-            raise ValueError(f"Expected more than 1 value per channel when training, got input size {tuple(x.shape)}")
         kind = torch.promote_types(x.dtype, torch.float32)
         axes = [axis for axis in range(x.dim()) if axis != 1]
         values = x.to(kind)
@@ -143,7 +161,7 @@ class _SharedBatchNorm(torch.autograd.Function):
         ctx.axes, ctx.total, ctx.ranks, ctx.kind, ctx.has_bias = axes, total, ranks, x.dtype, bias is not None
         output = normalised if weight is None else normalised * _along(weight.to(kind), x)
         output = output if bias is None else output + _along(bias.to(kind), x)
-        return output.to(x.dtype), mean, variance, total
+        return output.to(x.dtype), mean, variance
 
     @staticmethod
     def backward(ctx: Any, *gradients: Any) -> Any:
@@ -157,7 +175,7 @@ class _SharedBatchNorm(torch.autograd.Function):
         both = ctx.ranks.sum(torch.stack([summed, projected])) / ctx.total
         inner = gradient - _along(both[0], gradient) - normalised * _along(both[1], gradient)
         factor = scale if weight is None else scale * weight.to(scale.dtype)
-        return (inner * _along(factor, gradient)).to(ctx.kind), of_weight, of_bias, None, None
+        return (inner * _along(factor, gradient)).to(ctx.kind), of_weight, of_bias, None, None, None
 
 
 def _along(channels: Tensor, like: Tensor) -> Tensor:

@@ -7,6 +7,8 @@ from collections.abc import Mapping
 
 VARIABLES = ("RANK", "WORLD_SIZE", "MASTER_ADDR", "MASTER_PORT")
 """What a process has to know to find the others."""
+UNNAMED = "none"
+"""Name that `torchrun` gives to every launch that was not given one."""
 THREADS_BY_TORCHRUN = "TORCHELASTIC_RUN_ID"
 """Set by `torchrun`, which also sets OMP_NUM_THREADS to 1 if nobody has set it."""
 
@@ -34,6 +36,12 @@ def hosts(environment: Mapping[str, str] = os.environ) -> int:
 def restarts(environment: Mapping[str, str] = os.environ) -> int:
     """How often a launcher has started these processes again, because one of them died."""
     return _number(environment, "TORCHELASTIC_RESTART_COUNT", 0)
+
+
+def launch(environment: Mapping[str, str] = os.environ) -> str:
+    """Name of the launch, which `torchrun --rdzv-id` gives and all hosts share; empty if it has none."""
+    name = environment.get("TORCHELASTIC_RUN_ID", "")
+    return "" if name == UNNAMED else name
 
 
 def is_first(environment: Mapping[str, str] = os.environ) -> bool:

@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING
 
 from pixelwise.errors import RecipeError
 from pixelwise.machine.facts import version_facts
-from pixelwise.machine.launched import VARIABLES, local_rank, local_world, world_size
+from pixelwise.machine.launched import VARIABLES, hosts, local_rank, local_world, world_size
+from pixelwise.machine.network import interface_of, own_address
 from pixelwise.ranks.alone import ALONE, Ranks
 
 if TYPE_CHECKING:
@@ -45,6 +46,7 @@ def joined(device: torch.device) -> Iterator[Ranks]:
 
     begins = not dist.is_initialized()
     if begins:
+        _choose_interface()
         backend = "cpu:gloo,cuda:nccl" if device.type == "cuda" else "gloo"
         if device.type == "cuda":
             # What names no device, such as pinning memory, would make every process keep a context on the first GPU.
@@ -56,6 +58,19 @@ def joined(device: torch.device) -> Iterator[Ranks]:
     if begins:
         _refuse_mixed_versions(group.gather_objects(version_facts()))
     yield group
+
+
+def _choose_interface() -> None:
+    """Let gloo use the network that leads to the first process, unless somebody has chosen one.
+
+    Left alone, it takes that of the host's own name, which on many systems is the loopback interface.
+    """
+    if "GLOO_SOCKET_IFNAME" in os.environ or hosts() == 1:
+        return
+    address = own_address(os.environ["MASTER_ADDR"])
+    interface = interface_of(address) if address is not None else None
+    if interface is not None:
+        os.environ["GLOO_SOCKET_IFNAME"] = interface
 
 
 def _refuse_mixed_versions(versions: list[dict[str, str]]) -> None:

@@ -41,6 +41,10 @@ def main(arguments: Sequence[str]) -> int:
     from torch.distributed.elastic.multiprocessing.api import SignalException
     from torch.distributed.elastic.multiprocessing.errors import ChildFailedError
 
+    if hasattr(signal, "SIGUSR1"):
+        # A scheduler sends it to the starting process, which asks this one to stop; some send it to all processes of a
+        # job, and this one would die of it.
+        signal.signal(signal.SIGUSR1, signal.SIG_IGN)
     threading.Thread(target=_end_with, args=(os.getppid(),), daemon=True).start()
     try:
         run.main(list(arguments[1:]))

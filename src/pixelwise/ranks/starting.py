@@ -15,6 +15,7 @@ from pathlib import Path
 import msgspec
 
 from pixelwise.errors import RecipeError
+from pixelwise.machine.network import is_nameless_here, own_address, split_address
 from pixelwise.machine.signals import stop_signals
 from pixelwise.machine.threads import default_threads
 from pixelwise.ranks.launcher import Death
@@ -49,6 +50,8 @@ def refuse_unfit(options: LaunchOptions, device: str) -> None:
             f"`nodes` is {options.nodes}, but the hosts do not know where to meet",
             "give the same `rendezvous`, as HOST:PORT, on every host",
         )
+    if options.rendezvous is not None and split_address(options.rendezvous) is None:
+        raise RecipeError("R238", f"`rendezvous` is '{options.rendezvous}'; expected HOST:PORT", "such as node1:29400")
     low, _, high = options.nodes.partition(":")
     if not low.isdecimal() or int(low) < 1 or (high and (not high.isdecimal() or int(high) < int(low))):
         raise RecipeError("R238", f"`nodes` is '{options.nodes}'; expected a number or LEAST:MOST", "such as 2, or 1:4")
@@ -76,6 +79,21 @@ def _default(name: str) -> object:
     return getattr(LaunchOptions(), name)
 
 
+def _address_words(rendezvous: str) -> list[str]:
+    """What `torchrun` has to know about the network where names of hosts do not say it.
+
+    The other hosts are told the address of this one on its way to where all meet; `torchrun` alone would tell them its
+    name, which they may not know, or which means themselves to them. And the host at which all meet may not know that it
+    is meant.
+    """
+    place = split_address(rendezvous)
+    if place is None:
+        return []
+    address = own_address(place[0])
+    words = ["--local-addr", address] if address is not None else []
+    return [*words, "--rdzv-conf", "is_host=1"] if is_nameless_here(place[0]) else words
+
+
 class Launch:
     """Processes of this host that run one module together, until they end.
 
@@ -100,6 +118,7 @@ class Launch:
             words.append("--standalone")
         else:
             words += ["--nnodes", options.nodes, "--rdzv-backend", "c10d", "--rdzv-endpoint", options.rendezvous]
+            words += _address_words(options.rendezvous)
         words += ["--shutdown-timeout", str(SHUTDOWN_SECONDS), "-m", *module]
         # `torchrun` would set one thread.
         threads = os.environ.get("OMP_NUM_THREADS") or str(max(1, default_threads() // number))
@@ -107,6 +126,8 @@ class Launch:
             **os.environ,
             "OMP_NUM_THREADS": threads,
             "LOGLEVEL": os.environ.get("LOGLEVEL", "CRITICAL"),
+            # Otherwise hosts remember the meeting place of the processes before, and one that joins waits for it in vain.
+            "TORCH_DISABLE_SHARE_RDZV_TCP_STORE": "1",
             # What can be imported here can be imported there.
             "PYTHONPATH": os.pathsep.join(dict.fromkeys(path for path in sys.path if path)),
             **environment,

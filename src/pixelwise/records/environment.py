@@ -73,6 +73,7 @@ class Environment(msgspec.Struct, frozen=True, kw_only=True):
         versions: Versions of Python and of the packages that can change a result.
         plugins: Versions of the other packages whose plug-ins were loaded.
         trackers: Names of the trackers that follow the run, in addition to its own log.
+        launch: Name of the launch whose processes began the run; empty if it had none.
     """
 
     command: str = ""
@@ -85,6 +86,7 @@ class Environment(msgspec.Struct, frozen=True, kw_only=True):
     versions: dict[str, str] = {}
     plugins: dict[str, str] = {}
     trackers: tuple[str, ...] = ()
+    launch: str = ""
 
     @property
     def data_folder(self) -> Path | None:

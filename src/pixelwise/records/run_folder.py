@@ -8,6 +8,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 from pixelwise.errors import CheckpointError, PixelwiseError, RecipeError
+from pixelwise.machine.launched import launch, restarts
 from pixelwise.plugins import missing_packages
 from pixelwise.recipes.class_sets.palettes import colorblind_palette
 from pixelwise.recipes.class_sets.tables import Color, class_set
@@ -28,6 +29,14 @@ LIVE = "live.html"
 def is_run(folder: Path) -> bool:
     """Whether a folder is a run folder or holds imported weights, both of which contain a recipe."""
     return (folder / RECIPE).is_file()
+
+
+def is_continued(run: Path) -> bool:
+    """Whether a launcher has started this process to go on with a run that processes before it have begun.
+
+    Where another host has failed or joined, `torchrun` starts the processes of this one again without counting it.
+    """
+    return is_run(run) and bool(restarts() or (launch() and read_environment(run).launch == launch()))
 
 
 def has_checkpoints(run: Path) -> bool:

@@ -17,6 +17,7 @@ from pixelwise.datasets.opening import open_dataset
 from pixelwise.datasets.samples import Dataset
 from pixelwise.machine.devices import choose_device, recorded_name
 from pixelwise.machine.facts import machine_facts, version_facts
+from pixelwise.machine.launched import launch
 from pixelwise.machine.threads import default_threads
 from pixelwise.observer import SILENT, Observer
 from pixelwise.options import chosen
@@ -271,6 +272,7 @@ def _environment(plan: _Plan, settled: _Settled, run: Path) -> Environment:
         versions=version_facts(),
         plugins=packages_in_use(),
         trackers=plan.trackers,
+        launch=launch(),
     )
 
 

@@ -14,7 +14,7 @@ from torch import Tensor
 from pixelwise.checkpoints.checkpoint import newest_checkpoint
 from pixelwise.errors import DataError, PixelwiseError
 from pixelwise.ranks import Ranks
-from pixelwise.records.exits import Exit, read_exit
+from pixelwise.records.exits import Exit, read_exit, write_exit
 from pixelwise.records.log import EvaluationRecord, SkippedRecord, StepRecord, read_log
 from pixelwise.training.runs import resume, train
 from tests.ranks.processes import in_ranks
@@ -195,4 +195,13 @@ def test_the_first_process_alone_writes(tmp_path: Path):
     run = together(2, tmp_path / "run")
     assert [one.step for one in records(run, StepRecord)] == list(range(1, 9))
     assert not list(run.rglob("*.tmp"))
+    assert read_exit(run) == Exit()
+
+
+def test_one_process_that_goes_on_says_how_the_run_ended_if_several_had_said_it(tmp_path: Path):
+    run = trained(tmp_path / "run", "selection.every_epochs=0", "selection.weights=last", steps=2)
+    assert read_exit(run) is None
+    write_exit(run, DataError("D130", "an image is unreadable", "repair it"))
+    resume(run, overrides=["schedule.iterations=3"])
+    assert [one.step for one in records(run, StepRecord)] == [1, 2, 3]
     assert read_exit(run) == Exit()

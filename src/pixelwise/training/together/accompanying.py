@@ -23,7 +23,7 @@ from pixelwise.ranks import Ranks
 from pixelwise.recipes.schema.recipe import Initialize, Recipe
 from pixelwise.records.data_facts import DataFacts
 from pixelwise.records.environment import Environment
-from pixelwise.records.exits import write_exit
+from pixelwise.records.exits import read_exit, write_exit
 from pixelwise.records.log import ProcessesRecord, append_log, read_log
 from pixelwise.training.session import work
 from pixelwise.training.setup import PreparedRun, prepare_run, use_processor
@@ -92,8 +92,9 @@ def leading(ranks: Ranks, run: Path) -> Iterator[None]:
         raise
     finally:
         # Any other exception ends this process, and with it, through the launcher, all of them.
-        if ranks.world > 1 and (error is not None or sys.exc_info()[0] is None):
-            if run.is_dir():
+        if error is not None or sys.exc_info()[0] is None:
+            # One process that is left, or goes on alone, must not leave behind how several have ended.
+            if run.is_dir() and (ranks.world > 1 or read_exit(run) is not None):
                 write_exit(run, error)
             ranks.told(Ended(run.absolute(), error))
 

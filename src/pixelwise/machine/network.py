@@ -1,0 +1,65 @@
+"""The addresses of this host, as other hosts see them."""
+
+from __future__ import annotations
+
+import contextlib
+import ipaddress
+import socket
+
+import psutil
+
+ANY_PORT = 9
+"""A port to look at a route with; nothing is sent to it."""
+
+
+def split_address(text: str) -> tuple[str, int] | None:
+    """(host, port) of `HOST:PORT`, or of `[IPv6]:PORT`; None if it is neither."""
+    host, colon, port = text.rpartition(":")
+    bracketed = host.startswith("[") and host.endswith("]")
+    host = host[1:-1] if bracketed else host
+    if not colon or not host or (":" in host) != bracketed or not port.isdecimal() or not 0 < int(port) < 65536:
+        return None
+    return host, int(port)
+
+
+def own_address(towards: str) -> str | None:
+    """The address of this host from which it reaches another one; None if that is unknown or only leads to itself.
+
+    Names of hosts are often of no use for this: many systems give their own name a loopback address.
+
+    Args:
+        towards: Name or address of the other host.
+    """
+    with contextlib.suppress(OSError, UnicodeError):  # no such host, no such name
+        for family, kind, protocol, _, address in socket.getaddrinfo(towards, ANY_PORT, type=socket.SOCK_DGRAM):
+            # Connecting such a socket sends nothing; it only asks the system for its route.
+            with contextlib.suppress(OSError), socket.socket(family, kind, protocol) as asking:
+                asking.connect(address)
+                found = str(asking.getsockname()[0])
+                if not ipaddress.ip_address(found.partition("%")[0]).is_loopback:
+                    return found
+    return None
+
+
+def interface_of(address: str) -> str | None:
+    """Name of the network interface that has an address; None if there is none."""
+    for name, addresses in psutil.net_if_addrs().items():
+        if any(one.address == address for one in addresses):
+            return name
+    return None
+
+
+def is_nameless_here(host: str) -> bool:
+    """Whether a name or address means this host, and the host's own name does not lead there.
+
+    So it is for an address of a second network, and where the host's own name means the loopback interface.
+    """
+    addresses = _addresses(host)
+    own = {one.address for several in psutil.net_if_addrs().values() for one in several}
+    return bool(addresses & own) and not addresses & _addresses(socket.gethostname())
+
+
+def _addresses(host: str) -> set[str]:
+    with contextlib.suppress(OSError, UnicodeError):
+        return {str(one[4][0]) for one in socket.getaddrinfo(host, None)}
+    return set()
