@@ -17,7 +17,7 @@ from pixelwise.records.environment import (
 
 FULL = Environment(
     command="pixelwise train unet-resnet18 --data photos --output runs/x",
-    arguments=Arguments(data="/data/photos", device="cuda:1"),
+    arguments=Arguments(data="/data/photos", device="cuda:1", shard="always"),
     threads=4,
     auto_batch=True,
     begins_with="stages/float",

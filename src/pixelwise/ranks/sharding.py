@@ -26,7 +26,7 @@ from pixelwise.ranks.alone import Ranks
 from pixelwise.ranks.options import Sharding
 
 LARGE = 300_000_000
-"""Number of parameters above which `auto` divides a network: 5 GB with moments and an average, in every process."""
+"""Number of parameters above which `auto` divides a network: 6 GB with gradients, moments and an average."""
 SMALLEST_BLOCK = 100_000
 """Number of parameters below which a block is not worth messages of its own."""
 
