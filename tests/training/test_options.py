@@ -9,7 +9,6 @@ from pixelwise.recipes.catalog import recipe
 from pixelwise.recipes.overrides import apply_overrides, flat_fields
 from pixelwise.training.options import SHORTHANDS, ResumeOptions, TrainOptions
 
-
 OF_PROCESSES = ("--devices", "--nodes", "--rendezvous", "--restarts")
 
 

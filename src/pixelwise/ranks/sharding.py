@@ -87,7 +87,8 @@ class Sharded(Generic[Network]):
         device = next(iter(named.values())).device
         if device.type == "cuda":
             torch.cuda.set_device(device)  # where weights are gathered
-        self._channels_last = {name for name, one in named.items() if not one.is_contiguous()}
+        self._channels_last = {name for name, one in named.items() if one.dim() == 4 and not one.is_contiguous()}
+        self._keys = list(model.state_dict())
         self._template, self._empty = _without_weights(model)
         for parameter in named.values():
             parameter.data = parameter.data.contiguous()  # the only layout that can be divided
@@ -132,8 +133,8 @@ class Sharded(Generic[Network]):
 
     def state_dict(self) -> dict[str, Tensor]:
         """The state of this process: its part of each parameter, and the buffers."""
-        state: dict[str, Tensor] = self._model.state_dict()
-        return {key: self.parts[self._names[key]] if key in self._names else value for key, value in state.items()}
+        buffers = dict(self._model.named_buffers(remove_duplicate=False))
+        return {key: self.parts[self._names[key]] if key in self._names else buffers[key] for key in self._keys}
 
     def part_of(self, name: str, value: Tensor) -> Tensor:
         """This process's part of a tensor that has the shape of a parameter, and that all of them have."""
@@ -142,7 +143,7 @@ class Sharded(Generic[Network]):
 
     @torch.no_grad()
     def whole(self, name: str, part: Tensor) -> Tensor:
-        """The tensor of which every process has a part, as of the parameter; every process has to call this."""
+        """The tensor of which every process has the part that it has of a parameter; every process has to call this."""
         like = self._kept[name]
         shape, stride = like.shape, like.stride()
         divided = DTensor.from_local(
