@@ -124,7 +124,14 @@ class TrainingState:
 
         Of several processes the first one calls this, the others `take_part_in_saving`.
         """
-        tensors, progress = self._tensors(), self.progress
+        tensors = self._tensors()
+        try:
+            return self._write(folder, recipe, tensors)
+        finally:
+            self._written()
+
+    def _write(self, folder: Path, recipe: Recipe, tensors: dict[str, dict[str, Tensor]]) -> Checkpoint:
+        progress = self.progress
         checkpoint = save_checkpoint(
             folder,
             step=progress.step,
@@ -146,6 +153,11 @@ class TrainingState:
         """Give the first process, which writes a checkpoint, what only this one has."""
         if self.sharded is not None:
             self._tensors()
+            self._written()
+
+    def _written(self) -> None:
+        if self.sharded is not None:
+            self.ranks.told(None)  # a large network takes a slow disk longer than processes wait for each other
 
     def restore(self, checkpoint: Checkpoint) -> None:
         """Restore everything, including the random generators, from a checkpoint.

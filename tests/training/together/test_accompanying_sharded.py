@@ -113,6 +113,7 @@ def test_scores_are_those_of_the_saved_weights(tmp_path: Path, averaged: bool):
     run = tmp_path / "run"
     words = [
         "ema.decay=0.5" if averaged else "ema=none", "precision.channels_last=true", "evaluation.batch_size=1",
+        "selection.weights=best",
         "data.town_images=[8,21,2]",
     ]  # fmt: skip
     in_ranks(2, lambda ranks: trained(run, *words))
