@@ -255,14 +255,13 @@ class TrainingState:
 
     def _training_tensors(self) -> dict[str, Tensor]:
         trained = self.sharded.parts if self.sharded is not None else dict(self.model.named_parameters())
-        names = {id(parameter): name for name, parameter in trained.items()}
         tensors = {"random.cpu": torch.get_rng_state()}
         if self.device.type == "cuda":
             tensors["random.cuda"] = torch.cuda.get_rng_state(self.device)
-        for parameter, values in self.optimizer.state.items():
-            for key, value in values.items():
+        # In an order that is the same in all processes, of which one may have restored them and the others not.
+        for name, parameter in trained.items():
+            for key, value in sorted(self.optimizer.state.get(parameter, {}).items()):
                 if isinstance(value, Tensor):
-                    name = names[id(parameter)]
                     tensors[f"optimizer.{key}.{name}"] = self._whole(name, value) if _is_moment(value) else value
         return tensors
 
