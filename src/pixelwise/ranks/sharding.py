@@ -93,7 +93,7 @@ class Sharded(Generic[Network]):
         for parameter in named.values():
             parameter.data = parameter.data.contiguous()  # the only layout that can be divided
         mesh = DeviceMesh.from_group(_everybody(), device.type)
-        self._network = HeadLogits(model, forward)
+        self._network = HeadLogits(model, lambda images: tuple(map(_unshared, forward(images))))
         for module in (*blocks_of(model, smallest), self._network):
             fully_shard(module, mesh=mesh)
             divided = cast(FSDPModule, module)
@@ -228,6 +228,11 @@ def _without_weights(model: Network) -> tuple[Network, dict[str, Tensor]]:
     }
     memo: dict[int, object] = {id(one): empty[name] for name, one in named.items()}
     return copy.deepcopy(model, memo), dict(empty)
+
+
+def _unshared(logits: Tensor) -> Tensor:
+    """Logits in memory of their own: PyTorch warns of views, since changing one in place would lose what follows it."""
+    return logits.clone() if logits._is_view() else logits
 
 
 def _everybody() -> dist.ProcessGroup:
