@@ -44,7 +44,7 @@ def test_the_names_in_the_file_are_those_of_the_first_version(tmp_path: Path):
     plain = json.loads((tmp_path / "environment.json").read_bytes())
     first = ["command", "arguments", "threads", "auto_batch", "begins_with", "initial_weights", "machine", "versions"]
     assert list(plain) == [*first, "plugins", "trackers"]
-    assert plain["arguments"] == {"data": "/data/photos", "device": "cuda:1"}
+    assert plain["arguments"] == {"data": "/data/photos", "device": "cuda:1", "shard": "always"}
     assert set(plain["initial_weights"]["run"]) == {"recipe", "step", "weights_sha256", "loaded", "random"}
 
 

@@ -198,7 +198,10 @@ def test_steps_that_are_not_finite_change_nothing_and_end_all_processes(tmp_path
 @pytest.mark.parametrize("quantization", ["edgeai-8bit"])
 def test_quantization_aware_training_in_parts(tmp_path: Path, quantization: str):
     pytest.importorskip("torchao")
-    words = [*UNSCORED, f"quantization={quantization}", "schedule.iterations=3"]
+    words = [
+        *UNSCORED, f"quantization={quantization}", "schedule.iterations=3", "sampling.accumulate=2",
+        "data.town_size=[64,64]", "augment.crop=[64,64]",
+    ]  # fmt: skip
 
     def work(ranks: Ranks) -> None:
         for shard in ("never", "always"):
