@@ -17,7 +17,7 @@ from pixelwise.records.environment import (
 
 FULL = Environment(
     command="pixelwise train unet-resnet18 --data photos --output runs/x",
-    arguments=Arguments(data="/data/photos", device="cuda:1"),
+    arguments=Arguments(data="/data/photos", device="cuda:1", shard="always"),
     threads=4,
     auto_batch=True,
     begins_with="stages/float",
@@ -45,7 +45,7 @@ def test_the_names_in_the_file_are_those_of_the_first_version(tmp_path: Path):
     plain = json.loads((tmp_path / "environment.json").read_bytes())
     first = ["command", "arguments", "threads", "auto_batch", "begins_with", "initial_weights", "machine", "versions"]
     assert list(plain) == [*first, "plugins", "trackers", "launch"]
-    assert plain["arguments"] == {"data": "/data/photos", "device": "cuda:1"}
+    assert plain["arguments"] == {"data": "/data/photos", "device": "cuda:1", "shard": "always"}
     assert set(plain["initial_weights"]["run"]) == {"recipe", "step", "weights_sha256", "loaded", "random"}
 
 

@@ -25,6 +25,21 @@ def test_the_state_is_saved_before_an_error_that_the_user_can_resolve(error: Bas
     assert len(saved) == saves
 
 
+@pytest.mark.parametrize(
+    ("reason", "raised"),
+    [
+        ("[../gloo/transport/tcp/pair.cc:544] Connection closed by peer", DataError),
+        ("a mistake of ours", RuntimeError),
+    ],
+)
+def test_an_error_is_told_even_if_the_others_are_lost_who_have_parts_of_the_state(reason: str, raised: type):
+    def save() -> None:
+        raise RuntimeError(reason)
+
+    with pytest.raises(raised), saved_on_failure(save):
+        raise DataError("D101", "a file vanished", "restore it")
+
+
 def test_without_a_failure_nothing_is_saved():
     with saved_on_failure(lambda: pytest.fail("saved")):
         pass

@@ -15,16 +15,24 @@ OF_PROCESSES = ("--devices", "--nodes", "--rendezvous", "--restarts")
 def test_existing_flags_keep_their_names():
     assert [flag.flags for flag in flags_of(TrainOptions)] == [
         "--epochs", "--batch", "--size", "--lr", "--seed", "--workers", "--weights", "--from", "--minutes",
-        "--auto-batch", "--device", "--threads", "--track", "--evaluate/--no-evaluate", *OF_PROCESSES,
+        "--auto-batch", "--device", "--threads", "--track", "--evaluate/--no-evaluate", "--shard", *OF_PROCESSES,
     ]  # fmt: skip
     assert [flag.flags for flag in flags_of(ResumeOptions)] == [
-        "--epochs", "--workers", "--data", "--device", "--track", "--evaluate/--no-evaluate", *OF_PROCESSES,
+        "--epochs", "--workers", "--data", "--device", "--track", "--evaluate/--no-evaluate", "--shard", *OF_PROCESSES,
     ]  # fmt: skip
 
 
 @pytest.mark.parametrize("options", [TrainOptions, ResumeOptions])
 def test_every_option_has_a_text(options):
     assert set(field_texts(options)) == set(options.__struct_fields__)
+
+
+@pytest.mark.parametrize("options", [TrainOptions, ResumeOptions])
+def test_weights_are_divided_in_one_of_three_ways(options):
+    assert options(shard="always").shard == "always"
+    with pytest.raises(RecipeError, match="one of auto, never, always") as caught:
+        options(shard="sometimes")
+    assert caught.value.code == "R260"
 
 
 def test_less_than_one_thread_is_refused():

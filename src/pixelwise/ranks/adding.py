@@ -1,4 +1,6 @@
-"""Forward passes whose gradients are added up over processes: the only place that wraps a network.
+"""Forward passes whose gradients are added up over processes, each of which has the whole network.
+
+`pixelwise.ranks.sharding` is for networks of which each has a part. Nothing else wraps a network.
 
 `DistributedDataParallel` sends the gradients of the last layers while those of the first ones are still computed. It is
 given a sum instead of its mean, because every process has the gradient of its own part of the loss.
@@ -41,7 +43,7 @@ class AddedGradients:
         device = next(model.parameters()).device
         ordered = device.type == "cpu" if in_order is None else in_order
         self._wrapped = DistributedDataParallel(
-            _Forward(model, forward),
+            HeadLogits(model, forward),
             device_ids=[device] if device.type == "cuda" else None,
             # Running statistics are the same everywhere, because every process computes them from all of the batch.
             forward_sync_buffers=False,
@@ -63,8 +65,13 @@ def adding_later(forward: Callable[[Tensor], tuple[Tensor, ...]]) -> contextlib.
     return forward.apart() if isinstance(forward, AddedGradients) else contextlib.nullcontext()
 
 
-class _Forward(nn.Module):
-    """A network whose `forward` is another function, as the wrapper needs it."""
+class HeadLogits(nn.Module):
+    """A network whose `forward` is another function, as the wrappers need it.
+
+    Args:
+        model: The network.
+        forward: The function, such as `model.head_logits`.
+    """
 
     def __init__(self, model: nn.Module, forward: Callable[[Tensor], tuple[Tensor, ...]]) -> None:
         super().__init__()
@@ -72,6 +79,7 @@ class _Forward(nn.Module):
         self._function = forward
 
     def forward(self, images: Tensor) -> tuple[Tensor, ...]:
+        """The logits of all heads."""
         return self._function(images)
 
 

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, Literal
 
 from msgspec import Meta
 
 from pixelwise.options import Options
+
+Sharding = Literal["auto", "never", "always"]
+"""Whether each of several processes keeps only a part of the weights; `auto`: of a large network."""
 
 
 class LaunchOptions(Options, frozen=True, kw_only=True):

@@ -7,6 +7,7 @@ from pathlib import Path
 import msgspec
 
 from pixelwise.machine.facts import Machine
+from pixelwise.ranks.options import Sharding
 from pixelwise.records.json_files import read_json
 from pixelwise.storage import json_text, write_text
 
@@ -19,10 +20,12 @@ class Arguments(msgspec.Struct, frozen=True, kw_only=True):
     Attributes:
         data: Folder of the data set; None for synthetic data.
         device: Training device, such as `cpu` or `cuda:0`.
+        shard: Whether each of several processes keeps only a part of the weights: `auto`, `never` or `always`.
     """
 
     data: str | None = None
     device: str = "auto"
+    shard: Sharding = "auto"
 
 
 class StartedFrom(msgspec.Struct, frozen=True, kw_only=True):

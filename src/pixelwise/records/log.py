@@ -104,12 +104,14 @@ class ProcessesRecord(Record, frozen=True, kw_only=True, tag="processes"):
         hosts: Number of machines on which they run.
         division: `whole`: each takes whole batches of a step; `split`: each takes a part of every batch; `alone`.
         device: Kind of the devices, `cpu` or `cuda`.
+        sharded: Whether each keeps only a part of the weights.
     """
 
     world: int
     hosts: int
     division: str
     device: str
+    sharded: bool = False
 
 
 class PrecisionRecord(Record, frozen=True, kw_only=True, tag="precision"):

@@ -21,7 +21,9 @@ NAMED_CLASSES = 12
 """Largest number of classes that are named."""
 
 
-def announcement(prepared: PreparedRun, run: Path, threads: int, plan: Plan, division: Division = ALL) -> TrainingStart:
+def announcement(
+    prepared: PreparedRun, run: Path, threads: int, plan: Plan, division: Division = ALL, *, divided: bool = False
+) -> TrainingStart:
     """What an observer is told before the first step.
 
     Args:
@@ -30,6 +32,7 @@ def announcement(prepared: PreparedRun, run: Path, threads: int, plan: Plan, div
         threads: CPU threads per operation.
         plan: What was chosen for the planned fields.
         division: How a step is divided over processes.
+        divided: Whether each of them keeps only a part of the weights.
     """
     recipe, state = prepared.recipe, prepared.state
     parameters = sum(one.numel() for one in state.model.parameters()) / 1e6
@@ -40,21 +43,22 @@ def announcement(prepared: PreparedRun, run: Path, threads: int, plan: Plan, div
         weights=_weights(prepared.initial_weights),
         data=_data(prepared),
         batches=_batches(prepared),
-        machine=", ".join([*_where(state.device, threads, division), format_name(recipe.precision)]),
+        machine=", ".join([*_where(state.device, threads, division, divided), format_name(recipe.precision)]),
         folder=printable(run),
         seconds=plan.seconds,
         choices=tuple((one.field, toml_value(one.value), one.reason) for one in plan.choices),
     )
 
 
-def _where(device: torch.device, threads: int, division: Division) -> list[str]:
-    """`cpu, 2 processes of 1 thread that take whole batches`."""
+def _where(device: torch.device, threads: int, division: Division, divided: bool) -> list[str]:
+    """`cpu, 2 processes of 1 thread that take whole batches`, and perhaps `and keep a part of the weights each`."""
     each = counted(threads, "thread") if device.type == "cpu" else ""
     if division.kind == "alone":
         return [str(device), *([each] if each else [])]
     takes = "whole batches" if division.kind == "whole" else "a part of every batch"
     number = f"{division.ranks.world} processes" + (f" of {each}" if each else "")
-    return [device.type, f"{number} that take {takes}"]
+    keeps = " and keep a part of the weights each" if divided else ""
+    return [device.type, f"{number} that take {takes}{keeps}"]
 
 
 def _weights(start: InitialWeights) -> str:

@@ -188,6 +188,8 @@ class Books:
         self.note_memory()
         if self._division.ranks.first:
             self.state.save(self.run / CHECKPOINTS, self.recipe)
+        else:
+            self.state.take_part_in_saving()
 
     def end(self) -> None:
         """Record the end of the training and what it took."""

@@ -15,6 +15,7 @@ from torch import Tensor
 from pixelwise.errors import PixelwiseError, ResourceError, StoppedError
 from pixelwise.models import SegmentationModel
 from pixelwise.observer import Observer
+from pixelwise.ranks.joining import has_lost_others
 from pixelwise.recipes.schema.recipe import Recipe
 from pixelwise.records.log import EvaluationRecord
 from pixelwise.storage import printable
@@ -78,7 +79,7 @@ def train_loop(
         division=division,
     )
     own_batches = division.batches(recipe.sampling.accumulate)
-    network = head_logits(state.model, recipe.precision, ranks)
+    network = state.sharded or head_logits(state.model, recipe.precision, ranks)
     was_over = books.at_end() and not books.evaluation_due()
     with contextlib.ExitStack() as cleanup:
         cleanup.callback(log.finish)
@@ -93,7 +94,9 @@ def train_loop(
                 books.judge()
                 books.note_memory()
                 try:
-                    books.evaluated(evaluate(state.average or state.model, progress.step, stop))
+                    with state.to_score() as scored:
+                        evaluation = evaluate(scored, progress.step, stop)
+                    books.evaluated(evaluation)
                     observer.scored(books.score())
                 except StoppedError:
                     if not ranks.agree([int(bool(stop))])[0]:  # raised by the observer, not by a signal
@@ -138,6 +141,10 @@ def saved_on_failure(save: Callable[[], None]) -> Iterator[None]:
         yield
     except (StoppedError, ResourceError):
         raise  # already saved, or there is no space to save
-    except PixelwiseError:
-        save()
-        raise
+    except PixelwiseError as error:
+        try:
+            save()
+        except RuntimeError as lost:  # what only the others have cannot be saved without them
+            if not has_lost_others(lost):
+                raise
+        raise error

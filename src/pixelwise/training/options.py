@@ -8,7 +8,7 @@ from typing import Annotated
 from msgspec import Meta
 
 from pixelwise.errors import RecipeError
-from pixelwise.ranks.options import LaunchOptions
+from pixelwise.ranks.options import LaunchOptions, Sharding
 from pixelwise.recipes.overrides import field_of, toml_value, words_of
 from pixelwise.recipes.sizes import Size
 
@@ -52,6 +52,8 @@ class TrainOptions(LaunchOptions, frozen=True, kw_only=True):
         track: Tracker that records every step and evaluation, such as `tensorboard`; may be given several times.
             The run's own logs, RUN/log.jsonl and RUN/log.csv, are always written.
         evaluate: Score the result under every protocol of the recipe and write RUN/report.html at the end.
+        shard: Whether each of several processes keeps only a part of the weights, which needs less memory and more
+            traffic: `auto` (networks of more than 300 million parameters), `never` or `always`.
     """
 
     overrides: Annotated[tuple[str, ...], Meta(extra={"hidden": True})] = ()
@@ -69,6 +71,7 @@ class TrainOptions(LaunchOptions, frozen=True, kw_only=True):
     threads: Annotated[int, Meta(ge=1)] | None = None
     track: Annotated[tuple[str, ...], Meta(extra={"many": True, "metavar": "NAME"})] = ()
     evaluate: bool = True
+    shard: Sharding = "auto"
 
     def all_overrides(self) -> list[str]:
         """The overrides, followed by those that the options stand for.
@@ -93,6 +96,8 @@ class ResumeOptions(LaunchOptions, frozen=True, kw_only=True):
         track: Tracker that records every step and evaluation; may be given several times. Left out, the trackers of
             the run so far.
         evaluate: Score the result under every protocol of the recipe and write RUN/report.html at the end.
+        shard: Whether each of several processes keeps only a part of the weights: `auto`, `never` or `always`. Left
+            out, as the run last did.
     """
 
     overrides: Annotated[tuple[str, ...], Meta(extra={"hidden": True})] = ()
@@ -102,6 +107,7 @@ class ResumeOptions(LaunchOptions, frozen=True, kw_only=True):
     device: str | None = None
     track: Annotated[tuple[str, ...] | None, Meta(extra={"many": True, "metavar": "NAME"})] = None
     evaluate: bool = True
+    shard: Sharding | None = None
 
     def all_overrides(self) -> list[str]:
         """The overrides, followed by those that the options stand for.

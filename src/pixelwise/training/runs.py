@@ -24,6 +24,8 @@ from pixelwise.options import chosen
 from pixelwise.plugins import packages_in_use
 from pixelwise.ranks import Ranks
 from pixelwise.ranks.joining import joined
+from pixelwise.ranks.options import Sharding
+from pixelwise.ranks.sharding import is_divided
 from pixelwise.recipes.files import find as find_recipe
 from pixelwise.recipes.overrides import apply_overrides, changes_between, field_of
 from pixelwise.recipes.schema.recipe import Recipe
@@ -31,20 +33,8 @@ from pixelwise.recipes.schema.roles import is_in
 from pixelwise.records.data_facts import read_data_facts, write_data_facts
 from pixelwise.records.environment import Arguments, Environment, read_environment, write_environment
 from pixelwise.records.history import History
-from pixelwise.records.log import (
-    PlannedField,
-    PlanRecord,
-    PrecisionRecord,
-    WarningRecord,
-    append_log,
-)
-from pixelwise.records.run_folder import (
-    has_checkpoints,
-    new_run_folder,
-    read_recipe,
-    refuse_occupied,
-    write_recipe,
-)
+from pixelwise.records.log import PlannedField, PlanRecord, PrecisionRecord, WarningRecord, append_log
+from pixelwise.records.run_folder import has_checkpoints, new_run_folder, read_recipe, refuse_occupied, write_recipe
 from pixelwise.records.status import keeping_status
 from pixelwise.storage.locks import run_lock
 from pixelwise.training.announcing import announcement
@@ -94,6 +84,7 @@ class _Plan(NamedTuple):
         begins_with: Folder, relative to the run folder, of the run whose weights initialise this one as far as they
             fit; None for no other run.
         limit: Time that the run may take.
+        sharding: Whether each of several processes keeps only a part of the weights.
         is_stage: Whether it is a stage of another run, whose settings were held against the data before.
     """
 
@@ -106,6 +97,7 @@ class _Plan(NamedTuple):
     trackers: tuple[str, ...]
     begins_with: str | None
     limit: Time
+    sharding: Sharding
     is_stage: bool = False
 
 
@@ -177,6 +169,7 @@ def _train(
         trackers=tuple(dict.fromkeys(wanted.track)),
         begins_with=last_stage(resolved),
         limit=Time(wanted.minutes, began),
+        sharding=wanted.shard,
     )
     _begin(plan, run, observer, ranks)
 
@@ -190,6 +183,7 @@ def _begin(plan: _Plan, run: Path, observer: Observer, ranks: Ranks) -> None:
         settled = _settle(plan, run, observer, ranks)
         division = Division.of(settled.prepared.recipe, ranks)  # its errors are raised before anything is written
         prepared, facts = settled.prepared, settled.prepared.facts
+        divided = is_divided(plan.sharding, prepared.state.model, ranks)
         environment = _environment(plan, settled, run)
         write_environment(run, environment)
         write_data_facts(run, facts)
@@ -201,9 +195,9 @@ def _begin(plan: _Plan, run: Path, observer: Observer, ranks: Ranks) -> None:
                 PlannedField(field=one.field, value=one.value, reason=one.reason) for one in settled.plan.choices
             ]
             append_log(run, [PlanRecord(step=0, choices=tuple(choices))])
-        observer.begin(announcement(prepared, run, plan.threads, settled.plan, division))
+        observer.begin(announcement(prepared, run, plan.threads, settled.plan, division, divided=divided))
         append_log(run, [WarningRecord(step=0, code=one.code, message=one.sentence) for one in settled.unfit])
-        record_processes(run, division, prepared)
+        record_processes(run, division, prepared, divided=divided)
         write_recipe(run, prepared.recipe)  # last, since its presence means that the run has begun
         if prepared.recipe.stages:
             _train_stages(prepared.recipe, run, environment, observer, ranks)
@@ -263,7 +257,7 @@ def _environment(plan: _Plan, settled: _Settled, run: Path) -> Environment:
     words = (*plan.words, *changes_between(settled.asked, settled.prepared.recipe))
     return Environment(
         command=_command(words, plan.data, run),
-        arguments=Arguments(data=data, device=recorded_name(plan.device)),
+        arguments=Arguments(data=data, device=recorded_name(plan.device), shard=plan.sharding),
         threads=plan.threads,
         auto_batch=plan.auto_batch,
         begins_with=plan.begins_with,
@@ -316,6 +310,7 @@ def _train_stages(
             trackers=environment.trackers,
             begins_with=before,
             limit=Time(None, time.monotonic()),
+            sharding=environment.arguments.shard,
             is_stage=True,
         )
         _begin(plan, folder, observer, ranks)
@@ -328,6 +323,7 @@ def _train_stages(
             data=environment.data_folder,
             device=where.device,
             track=environment.trackers,
+            shard=where.shard,
         )
         _resume(folder, changes, observer, ranks)
 
@@ -392,10 +388,11 @@ def _resume(run: Path, wanted: ResumeOptions, observer: Observer, ranks: Ranks) 
         begin = run / environment.begins_with if environment.begins_with is not None else None
         division = Division.of(changed, ranks)
         prepared = prepare_run(changed, dataset, facts, run, device, observer, begin)
+        divided = is_divided(environment.arguments.shard, prepared.state.model, ranks)
         trained = restore(prepared, run, observer) or recipe
         if begins:
             environment = msgspec.structs.replace(environment, initial_weights=prepared.initial_weights)
         record_resumption(run, environment, recipe, changed, updated_history(run, trained, prepared, observer))
-        record_processes(run, division, prepared)
+        record_processes(run, division, prepared, divided=divided)
         tell_begin(prepared, run, environment, ranks)
         work(prepared, run, environment, observer, ranks)

@@ -16,6 +16,7 @@ from pixelwise.evaluation.pairs import EvaluationPair
 from pixelwise.models import SegmentationModel
 from pixelwise.observer import Observer
 from pixelwise.ranks import ALONE, Ranks
+from pixelwise.ranks.sharding import is_divided
 from pixelwise.recipes.protocols import protocol
 from pixelwise.recipes.schema.recipe import Recipe
 from pixelwise.records.environment import Environment
@@ -49,7 +50,8 @@ def work(prepared: PreparedRun, run: Path, environment: Environment, observer: O
     Raises:
         As `train_loop`.
     """
-    prepared.state.share(ranks)
+    model, sharding = prepared.state.model, environment.arguments.shard
+    prepared.state.share(ranks, divided=is_divided(sharding, model, ranks))
     if not ranks.first:
         _work(prepared, run, environment, observer, ranks)
         return

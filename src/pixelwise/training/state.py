@@ -2,21 +2,24 @@
 
 from __future__ import annotations
 
+import contextlib
+from collections.abc import Iterator
 from pathlib import Path
 
 import msgspec
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from pixelwise.checkpoints.checkpoint import Checkpoint, damaged, remove_old_checkpoints, save_checkpoint
 from pixelwise.checkpoints.soundness import require_sound
 from pixelwise.checkpoints.trained import load_weights
 from pixelwise.models import SegmentationModel
 from pixelwise.ranks import ALONE, Ranks
-from pixelwise.recipes.schema.recipe import Recipe, to_plain
+from pixelwise.ranks.sharding import Sharded
+from pixelwise.recipes.schema.recipe import Ema, Recipe, to_plain
 from pixelwise.storage import printable
 from pixelwise.training.memory import is_out_of_memory
-from pixelwise.training.optimization.ema import build_average
+from pixelwise.training.optimization.ema import build_average, update_average
 from pixelwise.training.optimization.optimizers import build_optimizer
 
 
@@ -81,12 +84,53 @@ class TrainingState:
         self.progress = Progress()
         self.ranks = ALONE
         """The processes that all have this state."""
+        self.sharded: Sharded[SegmentationModel] | None = None
+        """The network, if every process keeps only a part of its parameters; the optimizer then moves that part."""
+        self._sharded_average: Sharded[SegmentationModel] | None = None
+
+    def clip_gradients(self, limit: float) -> Tensor:
+        """The L2 norm of the gradient, a scalar that all processes have, and the gradient with at most that norm.
+
+        Called once, after all backward passes of a step.
+        """
+        if self.sharded is not None:
+            return self.sharded.clip_gradients(limit)
+        parameters = [parameter for parameter in self.model.parameters() if parameter.grad is not None]
+        return nn.utils.clip_grad_norm_(parameters, limit)
+
+    def update_average(self, ema: Ema, finite: Tensor | None = None) -> None:
+        """Move the average, if there is one, towards the network after a step that `progress` does not count yet.
+
+        Args:
+            ema: Section `ema` of the recipe.
+            finite: Boolean scalar on the device; if it is false, the average stays. None: it is true.
+        """
+        if self.average is not None:
+            own, new = self._sharded_average or self.average, self.sharded or self.model
+            update_average(own, new, ema, self.progress.step + 1, finite)
+
+    @contextlib.contextmanager
+    def to_score(self) -> Iterator[SegmentationModel]:
+        """Context of the network that is evaluated: the average, if there is one. Every process has to enter it."""
+        sharded = self.sharded if self.average is None else self._sharded_average
+        if sharded is None:
+            yield self.average or self.model
+            return
+        with sharded.put_together() as network:
+            yield network
 
     def save(self, folder: Path, recipe: Recipe) -> Checkpoint:
-        """Write a checkpoint, then delete the old ones that `checkpoints.keep` does not retain."""
-        tensors = {"model": self.model.state_dict(), "training": self._training_tensors()}
-        if self.average is not None:
-            tensors["ema"] = self.average.state_dict()
+        """Write a checkpoint, then delete the old ones that `checkpoints.keep` does not retain.
+
+        Of several processes the first one calls this, the others `take_part_in_saving`.
+        """
+        tensors = self._tensors()
+        try:
+            return self._write(folder, recipe, tensors)
+        finally:
+            self._written()
+
+    def _write(self, folder: Path, recipe: Recipe, tensors: dict[str, dict[str, Tensor]]) -> Checkpoint:
         progress = self.progress
         checkpoint = save_checkpoint(
             folder,
@@ -104,6 +148,16 @@ class TrainingState:
         )
         remove_old_checkpoints(folder, recipe.checkpoints.keep)
         return checkpoint
+
+    def take_part_in_saving(self) -> None:
+        """Give the first process, which writes a checkpoint, what only this one has."""
+        if self.sharded is not None:
+            self._tensors()
+            self._written()
+
+    def _written(self) -> None:
+        if self.sharded is not None:
+            self.ranks.told(None)  # a large network takes a slow disk longer than processes wait for each other
 
     def restore(self, checkpoint: Checkpoint) -> None:
         """Restore everything, including the random generators, from a checkpoint.
@@ -130,8 +184,13 @@ class TrainingState:
             raise damaged(checkpoint.path, f"its training.safetensors does not fit: {printable(reason)}") from error
         self.progress = progress
 
-    def share(self, ranks: Ranks) -> None:
-        """Give all processes the state of the first one; its random generator is not a part of what they share."""
+    def share(self, ranks: Ranks, *, divided: bool = False) -> None:
+        """Give all processes the state of the first one; its random generator is not a part of what they share.
+
+        Args:
+            ranks: The processes.
+            divided: Whether each of them then keeps only a part of the parameters, their average and moments.
+        """
         self.ranks = ranks
         if ranks.world == 1:
             return
@@ -161,17 +220,56 @@ class TrainingState:
                 elif key not in own:
                     own[key] = torch.zeros(shape, dtype=dtype, device=parameter.device if place != "cpu" else "cpu")
                 ranks.share([own[key]])
+        if divided:
+            self._divide(ranks)
+
+    def _divide(self, ranks: Ranks) -> None:
+        before = dict(self.model.named_parameters())
+        self.sharded = sharded = Sharded(self.model, self.model.head_logits, ranks)
+        if self.average is not None:
+            self._sharded_average = Sharded(self.average, self.average.head_logits, ranks)
+        names = {id(parameter): name for name, parameter in before.items()}
+        for group in self.optimizer.param_groups:
+            group["params"] = [sharded.parts[names[id(parameter)]] for parameter in group["params"]]
+        moments = dict(self.optimizer.state)
+        self.optimizer.state.clear()
+        for parameter, values in moments.items():
+            name = names[id(parameter)]
+            self.optimizer.state[sharded.parts[name]] = {
+                key: sharded.part_of(name, value) if _is_moment(value) else value for key, value in values.items()
+            }
+
+    def _tensors(self) -> dict[str, dict[str, Tensor]]:
+        """File of a checkpoint -> its tensors, those of all processes, which all have to call this."""
+        if self.sharded is None:
+            tensors = {"model": self.model.state_dict(), "training": self._training_tensors()}
+            if self.average is not None:
+                tensors["ema"] = self.average.state_dict()
+            return tensors
+        # Nothing is gathered unless all are here: one that an error of its own has led here must not mix up tensors.
+        self.ranks.wait()
+        tensors = {"model": self.sharded.whole_state(everywhere=False), "training": self._training_tensors()}
+        if self._sharded_average is not None:
+            tensors["ema"] = self._sharded_average.whole_state(everywhere=False)
+        return tensors
 
     def _training_tensors(self) -> dict[str, Tensor]:
-        names = {id(parameter): name for name, parameter in self.model.named_parameters()}
+        trained = self.sharded.parts if self.sharded is not None else dict(self.model.named_parameters())
         tensors = {"random.cpu": torch.get_rng_state()}
         if self.device.type == "cuda":
             tensors["random.cuda"] = torch.cuda.get_rng_state(self.device)
-        for parameter, values in self.optimizer.state.items():
-            for key, value in values.items():
+        # In an order that is the same in all processes, of which one may have restored them and the others not.
+        for name, parameter in trained.items():
+            for key, value in sorted(self.optimizer.state.get(parameter, {}).items()):
                 if isinstance(value, Tensor):
-                    tensors[f"optimizer.{key}.{names[id(parameter)]}"] = value
+                    tensors[f"optimizer.{key}.{name}"] = self._whole(name, value) if _is_moment(value) else value
         return tensors
+
+    def _whole(self, name: str, moment: Tensor) -> Tensor:
+        if self.sharded is None:
+            return moment
+        whole = self.sharded.whole(name, moment)
+        return whole.cpu() if self.ranks.first else moment
 
     def _restore_training(self, tensors: dict[str, Tensor]) -> None:
         torch.set_rng_state(tensors.pop("random.cpu"))
@@ -188,6 +286,11 @@ class TrainingState:
             if key != "step":
                 value = torch.empty_like(parameter, dtype=tensor.dtype).copy_(value)
             self.optimizer.state[parameter][key] = value
+
+
+def _is_moment(value: object) -> bool:
+    """Whether a value of an optimizer has the shape of its parameter, and is not the number of steps."""
+    return isinstance(value, Tensor) and value.dim() > 0
 
 
 def begin_state(model: SegmentationModel, recipe: Recipe, device: torch.device) -> TrainingState:

@@ -24,7 +24,6 @@ from pixelwise.training.batches import Batch
 from pixelwise.training.clock import Clock, untimed
 from pixelwise.training.dilated import DilatedInFloat32
 from pixelwise.training.guard import Verdict, copy_all, decides_on_device, restore_unless, step_if
-from pixelwise.training.optimization.ema import update_average
 from pixelwise.training.state import TrainingState
 from pixelwise.training.together.division import ALL, Division
 from pixelwise.transforms.color import colored_input
@@ -95,9 +94,7 @@ def train_step(
     weights, at = class_weights if weighted else None, state.progress.step
     loss = add_gradients(recipe, model, head_logits, micro_batches, weights, clock, division=division, step=at)
     with clock("gradient norm"):
-        parameters = [parameter for parameter in model.parameters() if parameter.grad is not None]
-        limit = recipe.optimizer.clip_norm or float("inf")
-        grad_norm = nn.utils.clip_grad_norm_(parameters, limit)
+        grad_norm = state.clip_gradients(recipe.optimizer.clip_norm or float("inf"))
         verdict = Verdict(torch.isfinite(loss) & torch.isfinite(grad_norm))
     on_device = verdict.finite if decides_on_device(optimizer, device) else None
     if on_device is not None:
@@ -113,7 +110,7 @@ def train_step(
             step_if(on_device, optimizer)
     if state.average is not None and recipe.ema is not None:
         with clock("average"):
-            update_average(state.average, model, recipe.ema, state.progress.step + 1, on_device)
+            state.update_average(recipe.ema, on_device)
     return Outcome("done", loss, grad_norm, None if on_device is None else verdict)
 
 

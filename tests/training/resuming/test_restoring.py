@@ -12,10 +12,13 @@ from observers import Told
 from pixelwise.checkpoints.trained import load_trained
 from pixelwise.errors import CheckpointError
 from pixelwise.evaluation.runs import origin_of
+from pixelwise.records.environment import Arguments, Environment
 from pixelwise.records.history import read_history
 from pixelwise.records.log import WarningRecord, read_log
 from pixelwise.records.run_folder import read_recipe
 from pixelwise.reports.run.page import write_report
+from pixelwise.training.options import ResumeOptions
+from pixelwise.training.resuming.restoring import continued
 from pixelwise.training.runs import resume
 
 
@@ -72,3 +75,9 @@ def test_a_recipe_that_was_edited_by_hand_is_a_change_like_any_other(tiny_run: P
     with pytest.raises(CheckpointError, match=r"optimizer\.lr: 0\.005 -> 0\.05") as caught:
         resume(run)
     assert caught.value.code == "K430"
+
+
+def test_weights_stay_divided_unless_it_is_said():
+    environment = Environment(arguments=Arguments(device="cpu", shard="always"))
+    assert continued(environment, ResumeOptions()).arguments.shard == "always"
+    assert continued(environment, ResumeOptions(shard="never")).arguments.shard == "never"

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import copy
-from typing import TypeVar
+from typing import Any, Protocol, TypeVar
 
 import torch
 from torch import Tensor, nn
@@ -14,13 +14,21 @@ from pixelwise.training.optimization.schedules import kept_share
 Model = TypeVar("Model", bound=nn.Module)
 
 
+class Weights(Protocol):
+    """What has a state dict: a network, or a process's part of one."""
+
+    def state_dict(self) -> dict[str, Any]:
+        """Name -> tensor."""
+        ...
+
+
 def build_average(model: Model) -> Model:
     """A copy of `model` that holds the average: without gradients, always in evaluation mode."""
     return copy.deepcopy(model).requires_grad_(False).eval()
 
 
 @torch.no_grad()
-def update_average(average: nn.Module, model: nn.Module, ema: Ema, step: int, finite: Tensor | None = None) -> None:
+def update_average(average: Weights, model: Weights, ema: Ema, step: int, finite: Tensor | None = None) -> None:
     """Move the average towards `model` after optimizer step number `step` (counted from 1).
 
     The average keeps `kept_share` of itself. Batch-norm statistics are averaged too; counters are copied. If `finite`,

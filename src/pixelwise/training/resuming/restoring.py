@@ -120,12 +120,13 @@ def record_resumption(run: Path, environment: Environment, before: Recipe, recip
 
 
 def continued(environment: Environment, wanted: ResumeOptions) -> Environment:
-    """The environment of a run with the data, device and trackers of the options."""
+    """The environment of a run with the data, device, trackers and sharding of the options."""
     # Trackers that only the run names cause a warning later, not an error, if they are not available.
     require_trackers(wanted.track or ())
     arguments = Arguments(
         data=str(Path(wanted.data).resolve()) if wanted.data is not None else environment.arguments.data,
         device=str(choose_device(wanted.device or environment.arguments.device)),
+        shard=wanted.shard or environment.arguments.shard,
     )
     trackers = environment.trackers if wanted.track is None else tuple(dict.fromkeys(wanted.track))
     return msgspec.structs.replace(environment, arguments=arguments, trackers=trackers)

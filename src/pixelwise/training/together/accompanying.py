@@ -63,8 +63,15 @@ def tell_begin(prepared: PreparedRun, run: Path, environment: Environment, ranks
     ranks.told(Begun(prepared.recipe, prepared.facts, run.absolute(), environment))
 
 
-def record_processes(run: Path, division: Division, prepared: PreparedRun) -> None:
-    """Write into the log how many processes train from here on, unless it was and stays one."""
+def record_processes(run: Path, division: Division, prepared: PreparedRun, *, divided: bool) -> None:
+    """Write into the log how many processes train from here on, unless it was and stays one.
+
+    Args:
+        run: The run folder.
+        division: How they divide a step.
+        prepared: The run, at its beginning or restored.
+        divided: Whether each keeps only a part of the weights.
+    """
     if division.kind != "alone" or read_log(run).of(ProcessesRecord):
         record = ProcessesRecord(
             step=prepared.state.progress.step,
@@ -72,6 +79,7 @@ def record_processes(run: Path, division: Division, prepared: PreparedRun) -> No
             hosts=hosts(),
             division=division.kind,
             device=prepared.state.device.type,
+            sharded=divided,
         )
         append_log(run, [record])
 
