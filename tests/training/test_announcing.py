@@ -59,5 +59,10 @@ def test_a_training_says_who_shares_it(device: str, kind: Kind, expected: list[s
     assert _where(torch.device(device), 2, Division(OneOfFour(), kind)) == expected
 
 
+def test_a_training_says_that_nobody_keeps_all_weights() -> None:
+    said = _where(torch.device("cuda:1"), 2, Division(OneOfFour(), "whole"), divided=True)
+    assert said[1] == "4 processes that take whole batches and keep a part of the weights each"
+
+
 def test_a_training_says_which_gpu_it_has() -> None:
     assert _where(torch.device("cuda:1"), 2, ALL) == ["cuda:1"]

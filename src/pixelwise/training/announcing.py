@@ -50,7 +50,7 @@ def announcement(
     )
 
 
-def _where(device: torch.device, threads: int, division: Division, divided: bool) -> list[str]:
+def _where(device: torch.device, threads: int, division: Division, divided: bool = False) -> list[str]:
     """`cpu, 2 processes of 1 thread that take whole batches`, and perhaps `and keep a part of the weights each`."""
     each = counted(threads, "thread") if device.type == "cpu" else ""
     if division.kind == "alone":
