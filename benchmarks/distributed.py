@@ -30,7 +30,7 @@ import psutil
 import torch
 from measuring import HERE, Sample, Summary, rates, ratios, write_result
 from steps import Ceilings, count_floor
-from traffic import BACKWARD, HOST_HOP, LAUNCH, NETWORKS, Message, count, predicted, totals
+from traffic import BACKWARD, HOST_HOP, LAUNCH, NETWORKS, Message, count, counted_recipe, predicted, totals
 
 from pixelwise.datasets.opening import open_dataset, settled
 from pixelwise.machine.facts import machine_facts
@@ -118,10 +118,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
         with joined(CPU) as ranks:
             work(msgspec.json.decode(options.contender), options.steps, ranks)
         return 0
+    traffic = counted(options.count)
     turns = {name: measure(name, options.rounds, options.steps) for name in options.measure}
     samples = {name: {key: [one.sample for one in taken] for key, taken in by.items()} for name, by in turns.items()}
     others = [one.others for by in turns.values() for taken in by.values() for one in taken]
-    traffic = counted(options.count)
     content = msgspec.to_builtins(
         {
             "command": f"python benchmarks/distributed.py --rounds {options.rounds} --steps {options.steps}",
@@ -291,7 +291,7 @@ def counted(names: Sequence[str]) -> dict[str, dict[str, list[Message]]]:
 def compute_seconds(name: str) -> float:
     """Assumed time in which a GPU computes its images of a step."""
     changes = ["precision.dtype=bfloat16", f"sampling.batch_size={IMAGES_PER_GPU}"]
-    return count_floor(apply_overrides(find_recipe(name), changes), COUNTED[name], GPU).seconds / SHARE
+    return count_floor(counted_recipe(name, *changes), COUNTED[name], GPU).seconds / SHARE
 
 
 def summaries(samples: Mapping[str, list[Sample]], images: int) -> dict[str, dict[str, Any]]:
