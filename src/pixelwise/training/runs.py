@@ -31,13 +31,7 @@ from pixelwise.recipes.schema.roles import is_in
 from pixelwise.records.data_facts import read_data_facts, write_data_facts
 from pixelwise.records.environment import Arguments, Environment, read_environment, write_environment
 from pixelwise.records.history import History
-from pixelwise.records.log import (
-    PlannedField,
-    PlanRecord,
-    PrecisionRecord,
-    WarningRecord,
-    append_log,
-)
+from pixelwise.records.log import PlannedField, PlanRecord, PrecisionRecord, WarningRecord, append_log
 from pixelwise.records.run_folder import (
     has_checkpoints,
     new_run_folder,
