@@ -72,6 +72,8 @@ COUNTED = {
 GPU = Ceilings(copied=2.5e12, multiplied={"bfloat16": 3e14})
 """Assumed: about an H100, which copies 2.5 TB/s and multiplies 6e14 floating-point operations per second."""
 SHARE, IMAGES_PER_GPU, WORLDS = 0.5, 8, (8, 64)
+QUIET = 0.1
+"""Cores that others may use without spoiling the measurement."""
 ANSWER = "contender: "
 CPU = torch.device("cpu")
 
@@ -347,7 +349,10 @@ def measured_lines(content: Mapping[str, Any]) -> list[str]:
             cells.append(spread(found["efficiency"]["work"], "{:.0%}"))
             lines.append(f"| {name} | {kind} | {' | '.join(cells)} |")
     others = content["others"]
-    return [*lines, "", f"Other processes of the machine used {others:.2f} cores during the median turn."]
+    told = f"Other processes of the machine used {others:.2f} cores during the median turn"
+    if others > QUIET:
+        told += ": not every thread had a core, so the efficiencies say little, and only processor time compares"
+    return [*lines, "", f"{told}."]
 
 
 def traffic_lines(content: Mapping[str, Any]) -> list[str]:
@@ -395,7 +400,9 @@ def predicted_lines(content: Mapping[str, Any]) -> list[str]:
         f"GPUs that are connected faster); {IMAGES_PER_GPU} images per GPU and step in bfloat16, gradients in "
         "float32; C is the floor of a step by `steps.py` for a GPU that copies "
         f"{GPU.copied / 1e12:g} TB/s and multiplies {2 * GPU.multiplied['bfloat16'] / 1e12:g} TFLOP/s, divided by "
-        f"{SHARE:g}; loading images costs nothing. In `whole`, the step has a batch for every GPU.",
+        f"{SHARE:g}; loading images costs nothing. In `whole`, the step has a batch for every GPU. A message between "
+        f"the processors of {WORLDS[-1]} GPUs takes {2e3 * (WORLDS[-1] - 1) * HOST_HOP:.1f} ms by this model, which is "
+        "most of what fast networks lose there.",
         "",
         f"| recipe | C | division | {' | '.join(columns)} |",
         "|---|---|---|" + "---|" * len(columns),
