@@ -30,7 +30,7 @@ import psutil
 import torch
 from measuring import HERE, Sample, Summary, rates, ratios, write_result
 from steps import Ceilings, count_floor
-from traffic import BACKWARD, HOST_HOP, LAUNCH, NETWORKS, Message, count, predicted, totals
+from traffic import BACKWARD, HOST_HOP, LAUNCH, NETWORKS, Message, count, counted_recipe, predicted, totals
 
 from pixelwise.datasets.opening import open_dataset, settled
 from pixelwise.machine.facts import machine_facts
@@ -72,6 +72,8 @@ COUNTED = {
 GPU = Ceilings(copied=2.5e12, multiplied={"bfloat16": 3e14})
 """Assumed: about an H100, which copies 2.5 TB/s and multiplies 6e14 floating-point operations per second."""
 SHARE, IMAGES_PER_GPU, WORLDS = 0.5, 8, (8, 64)
+QUIET = 0.1
+"""Cores that others may use without spoiling the measurement."""
 ANSWER = "contender: "
 CPU = torch.device("cpu")
 
@@ -118,10 +120,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
         with joined(CPU) as ranks:
             work(msgspec.json.decode(options.contender), options.steps, ranks)
         return 0
+    traffic = counted(options.count)
     turns = {name: measure(name, options.rounds, options.steps) for name in options.measure}
     samples = {name: {key: [one.sample for one in taken] for key, taken in by.items()} for name, by in turns.items()}
     others = [one.others for by in turns.values() for taken in by.values() for one in taken]
-    traffic = counted(options.count)
     content = msgspec.to_builtins(
         {
             "command": f"python benchmarks/distributed.py --rounds {options.rounds} --steps {options.steps}",
@@ -291,7 +293,7 @@ def counted(names: Sequence[str]) -> dict[str, dict[str, list[Message]]]:
 def compute_seconds(name: str) -> float:
     """Assumed time in which a GPU computes its images of a step."""
     changes = ["precision.dtype=bfloat16", f"sampling.batch_size={IMAGES_PER_GPU}"]
-    return count_floor(apply_overrides(find_recipe(name), changes), COUNTED[name], GPU).seconds / SHARE
+    return count_floor(counted_recipe(name, *changes), COUNTED[name], GPU).seconds / SHARE
 
 
 def summaries(samples: Mapping[str, list[Sample]], images: int) -> dict[str, dict[str, Any]]:
@@ -347,7 +349,10 @@ def measured_lines(content: Mapping[str, Any]) -> list[str]:
             cells.append(spread(found["efficiency"]["work"], "{:.0%}"))
             lines.append(f"| {name} | {kind} | {' | '.join(cells)} |")
     others = content["others"]
-    return [*lines, "", f"Other processes of the machine used {others:.2f} cores during the median turn."]
+    told = f"Other processes of the machine used {others:.2f} cores during the median turn"
+    if others > QUIET:
+        told += ": not every thread had a core, so the efficiencies say little, and only processor time compares"
+    return [*lines, "", f"{told}."]
 
 
 def traffic_lines(content: Mapping[str, Any]) -> list[str]:
@@ -395,7 +400,9 @@ def predicted_lines(content: Mapping[str, Any]) -> list[str]:
         f"GPUs that are connected faster); {IMAGES_PER_GPU} images per GPU and step in bfloat16, gradients in "
         "float32; C is the floor of a step by `steps.py` for a GPU that copies "
         f"{GPU.copied / 1e12:g} TB/s and multiplies {2 * GPU.multiplied['bfloat16'] / 1e12:g} TFLOP/s, divided by "
-        f"{SHARE:g}; loading images costs nothing. In `whole`, the step has a batch for every GPU.",
+        f"{SHARE:g}; loading images costs nothing. In `whole`, the step has a batch for every GPU. A message between "
+        f"the processors of {WORLDS[-1]} GPUs takes {2e3 * (WORLDS[-1] - 1) * HOST_HOP:.1f} ms by this model, which is "
+        "most of what fast networks lose there.",
         "",
         f"| recipe | C | division | {' | '.join(columns)} |",
         "|---|---|---|" + "---|" * len(columns),

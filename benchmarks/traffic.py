@@ -61,6 +61,7 @@ KINDS = {
     "split": ("sampling.batch_size=4", "sampling.accumulate=1"),
 }
 """How two processes divide a step -> the overrides that lead to it."""
+CLASSES = [f"class {number}" for number in range(11)]
 BACKWARD = 2 / 3
 LAUNCH = 10e-6
 HOST_HOP = 30e-6
@@ -147,7 +148,7 @@ def count(name: str, kind: str, ranks: Ranks) -> list[Message]:
         kind: `whole` or `split`.
         ranks: The processes.
     """
-    recipe = apply_overrides(find_recipe(name), ["precision.dtype=float32", *KINDS[kind]])
+    recipe = counted_recipe(name, "precision.dtype=float32", *KINDS[kind])
     division = Division.of(recipe, ranks)
     torch.manual_seed(0)
     state = begin_state(build_model(recipe), recipe, torch.device("cpu"))
@@ -166,6 +167,12 @@ def count(name: str, kind: str, ranks: Ranks) -> list[Message]:
     with observed() as messages:
         step()
     return messages
+
+
+def counted_recipe(name: str, *changes: str) -> Recipe:
+    """A changed recipe; those for any data get as many classes as CamVid has."""
+    recipe = apply_overrides(find_recipe(name), changes)
+    return apply_overrides(recipe, [f"data.classes={CLASSES}"]) if recipe.data.dataset == "auto" else recipe
 
 
 def random_batch(recipe: Recipe, classes: int, images: int) -> Batch:

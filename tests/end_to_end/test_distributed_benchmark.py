@@ -77,7 +77,8 @@ def test_the_messages_of_a_step_of_enet(script: Script) -> None:
     parameters = sum(one.numel() for one in network.parameters())
     layers = sum(isinstance(one, torch.nn.BatchNorm2d) for one in network.modules())
     for parts in found.values():
-        assert parts["gradients"] == {"devices": 1, "processors": 0, "bytes": 4 * parameters}
+        assert (parts["gradients"]["processors"], parts["gradients"]["bytes"]) == (0, 4 * parameters)
+        assert parts["gradients"]["devices"] >= 1
         assert (parts["agreement"]["devices"], parts["agreement"]["processors"]) == (0, 1)
     # Mean, variance and gradients of every layer; or the statistics of all layers, at once.
     assert found["split"]["normalisation"]["devices"] == 3 * layers

@@ -82,9 +82,9 @@ def _default(name: str) -> object:
 def _address_words(rendezvous: str) -> list[str]:
     """What `torchrun` has to know about the network where names of hosts do not say it.
 
-    The other hosts are told the address of this one on its way to where all meet; `torchrun` alone would tell them
-    its name, which they may not know, or which means themselves to them. And the host at which all meet may not know
-    that it is meant.
+    The other hosts are told the address of this one on its way to where all meet; `torchrun` alone would tell them its
+    name, which they may not know, or which means themselves to them. And the host at which all meet may not know that
+    it is meant.
     """
     place = split_address(rendezvous)
     if place is None:
@@ -126,7 +126,7 @@ class Launch:
             **os.environ,
             "OMP_NUM_THREADS": threads,
             "LOGLEVEL": os.environ.get("LOGLEVEL", "CRITICAL"),
-            # Otherwise hosts remember where the processes before met, and one that joins waits for it in vain.
+            # Otherwise hosts remember where the processes before have met, and one that joins waits for that in vain.
             "TORCH_DISABLE_SHARE_RDZV_TCP_STORE": "1",
             # What can be imported here can be imported there.
             "PYTHONPATH": os.pathsep.join(dict.fromkeys(path for path in sys.path if path)),
