@@ -15,6 +15,7 @@ import torch
 from pixelwise.machine import facts
 from pixelwise.machine.facts import (
     PACKAGES,
+    gpu_memory_in_use,
     machine_facts,
     may_have_bfloat16,
     peak_memory_bytes,
@@ -128,3 +129,10 @@ def test_peak_memory_grows_with_what_is_used():
 
     assert peak_memory_bytes(torch.device("cpu")) >= before
     assert peak_memory_bytes(torch.device("cpu")) > block.numel()
+
+
+def test_memory_of_a_gpu_is_that_which_pytorch_holds(monkeypatch: pytest.MonkeyPatch):
+    if not torch.cuda.is_available():
+        assert gpu_memory_in_use() is None
+    monkeypatch.delitem(sys.modules, "torch")
+    assert gpu_memory_in_use() is None
