@@ -25,6 +25,7 @@ from pixelwise.prediction.segmenter import Segmenter
 from pixelwise.recipes.families.linear import LinearSpec
 from pixelwise.recipes.overrides import to_toml
 from pixelwise.recipes.protocols import PROTOCOLS, Protocol
+from pixelwise.recipes.protocols import protocol as find_protocol
 from pixelwise.recipes.schema.model import Preprocessing
 from pixelwise.recipes.schema.recipe import Data, Recipe
 from pixelwise.records.run_folder import CHECKPOINTS, RECIPE
@@ -37,7 +38,24 @@ SCALE = 16
 SCENES = [
     draw_scene(0, index, size)[0] for index, size in enumerate([(75, 110), (64, 128), (48, 64), (20, 150), (96, 128)])
 ]
-NAMES = [*PROTOCOLS, "slide-32x32", "within-64x48"]
+
+
+def names() -> list[Any]:
+    """Names of all protocols; those that differ from an earlier one in numbers alone are tried with the heavy tests."""
+    found: list[Any] = []
+    seen: set[tuple[Any, ...]] = set()
+    for name in (*PROTOCOLS, "slide-32x32", "within-64x48"):
+        rules = msgspec.structs.asdict(find_protocol(name))
+        kind = tuple(
+            tuple(side is None for side in rule) if isinstance(rule, tuple) else rule
+            for field, rule in rules.items()
+            if field not in ("name", "summary")
+        )
+        found.append(pytest.param(name, marks=pytest.mark.heavy) if kind in seen else name)
+        seen.add(kind)
+    return found
+
+
 DEFAULT = "as exported by default"
 RESIZING = "as exported by default of a run that resizes images"
 
@@ -137,7 +155,7 @@ def run_of(recipe: Recipe, small_run: Path, folder: Path) -> Segmenter:
     return load(folder)
 
 
-@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("name", names())
 def test_an_artefact_predicts_like_its_run_or_says_how_it_differs(
     name: str, small_recipe: Recipe, small_run: Path, artefacts: dict[str, Exported], tmp_path: Path
 ) -> None:
@@ -145,13 +163,16 @@ def test_an_artefact_predicts_like_its_run_or_says_how_it_differs(
     run = run_of(recipe, small_run, tmp_path / "run")
     expected = [run.predict(scene).labels for scene in SCENES]
     photo = tmp_path / "photo.png"
+    default, other = (RESIZING, DEFAULT) if resizes_logits(recipe) else (DEFAULT, RESIZING)
     for kind, exported in artefacts.items():
+        if kind == other:
+            continue
         artefact = of_recipe(exported, recipe, tmp_path / kind)
         for scene, labels in zip(SCENES, expected, strict=True):
             equal = (artefact.predict(scene).labels == labels).mean()
             said = artefact.remarks((scene.shape[0], scene.shape[1]))
             assert equal >= 0.999 or said, f"{kind}: {100 * equal:.2f} % at {scene.shape}"
-            if kind == (RESIZING if resizes_logits(recipe) else DEFAULT):
+            if kind == default:
                 assert not said
                 assert equal >= 0.999
         # The documented program does the same as `predict`, for every kind.
@@ -210,8 +231,12 @@ def test_an_artefact_of_a_run_that_resizes_images_gives_the_run_s_masks(
     for scene in (*SCENES, large):
         assert artefact.remarks((scene.shape[0], scene.shape[1])) == []
         assert np.array_equal(artefact.predict(scene).labels, run.predict(scene).labels)
-    # What is asked for is kept; how its masks differ is said.
-    enlarged = export(tmp_path / "run", tmp_path / "enlarged", target, output_stride=1)
+    if target == "torch-export":
+        another_stride_is_kept_and_its_masks_differ(tmp_path, run, large)
+
+
+def another_stride_is_kept_and_its_masks_differ(folder: Path, run: Segmenter, large: np.ndarray) -> None:
+    enlarged = export(folder / "run", folder / "enlarged", "torch-export", output_stride=1)
     twice = load(enlarged.path, trust=True)
     assert enlarged.sidecar.output.stride == 1
     assert [code for code, _ in twice.remarks((300, 440))] == ["W475"]
