@@ -2,10 +2,12 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from typing import NamedTuple
 
 import pytest
 
 import pixelwise
+from pixelwise.deployment.card.card import DeployCard
 from pixelwise.errors import RecipeError, RunLockedError
 from pixelwise.observer import Observer
 from pixelwise.storage.atomic import TEMPORARY_PREFIX
@@ -22,12 +24,19 @@ class Watching(Observer):
         self.phases.append(name)
 
 
+class Made(NamedTuple):
+    """A card that was made in a folder which existed and was empty, and what was told meanwhile."""
+
+    folder: Path
+    card: DeployCard
+    phases: list[str]
+
+
 @pytest.fixture(scope="module")
-def card_of_formats(tiny_run: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A card in a folder that existed and was empty."""
-    output = tmp_path_factory.mktemp("card")
-    pixelwise.deploy(tiny_run, output, targets=("torch-export",), rounds=0)
-    return output
+def made(tiny_run: Path, tmp_path_factory: pytest.TempPathFactory) -> Made:
+    output, observer = tmp_path_factory.mktemp("card"), Watching()
+    card = pixelwise.deploy(tiny_run, output, targets=("torch-export",), rounds=0, max_miou_drop=0.5, observer=observer)
+    return Made(output, card, observer.phases)
 
 
 def test_a_folder_that_is_in_use_or_not_empty_is_refused(tiny_run: Path, tmp_path: Path) -> None:
@@ -41,29 +50,26 @@ def test_a_folder_that_is_in_use_or_not_empty_is_refused(tiny_run: Path, tmp_pat
     assert [path.name for path in tmp_path.rglob("*")] == ["card", "mine.txt"]
 
 
-def test_the_card_is_written_whether_its_budget_holds_or_not(tiny_run: Path, tmp_path: Path) -> None:
-    observer = Watching()
-    card = pixelwise.deploy(
-        tiny_run, tmp_path / "card", targets=("torch-export",), rounds=0, max_miou_drop=0.5, observer=observer
-    )
+def test_the_card_is_written_whether_its_budget_holds_or_not(made: Made) -> None:
+    card = made.card
     assert card.rows[0].runtime == "torch"
     assert card.rows[-1].runtime == "torch-export"
     assert card.over_budget() == ()
-    written = json.loads((tmp_path / "card" / "card.json").read_text("utf-8"))
+    written = json.loads((made.folder / "card.json").read_text("utf-8"))
     assert written["rows"][-1]["miou"] == card.rows[-1].miou
     assert {"card.html", "card.md", "card.json", "torch-export", "torch"} <= {
-        path.name for path in (tmp_path / "card").iterdir()
+        path.name for path in made.folder.iterdir()
     }
-    assert {"reading the run", "writing torch-export", "scoring torch.export"} <= set(observer.phases)
+    assert {"reading the run", "writing torch-export", "scoring torch.export"} <= set(made.phases)
 
 
-def test_nothing_in_the_folder_names_the_place_where_it_was_built(card_of_formats: Path) -> None:
-    files = [path for path in card_of_formats.rglob("*") if path.is_file()]
+def test_nothing_in_the_folder_names_the_place_where_it_was_built(made: Made) -> None:
+    files = [path for path in made.folder.rglob("*") if path.is_file()]
     assert files
     for path in files:
         assert TEMPORARY_PREFIX.encode() not in path.read_bytes(), path
-    (result,) = card_of_formats.glob("torch-export/evaluations/*/result.json")
-    assert f"pixelwise evaluate {card_of_formats / 'torch-export'} " in json.loads(result.read_text("utf-8"))["command"]
+    (result,) = made.folder.glob("torch-export/evaluations/*/result.json")
+    assert f"pixelwise evaluate {made.folder / 'torch-export'} " in json.loads(result.read_text("utf-8"))["command"]
 
 
 def test_unknown_options_are_refused(tiny_run: Path, tmp_path: Path) -> None:

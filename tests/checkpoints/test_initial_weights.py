@@ -1,16 +1,15 @@
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import http.server
-import json
-import os
-import subprocess
-import sys
+import importlib
 import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+import huggingface_hub
 import pytest
 import safetensors.torch
 import timm
@@ -31,29 +30,6 @@ from pixelwise.recipes.schema.recipe import Initialize
 
 ENCODER = "mobilenetv3_small_050"
 TAG = f"{ENCODER}.lamb_in1k"
-
-SCRIPT = """
-import json, sys, torch
-from pixelwise.checkpoints.initial_weights import initialize
-from pixelwise.errors import CheckpointError
-from pixelwise.models import build_model
-from pixelwise.recipes.schema.recipe import Initialize
-from pixelwise.recipes.families.unet import UNetSpec
-
-torch.manual_seed(0)
-model = build_model(UNetSpec(encoder="mobilenetv3_small_050", decoder_channels=(8,)), 2)
-before = torch.get_rng_state()
-try:
-    digest = initialize(model, Initialize(encoder=sys.argv[1]))
-except CheckpointError as error:
-    print(json.dumps({"code": error.code, "message": error.message, "help": error.help}))
-else:
-    stem = model.encoder.network.conv_stem.weight
-    print(json.dumps({
-        "sha256": digest, "stem": stem.flatten()[:4].tolist(),
-        "same_random_state": bool(torch.equal(before, torch.get_rng_state())),
-    }))
-"""
 
 
 class Hub(http.server.ThreadingHTTPServer):
@@ -105,19 +81,42 @@ def weights(seed: int) -> dict[str, torch.Tensor]:
     return dict(timm.create_model(ENCODER).state_dict())
 
 
-def ask(port: int, home: Path, name: str, **environment: str) -> dict:
-    done = subprocess.run(
-        [sys.executable, "-c", SCRIPT, name],
-        env=os.environ
-        | {"HF_ENDPOINT": f"http://127.0.0.1:{port}", "HF_HOME": str(home / "hub"), "XDG_CACHE_HOME": str(home)}
-        | {"HF_HUB_OFFLINE": "0", "HF_HUB_DISABLE_XET": "1", "HF_HUB_DISABLE_TELEMETRY": "1"}
-        | environment,
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    assert done.returncode == 0, done.stderr
-    return json.loads(done.stdout.splitlines()[-1])
+def ask(port: int, home: Path, name: str, *, offline: bool = False) -> dict[str, Any]:
+    """Initialise an encoder from the hub at a port, as a process does whose environment names it."""
+    environment = {
+        "HF_ENDPOINT": f"http://127.0.0.1:{port}",
+        "HF_HOME": str(home / "hub"),
+        "XDG_CACHE_HOME": str(home),
+        "HF_HUB_OFFLINE": str(int(offline)),
+        "HF_HUB_DISABLE_XET": "1",
+        "HF_HUB_DISABLE_TELEMETRY": "1",
+    }
+    torch.manual_seed(0)
+    model = build_model(UNetSpec(encoder=ENCODER, decoder_channels=(8,)), 2)
+    before = torch.get_rng_state()
+    with as_in(environment):
+        try:
+            digest = initialize(model, Initialize(encoder=name))
+        except CheckpointError as error:
+            return {"code": error.code, "message": error.message, "help": error.help}
+    stem = model.state_dict()["encoder.network.conv_stem.weight"]
+    same = torch.equal(before, torch.get_rng_state())
+    return {"sha256": digest, "stem": stem.flatten()[:4].tolist(), "same_random_state": same}
+
+
+@contextlib.contextmanager
+def as_in(environment: dict[str, str]) -> Iterator[None]:
+    """The hub's client as it is in a process with that environment, which it reads when it is imported."""
+    with pytest.MonkeyPatch.context() as patch:
+        for name, value in environment.items():
+            patch.setenv(name, value)
+        importlib.reload(huggingface_hub.constants)
+        try:
+            yield
+        finally:
+            patch.undo()
+            importlib.reload(huggingface_hub.constants)
+            huggingface_hub.close_session()
 
 
 def test_weights_come_from_the_hub_once_and_are_remembered(hub: Hub, tmp_path: Path) -> None:
@@ -129,7 +128,7 @@ def test_weights_come_from_the_hub_once_and_are_remembered(hub: Hub, tmp_path: P
     assert first["stem"] == pytest.approx(published["conv_stem.weight"].flatten()[:4].tolist())
     assert first["same_random_state"]
     hub.content = b""  # the second time nothing is downloaded
-    assert ask(hub.server_port, tmp_path, TAG, HF_HUB_OFFLINE="1") == first
+    assert ask(hub.server_port, tmp_path, TAG, offline=True) == first
 
 
 def test_weights_that_changed_since_the_first_download_are_refused(hub: Hub, tmp_path: Path) -> None:
@@ -144,7 +143,7 @@ def test_weights_that_changed_since_the_first_download_are_refused(hub: Hub, tmp
 
 
 def test_without_a_network_the_error_says_how_to_go_on(tmp_path: Path) -> None:
-    found = ask(1, tmp_path, TAG, HF_HUB_OFFLINE="1")
+    found = ask(1, tmp_path, TAG, offline=True)
 
     assert found["code"] == "K440"
     assert TAG in found["message"]
@@ -177,7 +176,6 @@ def test_a_segformer_encoder_is_read_from_a_classification_network_of_the_hub(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     transformers = pytest.importorskip("transformers")
-    huggingface_hub = pytest.importorskip("huggingface_hub")
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
     torch.manual_seed(5)
     theirs = transformers.SegformerForImageClassification(transformers.SegformerConfig()).eval()

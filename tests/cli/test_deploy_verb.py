@@ -55,6 +55,7 @@ def test_a_broken_budget_fails_after_the_card_was_written(
     assert "Over the budget" in (tmp_path / "card" / "card.html").read_text()
 
 
+@pytest.mark.heavy
 def test_runtimes_are_timed_in_turns(run_cli: Callable):
     found = run_cli(
         ["profile", "town-demo", "--runtime", "torch,torch-channels-last", "--threads", "1", "--size", "32x48",

@@ -37,7 +37,7 @@ class EveryKind(Options, frozen=True, kw_only=True):
     drop: Annotated[float, Meta(ge=0, le=100)] | None = None
     folder: Path | None = None
     kind: Annotated[str, Meta(extra={"flag": "--format"})] = "ids"
-    stride: Annotated[int | None, Meta(extra={"none": "head"})] = 1
+    stride: Annotated[int | Literal["head"] | None, Meta(extra={"word": "head"})] = None
     animal: Annotated[str | None, Meta(extra={"names": "cli.test_options:animals"})] = None
 
 
@@ -79,7 +79,7 @@ def parse(arguments: list[str]) -> tuple[EveryKind, dict]:
         (["--folder", "x/y"], {"folder": Path("x/y")}),
         (["--format", "voc"], {"kind": "voc"}),
         (["--stride", "4"], {"stride": 4}),
-        (["--stride", "head"], {"stride": None}),
+        (["--stride", "head"], {"stride": "head"}),
     ],
 )
 def test_every_kind_of_field_is_read(arguments: list[str], expected: dict):

@@ -68,7 +68,7 @@ def any_size(tmp_path_factory: pytest.TempPathFactory, small_run: Path) -> Expor
 def one_size(tmp_path_factory: pytest.TempPathFactory, small_run: Path) -> Exported:
     """Artefact from normalised images of one size to logits at the network's own stride; do not write into it."""
     output = tmp_path_factory.mktemp("artefacts") / "one"
-    return export(small_run, output, output_stride=None, size=SIZE)
+    return export(small_run, output, output_stride="head", size=SIZE)
 
 
 @pytest.fixture

@@ -76,6 +76,7 @@ def test_values_are_on_the_terminal_and_in_the_report(scored: tuple[Path, str]) 
     assert f'<td class="right">{shown["groups"][1]["metrics"]["hausdorff95"]["value"]:.2f} px</td>' in page
 
 
+@pytest.mark.heavy
 def test_the_command_measures_the_same_again(site: Path, scored: tuple[Path, str]) -> None:
     import shlex
 

@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterator
 from pathlib import Path
 
+import msgspec
 import pytest
 from reports.live.scenes import running, write_scene, write_status
 from reports.run_folders import write_run_folder
 
-from pixelwise.records.log import LOG, EvaluationRecord, append_log
+from pixelwise.records.log import LOG, EvaluationRecord, StepRecord, append_log
 from pixelwise.reports.live.page import write_live_pages
 
 
@@ -28,7 +29,12 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> Path:
             for place, one in enumerate(scores, 1)
         ],
     )
-    write_status(folder, running())
+    paces = [
+        msgspec.structs.replace(pace, memory_bytes=gibibytes << 30)
+        for pace, gibibytes in zip(running().paces, (1, 2), strict=True)
+    ]
+    append_log(folder, [StepRecord(step=60, epoch=6, loss=0.2, lr=0.001, grad_norm=1.5)])
+    write_status(folder, running(paces=tuple(paces)))
     write_live_pages(folder)
     return folder
 
@@ -78,7 +84,8 @@ def test_it_fits_the_screen_loads_nothing_and_has_no_errors(width: int, scheme: 
     assert shown.loads() == 1
     titles = shown.page.locator("#charts figcaption").all_inner_texts()
     assert [title.partition("\n")[0].strip() for title in titles] == [
-        "Training loss", "mIoU, %", "IoU of each class, %", "Learning rate", "Images per second",
+        "Training loss", "mIoU, %", "IoU of each class, %", "Gradient norm", "Learning rate", "Images per second",
+        "Memory in use, GiB",
     ]  # fmt: skip
     widths = shown.page.locator("#charts svg").evaluate_all("all => all.map(one => one.getBoundingClientRect().width)")
     assert min(widths) > 250
@@ -95,6 +102,17 @@ def test_values_are_told_under_the_pointer_and_by_keys(opened):
     miou.locator("svg").focus()
     shown.page.keyboard.press("ArrowLeft")
     assert "step 40: 40.00" in miou.locator("output").inner_text()
+
+
+def test_gradient_and_memory_have_curves(opened):
+    shown = opened()
+    gradient, memory = (shown.page.locator("#charts figure").nth(place) for place in (3, 6))
+    assert "step 60: 1.5" in gradient.locator("output").inner_text()
+    assert "step 60: 2.00" in memory.locator("output").inner_text()
+    memory.scroll_into_view_if_needed()
+    box = memory.locator("svg").bounding_box()
+    shown.page.mouse.move(box["x"] + 60, box["y"] + 50)
+    assert "step 1: 1.00" in memory.locator("output").inner_text()
 
 
 def test_axis_scale_and_classes_can_be_chosen(opened):

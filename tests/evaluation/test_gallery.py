@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from evaluation.color_model import CLASSES, PALETTE, GreyModel, write_dataset
 from PIL import Image
+from reports.two_classes import write_two_class_run
 
 from pixelwise.evaluation.evaluate import evaluate_model
 from pixelwise.evaluation.gallery import MOST_SAMPLES, choose_samples, further_samples, load_samples, save_samples
@@ -193,6 +194,24 @@ class _Sharp(GreyModel):
 
     def head_logits(self, images):
         return tuple(1000 * logits for logits in super().head_logits(images))
+
+
+def test_probabilities_are_kept_where_a_class_is_a_question_of_yes_or_no(tmp_path):
+    write_two_class_run(tmp_path / "run", images=1)
+    folder = next((tmp_path / "run" / "evaluations").iterdir()) / "samples"
+
+    (sample,) = load_samples(folder).samples
+
+    (found,) = sample.levels
+    assert (found.class_id, found.picture) == (1, "00-probability-1.webp")
+    assert sum(found.labelled) + sum(found.other) == sample.score.labelled_pixels
+    assert Image.open(folder / found.picture).size == (sample.width, sample.height)
+
+
+def test_of_several_classes_that_exclude_each_other_no_probabilities_are_kept(dataset, tmp_path):
+    saved = save(dataset, tmp_path / "samples")
+
+    assert all(sample.levels == () for sample in saved.samples)
 
 
 def test_every_picture_is_a_step_of_a_phase(dataset, tmp_path):

@@ -15,6 +15,7 @@ import torch
 from pixelwise.machine import facts
 from pixelwise.machine.facts import (
     PACKAGES,
+    gpu_memory_in_use,
     machine_facts,
     may_have_bfloat16,
     peak_memory_bytes,
@@ -135,3 +136,10 @@ def test_processes_that_share_the_work_are_counted(monkeypatch: pytest.MonkeyPat
     for name, value in (("WORLD_SIZE", "4"), ("RANK", "2"), ("LOCAL_WORLD_SIZE", "2"), ("LOCAL_RANK", "0")):
         monkeypatch.setenv(name, value)
     assert (machine_facts().processes, machine_facts().hosts) == (4, 2)
+
+
+def test_memory_of_a_gpu_is_that_which_pytorch_holds(monkeypatch: pytest.MonkeyPatch):
+    if not torch.cuda.is_available():
+        assert gpu_memory_in_use() is None
+    monkeypatch.delitem(sys.modules, "torch")
+    assert gpu_memory_in_use() is None

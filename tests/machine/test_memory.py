@@ -7,11 +7,19 @@ import psutil
 import pytest
 
 from pixelwise.machine import memory
-from pixelwise.machine.memory import available_memory, peak_memory, total_memory
+from pixelwise.machine.memory import available_memory, memory_in_use, peak_memory, total_memory
 
 
 def test_some_memory_is_available_and_no_more_than_there_is():
     assert 1 << 20 < available_memory() <= total_memory() < 1 << 50
+
+
+def test_memory_in_use_grows_with_what_is_used():
+    before = memory_in_use()
+    block = bytearray(64 << 20)
+    block[:: 1 << 12] = b"1" * len(block[:: 1 << 12])
+    assert memory_in_use() - before > 32 << 20
+    assert memory_in_use() <= total_memory()
 
 
 def test_a_container_s_limit_holds(monkeypatch: pytest.MonkeyPatch):

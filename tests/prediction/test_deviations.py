@@ -38,12 +38,36 @@ PADDED = Protocol(name="x", summary="", pad_to=(48, 64), argmax_at="input")
 def test_every_way_in_which_an_artefact_differs_is_named(
     fixed: Any, scores: bool, protocol: Protocol, seen: Any, mask: Any, codes: list[str]
 ) -> None:
-    model: Any = SimpleNamespace(fixed_size=fixed, gives_scores=scores)
+    model: Any = SimpleNamespace(fixed_size=fixed, gives_scores=scores, enlarged_to=None)
     assert [code for code, _ in deviations(model, protocol, seen, mask)] == codes
 
 
+SCALED = Protocol(name="x", summary="", scales=(1.0, 1.5))
+
+
+@pytest.mark.parametrize(
+    ("stride", "protocol", "seen", "mask", "twice"),
+    [
+        (None, NATIVE, (40, 50), (80, 100), False),
+        (1, NATIVE, (40, 50), (40, 50), False),
+        (1, NATIVE, (40, 50), (80, 100), True),
+        (4, NATIVE, (40, 50), (40, 50), True),
+        (1, SLIDE, (40, 50), (80, 100), False),  # windows are joined at the size at which the network sees the image
+        (1, SLIDE, (32, 30), (80, 100), True),
+        (4, SLIDE, (40, 50), (80, 100), True),
+        (1, PADDED, (40, 50), (80, 100), False),  # classes are decided at the size of the padded input
+        (1, SCALED, (40, 50), (40, 50), True),
+    ],
+)
+def test_logits_that_are_enlarged_twice_are_named(
+    stride: int | None, protocol: Protocol, seen: Any, mask: Any, twice: bool
+) -> None:
+    model: Any = SimpleNamespace(fixed_size=None, gives_scores=True, enlarged_to=stride)
+    assert [code for code, _ in deviations(model, protocol, seen, mask)] == (["W475"] if twice else [])
+
+
 def test_windows_that_the_run_does_not_have_are_named() -> None:
-    model: Any = SimpleNamespace(fixed_size=(32, 32), gives_scores=True)
+    model: Any = SimpleNamespace(fixed_size=(32, 32), gives_scores=True, enlarged_to=None)
     assert deviations(model, SLIDE, (90, 90), (90, 90), SLIDE) == []
     assert [code for code, _ in deviations(model, SLIDE, (90, 90), (90, 90), NATIVE)] == ["W471"]
 

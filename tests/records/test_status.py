@@ -8,6 +8,7 @@ import pytest
 from observers import Told
 
 from pixelwise.errors import StoppedError
+from pixelwise.machine.memory import total_memory
 from pixelwise.machine.processes import process_mark
 from pixelwise.observer import SILENT, TrainingStatus
 from pixelwise.records.status import (
@@ -104,7 +105,12 @@ def test_the_pace_is_measured_and_goes_on_where_it_stopped(tmp_path: Path):
     assert [(pace.step, pace.seconds) for pace in read_status(tmp_path).paces] == [
         (1, 2.0), (6, 10.0), (7, 13.0), (8, 19.0), (9, 20.0),
     ]  # fmt: skip
-    assert read_status(tmp_path).paces[0] == Pace(step=1, seconds=2.0, images_per_second=8.0, data_wait_share=0.25)
+    first = read_status(tmp_path).paces[0]
+    assert first == Pace(
+        step=1, seconds=2.0, images_per_second=8.0, data_wait_share=0.25, memory_bytes=first.memory_bytes,
+        gpu_memory_bytes=first.gpu_memory_bytes,
+    )  # fmt: skip
+    assert 1 << 20 < (first.memory_bytes or 0) <= total_memory()
 
 
 def test_the_number_of_measurements_is_bounded(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):

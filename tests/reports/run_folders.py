@@ -11,11 +11,13 @@ import msgspec
 import numpy as np
 from evaluation.color_model import GreyModel, write_dataset
 
+from pixelwise.datasets.samples import Dataset
 from pixelwise.evaluation.assembling import Provenance, make_result
 from pixelwise.evaluation.evaluate import evaluate_model
 from pixelwise.evaluation.gallery import save_samples
 from pixelwise.evaluation.thumbnails import Thumbnails
 from pixelwise.machine.facts import machine_facts, version_facts
+from pixelwise.models import SegmentationModel
 from pixelwise.recipes.catalog import recipe
 from pixelwise.recipes.overrides import apply_overrides, to_toml
 from pixelwise.recipes.protocols import PROTOCOLS
@@ -85,7 +87,7 @@ def write_run_folder(
         msgspec.structs.replace(sample, id=name) for sample, name in zip(dataset.splits["test"], names, strict=True)
     ]
     dataset.splits["test"] = tuple(renamed)
-    result = _score(run, dataset, resolved, changes or {})
+    result = score_into(run, dataset, resolved, changes or {})
     environment = {
         "command": f"pixelwise train {base} --data town --output {run.name}",
         "machine": msgspec.to_builtins(machine_facts()),
@@ -103,10 +105,27 @@ def write_run_folder(
     return result
 
 
-def _score(run: Path, dataset, resolved: Recipe, changes: dict[str, Any]) -> Result:
-    model = GreyModel()
+def score_into(
+    run: Path,
+    dataset: Dataset,
+    resolved: Recipe,
+    changes: dict[str, Any],
+    model: SegmentationModel | None = None,
+    **options: Any,
+) -> Result:
+    """Score a model on the split `test` of a data set, as the headline evaluation of a run.
+
+    Args:
+        run: Run folder.
+        dataset: Data set.
+        resolved: Recipe of the run.
+        changes: Fields of the result to replace.
+        model: The model; None for a `GreyModel`.
+        options: Further options of `evaluate_model`.
+    """
+    model = model or GreyModel()
     with Thumbnails() as thumbnails:
-        measurement = evaluate_model(model, dataset, "test", PROTOCOLS["native"], thumbnails=thumbnails)
+        measurement = evaluate_model(model, dataset, "test", PROTOCOLS["native"], thumbnails=thumbnails, **options)
         thumbnails.save(run / "evaluations" / f"test-{resolved.evaluation.protocols[0]}" / THUMBNAILS)
     protocol = resolved.evaluation.protocols[0]
     provenance = Provenance(
@@ -122,7 +141,7 @@ def _score(run: Path, dataset, resolved: Recipe, changes: dict[str, Any]) -> Res
     folder = run / "evaluations" / f"test-{protocol}"
     gallery = save_samples(model, dataset, measurement, folder / "samples")
     save_details(measurement.details, folder)
-    save_suspects(gallery.suspects or SUSPECTS, folder)
+    save_suspects(gallery.suspects or (SUSPECTS if isinstance(model, GreyModel) else []), folder)
     save_result(result, measurement.per_image, folder)
     return result
 

@@ -15,7 +15,8 @@ from pixelwise.reports.artefacts import (
     show_exported,
     show_quantized,
 )
-from pixelwise.runtimes.sidecar import Calibration, Verification
+from pixelwise.runtimes.inference import Inference
+from pixelwise.runtimes.sidecar import Calibration, Output, Verification
 
 COSTS = tuple(LayerCost(name=f"layer{index}", unequal_pixels=0.5 / (index + 1)) for index in range(22))
 
@@ -43,6 +44,22 @@ def test_an_export_says_what_was_written_and_how_far_it_agrees(exported: Exporte
     assert "50.00" in lines[5]
     assert "49.75" in lines[5]
     assert "99.99 %" in lines[6]
+
+
+@pytest.mark.parametrize(
+    ("resize", "stride", "said"),
+    [("fit", 8, "enlarge them once"), ("fit", 1, "enlarged twice"), ("none", 8, ""), ("none", 1, "")],
+)
+def test_an_export_says_how_logits_become_a_mask_if_the_run_resizes_images(
+    exported: Exported, resize: str, stride: int, said: str
+):
+    sidecar = msgspec.structs.replace(
+        exported.sidecar,
+        inference=Inference(resize=resize, shorter_side=32 if resize == "fit" else None),  # type: ignore[arg-type]
+        output=Output(name="logits", dtype="float32", stride=stride, align_corners=False, head_stride=8),
+    )
+    text = describe_export(msgspec.structs.replace(exported, sidecar=sidecar))
+    assert (said in text) if said else ("enlarge" not in text)
 
 
 def test_int8_says_where_its_ranges_come_from_and_what_stayed_in_float(exported: Exported):

@@ -41,6 +41,9 @@ def test_the_stride_of_the_logits_is_found_by_asking() -> None:
     assert head_stride(Subsampled()) == 4
     assert network(output_stride=None).stride == 4
     assert network(output_stride=2).stride == 2
+    for stride, enlarged in ((None, None), (4, None), (2, 2), (1, 1)):
+        facts = network(output_stride=stride).output_facts()
+        assert (facts.head_stride, facts.enlarged_to) == (4, enlarged)
 
 
 def test_bytes_are_normalised_inside() -> None:

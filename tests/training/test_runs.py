@@ -110,7 +110,9 @@ def test_C6_sigterm_saves_at_the_step_boundary_and_exits_75(
     assert_same_run(run, tiny_run)
 
 
-@pytest.mark.parametrize("stop_at", [1, 8, 15])
+@pytest.mark.parametrize(
+    "stop_at", [pytest.param(1, marks=pytest.mark.heavy), 8, pytest.param(15, marks=pytest.mark.heavy)]
+)
 def test_C6_ctrl_c_at_any_step_resumes_exactly(
     stop_at: int, tiny_run: Path, tiny_data: Path, tiny_recipe: Path, tmp_path: Path
 ):
@@ -317,7 +319,8 @@ def test_C1_steps_that_the_device_judges_end_in_the_same_weights_and_the_same_lo
         poisoned(monkeypatch, {1, 7, 8})
         if name == "device":
             monkeypatch.setattr(one_step, "decides_on_device", lambda optimizer, device: bool(optimizer.state))
-        run = train(str(tiny_recipe), data=tiny_data, output=tmp_path / name, threads=1)
+        changes = ["schedule.iterations=10", "selection.every_epochs=0", "selection.weights=last"]
+        run = train(str(tiny_recipe), data=tiny_data, output=tmp_path / name, threads=1, overrides=changes)
         newest = newest_checkpoint(run / "checkpoints")
         assert newest is not None
         made.append((step_losses(run), records(run, "skipped"), newest.tensors("model"), newest.tensors("ema")))
@@ -405,18 +408,19 @@ def test_a_missing_device_is_named(tiny_data: Path, tiny_recipe: Path, tmp_path:
     assert caught.value.code == "R214"
 
 
-@pytest.mark.parametrize("dtype", ["float32", "bfloat16"])
+@pytest.mark.parametrize("dtype", [pytest.param("float32", marks=pytest.mark.heavy), "bfloat16"])
 def test_channels_last_resumes_exactly_too(dtype: str, tiny_data: Path, tiny_recipe: Path, tmp_path: Path):
     changes = [
         f"precision.dtype={dtype}",
         "precision.channels_last=true",
         "optimizer.kind=sgd",
+        "schedule.iterations=8",
         "selection.every_epochs=0",
         "selection.weights=last",
     ]
 
     def interrupt(status: TrainingStatus) -> None:
-        if status.step == 7:
+        if status.step == 4:
             os.kill(os.getpid(), signal.SIGINT)
 
     whole = train(str(tiny_recipe), data=tiny_data, output=tmp_path / "whole", threads=1, overrides=changes)

@@ -113,7 +113,15 @@ def test_the_recipe_begins_with_the_averaged_weights_of_the_last_stage(staged_ru
     assert begun["weights_sha256"] == second.sha256("ema") != second.sha256("model")
 
 
-@pytest.mark.parametrize("stop_at", [("first", 2), ("second", 3), ("", 1), ("", 4)])
+@pytest.mark.parametrize(
+    "stop_at",
+    [
+        ("first", 2),
+        pytest.param(("second", 3), marks=pytest.mark.heavy),
+        pytest.param(("", 1), marks=pytest.mark.heavy),
+        ("", 4),
+    ],
+)
 def test_stopped_in_any_stage_and_resumed_equals_uninterrupted(
     stop_at: tuple[str, int], staged_run: Path, staged_recipe: Path, tiny_data: Path, tmp_path: Path
 ):
@@ -255,7 +263,7 @@ def test_training_ends_after_so_many_evaluations_without_an_improvement(impatien
     assert newest.state()["progress"]["best_step"] == 12
 
 
-@pytest.mark.parametrize("stop_at", [9, 16])
+@pytest.mark.parametrize("stop_at", [pytest.param(9, marks=pytest.mark.heavy), 16])
 def test_early_stopping_resumes_exactly(
     stop_at: int, impatient_run: Path, tiny_recipe: Path, tiny_data: Path, tmp_path: Path
 ):

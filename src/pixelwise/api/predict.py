@@ -37,7 +37,7 @@ def predict(
         output: Folder for all files that are written.
         options: Options of the prediction; None for the defaults.
         observer: Receives progress after every file, and warnings if a damaged checkpoint was skipped, or if an
-            artefact's masks can differ from those of its run (W471 to W474). None shows them on a terminal or in a
+            artefact's masks can differ from those of its run (W471 to W475). None shows them on a terminal or in a
             notebook; `pixelwise.Observer()` shows nothing.
         changes: Single fields of `PredictOptions`, such as `overlay=False`.
 

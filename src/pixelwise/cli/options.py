@@ -1,9 +1,9 @@
 """Command line options from option structs: `takes(ExportOptions)` gives a verb one option per field.
 
 `msgspec.Meta(extra={...})` of a field adjusts its option: `flag` (a name other than the field's), `metavar`, `many`
-(the option is repeated instead of taking a comma-separated list), `hidden`, `none` (the word for None, if None is not
-the default), `late` (the option is listed after the others) and `names` (a function, as `package.module:name`, that
-lists the accepted values; called when the help is shown).
+(the option is repeated instead of taking a comma-separated list), `hidden`, `word` (a word that is accepted beside
+numbers), `late` (the option is listed after the others) and `names` (a function, as `package.module:name`, that lists the
+accepted values; called when the help is shown).
 """
 
 from __future__ import annotations
@@ -128,7 +128,7 @@ def _flag(options: type[Options], field: msgspec.structs.FieldInfo, hint: Any) -
     if base is bool and default is True:
         name = f"{name}/--no-{name.removeprefix('--')}"
     annotation, parse, show = _conversion(base, bool(marks.get("many")))
-    if word := marks.get("none"):
+    if word := marks.get("word"):
         annotation, parse = str, functools.partial(_word_or, word, base)
     text = field_texts(options).get(field.name, "")
     listing = marks.get("names")
@@ -224,13 +224,13 @@ def _separated(kind: type, text: str) -> tuple[Any, ...]:
 
 
 def _word_or(word: str, kind: type, text: str) -> Any:
-    """None if `text` is the word that stands for it, otherwise the number.
+    """The text itself if it is the word that is accepted beside numbers, otherwise the number.
 
     Raises:
         typer.BadParameter: The text is neither.
     """
     try:
-        return None if text == word else kind(text)
+        return text if text == word else kind(text)
     except ValueError:
         raise typer.BadParameter(f"'{text}' is neither a number nor {word}") from None
 

@@ -15,6 +15,7 @@ from pixelwise.records.result import (
     CLASS_FIELDS,
     RESULT_FIELDS,
     BinaryCounts,
+    CalibrationBin,
     ClassResult,
     MetricResult,
     Result,
@@ -59,6 +60,10 @@ def make_result(measurement: Measurement, provenance: Provenance) -> Result:
     own_fields: dict[str, Any] = {field: values[name].value for name, field in RESULT_FIELDS.items() if name in values}
     return Result(
         **own_fields,
+        calibration=tuple(
+            CalibrationBin(int(pixels), int(right), confidence)
+            for pixels, right, confidence in values.get("calibration_error", Value()).bins
+        ),
         per_class=_per_class(measurement),
         miou_interval=values.get("miou_interval", Value()).interval,
         groups=group_results(measurement),

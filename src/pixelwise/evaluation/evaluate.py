@@ -322,17 +322,26 @@ def predict_pair(model: SegmentationModel, pair: EvaluationPair, protocol: Proto
         pair: The image and its labels, resized as the protocol requires.
         protocol: Protocol by which the image is predicted.
     """
-    return _predict_pair(model, pair, protocol, _Needs()).labels
+    return _predict_pair(model, pair, protocol, _Needs()).decision.labels
 
 
-def decide_pair(model: SegmentationModel, pair: EvaluationPair, protocol: Protocol) -> Decision:
-    """As `predict_pair`, with the probability of each predicted class where the network gives one."""
-    return _predict_pair(model, pair, protocol, _Needs(confidence=model.gives_scores and not model.multilabel))
+def decide_pair(model: SegmentationModel, pair: EvaluationPair, protocol: Protocol) -> tuple[Decision, Bands | None]:
+    """As `predict_pair`, with how sure the network is, where it gives probabilities.
+
+    Returns:
+        The decision, with the probability of each predicted class if there is one class per pixel; and for a
+        multi-label network a function that yields the probabilities of all classes.
+    """
+    needs = _Needs(
+        confidence=model.gives_scores and not model.multilabel, probabilities=model.gives_scores and model.multilabel
+    )
+    found = _predict_pair(model, pair, protocol, needs)
+    return found.decision, found.probabilities
 
 
-def _predict_pair(model: SegmentationModel, pair: EvaluationPair, protocol: Protocol, needs: _Needs) -> Decision:
+def _predict_pair(model: SegmentationModel, pair: EvaluationPair, protocol: Protocol, needs: _Needs) -> _Scored:
     ((found,),) = _predicted(model, [[pair]], [fitted_to(protocol, model.fixed_size)], Precision(), needs)
-    return found.decision
+    return found
 
 
 def _with_classes_of(model: SegmentationModel, dataset: Dataset) -> Dataset:

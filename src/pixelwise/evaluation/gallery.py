@@ -19,6 +19,7 @@ from pixelwise.evaluation.evaluate import decide_pair
 from pixelwise.evaluation.pairs import pairs_of
 from pixelwise.evaluation.suspects import Predicted, suspect_regions
 from pixelwise.evaluation.tally import Measurement
+from pixelwise.evaluation.thresholds import ClassLevels, FoundLevels, level_picture, levels_of
 from pixelwise.models import SegmentationModel
 from pixelwise.observer import DRAWING, SILENT, Observer
 from pixelwise.prediction.combinations import indexed, mixed_colors
@@ -59,6 +60,8 @@ class SavedSample(msgspec.Struct, frozen=True, kw_only=True):
         prediction: File name of the prediction (palette PNG).
         combinations: For multi-label data, the class set of each value in `truth` and `prediction`, as a bit field:
             bit k is set if class k is present. Empty if the values are class ids.
+        levels: Pixels by the probability of class 1 of two, or of each class of multi-label data; empty for other data,
+            and if the network gives no probabilities.
     """
 
     kind: Kind
@@ -69,6 +72,7 @@ class SavedSample(msgspec.Struct, frozen=True, kw_only=True):
     truth: str
     prediction: str
     combinations: tuple[int, ...] = ()
+    levels: tuple[ClassLevels, ...] = ()
 
 
 class SavedSamples(msgspec.Struct, frozen=True, kw_only=True):
@@ -200,11 +204,12 @@ def save_samples(
     observer.phase(DRAWING)
     with prediction_mode(model):
         for number, (kind, score) in enumerate(chosen):
-            predicted = _predict(model, by_id[score.id], dataset, measurement)
+            predicted, levels = _predict(model, by_id[score.id], dataset, measurement)
             if predicted.confidence is not None:
                 sure = True
                 suspects += suspect_regions(predicted, score.id, dataset.classes)
-            saved.append(_write(predicted, kind, score, folder, f"{number:02d}", dataset))
+            sample = _write(predicted, kind, score, folder, f"{number:02d}", dataset)
+            saved.append(msgspec.structs.replace(sample, levels=_write_levels(levels, folder, f"{number:02d}")))
             observer.progress(number + 1, len(chosen))
     listing = SavedSamples(classes=dataset.classes, palette=dataset.palette, samples=tuple(saved))
     write_text(folder / SAMPLES, json_text(listing))
@@ -238,6 +243,18 @@ def _write(
     )
 
 
+def _write_levels(found: Sequence[FoundLevels], folder: Path, number: str) -> tuple[ClassLevels, ...]:
+    """Write the pictures of the probabilities of an image."""
+    written = []
+    for counts, levels in found:
+        if levels is not None:
+            name = f"{number}-probability-{counts.class_id}.webp"
+            write_bytes(folder / name, level_picture(levels))
+            counts = msgspec.structs.replace(counts, picture=name)
+        written.append(counts)
+    return tuple(written)
+
+
 def load_samples(folder: Path) -> SavedSamples | None:
     """Content of `samples.json` in `folder`; None if there is no such file.
 
@@ -248,13 +265,16 @@ def load_samples(folder: Path) -> SavedSamples | None:
     return read_json(path, SavedSamples) if path.is_file() else None
 
 
-def _predict(model: SegmentationModel, sample: Sample, dataset: Dataset, measurement: Measurement) -> Predicted:
-    """The prediction of an image at the score size."""
+def _predict(
+    model: SegmentationModel, sample: Sample, dataset: Dataset, measurement: Measurement
+) -> tuple[Predicted, list[FoundLevels]]:
+    """The prediction of an image at the score size, and the levels of its probabilities."""
     image, labels = read_pair(sample, dataset, fit=False)
     (pair,) = pairs_of(sample, image, labels, (measurement.protocol,), measurement.input_size)
-    decision = decide_pair(model, pair, measurement.protocol)
+    decision, bands = decide_pair(model, pair, measurement.protocol)
     confidence = None if decision.confidence is None else decision.confidence.float().cpu().numpy()
-    return Predicted(image, pair.labels, decision.labels.cpu().numpy(), confidence)
+    predicted = Predicted(image, pair.labels, decision.labels.cpu().numpy(), confidence)
+    return predicted, levels_of(predicted, bands, len(dataset.classes))
 
 
 def _at_most(size: Size, longest: int) -> Size:

@@ -55,6 +55,7 @@ def with_earlier(result: Result, earlier: Result) -> Result:
     return msgspec.structs.replace(
         result,
         **values,
+        calibration=result.calibration or earlier.calibration,
         per_class=per_class,
         metrics={**result.metrics, **metrics},
         groups=groups,

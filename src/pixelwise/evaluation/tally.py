@@ -296,7 +296,8 @@ def _plain(found: Value, num_classes: int) -> Value:
     interval = None if found.interval is None else (float(found.interval[0]), float(found.interval[1]))
     if interval is not None and math.isnan(sum(interval)):
         interval = None  # it is undefined, as for a single image
-    return Value(value=float(found.value), per_class=tuple(map(float, found.per_class)), interval=interval)
+    bins = tuple(tuple(map(float, row)) for row in found.bins)
+    return Value(value=float(found.value), per_class=tuple(map(float, found.per_class)), interval=interval, bins=bins)
 
 
 def _is_our_own(name: str, error: Exception) -> bool:

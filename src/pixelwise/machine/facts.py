@@ -131,6 +131,17 @@ def peak_memory_bytes(device: torch.device) -> int:
     return torch.cuda.max_memory_allocated(device)
 
 
+def gpu_memory_in_use() -> int | None:
+    """Memory that PyTorch holds on the GPUs at the moment, in bytes; None if this process has not used a GPU."""
+    if "torch" not in sys.modules:
+        return None
+    import torch
+
+    if not torch.cuda.is_initialized():
+        return None
+    return sum(torch.cuda.memory_reserved(number) for number in range(torch.cuda.device_count()))
+
+
 def _cpu_name() -> str:
     """Model name of the processor, or its architecture if the system does not report the name."""
     name = {"win32": _name_in_registry, "darwin": _name_by_sysctl}.get(sys.platform, _name_in_proc)()

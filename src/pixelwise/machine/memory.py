@@ -1,4 +1,4 @@
-"""Available, total and peak memory, and keeping freed memory in the process."""
+"""Available, total, used and peak memory, and keeping freed memory in the process."""
 
 from __future__ import annotations
 
@@ -25,6 +25,13 @@ def total_memory() -> int:
     import psutil
 
     return psutil.virtual_memory().total
+
+
+def memory_in_use() -> int:
+    """Main memory that this process occupies at the moment, in bytes, without that of its loader processes."""
+    import psutil
+
+    return psutil.Process().memory_info().rss
 
 
 def peak_memory() -> int:

@@ -82,8 +82,9 @@ class CalibrationAccumulator(Accumulator):
         self.counts += other.counts
 
     def compute(self) -> Value:
-        """The expected calibration error."""
-        return Value(value=self.counts.error)
+        """The expected calibration error, with pixels, correct pixels and summed confidence of each bin."""
+        rows = zip(*(column.tolist() for column in self.counts), strict=True)
+        return Value(value=self.counts.error, bins=tuple(rows))
 
 
 register(

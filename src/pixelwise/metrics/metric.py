@@ -52,11 +52,14 @@ class Value(msgspec.Struct, frozen=True, kw_only=True):
         value: The overall value, which tables show; NaN for a metric without one.
         per_class: One value per class; empty for a metric without values per class.
         interval: Lower and upper end of a confidence interval; None for a metric without one.
+        bins: Rows of numbers that the value was computed from, such as the counts of each bin of a histogram; empty for
+            a metric that keeps none.
     """
 
     value: float = math.nan
     per_class: tuple[float, ...] = ()
     interval: tuple[float, float] | None = None
+    bins: tuple[tuple[float, ...], ...] = ()
 
 
 class Accumulator(abc.ABC):

@@ -31,12 +31,15 @@ class SegmentationModel(nn.Module, ABC):
         align_corners: Whether logits are upsampled to the image size with aligned corners, as some original code does.
         fixed_size: The only (height, width) that an exported network accepts; None: any size.
         gives_scores: False for an exported network that returns class ids only: its logits are 1 and 0.
+        enlarged_to: Stride to which an exported network has already enlarged its logits; None: they are as its head
+            gives them.
     """
 
     align_corners: bool = False
     multilabel: bool = False
     fixed_size: tuple[int, int] | None = None
     gives_scores: bool = True
+    enlarged_to: int | None = None
 
     def __init__(self, spec: Spec, classes: Sequence[str]) -> None:
         super().__init__()

@@ -39,7 +39,7 @@ def deviations(
             )
         )
     if model.gives_scores:
-        return found
+        return found + _enlarged_twice(model, fitted_to(protocol, fixed), seen, mask)
     fitted = fitted_to(protocol, fixed)
     if len(windows_of(seen, fitted.window, fitted.window_stride)) > 1:
         found.append(
@@ -60,6 +60,26 @@ def deviations(
             )
         )
     return found
+
+
+def _enlarged_twice(model: SegmentationModel, protocol: Protocol, seen: Size, mask: Size) -> list[Remark]:
+    """What an artefact does that enlarges logits by itself, where its run enlarges them once."""
+    stride = model.enlarged_to
+    if stride is None:
+        return []
+    whole = len(windows_of(seen, protocol.window, protocol.window_stride)) == 1
+    resized = seen != mask or any(scale != 1 for scale in protocol.scales)
+    if stride == 1 and not (whole and resized and protocol.argmax_at == "score"):
+        return []  # the run, too, enlarges logits to the size at which the network sees the image or a window of it
+    at = "to the size at which the network sees the image" if stride == 1 else f"to stride {stride}"
+    return [
+        (
+            "W475",
+            f"the artefact enlarges logits {at}, and they are then resized again, for a mask of {_text(mask)}: along "
+            "outlines masks can differ from the run's, which resizes logits once; export it again with "
+            "`output_stride` head to do so",
+        )
+    ]
 
 
 def stretching(fixed: Size, size: Size, natural: Size) -> list[Remark]:

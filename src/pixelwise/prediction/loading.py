@@ -47,7 +47,7 @@ def load(
             `data.input_range=[0, 65535]`; see `pixelwise.datasets.reading.overrides`.
         trust: Whether whoever made the artefact may run code here; a `torch.export` artefact is not opened without it.
         observer: Receives a warning if a damaged checkpoint was skipped, and, while an artefact predicts, the first of
-            each kind of warning that its masks can differ from the run's (W471 to W474).
+            each kind of warning that its masks can differ from the run's (W471 to W475).
         warn: Function that receives the code and message of these warnings instead.
 
     Raises:

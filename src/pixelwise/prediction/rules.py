@@ -69,6 +69,22 @@ def is_exact(protocol: Protocol, input_size: Size | None, fixed: Size | None) ->
     return fixed is not None and seen == fixed and protocol.one_look and protocol.pad_to is None
 
 
+def resizes_logits(recipe: Recipe) -> bool:
+    """Whether a run of this recipe enlarges logits to masks of another size than that at which it sees the images.
+
+    Where images are padded, classes are decided at the size of the padded input instead.
+
+    Args:
+        recipe: The recipe.
+
+    Raises:
+        RecipeError: R204, the recipe's first protocol is unknown.
+    """
+    protocol = single_pass(find_protocol(recipe.evaluation.protocols[0]))
+    resizes = protocol.fit is not None or protocol.seen_size(recipe.evaluation.input_size) is not None
+    return resizes and protocol.argmax_at == "score"
+
+
 def scoring_of(recipe: Recipe) -> Scoring:
     """How a run of this recipe is scored, for the description of an artefact."""
     evaluation = recipe.evaluation

@@ -41,6 +41,7 @@ class Candidate(msgspec.Struct, frozen=True, kw_only=True):
         threads: Number of CPU threads for one pass.
         num_classes: Number of classes, for a recipe that leaves it to the data.
         trust: Whether whoever made the artefact may run code here.
+        head: Whether PyTorch returns logits at the network's own stride instead of the image's size.
     """
 
     source: str
@@ -48,6 +49,7 @@ class Candidate(msgspec.Struct, frozen=True, kw_only=True):
     threads: int
     num_classes: int | None = None
     trust: bool = False
+    head: bool = False
 
 
 class Latency(msgspec.Struct, frozen=True, kw_only=True):
@@ -277,6 +279,6 @@ def _eager(candidate: Candidate, size: Size, batch: int) -> Callable[[], object]
 
     def run() -> object:
         with torch.inference_mode(), torch.autocast("cpu", dtype=dtype, enabled=dtype is not None):
-            return model(images)
+            return model.head_logits(images)[0] if candidate.head else model(images)
 
     return run

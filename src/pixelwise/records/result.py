@@ -19,7 +19,7 @@ from pixelwise.errors import DataError
 from pixelwise.machine.facts import Machine
 from pixelwise.recipes.sizes import Size
 from pixelwise.records import showing
-from pixelwise.records.scores import BinaryCounts, ClassResult, GroupResult, ImageScore, MetricResult
+from pixelwise.records.scores import BinaryCounts, CalibrationBin, ClassResult, GroupResult, ImageScore, MetricResult
 from pixelwise.storage import json_text, printable, write_bytes, write_text
 from pixelwise.storage.cells import cell, text_in
 from pixelwise.storage.documents import DocumentError, read_document, read_text, reading
@@ -104,6 +104,7 @@ class Result(msgspec.Struct, frozen=True, kw_only=True):
         frequency_weighted_iou: Mean IoU weighted by labelled pixels.
         boundary_miou: Mean boundary IoU of the classes for which it is defined; NaN if not measured.
         calibration_error: Expected calibration error (15 bins, arXiv:1706.04599); NaN if not measured.
+        calibration: Counts of these bins, from the least to the greatest confidence; empty if not measured.
         binary_counts: Pixel counts of each class of multi-label data; the pixel accuracy is then the mean over pixels
             and classes, and a class counts as predicted if its probability is above 0.5.
         confusion_matrix: Pixel counts, with a row per ground-truth class and a column per predicted class; empty for
@@ -164,6 +165,7 @@ class Result(msgspec.Struct, frozen=True, kw_only=True):
     frequency_weighted_iou: float = math.nan
     boundary_miou: float = math.nan
     calibration_error: float = math.nan
+    calibration: tuple[CalibrationBin, ...] = ()
     binary_counts: tuple[BinaryCounts, ...] = ()
     groups: tuple[GroupResult, ...] = ()
     metrics: dict[str, MetricResult] = {}

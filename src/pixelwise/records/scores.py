@@ -44,6 +44,20 @@ class BinaryCounts(msgspec.Struct, frozen=True, kw_only=True):
     true_negatives: int
 
 
+class CalibrationBin(msgspec.Struct, frozen=True, array_like=True):
+    """Pixels whose predicted class has a probability within one of several intervals of equal width.
+
+    Attributes:
+        pixels: Number of labelled pixels.
+        right: Number of these that are predicted correctly.
+        confidence: Sum of the probabilities of their predicted classes.
+    """
+
+    pixels: int
+    right: int
+    confidence: float
+
+
 class MetricValue(msgspec.Struct, frozen=True, kw_only=True):
     """The values of a metric; an undefined value is NaN in memory and null in JSON.
 

@@ -16,6 +16,8 @@ from typing import Literal
 import msgspec
 
 from pixelwise.errors import PixelwiseError
+from pixelwise.machine.facts import gpu_memory_in_use
+from pixelwise.machine.memory import memory_in_use
 from pixelwise.machine.processes import host_name, is_running, process_mark
 from pixelwise.observer import Observer, Relay, TrainingStatus
 from pixelwise.records.json_files import read_json
@@ -33,19 +35,23 @@ State = Literal["stages", "training", "scoring", "over"]
 
 
 class Pace(msgspec.Struct, frozen=True, kw_only=True):
-    """Speed of a training after a step.
+    """Speed of a training after a step, and its memory.
 
     Attributes:
         step: Number of steps done.
         seconds: Seconds of training and evaluating so far, those of earlier parts of the run included.
         images_per_second: Training speed over recent steps, without evaluations; None until it is known.
         data_wait_share: Share of the time of these steps that was spent waiting for data, 0..1.
+        memory_bytes: Main memory of the process, without its loader processes; None if it was not measured.
+        gpu_memory_bytes: Memory that PyTorch held on the GPUs; None if it used none.
     """
 
     step: int
     seconds: float
     images_per_second: float | None = None
     data_wait_share: float = 0.0
+    memory_bytes: int | None = None
+    gpu_memory_bytes: int | None = None
 
 
 class RunStatus(msgspec.Struct, frozen=True, kw_only=True):
@@ -220,6 +226,8 @@ class StatusKeeper(Relay):
             seconds=self._offset + now - self._status.began,
             images_per_second=status.images_per_second,
             data_wait_share=status.data_wait_share,
+            memory_bytes=memory_in_use(),
+            gpu_memory_bytes=gpu_memory_in_use(),
         )
         self._paces.append(pace)
         if len(self._paces) > MOST_PACES:

@@ -13,6 +13,7 @@ from pixelwise.deployment.int8.quantize import Quantized
 from pixelwise.deployment.int8.sensitivity import LayerCost
 from pixelwise.reports.standard_output import write, write_json
 from pixelwise.reports.terminals import Console
+from pixelwise.runtimes.sidecar import Sidecar
 from pixelwise.storage import printable
 
 
@@ -55,6 +56,7 @@ def describe_export(exported: Exported) -> str:
         f"written   {', '.join(files)} ({megabytes:.1f} MB)",
         f"input     {sidecar.input.name}: {shape}, {size}",
         f"output    {sidecar.output.name}: {result}, stride {sidecar.output.stride}",
+        *_enlarging(sidecar),
     ]
     if (found := sidecar.verification) is not None:
         lines.append(f"verified  on {found.source}: {100 * found.equal_pixels:.4f} % of pixels get the same class")
@@ -69,6 +71,23 @@ def describe_export(exported: Exported) -> str:
         if not found.passed:
             lines.append(f"          kept although fewer than {100 * found.least_equal_pixels:.2f} % agree")
     return "\n".join(lines) + "\n"
+
+
+def _enlarging(sidecar: Sidecar) -> list[str]:
+    """A line on how logits become a mask, where the run resizes images before the network; otherwise none."""
+    inference, output = sidecar.inference, sidecar.output
+    resizes = inference is not None and inference.resize != "none" and inference.pad_to is None
+    if not resizes or output.name != "logits" or output.head_stride in (None, 1):
+        return []
+    if output.enlarged_to is None:
+        return [
+            "          the stride of the network's own logits, because the run resizes images before the network:",
+            "          enlarge them once, to the size of the mask, as the run does",
+        ]
+    return [
+        "          the run resizes images before the network and enlarges logits once; these are enlarged twice,",
+        "          so pixels along outlines can differ (--output-stride head)",
+    ]
 
 
 SHOWN_LAYERS = 20

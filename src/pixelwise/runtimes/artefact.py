@@ -39,6 +39,7 @@ class ArtefactModel(SegmentationModel):
         self.align_corners = sidecar.output.align_corners
         self.fixed_size = sidecar.input.size
         self.gives_scores = sidecar.output.name == "logits"
+        self.enlarged_to = sidecar.output.enlarged_to
         self._engine = engine
         self._path = path
         # Shows callers the device of the inputs, as a network's parameters do: these runtimes compute on the CPU.

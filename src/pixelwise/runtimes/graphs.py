@@ -68,6 +68,7 @@ class ExportedNetwork(nn.Module):
     Attributes:
         model: The network.
         options: Input and output formats.
+        head_stride: Stride of the network's own logits.
         stride: Stride of the result: its sides are the image's divided by it, rounded up.
         captured: Cached result of `program`; reset to None by the exporter once it is written.
         tell: Called with the name of each long step of writing, by `program` and by targets.
@@ -91,7 +92,7 @@ class ExportedNetwork(nn.Module):
         self.options = options
         self.captured: ExportedProgram | None = None
         self.tell: Callable[[str], None] = SILENT.phase
-        own = head_stride(model)
+        self.head_stride = own = head_stride(model)
         self.stride: int = own if options.output_stride is None else options.output_stride
         if not 1 <= self.stride <= own:
             raise RecipeError(
@@ -151,6 +152,7 @@ class ExportedNetwork(nn.Module):
             dtype="uint8" if self.options.argmax else "float32",
             stride=self.stride,
             align_corners=self.model.align_corners,
+            head_stride=self.head_stride,
         )
 
 

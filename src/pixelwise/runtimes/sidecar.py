@@ -66,12 +66,19 @@ class Output(msgspec.Struct, frozen=True, kw_only=True):
         dtype: `float32` for logits (B, K, h, w), `uint8` for class ids (B, h, w).
         stride: h and w are the image's sides divided by this stride, rounded up.
         align_corners: Value of `align_corners` for bilinear upsampling of logits or scores to the image's size.
+        head_stride: Stride of the network's own logits; None: not recorded, as by older versions.
     """
 
     name: Literal["logits", "labels"]
     dtype: Literal["float32", "uint8"]
     stride: Annotated[int, Meta(ge=1, le=4096)]
     align_corners: bool
+    head_stride: Annotated[int, Meta(ge=1, le=4096)] | None = None
+
+    @property
+    def enlarged_to(self) -> int | None:
+        """Stride to which the graph has enlarged the network's logits; None: it has not, or it is not known."""
+        return None if self.head_stride is None or self.stride >= self.head_stride else self.stride
 
 
 class Complexity(msgspec.Struct, frozen=True, kw_only=True):

@@ -47,6 +47,20 @@ def test_a_form_that_cannot_be_timed_does_not_take_the_others_with_it(monkeypatc
     assert never == rows()[2]
 
 
+def test_pytorch_is_timed_without_upsampling_if_the_artefacts_are(
+    monkeypatch: pytest.MonkeyPatch, one_size: Exported, any_size: Exported
+) -> None:
+    seen: list[Candidate] = []
+    monkeypatch.setattr(
+        latencies, "measure_latency", lambda found, size, **rest: seen.extend(found) or measured(found, size, **rest)
+    )
+    for exported, head in ((one_size, True), (any_size, False)):
+        seen.clear()
+        own = CardRow(name="good", runtime="onnx", precision="float32", folder=exported.path.parent.name)
+        with_latencies([rows()[0], own], Path("run"), exported.path.parent.parent, SIZE, (1,), 1)
+        assert [one.head for one in seen] == [head, head]
+
+
 def test_without_rounds_nothing_is_timed() -> None:
     assert with_latencies(rows(), Path("run"), Path("card"), SIZE, (1,), 0) == rows()
 

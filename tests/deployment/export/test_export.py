@@ -135,7 +135,7 @@ def test_evaluating_it_gives_the_score_of_the_run(
 
 def test_with_labels_both_are_scored(small_run: Path, small_town: Path, tmp_path: Path) -> None:
     exported = export(
-        small_run, tmp_path / "out", "torch-export", size=SIZE, output_stride=None, data=small_town, split="val"
+        small_run, tmp_path / "out", "torch-export", size=SIZE, output_stride="head", data=small_town, split="val"
     )
 
     found = exported.sidecar.verification

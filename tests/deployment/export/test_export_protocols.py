@@ -18,13 +18,14 @@ from PIL import Image
 from pixelwise.checkpoints.checkpoint import save_checkpoint
 from pixelwise.datasets.town.scenes import draw_scene
 from pixelwise.deployment.export.export import Exported, export, sealed
-from pixelwise.models import build_model
+from pixelwise.models import build_model, normalize
 from pixelwise.prediction.loading import load
-from pixelwise.prediction.rules import inference_of, scoring_of
+from pixelwise.prediction.rules import inference_of, resizes_logits, scoring_of
 from pixelwise.prediction.segmenter import Segmenter
 from pixelwise.recipes.families.linear import LinearSpec
 from pixelwise.recipes.overrides import to_toml
 from pixelwise.recipes.protocols import PROTOCOLS, Protocol
+from pixelwise.recipes.protocols import protocol as find_protocol
 from pixelwise.recipes.schema.model import Preprocessing
 from pixelwise.recipes.schema.recipe import Data, Recipe
 from pixelwise.records.run_folder import CHECKPOINTS, RECIPE
@@ -37,7 +38,26 @@ SCALE = 16
 SCENES = [
     draw_scene(0, index, size)[0] for index, size in enumerate([(75, 110), (64, 128), (48, 64), (20, 150), (96, 128)])
 ]
-NAMES = [*PROTOCOLS, "slide-32x32"]
+
+
+def names() -> list[Any]:
+    """Names of all protocols; those that differ from an earlier one in numbers alone are tried with the heavy tests."""
+    found: list[Any] = []
+    seen: set[tuple[Any, ...]] = set()
+    for name in (*PROTOCOLS, "slide-32x32", "within-64x48"):
+        rules = msgspec.structs.asdict(find_protocol(name))
+        kind = tuple(
+            tuple(side is None for side in rule) if isinstance(rule, tuple) else rule
+            for field, rule in rules.items()
+            if field not in ("name", "summary")
+        )
+        found.append(pytest.param(name, marks=pytest.mark.heavy) if kind in seen else name)
+        seen.add(kind)
+    return found
+
+
+DEFAULT = "as exported by default"
+RESIZING = "as exported by default of a run that resizes images"
 
 
 def shrunk(protocol: Protocol) -> Protocol:
@@ -63,8 +83,9 @@ def artefacts(
     small_run: Path, any_size: Exported, one_size: Exported, tmp_path_factory: pytest.TempPathFactory
 ) -> dict[str, Exported]:
     """One artefact of each kind; protocols change their descriptions alone."""
-    usual = export(small_run, tmp_path_factory.mktemp("kinds") / "default")
-    return {"as exported by default": usual, "class ids of bytes": any_size, "one size": one_size}
+    folder = tmp_path_factory.mktemp("kinds")
+    usual, resizing = export(small_run, folder / "1"), export(small_run, folder / "head", output_stride="head")
+    return {DEFAULT: usual, RESIZING: resizing, "class ids of bytes": any_size, "one size": one_size}
 
 
 def under(recipe: Recipe, name: str, **changes: Any) -> Recipe:
@@ -89,7 +110,7 @@ def of_recipe(exported: Exported, recipe: Recipe, folder: Path) -> Segmenter:
 
 
 @pytest.mark.parametrize("fields", [{"blend": "probabilities"}, {"resampling": "area"}, {"align_corners": True}])
-@pytest.mark.parametrize("kind", ["as exported by default", "one size"])
+@pytest.mark.parametrize("kind", [DEFAULT, RESIZING, "one size"])
 def test_the_documented_program_knows_every_rule(
     kind: str, fields: dict[str, Any], small_recipe: Recipe, artefacts: dict[str, Exported], tmp_path: Path
 ) -> None:
@@ -134,7 +155,7 @@ def run_of(recipe: Recipe, small_run: Path, folder: Path) -> Segmenter:
     return load(folder)
 
 
-@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("name", names())
 def test_an_artefact_predicts_like_its_run_or_says_how_it_differs(
     name: str, small_recipe: Recipe, small_run: Path, artefacts: dict[str, Exported], tmp_path: Path
 ) -> None:
@@ -142,13 +163,16 @@ def test_an_artefact_predicts_like_its_run_or_says_how_it_differs(
     run = run_of(recipe, small_run, tmp_path / "run")
     expected = [run.predict(scene).labels for scene in SCENES]
     photo = tmp_path / "photo.png"
+    default, other = (RESIZING, DEFAULT) if resizes_logits(recipe) else (DEFAULT, RESIZING)
     for kind, exported in artefacts.items():
+        if kind == other:
+            continue
         artefact = of_recipe(exported, recipe, tmp_path / kind)
         for scene, labels in zip(SCENES, expected, strict=True):
             equal = (artefact.predict(scene).labels == labels).mean()
             said = artefact.remarks((scene.shape[0], scene.shape[1]))
             assert equal >= 0.999 or said, f"{kind}: {100 * equal:.2f} % at {scene.shape}"
-            if kind == "as exported by default":
+            if kind == default:
                 assert not said
                 assert equal >= 0.999
         # The documented program does the same as `predict`, for every kind.
@@ -162,7 +186,7 @@ def test_an_input_size_of_the_recipe_keeps_the_aspect_ratio_as_in_the_run(
 ) -> None:
     recipe = under(small_recipe, "native", input_size=(48, 64))
     run = run_of(recipe, small_run, tmp_path / "run")
-    free = of_recipe(artefacts["as exported by default"], recipe, tmp_path / "any")
+    free = of_recipe(artefacts[RESIZING], recipe, tmp_path / "any")
     fixed = of_recipe(artefacts["one size"], recipe, tmp_path / "one")
     for scene in SCENES:
         size = (scene.shape[0], scene.shape[1])
@@ -173,6 +197,52 @@ def test_an_input_size_of_the_recipe_keeps_the_aspect_ratio_as_in_the_run(
         assert [code for code, _ in fixed.remarks(size)] == ([] if size in ((48, 64), (96, 128)) else ["W474"])
         if not fixed.remarks(size):
             assert (fixed.predict(scene).labels == run.predict(scene).labels).mean() >= 0.999
+
+
+def undecided_run(recipe: Recipe, folder: Path) -> Segmenter:
+    """A run with random weights whose masks have several classes: no class is likelier than the others on average."""
+    torch.manual_seed(1)
+    model = settled(build_model(recipe))
+    inputs = normalize(
+        torch.from_numpy(np.stack([draw_scene(1, place, (96, 128))[0] for place in range(4)])), model.preprocessing
+    )
+    with torch.no_grad():
+        logits = model.head_logits(inputs)[0]
+        spread = logits.std((0, 2, 3))
+        model.classifier.weight /= spread[:, None, None, None]
+        model.classifier.bias.copy_((model.classifier.bias - logits.mean((0, 2, 3))) / spread)
+    tensors = {"model": model.state_dict()}
+    save_checkpoint(folder / CHECKPOINTS, step=1, tensors=tensors, state={}, miou=0.5, metadata={})
+    write_text(folder / RECIPE, to_toml(recipe))
+    return load(folder)
+
+
+@pytest.mark.parametrize("target", ["torch-export", "onnx", pytest.param("openvino", marks=pytest.mark.heavy)])
+def test_an_artefact_of_a_run_that_resizes_images_gives_the_run_s_masks(
+    target: str, small_recipe: Recipe, tmp_path: Path
+) -> None:
+    recipe = under(small_recipe, "within-128x96")
+    run = undecided_run(recipe, tmp_path / "run")
+    exported = export(tmp_path / "run", tmp_path / "artefact", target)
+    assert exported.sidecar.output.stride == exported.sidecar.output.head_stride == 32
+    artefact = load(exported.path, trust=True)
+    large = draw_scene(0, 1, (300, 440))[0]
+    assert len(np.unique(run.predict(large).labels)) > 2
+    for scene in (*SCENES, large):
+        assert artefact.remarks((scene.shape[0], scene.shape[1])) == []
+        assert np.array_equal(artefact.predict(scene).labels, run.predict(scene).labels)
+    if target == "torch-export":
+        another_stride_is_kept_and_its_masks_differ(tmp_path, run, large)
+
+
+def another_stride_is_kept_and_its_masks_differ(folder: Path, run: Segmenter, large: np.ndarray) -> None:
+    enlarged = export(folder / "run", folder / "enlarged", "torch-export", output_stride=1)
+    twice = load(enlarged.path, trust=True)
+    assert enlarged.sidecar.output.stride == 1
+    assert [code for code, _ in twice.remarks((300, 440))] == ["W475"]
+    assert not np.array_equal(twice.predict(large).labels, run.predict(large).labels)
+    assert twice.remarks((96, 128)) == []
+    assert np.array_equal(twice.predict(SCENES[4]).labels, run.predict(SCENES[4]).labels)
 
 
 @pytest.mark.heavy

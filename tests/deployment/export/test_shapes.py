@@ -57,6 +57,34 @@ def test_an_artefact_takes_any_size_unless_one_is_asked_for(
 
 
 @pytest.mark.parametrize(
+    ("protocol", "changes", "options", "stride"),
+    [
+        ("native", {}, {}, 1),
+        ("native", {"input_size": (24, 32)}, {}, None),
+        ("enet-1024x512", {}, {}, None),
+        ("within-64x48", {}, {}, None),
+        ("slide-32x32", {}, {}, 1),
+        ("tf-deeplab-2049x1025", {}, {}, 1),  # padded: classes are decided at the size of the padded input
+        ("within-64x48", {}, {"argmax": True}, 1),
+        ("within-64x48", {}, {"output_stride": 1}, 1),
+        ("within-64x48", {}, {"output_stride": 4}, 4),
+        ("native", {}, {"output_stride": "head"}, None),
+    ],
+)
+def test_logits_of_a_run_that_resizes_images_keep_their_stride_unless_another_one_is_asked_for(
+    source: Source, protocol: str, changes: dict[str, Any], options: dict[str, Any], stride: int | None
+) -> None:
+    graph = graph_options(under(source, protocol, **changes), FREE, ExportOptions(**options), lambda *_: None)
+    assert graph.output_stride == stride
+
+
+def test_a_stride_is_a_number_or_that_of_the_head(source: Source) -> None:
+    with pytest.raises(RecipeError) as caught:
+        graph_options(source, FREE, ExportOptions(output_stride="hed"), lambda *_: None)  # type: ignore[arg-type]
+    assert (caught.value.code, "'hed'" in caught.value.message) == ("R242", True)
+
+
+@pytest.mark.parametrize(
     ("protocol", "changes", "size", "codes"),
     [
         ("native", {}, SIZE, ["W470"]),  # all images of the town have this size

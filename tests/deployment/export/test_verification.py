@@ -27,7 +27,9 @@ class Fixed(nn.Module):
         super().__init__()
         self.options = GraphOptions(size=(1, 2), argmax=argmax)
         self.model = SimpleNamespace(
-            preprocessing=Preprocessing(mean=(0.5, 0.5, 0.5), std=(0.5, 0.5, 0.5)), multilabel=multilabel
+            preprocessing=Preprocessing(mean=(0.5, 0.5, 0.5), std=(0.5, 0.5, 0.5)),
+            multilabel=multilabel,
+            align_corners=False,
         )
         self.output = torch.tensor(output, dtype=torch.uint8 if argmax else torch.float32)
 
@@ -64,6 +66,16 @@ def test_equal_outputs_differ_by_nothing() -> None:
 def test_a_pixel_of_another_class_counts_and_the_largest_difference_is_found() -> None:
     found = compared(Fixed(LOGITS), Artefact(np.array([[[[2.0, 3.5]], [[1.0, 3.0]]]], np.float32)))
     assert (found.max_difference, found.equal_pixels) == (4.5, 0.5)
+
+
+def test_pixels_are_those_of_the_image_whatever_the_stride_of_the_logits() -> None:
+    # Interpolated to two pixels, the only value of each class is that of both.
+    one = [[[[2.0]], [[1.0]]]]
+    assert compared(Fixed(one), Artefact(np.array(one, np.float32))).equal_pixels == 1.0
+    left, right = [[[[2.0, -1.0]], [[1.0, 3.0]]]], [[[[2.0, 0.5]], [[1.0, 1.0]]]]
+    wide = np.zeros((1, 8, 3), np.uint8)
+    found = compare(Fixed(left), Artefact(np.array(right, np.float32)), [wide])  # type: ignore[arg-type]
+    assert found.equal_pixels == 6 / 8  # the two where one of them is of class 1 already
 
 
 def test_of_several_classes_per_pixel_all_have_to_agree() -> None:

@@ -256,6 +256,7 @@ def test_a_budget_of_miou_is_not_held_against_images_without_labels(
     assert not (tmp_path / "out").exists()
 
 
+@pytest.mark.heavy
 def test_the_command_line_lists_layers_and_writes_json(
     small_run: Path, small_town: Path, tmp_path: Path, run_cli: Any
 ) -> None:

@@ -10,8 +10,8 @@ from pixelwise.records.status import Pace, RunStatus
 from pixelwise.reports.live.curves import POINTS, curves, grouped, percent, picked, rounded, steps_of_an_epoch
 
 
-def step(number: int, epoch: int = 1, loss: float = 0.5) -> StepRecord:
-    return StepRecord(step=number, epoch=epoch, loss=loss, lr=0.001)
+def step(number: int, epoch: int = 1, loss: float = 0.5, norm: float | None = None) -> StepRecord:
+    return StepRecord(step=number, epoch=epoch, loss=loss, lr=0.001, grad_norm=norm)
 
 
 def evaluation(number: int, miou: float | None, classes: tuple[float | None, ...] = ()) -> EvaluationRecord:
@@ -54,23 +54,28 @@ def test_curves_of_a_run():
     log = Log(
         (
             step(1, loss=math.nan),
-            step(2, loss=0.123456),
+            step(2, loss=0.123456, norm=1.5),
             evaluation(2, 0.5, (0.25, None)),
             ResumeRecord(step=2),
-            step(3, epoch=2),
+            step(3, epoch=2, norm=math.inf),
             evaluation(3, None),
         )
     )
     status = RunStatus(
-        paces=(Pace(step=1, seconds=2.5, images_per_second=None), Pace(step=3, seconds=7, images_per_second=4))
+        paces=(
+            Pace(step=1, seconds=2.5, images_per_second=None),
+            Pace(step=3, seconds=7, images_per_second=4, memory_bytes=3 << 29, gpu_memory_bytes=1 << 30),
+        )
     )
     assert curves(log, status) == {
-        "steps": {"step": [1, 2, 3], "loss": [None, 0.12346, 0.5], "lr": [0.001] * 3},
+        "steps": {"step": [1, 2, 3], "loss": [None, 0.12346, 0.5], "lr": [0.001] * 3, "norm": [None, 1.5, None]},
         "evaluations": {"step": [2, 3], "miou": [50.0, None], "class_step": [2], "classes": [[25.0], [None]]},
-        "paces": {"step": [1, 3], "seconds": [2.5, 7], "speed": [None, 4]},
+        "paces": {
+            "step": [1, 3], "seconds": [2.5, 7], "speed": [None, 4], "memory": [None, 1.5], "gpu_memory": [None, 1.0],
+        },
         "resumed": [2],
         "per_epoch": 2,
-    }
+    }  # fmt: skip
 
 
 def test_steps_of_an_epoch_before_the_second_one_are_those_of_the_plan():

@@ -14,7 +14,7 @@ from pixelwise.recipes.catalog import recipe
 from pixelwise.recipes.overrides import apply_overrides
 from pixelwise.records.log import FinishedRecord, Log, StepRecord, append_log
 from pixelwise.records.run_folder import write_recipe
-from pixelwise.records.status import RunStatus
+from pixelwise.records.status import Pace, RunStatus
 from pixelwise.reports.live.page import commands, is_live, left, render_live_page, write_live_pages
 
 
@@ -52,6 +52,27 @@ def test_a_run_that_goes_on_says_where_it_is_and_reloads_itself(folder: Path):
     assert data["curves"]["paces"]["seconds"] == [2.0, 75.0]
     assert [moment["step"] for moment in data["moments"]] == [20, 40]
     assert all(uri.startswith("data:image/webp;base64,") for moment in data["moments"] for uri in moment["layers"])
+
+
+def test_gradient_and_memory_are_told_and_drawn_where_they_are_known(tmp_path: Path):
+    run = tmp_path / "run"
+    write_run_folder(run, steps=30)
+    write_status(run, running())
+    page = render_live_page(run, 1000.0)
+    assert "gradient norm" not in text_of(page)
+    assert "memory in use" not in text_of(page)
+    append_log(run, [StepRecord(step=31, epoch=4, loss=0.2, lr=0.001, grad_norm=1.5)])
+    pace = Pace(step=31, seconds=80.0, memory_bytes=3 << 29, gpu_memory_bytes=5 << 30)
+    write_status(run, running(paces=(pace,)))
+    page = render_live_page(run, 1000.0)
+    for said in ("gradient norm 1.5", "memory in use 1.5 GiB", "GPU memory held 5.0 GiB"):
+        assert said in text_of(page)
+    data = data_of(page)
+    assert data["curves"]["steps"]["norm"][-2:] == [None, 1.5]
+    assert (data["curves"]["paces"]["memory"], data["curves"]["paces"]["gpu_memory"]) == ([1.5], [5.0])
+    assert data["clip_norm"] is None
+    write_status(run, running(state="over", paces=(pace,)))
+    assert "memory in use" not in text_of(render_live_page(run, 1000.0))
 
 
 def test_a_run_that_is_over_leads_to_its_report_and_stays_as_it_is(folder: Path):

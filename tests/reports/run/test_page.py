@@ -11,6 +11,7 @@ import shutil
 import msgspec
 import pytest
 from reports.run_folders import EVIL, write_run_folder
+from reports.two_classes import write_two_class_run
 
 from pixelwise.errors import CheckpointError
 from pixelwise.records.standing import Standing
@@ -333,3 +334,20 @@ def test_the_interval_and_further_means_are_shown_where_they_exist(tmp_path):
     assert "Calibration error3.12 %" in with_them.replace("\n", "")
     for absent in (": 95 %", "Mean accuracy", "Boundary mIoU", "Calibration error"):
         assert absent not in without
+
+
+def test_thresholds_and_reliability_are_shown_where_they_were_measured(finished_run, page, tmp_path):
+    write_two_class_run(tmp_path / "run")
+
+    found = Page(write_report(tmp_path / "run").read_text("utf-8"))
+
+    said = words(found.text)
+    assert "Counted on all 3 images. A threshold" in said
+    assert "% sure of its class" in said
+    data = json.loads(next(text for attributes, text in found.scripts if attributes.get("id") == "thresholds"))
+    assert [one["name"] for one in data["classes"]] == ["crack"]
+    atlas = json.loads(next(text for attributes, text in found.scripts if attributes.get("id") == "atlas"))
+    assert all(list(picture["probabilities"]) == ["1"] for picture in atlas["pictures"])
+    assert "#confidence" in [link["href"] for link in found.all("a")]
+    assert "Confidence" not in words(page.text)
+    assert not any(attributes.get("id") == "thresholds" for attributes, _ in page.scripts)

@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 from PIL import Image
 from reports.run_folders import EVIL
+from reports.two_classes import write_two_class_run
 
 from pixelwise.evaluation.gallery import load_samples
 from pixelwise.recipes.class_sets.palettes import colorblind_palette
@@ -123,3 +124,20 @@ def test_ids_are_kept_as_they_are(pictures):
 
 def test_colours_are_written_in_hexadecimal():
     assert hexadecimal((0, 128, 255)) == "#0080ff"
+
+
+def test_probabilities_are_shown_as_far_as_the_page_has_room_for_them(tmp_path, monkeypatch):
+    write_two_class_run(tmp_path / "run", images=2)
+    folder = next((tmp_path / "run" / "evaluations").iterdir()) / "samples"
+    saved = load_samples(folder)
+    assert saved is not None
+
+    first, second = load_pictures(folder, saved, 1)[0]
+    assert first.probabilities.keys() == second.probabilities.keys() == {1}
+    assert first.probabilities[1].startswith("data:image/webp;base64,")
+
+    room = max(len(one.probabilities[1]) for one in (first, second))
+    monkeypatch.setattr("pixelwise.reports.run.pictures.PROBABILITY_BYTES", room)
+    assert [len(one.probabilities) for one in load_pictures(folder, saved, 1)[0]] == [1, 0]
+    (folder / saved.samples[0].levels[0].picture).write_bytes(b"GIF89a")
+    assert [len(one.probabilities) for one in load_pictures(folder, saved, 1)[0]] == [0, 1]

@@ -95,6 +95,7 @@ def measure_runtimes(
                     # Only a dynamic graph takes a batch of several images.
                     dynamic=options.batch > 1,
                     size=size,
+                    output_stride=1,
                 )
             except PixelwiseError as error:
                 raise advised(error, _ADVICE) from error
@@ -158,6 +159,8 @@ def with_latencies(
 ) -> list[CardRow]:
     """Add latencies, measured interleaved, to rows; a row that cannot be measured gets the reason.
 
+    Where the artefacts return logits at the network's own stride, PyTorch is measured so too.
+
     Args:
         rows: Rows without latencies.
         run: The run folder, for the rows of PyTorch.
@@ -167,10 +170,12 @@ def with_latencies(
         rounds: Timed passes per row and number of threads; 0: latency is not measured.
         observer: Receives the number of finished rounds.
     """
+    head = any(_gives_head_logits(output / row.folder) for row in rows if row.folder)
 
     def candidates(row: CardRow) -> list[Candidate]:
         source = str(output / row.folder) if row.folder else str(run)
-        return [Candidate(source=source, runtime=row.runtime, threads=count, trust=True) for count in threads]
+        facts = {"source": source, "runtime": row.runtime, "trust": True, "head": head}
+        return [Candidate(threads=count, **facts) for count in threads]
 
     def measure(indices: Sequence[int], passes: int) -> list[Latency]:
         chosen = [one for index in indices for one in candidates(rows[index])]
@@ -196,3 +201,12 @@ def with_latencies(
         own = tuple(found[place * len(threads) : (place + 1) * len(threads)])
         finished[index] = msgspec.structs.replace(rows[index], latencies=own)
     return finished
+
+
+def _gives_head_logits(artefact: Path) -> bool:
+    """Whether an artefact returns logits at the network's own stride, which is above 1."""
+    try:
+        output = read_sidecar(artefact)[0].output
+    except PixelwiseError:
+        return False  # its row gets the reason when it is measured
+    return output.name == "logits" and output.stride == output.head_stride != 1

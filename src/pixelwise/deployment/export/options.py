@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 from msgspec import Meta
 
@@ -64,7 +64,8 @@ class ExportOptions(ArtefactOptions, frozen=True, kw_only=True):
     Attributes:
         target: Export format.
         output_stride: Stride of the result: its sides are the image's divided by it. 1 upsamples the logits to the
-            image's size; `head` on the command line and None in Python keep the network's own stride.
+            image's size; `head` keeps the network's own stride. By default 1, but `head` for logits of a run that
+            resizes its images before the network: they are then enlarged once, to the size of the mask, as in the run.
         weights: `none` exports a recipe's network with random weights, for example to measure latency.
         num_classes: Number of classes, for a recipe that leaves it to the data.
         split: Verify the artefact on this split of the data set, including the mIoU of both.
@@ -75,7 +76,7 @@ class ExportOptions(ArtefactOptions, frozen=True, kw_only=True):
     """
 
     target: Annotated[str, Meta(extra={"names": "pixelwise.runtimes.targets:target_names"})] = "onnx"
-    output_stride: Annotated[int | None, Meta(extra={"none": "head"})] = 1
+    output_stride: Annotated[int | Literal["head"] | None, Meta(extra={"word": "head"})] = None
     weights: str | None = None
     num_classes: Annotated[int | None, Meta(ge=1, extra={"flag": "--classes"})] = None
     least_equal: Annotated[float | None, Meta(ge=0, le=1)] = None

@@ -9,13 +9,16 @@ from pixelwise.deployment.export.options import ExportOptions
 from pixelwise.deployment.export.sources import Source
 from pixelwise.errors import DataError, RecipeError
 from pixelwise.observer import Warn
-from pixelwise.prediction.rules import is_exact
+from pixelwise.prediction.rules import is_exact, resizes_logits
 from pixelwise.recipes.default_sizes import input_size, seen_size
 from pixelwise.recipes.protocols import Protocol
 from pixelwise.recipes.protocols import protocol as find_protocol
 from pixelwise.recipes.sizes import Size
 from pixelwise.runtimes.graphs import GraphOptions
 from pixelwise.runtimes.targets import Target
+
+HEAD = "head"
+"""`output_stride` for the stride of the network's own logits."""
 
 
 def graph_options(source: Source, target: Target, options: ExportOptions, warn: Warn) -> GraphOptions:
@@ -31,7 +34,8 @@ def graph_options(source: Source, target: Target, options: ExportOptions, warn: 
         warn: Receives W470 if the size was not asked for and images of other sizes will be seen through windows.
 
     Raises:
-        RecipeError: R244, the target supports only artefacts of one size, and the run has none.
+        RecipeError: R244, the target supports only artefacts of one size, and the run has none; R242, the output
+            stride is neither a number nor `head`.
     """
     any_size = options.dynamic or (options.size is None and target.any_size)
     size = options.size
@@ -40,10 +44,26 @@ def graph_options(source: Source, target: Target, options: ExportOptions, warn: 
     return GraphOptions(
         uint8_input=options.uint8_input,
         argmax=options.argmax,
-        output_stride=options.output_stride,
+        output_stride=_output_stride(source, options),
         dynamic=any_size,
         size=size,
     )
+
+
+def _output_stride(source: Source, options: ExportOptions) -> int | None:
+    """The stride of the result; None for the network's own.
+
+    A run that resizes its images before the network enlarges their logits once, to the size of the mask. An artefact
+    whose graph enlarges them too does it twice, which changes pixels along outlines.
+    """
+    wanted = options.output_stride
+    if wanted is None:
+        return None if resizes_logits(source.recipe) and not options.argmax else 1
+    if isinstance(wanted, str):
+        if wanted == HEAD:
+            return None
+        raise RecipeError("R242", f"`output_stride` is '{wanted}'; expected a number or {HEAD}", f"choose 1 or {HEAD}")
+    return wanted
 
 
 def _only_size(source: Source, target: Target, warn: Warn) -> Size:

@@ -13,6 +13,7 @@ from torch import Tensor
 from pixelwise.deployment.export.images import VerificationImages
 from pixelwise.errors import CheckpointError
 from pixelwise.evaluation.evaluate import evaluate_model
+from pixelwise.metrics import upsampled_argmax, upsampled_bits
 from pixelwise.models import SegmentationModel, normalize
 from pixelwise.observer import SILENT, Observer
 from pixelwise.prediction.network import prediction_mode
@@ -74,14 +75,18 @@ def compare(network: ExportedNetwork, artefact: ArtefactModel, images: Iterable[
             difference = np.abs(found - expected).max()
             largest = max(largest, float(difference) if np.isfinite(difference) else np.inf)
             lowest, highest = min(lowest, float(expected.min())), max(highest, float(expected.max()))
-            same = found.argmax(1) == expected.argmax(1)
-            if network.model.multilabel:
-                same = ((found > 0) == (expected > 0)).all(1)
+            same = _masks(network.model, found, image) == _masks(network.model, expected, image)
         count, equal, pixels = count + 1, equal + int(same.sum()), pixels + same.size
     share = equal / pixels if pixels else 0.0
     if labels_only:
         return Difference(count, None, None, share)
     return Difference(count, largest, highest - lowest, share if np.isfinite(largest) else 0.0)
+
+
+def _masks(model: SegmentationModel, logits: np.ndarray, image: np.ndarray) -> np.ndarray:
+    """Class ids (1, H, W) of the pixels of an image, bit fields for multi-label networks, from logits of any stride."""
+    decide = upsampled_bits if model.multilabel else upsampled_argmax
+    return decide(torch.from_numpy(logits), (image.shape[0], image.shape[1]), model.align_corners).numpy()
 
 
 def network_input(network: ExportedNetwork, image: np.ndarray) -> Tensor:

@@ -22,19 +22,21 @@ def curves(log: Log, status: RunStatus) -> dict[str, Any]:
         status: Its status, which alone knows times; older runs have none.
 
     Returns:
-        `steps` (step, loss, lr), `evaluations` (step, miou and one list per class, in percent), `paces` (step, seconds,
-        speed in images per second), `resumed` (steps), and `per_epoch`, the steps of an epoch or None.
+        `steps` (step, loss, lr, norm of the gradient), `evaluations` (step, miou and one list per class, in percent),
+        `paces` (step, seconds, speed in images per second, memory and GPU memory in GiB), `resumed` (steps), and
+        `per_epoch`, the steps of an epoch or None.
     """
-    steps = grouped([(one.step, one.loss, one.lr) for one in log.of(StepRecord)])
+    steps = grouped([(one.step, one.loss, one.lr, _number(one.grad_norm)) for one in log.of(StepRecord)])
     evaluations = picked(log.of(EvaluationRecord))
     classes = max((len(one.per_class_iou) for one in evaluations), default=0)
     whole = [one for one in evaluations if len(one.per_class_iou) == classes]
     paces = picked(status.paces)
     return {
         "steps": {
-            "step": [rounded(step) for step, _, _ in steps],
-            "loss": [rounded(loss) for _, loss, _ in steps],
-            "lr": [rounded(lr) for _, _, lr in steps],
+            "step": [rounded(step) for step, _, _, _ in steps],
+            "loss": [rounded(loss) for _, loss, _, _ in steps],
+            "lr": [rounded(lr) for _, _, lr, _ in steps],
+            "norm": [rounded(norm) for _, _, _, norm in steps],
         },
         "evaluations": {
             "step": [one.step for one in evaluations],
@@ -46,10 +48,20 @@ def curves(log: Log, status: RunStatus) -> dict[str, Any]:
             "step": [one.step for one in paces],
             "seconds": [rounded(one.seconds) for one in paces],
             "speed": [rounded(one.images_per_second) for one in paces],
+            "memory": [_gibibytes(one.memory_bytes) for one in paces],
+            "gpu_memory": [_gibibytes(one.gpu_memory_bytes) for one in paces],
         },
         "resumed": [one.step for one in log.of(ResumeRecord)],
         "per_epoch": steps_of_an_epoch(log, status),
     }
+
+
+def _number(value: float | None) -> float:
+    return math.nan if value is None else value
+
+
+def _gibibytes(size: int | None) -> float | None:
+    return None if size is None else rounded(size / 2**30)
 
 
 def grouped(points: Sequence[tuple[float, ...]], most: int = POINTS) -> list[tuple[float, ...]]:

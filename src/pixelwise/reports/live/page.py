@@ -31,7 +31,7 @@ from pixelwise.records.standing import has_finished
 from pixelwise.records.status import RunStatus, read_status
 from pixelwise.reports.live.curves import curves, percent
 from pixelwise.reports.live.notes import notes
-from pixelwise.reports.numbers import count, duration, speed
+from pixelwise.reports.numbers import count, duration, memory, speed
 from pixelwise.reports.templates import script_data, script_hash, source, templates
 from pixelwise.storage import printable, write_text
 from pixelwise.training.stages import STAGES
@@ -180,10 +180,17 @@ def _facts(log: Log, status: RunStatus, live: bool) -> list[Command]:
         facts.append(Command(f"{name}, step {count(best.step)}", f"{percent(best.miou)} %"))
     if steps:
         facts.append(Command("loss", f"{steps[-1].loss:.3g}"))
+        if (norm := steps[-1].grad_norm) is not None:
+            facts.append(Command("gradient norm", f"{norm:.3g}"))
     if live and training is not None and training.images_per_second:
         facts.append(Command("images per second", speed(training.images_per_second)))
     if live and status.ends is not None and status.state == "training":
         facts.append(Command("left to train", left(status.ends - status.written)))
+    if live and status.paces:
+        latest = status.paces[-1]
+        for name, size in (("memory in use", latest.memory_bytes), ("GPU memory held", latest.gpu_memory_bytes)):
+            if size is not None:
+                facts.append(Command(name, memory(size)))
     if status.paces:
         facts.append(Command("time so far" if live else "time", duration(status.paces[-1].seconds)))
     return facts
@@ -277,6 +284,7 @@ def _data(
         "run": printable(run.resolve().name),
         "refresh": SECONDS if live else None,
         "curves": curves(log, status),
+        "clip_norm": recipe.optimizer.clip_norm,
         "classes": [{"name": name, "color": color} for name, color in _legend(recipe)],
         "moments": moments,
     }

@@ -142,6 +142,8 @@ def _shown(picture: Picture, number: int, index: int) -> dict[str, Any]:
         shown["flat"] = number
     else:
         shown |= {"photo": picture.photo, "errors": picture.errors}
+    if picture.probabilities:
+        shown["probabilities"] = picture.probabilities
     if picture.combinations:
         sets = [[bit for bit in range(bits.bit_length()) if bits >> bit & 1] for bits in picture.combinations]
         shown["sets"] = sets

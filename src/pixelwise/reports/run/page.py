@@ -33,6 +33,7 @@ from pixelwise.reports.run.metrics import class_columns, further_values
 from pixelwise.reports.run.pictures import BORDER_COLOR, ERROR_COLOR, hexadecimal, load_pictures
 from pixelwise.reports.run.procedure import procedures, trained_in_words, unreached_rate
 from pixelwise.reports.run.records import Evaluated, RunRecords, read_run
+from pixelwise.reports.run.reliability import reliability_of
 from pixelwise.reports.run.sentences import scored_on, trained_here
 from pixelwise.reports.run.tables import (
     binary_rows,
@@ -43,9 +44,13 @@ from pixelwise.reports.run.tables import (
     group_rows,
     remarks,
 )
+from pixelwise.reports.run.thresholds import thresholds_of
 from pixelwise.reports.standard_output import harmless_json
 from pixelwise.reports.templates import script_hash, source, templates
 from pixelwise.storage import printable
+
+SCRIPTS = ("report_script.html", "copy_script.html", "report_threshold_script.html", "report_atlas_script.html")
+"""Parts of the script of the page, in order."""
 
 
 class Fact(NamedTuple):
@@ -78,7 +83,7 @@ def render(run: RunRecords) -> tuple[str, dict[str, bytes]]:
     """The page as HTML, and the thumbnails that are too many for it, by file name."""
     headline = run.evaluations[0] if run.evaluations else None
     shown, files = _headline(run, headline) if headline else (None, {})
-    script = "".join(map(source, ("report_script.html", "copy_script.html", "report_atlas_script.html")))
+    script = "".join(map(source, SCRIPTS))
     page = templates().get_template("report.html")
     text = page.render(
         title=run.recipe.name,
@@ -129,6 +134,7 @@ def _headline(run: RunRecords, evaluated: Evaluated) -> tuple[dict[str, Any], di
     if evaluated.samples is not None:
         pictures, legend = load_pictures(evaluated.folder / SAMPLES, evaluated.samples, foreground)
     atlas = atlas_of(evaluated, pictures, load_thumbnails(evaluated.folder), foreground)
+    thresholds = thresholds_of(result, evaluated.samples, foreground)
     shown = {
         **_line(result),
         "facts": _result_facts(run, result),
@@ -154,6 +160,9 @@ def _headline(run: RunRecords, evaluated: Evaluated) -> tuple[dict[str, Any], di
         "foreground": "" if foreground is None else result.per_class[foreground].name,
         "places": places_of_errors(result, evaluated.details),
         "regions": regions_in_words(result, evaluated.details),
+        "thresholds": thresholds,
+        "threshold_data": Markup(thresholds.data if thresholds else ""),
+        "reliability": reliability_of(result),
         "suspects": suspects_of(evaluated),
         "remarks": remarks(run, result),
         "json": _script_safe(to_json(result).decode()),

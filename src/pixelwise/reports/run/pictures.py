@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import base64
 import io
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from types import MappingProxyType
 from typing import NamedTuple
 
 import numpy as np
@@ -22,6 +23,9 @@ from pixelwise.transforms.resizing import resize_image, resize_labels
 
 WIDTH = 640
 """Wider pictures are downscaled to this width, about the widest that the page shows."""
+PROBABILITY_BYTES = 3 * 1024**2
+"""Pictures of probabilities that would together be larger than this are left out, those of the last images first."""
+_LARGEST_PROBABILITY = 512 * 1024
 HATCH_PERIOD = 8
 # Class ids end at 253, so the palette pictures use 254 for hatch lines and 255 for transparent pixels.
 _LINE, _CLEAR = 254, 255
@@ -55,6 +59,8 @@ class Picture(NamedTuple):
             `combinations`; 255 = ignored.
         prediction_ids: Prediction as such a PNG.
         combinations: For multi-label data, the class set of each value, as a bit field; empty for other data.
+        probabilities: Id of a class -> its probability as grey levels, of any size; empty if that is not known, or
+            beyond the budget of the page.
     """
 
     kind: Kind
@@ -70,6 +76,7 @@ class Picture(NamedTuple):
     truth_ids: str
     prediction_ids: str
     combinations: tuple[int, ...] = ()
+    probabilities: Mapping[int, str] = MappingProxyType({})
 
     @property
     def flat(self) -> bool:
@@ -105,7 +112,7 @@ def load_pictures(
 
 def _loaded(folder: Path, saved: SavedSamples, foreground: int | None) -> tuple[list[Picture], list[Swatch]]:
     palettes = (saved.palette, colorblind_palette(len(saved.classes)))
-    pictures, seen = [], np.zeros(256, dtype=bool)
+    pictures, seen, left = [], np.zeros(256, dtype=bool), PROBABILITY_BYTES
     for sample in saved.samples:
         try:
             with reading(folder):  # of one picture
@@ -119,13 +126,33 @@ def _loaded(folder: Path, saved: SavedSamples, foreground: int | None) -> tuple[
             values = _classes_in(sample.combinations, values)
         seen |= values
         errors = error_map(truth, prediction, foreground)
-        pictures.append(_picture(sample, (photo, truth, prediction, errors), own, foreground))
+        grey = _probabilities(folder, sample)
+        left -= sum(map(len, grey.values()))
+        picture = _picture(sample, (photo, truth, prediction, errors), own, foreground)
+        pictures.append(picture._replace(probabilities=grey) if left >= 0 else picture)
     legend = [
         Swatch(name, hexadecimal(official), hexadecimal(safe))
         for class_id, (name, official, safe) in enumerate(zip(saved.classes, *palettes, strict=True))
         if seen[class_id]
     ]
     return pictures, legend
+
+
+def _probabilities(folder: Path, sample: SavedSample) -> dict[int, str]:
+    """Id of a class -> its probability as a picture; empty if one of the pictures is missing or damaged."""
+    found = {}
+    for one in sample.levels:
+        path = folder / Path(one.picture).name
+        try:
+            if not one.picture or path.stat().st_size > _LARGEST_PROBABILITY:
+                return {}
+            data = path.read_bytes()
+            with Image.open(io.BytesIO(data), formats=("WEBP",)) as picture:
+                picture.load()
+        except (OSError, ValueError, Image.DecompressionBombError):
+            return {}
+        found[one.class_id] = data_uri("webp", data)
+    return found
 
 
 def _classes_in(combinations: Sequence[int], values: np.ndarray) -> np.ndarray:
