@@ -2,8 +2,8 @@
 
 `msgspec.Meta(extra={...})` of a field adjusts its option: `flag` (a name other than the field's), `metavar`, `many`
 (the option is repeated instead of taking a comma-separated list), `hidden`, `word` (a word that is accepted beside
-numbers), `late` (the option is listed after the others) and `names` (a function, as `package.module:name`, that lists the
-accepted values; called when the help is shown).
+numbers), `late` (the option is listed after the others) and `names` (a function, as `package.module:name`, that lists
+the accepted values; called when the help is shown).
 """
 
 from __future__ import annotations
