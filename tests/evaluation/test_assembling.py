@@ -29,7 +29,8 @@ KEYS = {
     "miou", "per_class", "pixel_accuracy", "binary_counts", "confusion_matrix", "images", "classes_present", "split",
     "protocol", "input_size", "recipe", "recipe_hash", "weights_sha256", "weights", "step", "training",
     "data_fingerprint", "seconds", "images_per_second", "peak_memory_bytes", "machine", "versions",
-    "command", "miou_interval", "mean_accuracy", "frequency_weighted_iou", "boundary_miou", "calibration_error",
+    "command", "miou_interval", "mean_accuracy", "frequency_weighted_iou", "boundary_miou", "calibration",
+    "calibration_error",
     "groups", "metrics", "data", "own_data", "notes", "variant",
 }  # fmt: skip
 

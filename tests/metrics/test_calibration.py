@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 import torch
 
-from pixelwise.metrics import METRICS, ScoredImage, Task, Value, calibration_counts
+from pixelwise.metrics import METRICS, ScoredImage, Task, calibration_counts
+from pixelwise.metrics.calibration import BINS
 
 
 def row(*values: float, dtype: type = np.uint8) -> np.ndarray:
@@ -68,4 +69,7 @@ def test_the_metric_adds_up_the_bins_of_all_images():
         accumulator.update(ScoredImage("x", labels, torch.from_numpy(prediction), task, confidence=confidence))
 
     # As above, in two images.
-    assert accumulator.compute() == Value(value=pytest.approx((2 * 0.4 + 2 * 0.5) / 4))
+    found = accumulator.compute()
+    assert found.value == pytest.approx((2 * 0.4 + 2 * 0.5) / 4)
+    assert len(found.bins) == BINS
+    assert sum(pixels for pixels, _, _ in found.bins) == 4

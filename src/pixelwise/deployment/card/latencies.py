@@ -92,8 +92,7 @@ def measure_runtimes(
                     observer=observer,
                     weights=None if path.is_dir() else "none",
                     num_classes=classes,
-                    # Only a dynamic graph takes a batch of several images.
-                    dynamic=options.batch > 1,
+                    dynamic=options.batch > 1,  # only such a graph takes several images
                     size=size,
                     output_stride=1,
                 )
