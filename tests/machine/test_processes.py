@@ -1,11 +1,20 @@
 import platform
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pytest
 
-from pixelwise.machine.processes import FORKS, START_METHOD, host_name, is_running, process_mark, without_main
+from pixelwise.machine.processes import (
+    FORKS,
+    START_METHOD,
+    host_name,
+    is_running,
+    kill_with_children,
+    process_mark,
+    without_main,
+)
 
 SHOW = """
 import sys
@@ -91,3 +100,16 @@ def test_another_process_with_the_same_number_is_another_process():
 @pytest.mark.parametrize("mark", ["", "1", "0000beef-1-1", "x-y-z", f"{process_mark().split('-')[0]}-one-1"])
 def test_of_processes_elsewhere_nothing_is_known(mark: str):
     assert is_running(mark) is None
+
+
+def test_a_process_is_killed_with_all_that_it_started(tmp_path: Path):
+    import psutil
+
+    script = "import subprocess, sys; subprocess.run([sys.executable, '-c', 'import time; time.sleep(60)'])"
+    started = subprocess.Popen([sys.executable, "-c", script])
+    while not (children := psutil.Process(started.pid).children()):
+        time.sleep(0.05)
+    kill_with_children(started)
+    assert started.returncode is not None
+    assert psutil.wait_procs(children, timeout=10)[1] == []
+    kill_with_children(started)  # nothing is left to kill

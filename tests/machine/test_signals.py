@@ -1,10 +1,17 @@
 import os
 import signal
 import threading
+import time
 
 import pytest
 
-from pixelwise.machine.signals import leave_signals_to_parent, own_child_handler, stop_signals
+from pixelwise.machine.signals import (
+    ignore_schedulers,
+    leave_signals_to_parent,
+    own_child_handler,
+    stop_signals,
+    stop_with_parent,
+)
 
 
 def test_a_run_is_stopped_by_what_the_system_has(monkeypatch: pytest.MonkeyPatch):
@@ -21,6 +28,35 @@ def test_a_helper_leaves_the_group_s_signals_to_its_parent():
         handlers = [signal.getsignal(number) for number in (signal.SIGINT, signal.SIGUSR1, signal.SIGTERM)]
         os._exit(0 if handlers == [signal.SIG_IGN, signal.SIG_IGN, signal.SIG_DFL] else 1)
     assert os.waitpid(child, 0)[1] == 0
+
+
+def test_a_scheduler_s_signal_may_be_left_to_the_parent():
+    child = os.fork()
+    if not child:
+        ignore_schedulers()
+        os.kill(os.getpid(), signal.SIGUSR1)  # which would end it
+        os._exit(0)
+    assert os.waitpid(child, 0)[1] == 0
+
+
+def test_a_process_is_asked_to_stop_once_its_parent_is_gone(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr("pixelwise.machine.signals.LOOKS_EVERY", 0.01)
+    receiver, sender = os.pipe()
+    parent = os.fork()
+    if not parent:
+        if not os.fork():
+            signal.signal(signal.SIGTERM, lambda *_: (os.write(sender, b"asked"), os._exit(0)))
+            stop_with_parent()
+            os.write(sender, b"ready ")
+            time.sleep(30)
+        time.sleep(0.2)
+        os._exit(0)
+    os.close(sender)
+    os.waitpid(parent, 0)
+    said = b""
+    while part := os.read(receiver, 16):
+        said += part
+    assert said == b"ready asked"
 
 
 def test_changes_to_the_child_handler_are_undone():

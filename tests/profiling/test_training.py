@@ -47,9 +47,9 @@ def test_the_parts_of_real_steps_are_timed(
     seen = []
     original = step.add_gradients
 
-    def watch(recipe, model, head_logits, micro_batches, *arguments):
+    def watch(recipe, model, head_logits, micro_batches, *arguments, **named):
         seen.extend(micro_batches)
-        return original(recipe, model, head_logits, micro_batches, *arguments)
+        return original(recipe, model, head_logits, micro_batches, *arguments, **named)
 
     monkeypatch.setattr(step, "add_gradients", watch)
     recipe = apply_overrides(find_recipe(str(tiny_recipe)), [f"data.cache={cache}", "sampling.accumulate=2"])

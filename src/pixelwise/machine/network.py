@@ -6,8 +6,6 @@ import contextlib
 import ipaddress
 import socket
 
-import psutil
-
 ANY_PORT = 9
 """A port to look at a route with; nothing is sent to it."""
 
@@ -43,6 +41,8 @@ def own_address(towards: str) -> str | None:
 
 def interface_of(address: str) -> str | None:
     """Name of the network interface that has an address; None if there is none."""
+    import psutil
+
     for name, addresses in psutil.net_if_addrs().items():
         if any(one.address == address for one in addresses):
             return name
@@ -54,6 +54,8 @@ def is_nameless_here(host: str) -> bool:
 
     So it is for an address of a second network, and where the host's own name means the loopback interface.
     """
+    import psutil
+
     addresses = _addresses(host)
     own = {one.address for several in psutil.net_if_addrs().values() for one in several}
     return bool(addresses & own) and not addresses & _addresses(socket.gethostname())

@@ -7,6 +7,7 @@ import functools
 import hashlib
 import os
 import platform
+import subprocess
 import sys
 import types
 from collections.abc import Iterator
@@ -38,6 +39,19 @@ def without_main() -> Iterator[None]:
         yield
     finally:
         sys.modules["__main__"] = main
+
+
+def kill_with_children(process: subprocess.Popen[bytes]) -> None:
+    """Kill a process and all that it and they have started, and wait for it."""
+    import psutil
+
+    with contextlib.suppress(psutil.NoSuchProcess):
+        started = psutil.Process(process.pid).children(recursive=True)
+        process.kill()
+        for one in started:
+            with contextlib.suppress(psutil.NoSuchProcess):
+                one.kill()
+    process.wait()
 
 
 def host_name() -> str:

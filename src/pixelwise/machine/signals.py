@@ -3,9 +3,14 @@
 from __future__ import annotations
 
 import contextlib
+import os
 import signal
+import threading
+import time
 from collections.abc import Iterator
 
+LOOKS_EVERY = 1.0
+"""Seconds between two looks at whether the parent is still there."""
 _BY_TERMINAL = ("SIGINT", "SIGUSR1", "SIGBREAK")
 
 
@@ -26,6 +31,24 @@ def leave_signals_to_parent() -> None:
     for number in _existing(*_BY_TERMINAL):
         signal.signal(number, signal.SIG_IGN)
     signal.signal(signal.SIGTERM, signal.SIG_DFL)
+
+
+def ignore_schedulers() -> None:
+    """Ignore the signal that batch schedulers send some time before they kill a job; a parent handles it."""
+    for number in _existing("SIGUSR1"):
+        signal.signal(number, signal.SIG_IGN)
+
+
+def stop_with_parent() -> None:
+    """Let this process be asked to stop (SIGTERM) once its parent is gone, as far as the system says so."""
+    parent = os.getppid()
+
+    def look() -> None:
+        while os.getppid() == parent:
+            time.sleep(LOOKS_EVERY)
+        os.kill(os.getpid(), signal.SIGTERM)
+
+    threading.Thread(target=look, daemon=True).start()
 
 
 @contextlib.contextmanager

@@ -6,17 +6,14 @@ on when the command that started it is gone.
 
 from __future__ import annotations
 
-import os
 import signal
 import sys
-import threading
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import msgspec
 
-LOOKS_EVERY = 1.0
-"""Seconds between two looks at whether the starting process is still there."""
+from pixelwise.machine.signals import ignore_schedulers, stop_with_parent
 
 
 class Death(msgspec.Struct, frozen=True):
@@ -41,11 +38,10 @@ def main(arguments: Sequence[str]) -> int:
     from torch.distributed.elastic.multiprocessing.api import SignalException
     from torch.distributed.elastic.multiprocessing.errors import ChildFailedError
 
-    if hasattr(signal, "SIGUSR1"):
-        # A scheduler sends it to the starting process, which asks this one to stop; some send it to all processes of a
-        # job, and this one would die of it.
-        signal.signal(signal.SIGUSR1, signal.SIG_IGN)
-    threading.Thread(target=_end_with, args=(os.getppid(),), daemon=True).start()
+    # A scheduler sends its signal to the starting process, which asks this one to stop; some send it to all processes
+    # of a job, and this one would die of it.
+    ignore_schedulers()
+    stop_with_parent()
     try:
         run.main(list(arguments[1:]))
     except SignalException as stopped:
@@ -67,13 +63,6 @@ def _first_death(codes: Mapping[int, int]) -> Death:
     rank = min(codes, key=lambda rank: (codes[rank] >= 0 or codes[rank] == -signal.SIGTERM, codes[rank] < 0, rank))
     code = codes[rank]
     return Death(rank, signal.Signals(-code).name if code < 0 else f"exit status {code}")
-
-
-def _end_with(parent: int) -> None:
-    """Ask this process to stop once its parent is gone, so that nothing trains on unseen."""
-    while os.getppid() == parent:
-        threading.Event().wait(LOOKS_EVERY)
-    os.kill(os.getpid(), signal.SIGTERM)
 
 
 if __name__ == "__main__":

@@ -16,6 +16,7 @@ import msgspec
 
 from pixelwise.errors import RecipeError
 from pixelwise.machine.network import is_nameless_here, own_address, split_address
+from pixelwise.machine.processes import kill_with_children
 from pixelwise.machine.signals import stop_signals
 from pixelwise.machine.threads import default_threads
 from pixelwise.ranks.launcher import Death
@@ -161,15 +162,7 @@ class Launch:
 
     def kill(self) -> None:
         """Kill the launcher and all processes that it started."""
-        import psutil
-
-        with contextlib.suppress(psutil.NoSuchProcess):
-            started = psutil.Process(self._process.pid).children(recursive=True)
-            self._process.kill()
-            for one in started:
-                with contextlib.suppress(psutil.NoSuchProcess):
-                    one.kill()
-        self._process.wait()
+        kill_with_children(self._process)
         self._folder.cleanup()
 
     @contextlib.contextmanager

@@ -69,6 +69,7 @@ def test_parts_give_the_result_of_whole_networks(tmp_path: Path, world: int, acc
         assert (record.world, record.sharded) == (world, shard == "always")
 
 
+@pytest.mark.heavy
 def test_two_processes_three_and_one_train_one_run(tmp_path: Path):
     """A transformer whose blocks are divided one by one."""
     words = [*TRANSFORMER, *AVERAGED, *UNSCORED]
@@ -107,7 +108,7 @@ def test_two_processes_three_and_one_train_one_run(tmp_path: Path):
         assert torch.allclose(value.double(), expected[f"ema.{name}"].double(), rtol=1e-5, atol=1e-6), name
 
 
-@pytest.mark.parametrize("averaged", [True, False])
+@pytest.mark.parametrize("averaged", [True, pytest.param(False, marks=pytest.mark.heavy)])
 def test_scores_are_those_of_the_saved_weights(tmp_path: Path, averaged: bool):
     """Of 21 images in blocks of 16 one process has more than the other."""
     run = tmp_path / "run"
@@ -126,6 +127,7 @@ def test_scores_are_those_of_the_saved_weights(tmp_path: Path, averaged: bool):
     assert again.miou == pytest.approx(best.miou, abs=1e-6)
 
 
+@pytest.mark.heavy
 def test_a_signal_saves_the_parts_of_all_and_the_run_goes_on_from_them(tmp_path: Path):
     words = [*UNSCORED, *AVERAGED, "schedule.kind=constant"]
 
@@ -158,6 +160,7 @@ def test_a_signal_saves_the_parts_of_all_and_the_run_goes_on_from_them(tmp_path:
     assert [one.sharded for one in records(tmp_path / "run", ProcessesRecord)] == [True, True]
 
 
+@pytest.mark.heavy
 def test_steps_that_are_not_finite_change_nothing_and_end_all_processes(tmp_path: Path):
     def work(ranks: Ranks) -> tuple[str, list[bool]]:
         from pixelwise.training import loop, step
@@ -192,21 +195,3 @@ def test_steps_that_are_not_finite_change_nothing_and_end_all_processes(tmp_path
     assert found is not None
     assert found.code == "T501"
     assert (tmp_path / "run" / "checkpoints" / "step-00000007" / "training.safetensors").is_file()
-
-
-@pytest.mark.heavy
-@pytest.mark.parametrize("quantization", ["edgeai-8bit"])
-def test_quantization_aware_training_in_parts(tmp_path: Path, quantization: str):
-    pytest.importorskip("torchao")
-    words = [
-        *UNSCORED, f"quantization={quantization}", "schedule.iterations=3", "sampling.accumulate=2",
-        "data.town_size=[64,64]", "augment.crop=[64,64]",
-    ]  # fmt: skip
-
-    def work(ranks: Ranks) -> None:
-        for shard in ("never", "always"):
-            trained(tmp_path / shard, *words, shard=shard)
-
-    in_ranks(2, work)
-    losses = [[one.loss for one in records(tmp_path / shard, StepRecord)] for shard in ("never", "always")]
-    assert losses[1] == pytest.approx(losses[0], rel=1e-4)

@@ -128,6 +128,8 @@ def test_one_process_takes_everything():
 REFUSED = {
     "fewer images than processes": (["sampling.batch_size=2"], 3, "2 images .* for 3 processes"),
     "a compiled network": (["precision.compile=true"], 2, "precision.compile"),
+    "int8 in parts": (["quantization=x86-8bit"], 2, "quantization=x86-8bit"),
+    "int8 in whole batches": (["quantization=x86-8bit", "sampling.accumulate=2"], 2, "quantization=x86-8bit"),
 }
 
 

@@ -55,6 +55,13 @@ class Division(NamedTuple):
                 "part of the compiled network",
                 "set precision.compile=false precision.cuda_graphs=false",
             )
+        if recipe.quantization != "none":
+            raise RecipeError(
+                "R229",
+                f"quantization={recipe.quantization} measures the ranges of activations, and each of {ranks.world} "
+                "processes would measure those of its own images",
+                "train with one process: it begins with trained weights, and is short",
+            )
         if sampling.accumulate % ranks.world == 0:
             return cls(ranks, "whole")
         alone = [f"loss.{term.name}" for term in recipe.loss.active_terms() if not term.over_ranks]
