@@ -20,7 +20,7 @@ OF_ENCODERS: dict[str, Spec] = {
 }
 
 
-FEW = ("enet-camvid", "erfnet-cityscapes", "segformer-b0-cityscapes", "unetlite-mobilenetv2-ade20k32-512x512")
+FEW = ("erfnet-cityscapes", "segformer-b0-cityscapes")
 """Networks that are always tried; the others are left to `make test-heavy`."""
 
 

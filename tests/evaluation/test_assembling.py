@@ -53,7 +53,17 @@ def test_the_json_has_exactly_the_promised_keys(result):
         "name", "iou", "accuracy", "precision", "pixels", "images", "worst_image", "worst_image_iou",
         "f1", "boundary_iou",
     }  # fmt: skip
-    assert set(plain["machine"]) == {"cpu", "cores", "threads", "gpu", "memory_bytes", "platform", "features"}
+    assert set(plain["machine"]) == {
+        "cpu",
+        "cores",
+        "threads",
+        "gpu",
+        "memory_bytes",
+        "platform",
+        "features",
+        "processes",
+        "hosts",
+    }
 
 
 def test_the_numbers_are_those_of_the_measurement(result, measurement):
