@@ -102,7 +102,8 @@ def test_several_processes_score_a_run(tiny_run: Path, tmp_path: Path):
     )
     for one, other in zip(expected, found, strict=True):
         assert other.machine.processes == 3
-        assert (one.per_class, one.miou, one.pixel_accuracy) == (other.per_class, other.miou, other.pixel_accuracy)
+        assert repr(one.per_class) == repr(other.per_class)  # a precision that is not defined equals itself
+        assert (one.miou, one.pixel_accuracy) == (other.miou, other.pixel_accuracy)
 
 
 SMALL = [

@@ -54,7 +54,16 @@ SHAPES: dict[str, list[Any]] = {
                                             "spec": {
                                                 "restartPolicy": "Never",
                                                 "terminationGracePeriodSeconds": int,
-                                                "containers": [{"name": "node", "image": str, "volumeMounts": VOLUMES}],
+                                                "containers": [
+                                                    {
+                                                        "name": "node",
+                                                        "image": str,
+                                                        "env": [
+                                                            {"name": "TORCH_DISABLE_SHARE_RDZV_TCP_STORE", "value": "1"}
+                                                        ],
+                                                        "volumeMounts": VOLUMES,
+                                                    }
+                                                ],
                                                 "volumes": POD_VOLUMES,
                                             }
                                         },

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from pixelwise.errors import RecipeError
 from pixelwise.machine.facts import version_facts
-from pixelwise.machine.launched import VARIABLES, hosts, local_rank, local_world, world_size
+from pixelwise.machine.launched import VARIABLES, hosts, local_rank, local_world, restarts, world_size
 from pixelwise.machine.network import interface_of, own_address
 from pixelwise.ranks.alone import ALONE, Ranks
 
@@ -41,6 +41,7 @@ def joined(device: torch.device) -> Iterator[Ranks]:
         )
     import torch
     import torch.distributed as dist
+    from torch.distributed.rendezvous import rendezvous
 
     from pixelwise.ranks.group import TIMEOUT, Group
 
@@ -51,7 +52,12 @@ def joined(device: torch.device) -> Iterator[Ranks]:
         if device.type == "cuda":
             # What names no device, such as pinning memory, would make every process keep a context on the first GPU.
             torch.cuda.set_device(device)
-        dist.init_process_group(backend, timeout=TIMEOUT)
+        store, rank, world = next(rendezvous("env://", timeout=TIMEOUT))
+        if hosts() == 1:
+            # `torchrun` keeps what the processes before have written there, such as where they could be reached. Hosts
+            # count restarts differently: there, only TORCH_DISABLE_SHARE_RDZV_TCP_STORE=1 helps.
+            store = dist.PrefixStore(f"restart-{restarts()}", store)
+        dist.init_process_group(backend, store=store, rank=rank, world_size=world, timeout=TIMEOUT)
         # Only at the end: the score after a training is that of all processes, too.
         atexit.register(_leave)
     group = Group(local_rank(), local_world())
