@@ -56,7 +56,7 @@ def joined(device: torch.device) -> Iterator[Ranks]:
         if hosts() == 1:
             # `torchrun` keeps what the processes before have written there, such as where they could be reached. Hosts
             # count restarts differently: there, only TORCH_DISABLE_SHARE_RDZV_TCP_STORE=1 helps.
-            store = dist.PrefixStore(f"restart-{restarts()}", store)
+            store = dist.PrefixStore(f"restart-{restarts()}", store)  # pyright: ignore[reportPrivateImportUsage]
         dist.init_process_group(backend, store=store, rank=rank, world_size=world, timeout=TIMEOUT)
         # Only at the end: the score after a training is that of all processes, too.
         atexit.register(_leave)
