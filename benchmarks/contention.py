@@ -32,7 +32,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import msgspec
-from measuring import HERE, Summary, write_result
+from measuring import ANSWER, HERE, Summary, answer, pipe, write_result
 
 from pixelwise.machine.facts import machine_facts
 
@@ -49,7 +49,6 @@ OPENMP = ("OMP_", "GOMP_", "KMP_", "MKL_")
 ALONE, ONE, TWO = "alone", "1 busy loop", "2 busy loops"
 SPINNING_TRAININGS, OWN_TRAININGS = "2 trainings that spin", "2 trainings like itself"
 SITUATIONS = (ALONE, ONE, TWO, SPINNING_TRAININGS, OWN_TRAININGS)
-ANSWER = "contender: "
 QUIET, SPOILT = 0.1, 0.1
 
 
@@ -80,18 +79,14 @@ class Process(NamedTuple):
 
     def say(self, line: str) -> str:
         """Send a line and return the answer."""
-        assert self.popen.stdin is not None  # noqa: S101
-        self.popen.stdin.write(line + "\n")
-        self.popen.stdin.flush()
+        stream = pipe(self.popen.stdin)
+        stream.write(line + "\n")
+        stream.flush()
         return self.answer()
 
     def answer(self) -> str:
-        """The next line addressed to this process; libraries may print others."""
-        assert self.popen.stdout is not None  # noqa: S101
-        for line in self.popen.stdout:
-            if line.startswith(ANSWER):
-                return line.removeprefix(ANSWER).strip()
-        raise RuntimeError(f"a process ended with status {self.popen.wait()}")
+        """The next line addressed to this process."""
+        return answer(self.popen)
 
     def cpu_seconds(self) -> float:
         """CPU time of all threads of the process so far."""

@@ -23,12 +23,12 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator, Mapping, Sequence
-from typing import IO, Any, NamedTuple
+from typing import Any, NamedTuple
 
 import msgspec
 import psutil
 import torch
-from measuring import HERE, Sample, Summary, rates, ratios, write_result
+from measuring import ANSWER, HERE, Sample, Summary, answer, pipe, rates, ratios, write_result
 from steps import Ceilings, count_floor
 from traffic import BACKWARD, HOST_HOP, LAUNCH, NETWORKS, Message, count, counted_recipe, predicted, totals
 
@@ -74,7 +74,6 @@ GPU = Ceilings(copied=2.5e12, multiplied={"bfloat16": 3e14})
 SHARE, IMAGES_PER_GPU, WORLDS = 0.5, 8, (8, 64)
 QUIET = 0.1
 """Cores that others may use without spoiling the measurement."""
-ANSWER = "contender: "
 CPU = torch.device("cpu")
 
 
@@ -212,21 +211,6 @@ def busy_seconds() -> float:
     """Processor time of all processes of this machine since it was started."""
     times = psutil.cpu_times()
     return times.user + times.system + getattr(times, "nice", 0.0)
-
-
-def answer(process: subprocess.Popen[str]) -> str:
-    """The next line of a process addressed to this one; libraries may print others."""
-    for line in pipe(process.stdout):
-        if line.startswith(ANSWER):
-            return line.removeprefix(ANSWER).strip()
-    raise RuntimeError(f"a contender ended with status {process.wait()}")
-
-
-def pipe(stream: IO[str] | None) -> IO[str]:
-    """The stream of a process that was started with pipes."""
-    if stream is None:
-        raise RuntimeError("the contender was started without pipes")
-    return stream
 
 
 def work(call: dict[str, Any], steps: int, ranks: Ranks) -> None:

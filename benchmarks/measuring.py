@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import statistics
+import subprocess
 import time
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import NamedTuple
+from typing import IO, NamedTuple
 
 import msgspec
 
@@ -14,6 +15,8 @@ from pixelwise.machine.facts import machine_facts, version_facts
 
 HERE = Path(__file__).resolve().parent
 RESULTS = HERE / "measurements"
+ANSWER = "contender: "
+"""Begins the lines that a contender in a process of its own addresses to the benchmark; libraries may print others."""
 
 
 class Sample(NamedTuple):
@@ -29,6 +32,21 @@ class Summary(NamedTuple):
     median: float
     low: float
     high: float
+
+
+def answer(process: subprocess.Popen[str]) -> str:
+    """What a contender in a process of its own says next."""
+    for line in pipe(process.stdout):
+        if line.startswith(ANSWER):
+            return line.removeprefix(ANSWER).strip()
+    raise RuntimeError(f"a contender ended with status {process.wait()}")
+
+
+def pipe(stream: IO[str] | None) -> IO[str]:
+    """The stream of a process that was started with pipes."""
+    if stream is None:
+        raise RuntimeError("the contender was started without pipes")
+    return stream
 
 
 def interleave(contenders: Mapping[str, Callable[[], object]], rounds: int, warmup: int = 1) -> dict[str, list[Sample]]:

@@ -32,13 +32,13 @@ import tempfile
 import time
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import IO, Any
+from typing import Any
 
 import cv2
 import msgspec
 import numpy as np
 import torch
-from measuring import Sample, rates, ratios, write_result
+from measuring import ANSWER, Sample, answer, pipe, rates, ratios, write_result
 from PIL import Image
 from torch import Tensor, nn
 from torch.utils.data import DataLoader, Dataset
@@ -70,8 +70,6 @@ CPU = torch.device("cpu")
 FLOAT32, BFLOAT16 = "pixelwise float32", "pixelwise bfloat16"
 PLAIN, SMP = "plain PyTorch", "segmentation-models-pytorch"
 NAMES = (FLOAT32, BFLOAT16, PLAIN, SMP)
-ANSWER = "contender: "
-"""Prefix of a contender's lines for the measuring process."""
 Pair = tuple[Path, Path]
 """An image file and a PNG file of its class ids."""
 
@@ -127,30 +125,16 @@ def measure(names: Sequence[str], options: argparse.Namespace) -> tuple[dict[str
             running[name] = processes.enter_context(
                 subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
             )
-            notes[name] = _answer(running[name])
+            notes[name] = answer(running[name])
         for number in range(-1, options.rounds):
             for name, process in running.items():
-                _pipe(process.stdin).write("go\n")
-                _pipe(process.stdin).flush()
-                sample = msgspec.json.decode(_answer(process), type=Sample)
+                pipe(process.stdin).write("go\n")
+                pipe(process.stdin).flush()
+                sample = msgspec.json.decode(answer(process), type=Sample)
                 if number >= 0:
                     samples[name].append(sample)
                 print(f"{number} {name}: {sample.wall_seconds:.2f} s", flush=True)
     return samples, notes
-
-
-def _answer(process: subprocess.Popen[str]) -> str:
-    """The next line of a contender addressed to this process; libraries may print others."""
-    for line in _pipe(process.stdout):
-        if line.startswith(ANSWER):
-            return line.removeprefix(ANSWER).strip()
-    raise RuntimeError(f"a contender ended with status {process.wait()}")
-
-
-def _pipe(stream: IO[str] | None) -> IO[str]:
-    if stream is None:
-        raise RuntimeError("the contender was started without pipes")
-    return stream
 
 
 def contend(name: str, data: Path, steps: int, threads: int) -> None:

@@ -88,7 +88,7 @@ def test_what_needs_no_processes_is_refused_before_there_are_any(tiny_run: Path,
     with pytest.raises(RecipeError, match="model in memory") as caught:
         pixelwise.evaluate(pixelwise.load(tiny_run).model, tmp_path, devices=2)
     assert caught.value.code == "R238"
-    with pytest.raises(RecipeError, match="no `output`"):
+    with pytest.raises(RecipeError, match="`output` is not given"):
         pixelwise.train("unet", tmp_path, devices=2, nodes="2", rendezvous="localhost:29400")
     with pytest.raises(RecipeError, match="R213"):
         pixelwise.train("unet", tmp_path, tiny_run, devices=2)

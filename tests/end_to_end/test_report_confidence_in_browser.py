@@ -7,20 +7,10 @@ from pathlib import Path
 
 import pytest
 from reports.two_classes import SIZE, write_two_class_run
+from reports.viewer import PAINTED
 
 from pixelwise.reports.run.page import write_report
 
-PAINTED = """() => {
-  const canvas = document.querySelector('#overlay');
-  const seen = {};
-  const pixels = canvas.getContext('2d').getImageData(0, 0, canvas.width, canvas.height).data;
-  for (let at = 0; at < pixels.length; at += 4) {
-    const color = pixels[at + 3] ? pixels.slice(at, at + 3).join() : '';
-    seen[color] = (seen[color] ?? 0) + 1;
-  }
-  return seen;
-}"""
-"""Colour on the viewer's overlay -> number of pixels."""
 MISSED, INVENTED = "43,131,222", "230,97,1"
 
 

@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 from PIL import Image
 from reports.run_folders import write_run_folder
+from reports.viewer import PAINTED
 
 from pixelwise.reports.run.page import write_report
 
@@ -221,17 +222,6 @@ def opened_viewer(opened, **options):
     return page
 
 
-PAINTED = """() => {
-  const canvas = document.querySelector('#overlay');
-  const seen = {};
-  const pixels = canvas.getContext('2d').getImageData(0, 0, canvas.width, canvas.height).data;
-  for (let at = 0; at < pixels.length; at += 4) {
-    const color = pixels[at + 3] ? pixels.slice(at, at + 3).join() : '';
-    seen[color] = (seen[color] ?? 0) + 1;
-  }
-  return seen;
-}"""
-"""Colour on the viewer's overlay -> number of pixels; without a colour, the photo is seen."""
 GRASS, HATCH = "0,128,0", "128,128,128"
 
 

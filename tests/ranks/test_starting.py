@@ -83,9 +83,15 @@ def test_whoever_watches_may_fail_without_leaving_processes(module: str, tmp_pat
 @pytest.mark.parametrize(
     ("options", "device", "gpus", "message", "help"),
     [
-        (LaunchOptions(nodes="2"), "cpu", 0, "`nodes` is given without `devices`", "give `devices`"),
-        (LaunchOptions(restarts=1), "cpu", 0, "`restarts` is given without `devices`", "give `devices`"),
-        (LaunchOptions(rendezvous="a:1"), "cpu", 0, "`rendezvous` is given without `devices`", "give `devices`"),
+        (LaunchOptions(nodes="2"), "cpu", 0, "`nodes` is 2, but `devices` is not given", "give `devices`"),
+        (LaunchOptions(restarts=1), "cpu", 0, "`restarts` is 1, but `devices` is not given", "give `devices`"),
+        (
+            LaunchOptions(rendezvous="a:1"),
+            "cpu",
+            0,
+            "`rendezvous` is a:1, but `devices` is not given",
+            "give `devices`",
+        ),
         (LaunchOptions(devices=2, nodes="2"), "cpu", 0, "do not know where to meet", "`rendezvous`"),
         (
             LaunchOptions(devices=2, nodes="2", rendezvous="a"),
@@ -97,10 +103,10 @@ def test_whoever_watches_may_fail_without_leaving_processes(module: str, tmp_pat
         (LaunchOptions(devices=2, nodes="x", rendezvous="a:1"), "cpu", 0, "`nodes` is 'x'", "1:4"),
         (LaunchOptions(devices=2, nodes="3:2", rendezvous="a:1"), "cpu", 0, "`nodes` is '3:2'", "1:4"),
         (LaunchOptions(devices=2, nodes="0", rendezvous="a:1"), "cpu", 0, "`nodes` is '0'", "1:4"),
-        (LaunchOptions(devices=2), "cuda:1", 4, "one GPU, for 2 processes", "device='cuda'"),
+        (LaunchOptions(devices=2), "cuda:1", 4, "one GPU, for 2 processes", "set `device` to cuda"),
         (LaunchOptions(devices=3), "auto", 2, "`devices` is 3, but this host has 2 GPUs", "at most 2"),
         (LaunchOptions(devices=2), "cuda", 1, "this host has 1 GPU", "at most 1"),
-        (LaunchOptions(devices=2), "cuda", 0, "this host has 0 GPUs", "device='cpu'"),
+        (LaunchOptions(devices=2), "cuda", 0, "this host has 0 GPUs", "set `device` to cpu"),
     ],
 )
 def test_what_cannot_be_started_is_refused(

@@ -44,6 +44,8 @@ def check_training(recipe: Named, data: AnyPath | None, output: AnyPath | None, 
     from pixelwise.records.run_folder import is_continued, refuse_occupied
     from pixelwise.training.trackers.tracker import require_trackers
 
+    options.refuse_contradictions(options.device)
+    options.require_output(output)
     overrides = options.all_overrides()
     resolved = apply_overrides(recipe if isinstance(recipe, Recipe) else find(recipe), overrides)
     require_trackers(options.track)
@@ -60,12 +62,14 @@ def check_resuming(run: AnyPath, data: AnyPath | None, options: ResumeOptions) -
 
     Raises:
         CheckpointError: K420, `run` is not a run folder; K430, a change would make it another experiment.
-        RecipeError: R201 to R203, R261 or R262, an override is wrong.
+        RecipeError: R201 to R203, R261 or R262, an override is wrong; R238, options for several processes contradict
+            each other.
         DataError: D222, the data folder does not exist.
     """
     from pixelwise.recipes.overrides import apply_overrides
     from pixelwise.training.resuming.changes import refuse_other_experiment
 
+    options.refuse_contradictions(options.device or "auto")
     recipe = check_run(run, [data])
     refuse_other_experiment(recipe, apply_overrides(recipe, options.all_overrides()))
     _check_folder(data)
@@ -78,7 +82,8 @@ def check_scoring(
 
     Raises:
         CheckpointError: K420, `run` is not a run folder.
-        RecipeError: R201 to R204 or R262, an override or a protocol is wrong; R225, there is no such metric.
+        RecipeError: R201 to R204 or R262, an override or a protocol is wrong; R225, there is no such metric;
+            R238, options for several processes contradict each other.
         DataError: D222, the data folder does not exist.
     """
     from pixelwise.evaluation.asking import Asked
@@ -86,6 +91,7 @@ def check_scoring(
     from pixelwise.recipes.protocols import protocol
     from pixelwise.runtimes import is_artefact
 
+    options.refuse_contradictions(options.device)
     recipe = None if is_artefact(Path(run)) else check_run(run, [data])
     asked = Asked(overrides=options.overrides)
     if recipe is not None:

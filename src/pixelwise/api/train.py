@@ -12,7 +12,6 @@ from pixelwise.api.live import keeping_page
 from pixelwise.api.run import Run
 from pixelwise.api.together import call_together, unlaunched
 from pixelwise.checkpoints.trained import result_of
-from pixelwise.errors import RecipeError
 from pixelwise.machine.launched import is_first, world_size
 from pixelwise.observer import SILENT, Observer
 from pixelwise.options import chosen
@@ -100,10 +99,7 @@ def _by_several(
 ) -> Run:
     """The run that several processes of this host train."""
     refuse_unfit(wanted, wanted.device)
-    if output is None and wanted.nodes != "1":
-        raise RecipeError(
-            "R238", "several hosts train one run, but it has no `output`", "give all of them the same one"
-        )
+    wanted.require_output(output)
     name = named.name if isinstance(named, Recipe) else find(named).name
     # Chosen here, since processes that are started again go on with it.
     run = Path(output) if output is not None else new_run_folder(name)

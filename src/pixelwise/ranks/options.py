@@ -6,6 +6,8 @@ from typing import Annotated, Literal
 
 from msgspec import Meta
 
+from pixelwise.errors import RecipeError
+from pixelwise.machine.network import split_address
 from pixelwise.options import Options
 
 Sharding = Literal["auto", "never", "always"]
@@ -28,3 +30,67 @@ class LaunchOptions(Options, frozen=True, kw_only=True):
     nodes: Annotated[str, Meta(extra={"late": True, "metavar": "N"})] = "1"
     rendezvous: Annotated[str | None, Meta(extra={"late": True, "metavar": "HOST:PORT"})] = None
     restarts: Annotated[int, Meta(ge=0, extra={"late": True})] = 0
+
+    def refuse_contradictions(self, device: str) -> None:
+        """Check that these options, and the device, go together.
+
+        Args:
+            device: The device that is asked for: `auto`, `cpu`, `cuda` or `cuda:N`.
+
+        Raises:
+            RecipeError: R238, an option is of use only with another one or cannot be read, or one GPU is named for
+                several processes.
+        """
+        if self.devices is None:
+            self._refuse_alone()
+            return
+        low, _, high = self.nodes.partition(":")
+        if not low.isdecimal() or int(low) < 1 or (high and (not high.isdecimal() or int(high) < int(low))):
+            raise RecipeError(
+                "R238", f"`nodes` is '{self.nodes}'; expected a number or LEAST:MOST", "give one such as 2, or 1:4"
+            )
+        if self.nodes != "1" and self.rendezvous is None:
+            raise RecipeError(
+                "R238",
+                f"`nodes` is {self.nodes}, but the hosts do not know where to meet",
+                "give the same `rendezvous`, as HOST:PORT, on every host",
+            )
+        if self.rendezvous is not None and split_address(self.rendezvous) is None:
+            raise RecipeError(
+                "R238", f"`rendezvous` is '{self.rendezvous}'; expected HOST:PORT", "give one such as node1:29400"
+            )
+        if device.startswith("cuda:") and self.devices > 1:
+            raise RecipeError(
+                "R238",
+                f"`device` is {device}, one GPU, for {self.devices} processes",
+                "set `device` to cuda, and each process takes one; CUDA_VISIBLE_DEVICES chooses which there are",
+            )
+
+    def require_output(self, output: object) -> None:
+        """Check that hosts that train one run are told its folder.
+
+        Args:
+            output: The run folder; None if it is not given.
+
+        Raises:
+            RecipeError: R238, there are several hosts, and it is not given.
+        """
+        if output is None and self.nodes != "1":
+            raise RecipeError(
+                "R238",
+                f"`nodes` is {self.nodes}, but `output` is not given, so every host would choose a run folder",
+                "give the same `output` on every host",
+            )
+
+    def _refuse_alone(self) -> None:
+        for name in ("nodes", "rendezvous", "restarts"):
+            value = getattr(self, name)
+            if value != getattr(_DEFAULTS, name):
+                raise RecipeError(
+                    "R238",
+                    f"`{name}` is {value}, but `devices` is not given",
+                    "give `devices` as well: the number of processes of each host",
+                )
+
+
+_DEFAULTS = LaunchOptions()

@@ -53,7 +53,7 @@ def is_divided(sharding: Sharding, model: nn.Module, ranks: Ranks) -> bool:
         raise RecipeError(
             "R229",
             f"shard is 'always', but {number} is a single number, of which {ranks.world} processes cannot keep parts",
-            "give it one dimension in the code of the network, or train with shard='never'",
+            "give it one dimension in the code of the network, or set `shard` to never",
         )
     return True
 

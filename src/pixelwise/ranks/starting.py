@@ -34,50 +34,22 @@ def refuse_unfit(options: LaunchOptions, device: str) -> None:
         device: The device that is asked for: `auto`, `cpu`, `cuda` or `cuda:N`.
 
     Raises:
-        RecipeError: R238, there are fewer GPUs than processes, one GPU is named for all of them, or several hosts do
-            not know where to meet.
+        RecipeError: R238, the options contradict each other, or there are fewer GPUs than processes.
     """
+    options.refuse_contradictions(device)
     number = options.devices
-    if number is None:
-        given = [name for name in ("nodes", "rendezvous", "restarts") if getattr(options, name) != _default(name)]
-        if given:
-            raise RecipeError(
-                "R238", f"`{given[0]}` is given without `devices`", "give `devices` as well: the processes of each host"
-            )
-        return
-    if options.nodes != "1" and options.rendezvous is None:
-        raise RecipeError(
-            "R238",
-            f"`nodes` is {options.nodes}, but the hosts do not know where to meet",
-            "give the same `rendezvous`, as HOST:PORT, on every host",
-        )
-    if options.rendezvous is not None and split_address(options.rendezvous) is None:
-        raise RecipeError("R238", f"`rendezvous` is '{options.rendezvous}'; expected HOST:PORT", "such as node1:29400")
-    low, _, high = options.nodes.partition(":")
-    if not low.isdecimal() or int(low) < 1 or (high and (not high.isdecimal() or int(high) < int(low))):
-        raise RecipeError("R238", f"`nodes` is '{options.nodes}'; expected a number or LEAST:MOST", "such as 2, or 1:4")
-    if device.startswith("cuda:") and number > 1:
-        raise RecipeError(
-            "R238",
-            f"`device` is {device}, one GPU, for {number} processes",
-            "with device='cuda' each process takes one; CUDA_VISIBLE_DEVICES chooses which there are",
-        )
-    if device == "cpu":
+    if number is None or device == "cpu":
         return
     import torch
 
     gpus = torch.cuda.device_count()
     if number > gpus and (gpus or device == "cuda"):
+        fewer = f"give at most {gpus}, or set" if gpus else "set"
         raise RecipeError(
             "R238",
             f"`devices` is {number}, but this host has {gpus} {'GPU' if gpus == 1 else 'GPUs'}",
-            f"give at most {gpus}, or device='cpu' for processes that divide the processor's cores" if gpus
-            else "choose device='cpu' for processes that divide the processor's cores",
-        )  # fmt: skip
-
-
-def _default(name: str) -> object:
-    return getattr(LaunchOptions(), name)
+            f"{fewer} `device` to cpu for processes that divide the processor's cores",
+        )
 
 
 def _address_words(rendezvous: str) -> list[str]:
