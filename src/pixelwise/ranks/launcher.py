@@ -6,6 +6,7 @@ on when the command that started it is gone.
 
 from __future__ import annotations
 
+import logging
 import signal
 import sys
 from collections.abc import Mapping, Sequence
@@ -38,6 +39,8 @@ def main(arguments: Sequence[str]) -> int:
     from torch.distributed.elastic.multiprocessing.api import SignalException
     from torch.distributed.elastic.multiprocessing.errors import ChildFailedError
 
+    # It says what the processes say, or the `Death`, too.
+    logging.getLogger("torch.distributed.elastic").setLevel(logging.CRITICAL)
     # A scheduler sends its signal to the starting process, which asks this one to stop; some send it to all processes
     # of a job, and this one would die of it.
     ignore_schedulers()
