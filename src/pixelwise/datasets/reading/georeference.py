@@ -49,17 +49,42 @@ class Georeference(NamedTuple):
     turned: bool = False
 
 
-def read_georeference(path: Path, *, is_tiff: bool) -> Georeference | None:
+class MissingPixels(NamedTuple):
+    """What a file says of its pixels without data: those whose bands all have one value, or that are transparent.
+
+    Attributes:
+        value: Value of bands without data, by GDAL's tag; None if the file has no such tag.
+        transparent: For each of the last channels, which are no bands, whether 0 in it is full transparency.
+    """
+
+    value: float | None
+    transparent: tuple[bool, ...]
+
+    def among(self, values: np.ndarray) -> np.ndarray:
+        """Pixels without data, bool (H, W), among stored values (H, W, C) of all channels."""
+        colors = values.shape[2] - len(self.transparent)
+        missing = np.zeros(values.shape[:2], bool)
+        for position, transparent in enumerate(self.transparent, colors):
+            if transparent:
+                missing |= values[..., position] == 0
+        if self.value is not None:
+            bands = values[..., : colors or None]
+            missing |= (np.isnan(bands) if math.isnan(self.value) else bands == self.value).all(axis=2)
+        return missing
+
+
+def read_georeference(path: Path, *, is_tiff: bool, pixels: bool = True) -> Georeference | None:
     """The position of an image that was read without an error; None if it has none.
 
     Args:
         path: The image file.
         is_tiff: Whether its content is a TIFF file.
+        pixels: Whether to look for pixels without data, for which the image is decoded once more.
 
     Raises:
         ValueError: The file has a position that cannot be read; the message says why.
     """
-    found = _from_tags(path) if is_tiff else None
+    found = _from_tags(path, pixels) if is_tiff else None
     if found is not None:
         return found
     for ending in (*_WORLD_ENDINGS.get(path.suffix.lower(), ()), ".wld"):
@@ -79,7 +104,7 @@ def _small_file(path: Path) -> bytes:
     return path.read_bytes()
 
 
-def _from_tags(path: Path) -> Georeference | None:
+def _from_tags(path: Path, pixels: bool) -> Georeference | None:
     # Imported here: it takes 50 ms, which only TIFF files need to pay.
     import tifffile
 
@@ -94,30 +119,35 @@ def _from_tags(path: Path) -> Georeference | None:
                 if (tag := page.tags.get(code)) is not None
             )
             turned = of_tiff_tags(page.tags.valueof(274), page.tags.valueof(700)) != 1
-            return Georeference(tags, missing=_missing(page), turned=turned)
+            return Georeference(tags, missing=_missing(page) if pixels else None, turned=turned)
     except Exception as error:  # tifffile raises exceptions of many types for damaged tags
         raise ValueError(str(error) or type(error).__name__) from error
 
 
-def _missing(page: Any) -> np.ndarray | None:
-    """Pixels whose bands all have the value of missing data, or that are fully transparent; None if none is marked."""
+def missing_pixels(page: Any) -> MissingPixels | None:
+    """What a page of a TIFF file, as tifffile opens it, says of pixels without data; None if it marks none.
+
+    Raises:
+        ValueError: The value for missing data is not a number.
+    """
     import tifffile
 
     tag = page.tags.get(NODATA_TAG)
     alpha = [kind in (tifffile.EXTRASAMPLE.ASSOCALPHA, tifffile.EXTRASAMPLE.UNASSALPHA) for kind in page.extrasamples]
     if tag is None and not any(alpha):
         return None
+    return MissingPixels(None if tag is None else float(str(tag.value).strip("\0 ")), tuple(alpha))
+
+
+def _missing(page: Any) -> np.ndarray | None:
+    """Pixels without data, bool (H, W); None if there are none."""
+    import tifffile
+
+    stated = missing_pixels(page)
+    if stated is None:
+        return None
     values = page.asarray(maxworkers=1)
     if values.ndim == 3 and page.planarconfig == tifffile.PLANARCONFIG.SEPARATE:
         values = np.moveaxis(values, 0, 2)
-    values = values.reshape(*values.shape[:2], -1)
-    colors = values.shape[2] - len(alpha)
-    missing = np.zeros(values.shape[:2], bool)
-    for position, transparent in enumerate(alpha, colors):
-        if transparent:
-            missing |= values[..., position] == 0
-    if tag is not None:
-        value = float(str(tag.value).strip("\0 "))
-        bands = values[..., : colors or None]
-        missing |= (np.isnan(bands) if math.isnan(value) else bands == value).all(axis=2)
+    missing = stated.among(values.reshape(*values.shape[:2], -1))
     return missing if missing.any() else None
