@@ -38,6 +38,9 @@ class PredictOptions(Options, frozen=True, kw_only=True):
             one file of COCO. Small objects and the background are left out.
         window: Size of overlapping sliding windows for prediction, for example 1024x1024. Left out, the protocol
             decides.
+        parts_above: Number of pixels above which a TIFF image is read, predicted and written in parts, so that the
+            memory it needs does not depend on its size. Left out, images of more than `data.max_pixels`, and those that
+            need more than half of the free memory.
         strict: Stop at the first bad file instead of skipping it.
         device: Device to run on: `auto` (a GPU if there is one, else `cpu`), `cpu`, `cuda` or `cuda:N`. Artefacts
             always run on the CPU.
@@ -54,6 +57,7 @@ class PredictOptions(Options, frozen=True, kw_only=True):
     mask_format: Annotated[MaskFormat, Meta(extra={"flag": "--format"})] = "ids"
     polygons: PolygonFormat | None = None
     window: Annotated[Size | None, Meta(extra={"metavar": "WIDTHxHEIGHT"})] = None
+    parts_above: Annotated[int | None, Meta(ge=0, extra={"metavar": "PIXELS"})] = None
     strict: bool = False
     device: str = "auto"
     overrides: Annotated[tuple[str, ...], Meta(extra={"hidden": True})] = ()

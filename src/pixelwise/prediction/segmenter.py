@@ -155,7 +155,7 @@ class Segmenter:
         size = (pixels.shape[0], pixels.shape[1])
         self.warn(self.remarks(size))
         seen = RESIZE[self.protocol.resampling](pixels, self.seen_size(size))
-        protocol = fitted_to(self._protocol_for((seen.shape[0], seen.shape[1])), self.model.fixed_size)
+        protocol = fitted_to(self.protocol_for((seen.shape[0], seen.shape[1])), self.model.fixed_size)
         with prediction_mode(self.model):
             labels, softmax = self._labels_and_scores(seen, size, protocol, scores)
         several = self.model.multilabel
@@ -178,7 +178,7 @@ class Segmenter:
     def remarks(self, size: Size) -> list[Remark]:
         """Warnings for an image of that (height, width) whose masks can differ from those of the artefact's run."""
         seen, fixed = self.seen_size(size), self.model.fixed_size
-        found = deviations(self.model, self._protocol_for(seen), seen, size, self.run_protocol)
+        found = deviations(self.model, self.protocol_for(seen), seen, size, self.run_protocol)
         if self.exact and fixed is not None:
             found += stretching(fixed, size, self._natural_size(size, self.run_size))
         return found
@@ -187,8 +187,11 @@ class Segmenter:
         """The size of the same aspect ratio at which the protocol shows an image of `size`."""
         return same_area(size, wanted) if self.protocol.fit is None else fitted_size(size, *self.protocol.fit)
 
-    def _protocol_for(self, seen: Size) -> Protocol:
-        """The protocol for an image at the network's input size: very large ones are seen through windows."""
+    def protocol_for(self, seen: Size) -> Protocol:
+        """The protocol for an image of that (height, width) at the network's input size.
+
+        Very large ones are seen through windows.
+        """
         if self.protocol.window is None and seen[0] * seen[1] > self.whole_pixels:
             return through_windows(self.protocol, self.large_window)
         return self.protocol

@@ -177,7 +177,7 @@ def test_what_cannot_be_read_is_said_when_the_file_is_opened(tmp_path, values, o
 def test_damage_is_an_error_where_it_is_met(tmp_path):
     path = tiff(tmp_path / "a.tif", values_of((700, 700, 3)), photometric="rgb", tile=(64, 64))
     with tifffile.TiffFile(path) as file:
-        offset, count = file.pages[0].dataoffsets[0], file.pages[0].databytecounts[0]
+        offset, count = file.pages.first.dataoffsets[0], file.pages.first.databytecounts[0]
     content = bytearray(path.read_bytes())
     content[offset : offset + count] = bytes(count)
     path.write_bytes(bytes(content))
@@ -194,7 +194,12 @@ def test_only_tiff_files_of_many_pixels_are_large(tmp_path):
     Image.fromarray(values_of()).save(tmp_path / "a.png")
     (tmp_path / "bad.tif").write_bytes(b"II*\0" + b"\xff" * 20)
 
-    assert large_image(path, 2999) == (50, 60)
+    found = large_image(path, 2999)
+    assert found is not None
+    assert (found.size, found.pixel_bytes, found.pixels) == ((50, 60), 3, 3000)
+    deep = large_image(tiff(tmp_path / "b.tif", values_of((50, 60, 4), "uint16")), 0)
+    assert deep is not None
+    assert deep.pixel_bytes == 8
     assert large_image(path, 3000) is None
     assert large_image(tmp_path / "a.png", 10) is None
     assert large_image(tmp_path / "bad.tif", 10) is None

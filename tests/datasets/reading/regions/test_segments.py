@@ -23,7 +23,7 @@ def values_of(shape=(70, 90, 3), dtype="uint8") -> np.ndarray:
 
 def rectangles(path: Path, most: int = 1 << 20, places=PLACES) -> list[np.ndarray]:
     with tifffile.TiffFile(path) as file:
-        page = PageSegments(path, file.pages[0], SegmentCache(most))
+        page = PageSegments(path, file.pages.first, SegmentCache(most))
         return [page.read(where) for where in places]
 
 
@@ -103,7 +103,7 @@ def test_the_cache_never_holds_more_than_it_may_but_the_last_segment(tmp_path, m
     tifffile.imwrite(tmp_path / "a.tif", values, photometric="rgb", tile=(16, 16), compression="zlib", metadata=None)
     with tifffile.TiffFile(tmp_path / "a.tif") as file:
         cache = SegmentCache(most)
-        page = PageSegments(tmp_path / "a.tif", file.pages[0], cache)
+        page = PageSegments(tmp_path / "a.tif", file.pages.first, cache)
         for top, left in itertools.product(range(0, 60, 9), range(0, 80, 11)):
             assert np.array_equal(page.read(Rectangle(top, left, 9, 11)), values[top : top + 9, left : left + 11])
             assert cache.size <= max(most, 16 * 16 * 3)
@@ -126,8 +126,8 @@ def test_a_strip_that_is_too_large_is_refused_unless_it_needs_no_decoding(tmp_pa
 def test_a_header_that_claims_more_rows_than_are_stored_is_damaged(tmp_path):
     path = tmp_path / "a.tif"
     tifffile.imwrite(path, values_of(), photometric="rgb", rowsperstrip=7, metadata=None)
-    with tifffile.TiffFile(path, mode="r+b") as file:
-        file.pages[0].tags[257].overwrite(700)
+    with tifffile.TiffFile(path, mode="r+") as file:
+        file.pages.first.tags[257].overwrite(700)
 
     with pytest.raises(ValueError, match="lists 10 strips; its size needs 100"):
         rectangles(path)

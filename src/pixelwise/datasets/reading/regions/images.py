@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 
 from pixelwise.datasets.reading.bands import pixels_of_tiff
-from pixelwise.datasets.reading.files import errors_explained, opened_regular
+from pixelwise.datasets.reading.files import errors_explained, open_regular, opened_regular
 from pixelwise.datasets.reading.foreign import raw_camera_error
 from pixelwise.datasets.reading.georeference import Georeference, MissingPixels, missing_pixels, read_georeference
 from pixelwise.datasets.reading.orientation import upright_size
@@ -34,7 +34,6 @@ from pixelwise.datasets.reading.tiff import (
     is_stack_of_bands,
     is_tiff,
     needs_conversion,
-    tiff_layout,
 )
 from pixelwise.datasets.samples import Reading
 from pixelwise.errors import DataError
@@ -206,18 +205,43 @@ class ImageRegions:
         return stored._replace(photometric=RGB) if self._converts else stored
 
 
-def large_image(path: Path, most_pixels: int) -> tuple[int, int] | None:
-    """(height, width) as stored of a TIFF image of more pixels than `most_pixels`; None for all other files.
+class Layout(NamedTuple):
+    """What the header of a TIFF file says of its first image.
+
+    Attributes:
+        size: (height, width) as stored.
+        pixel_bytes: Bytes that the stored values of a pixel take in memory.
+    """
+
+    size: tuple[int, int]
+    pixel_bytes: int
+
+    @property
+    def pixels(self) -> int:
+        """Number of pixels."""
+        return self.size[0] * self.size[1]
+
+
+def large_image(path: Path, most_pixels: int) -> Layout | None:
+    """The layout of a TIFF image of more pixels than `most_pixels`; None for all other files.
 
     No pixels are decoded. A file that cannot be read is not large.
     """
     if not is_tiff(path):
         return None
     try:
-        (height, width), _ = tiff_layout(path)
+        with errors_explained(path, DAMAGED), open_regular(path) as stream:
+            import tifffile
+
+            with tifffile.TiffFile(stream) as file:
+                page = first_page(file)
+                dtype = np.dtype(page.dtype or np.uint64)
+                found = Layout(
+                    (int(page.imagelength), int(page.imagewidth)), int(page.samplesperpixel) * dtype.itemsize
+                )
     except DataError:  # reading it will say what is wrong
         return None
-    return (height, width) if height * width > most_pixels else None
+    return found if found.pixels > most_pixels else None
 
 
 def _becomes_rgb(page: TiffPage) -> bool:
