@@ -59,7 +59,7 @@ def load(
     """
     if is_artefact(Path(run)):
         segmenter = _load_exported(Path(run), window, overrides, trust)
-        segmenter.warn = Once(warn or observer.warn)
+        segmenter.warn, segmenter.observer = Once(warn or observer.warn), observer
         return segmenter
     trained = load_trained(Path(run), warn or observer.warn)
     protocol = find_protocol(trained.recipe.evaluation.protocols[0])
@@ -71,7 +71,7 @@ def load(
         reading=overridden(Reading.of(trained.recipe.data), overrides, trained.model.preprocessing.in_channels),
         protocol=protocol if window is None else through_windows(protocol, window),
     )
-    segmenter.label_table = recorded_table(trained.recipe.data)
+    segmenter.label_table, segmenter.observer = recorded_table(trained.recipe.data), observer
     return segmenter
 
 

@@ -20,7 +20,7 @@ from pixelwise.observer import Observer
 from pixelwise.prediction.annotation_files import Annotations
 from pixelwise.prediction.inputs import Input
 from pixelwise.prediction.large.choice import reason_for_parts
-from pixelwise.prediction.large.parts import Targets, predict_in_parts
+from pixelwise.prediction.large.parts import predict_in_parts
 from pixelwise.prediction.large.previews import middles, reduced_image, reduction
 from pixelwise.prediction.large.writing import Plane
 from pixelwise.prediction.mask_formats import as_geotiff, grey_png, mask_code, mask_values
@@ -182,14 +182,16 @@ def predict_and_write(
         colors = choose_palette(segmenter.palette, options.palette)
         code = mask_code(options.mask_format, classes, colors, segmenter.label_table)
         planes = [Plane(output / MASKS / source.name, code, nodata=ignored if isinstance(ignored, int) else None)]
-    overlay = output / OVERLAYS / source.name if options.overlay else None
-    targets = Targets(planes, overlay, _drawing(options), output)
     try:
         with ImageRegions(source.path, segmenter.reading) as image:
-            predict_in_parts(segmenter, image, targets, str(outcome.value), observer)
-            return Outcome(source, None, image.place, image.lost, image.animated)
+            shown = predict_in_parts(
+                segmenter, image, planes, str(outcome.value), output, preview=options.overlay, observer=observer
+            )
     except DataError as error:
         return Outcome(source, with_way_out(error, segmenter.model.preprocessing.in_channels))
+    if shown is not None:
+        write_bytes(_below(output / OVERLAYS, source.name, ".jpg"), jpeg(_drawing(options)(shown)))
+    return Outcome(source, None, image.place, image.lost, image.animated)
 
 
 def _drawing(options: PredictOptions) -> Callable[[Prediction], np.ndarray]:

@@ -25,6 +25,7 @@ from pixelwise.observer import SILENT
 from pixelwise.prediction.combinations import unpacked
 from pixelwise.prediction.deviations import Once, Remark, deviations, stretching
 from pixelwise.prediction.feeding import Fed, OneImage, each, is_one, read_one
+from pixelwise.prediction.large.choice import InParts, reason_for_parts
 from pixelwise.prediction.network import (
     NetworkOutput,
     decide,
@@ -41,6 +42,7 @@ from pixelwise.recipes.class_sets.tables import Color
 from pixelwise.recipes.protocols import PROTOCOLS, Protocol
 from pixelwise.recipes.sizes import Size
 from pixelwise.runtimes.inference import fitted_to
+from pixelwise.storage import printable
 from pixelwise.views import classes_in_words, line
 
 WHOLE_PIXELS = 1 << 24
@@ -71,6 +73,7 @@ class Segmenter:
         run_protocol: `protocol` of that run.
         label_table: Meaning of the values of the masks of the training data; None if it is not recorded.
         warn: Receives the `remarks` on every image that is predicted; by default it ignores them.
+        observer: Receives the progress of images that are predicted in parts; by default it ignores it.
         whole_pixels: Number of input pixels above which an image is predicted by windows.
         large_window: (height, width) of these windows.
     """
@@ -91,7 +94,7 @@ class Segmenter:
         self.input_size = input_size
         self.exact = False
         self.label_table: LabelTable | None = None
-        self.warn = Once(SILENT.warn)
+        self.warn, self.observer = Once(SILENT.warn), SILENT
         self.run_size = input_size
         self.whole_pixels, self.large_window = WHOLE_PIXELS, WINDOW
         self.reading = reading
@@ -129,12 +132,15 @@ class Segmenter:
 
         Returns:
             One image gives its prediction, a list or a batch gives a list. A folder, a pattern or a generator, which
-            may be longer than memory allows, gives an iterator that predicts each image when it is asked for.
+            may be longer than memory allows, gives an iterator that predicts each image when it is asked for. A TIFF
+            file that is too large to be decoded whole gives a
+            `pixelwise.prediction.large.prediction.LargePrediction`.
 
         Raises:
             CheckpointError: K466, `scores` of an exported artefact that outputs class ids only.
-            DataError: A file cannot be read, or the meaning of its values as 8-bit RGB is not clear; D223, there is no
-                such file, or no image in a folder; D250, an address cannot be downloaded. An iterator ends with it:
+            DataError: D120, `scores` of an image that is not decoded whole; D223, there is no such file, or no image in
+                a folder; D250, an address cannot be downloaded; others if a file cannot be read, or the meaning of its
+                values as 8-bit RGB is not clear. An iterator ends with it:
                 `pixelwise.predict` skips such files and lists them.
             ValueError: An array is not uint8 (H, W, C) with the C channels of the network.
         """
@@ -150,8 +156,20 @@ class Segmenter:
                 "K466", "the artefact outputs class ids, not scores", "export the run again without `argmax`"
             )
 
-    def _predict(self, fed: Fed, scores: bool) -> Prediction:
+    def _predict(self, fed: Fed, scores: bool) -> Any:
+        """The prediction of an image: a `Prediction`, or a `LargePrediction` of a file that is not decoded whole."""
         pixels = fed.pixels
+        if isinstance(pixels, InParts):
+            # Imported here: it uses segmenters.
+            from pixelwise.prediction.large.prediction import LargePrediction
+
+            if scores:
+                raise DataError(
+                    "D120",
+                    f"{printable(pixels.path)}: no scores, since it is predicted in parts: {pixels.reason}",
+                    "leave out `scores`, or give parts of the image as arrays",
+                )
+            return LargePrediction(self, pixels, self.observer)
         size = (pixels.shape[0], pixels.shape[1])
         self.warn(self.remarks(size))
         seen = RESIZE[self.protocol.resampling](pixels, self.seen_size(size))
@@ -222,7 +240,7 @@ class Segmenter:
         full = enlarge(full, size)
         return (full.sigmoid() if self.model.multilabel else full.softmax(1))[0].cpu().numpy()
 
-    def _pixels(self, image: Path | np.ndarray | Image.Image) -> np.ndarray:
+    def _pixels(self, image: Path | np.ndarray | Image.Image) -> np.ndarray | InParts:
         if isinstance(image, np.ndarray):
             return self._checked(image)
         if isinstance(image, Image.Image):
@@ -232,6 +250,8 @@ class Segmenter:
                 if error.code == "D106":
                     raise ValueError(f"{error.message}; expected {self._expected()}") from error
                 raise
+        if reason := reason_for_parts(image, self.reading, self.model.preprocessing.in_channels):
+            return InParts(image, reason)
         return self._checked(read_image(image, self.reading))
 
     def _checked(self, image: np.ndarray) -> np.ndarray:

@@ -8,9 +8,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 import tifffile
-import torch
 from evaluation.color_model import CLASSES, PALETTE, GreyModel, image_of
 from PIL import Image
+from prediction.large.images import Multilabel, labels_of, saved
 
 from pixelwise.datasets.labels import table_of
 from pixelwise.datasets.reading.regions.images import ImageRegions
@@ -21,23 +21,6 @@ from pixelwise.prediction.network import prediction_mode
 from pixelwise.prediction.predict import predict_paths
 from pixelwise.prediction.segmenter import Segmenter, through_windows
 from pixelwise.recipes.protocols import PROTOCOLS, Protocol, protocol
-
-POSITION = [
-    (33550, "d", 3, (0.5, 0.5, 0.0), True),
-    (33922, "d", 6, (0.0, 0.0, 0.0, 5e5, 5e6, 0.0), True),
-    (34735, "H", 8, (1, 1, 0, 1, 3072, 0, 1, 32633), True),
-]
-
-
-class Multilabel(GreyModel):
-    """Every class whose logit is within reach is present."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.multilabel = True
-
-    def head_logits(self, images: torch.Tensor) -> tuple[torch.Tensor, ...]:
-        return (super().head_logits(images)[0] + 0.09,)
 
 
 class Watcher(Observer):
@@ -60,25 +43,6 @@ class Watcher(Observer):
 
     def warn(self, code: str, message: str) -> None:
         self.warned.append(code)
-
-
-def labels_of(height: int = 131, width: int = 167) -> np.ndarray:
-    """Stripes and noise, so that every window and every border holds several classes."""
-    random = np.random.default_rng(0)
-    rows, columns = np.mgrid[:height, :width]
-    labels = ((rows // 13 + columns // 17) % 4).astype(np.uint8)
-    return np.where(random.random((height, width)) < 0.1, random.integers(0, 4, (height, width)), labels).astype(
-        np.uint8
-    )
-
-
-def saved(path: Path, image: np.ndarray, *tags, **options) -> Path:
-    tifffile.imwrite(
-        path, image,
-        **{"photometric": "rgb", "metadata": None, "tile": (48, 32), "compression": "zlib"} | options,
-        extratags=[*POSITION, *tags],
-    )  # fmt: skip
-    return path
 
 
 def segmenter_of(stride: int = 1, rules: Protocol = PROTOCOLS["native"], **options) -> Segmenter:

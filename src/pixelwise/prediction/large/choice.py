@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import NamedTuple
 
 from pixelwise.datasets.reading.regions.images import Layout, large_image
 from pixelwise.datasets.samples import Reading
@@ -14,6 +15,18 @@ _WORK_BYTES = 11
 """Bytes per pixel besides the stored values and the channels of the network: class ids, overlay, encoding."""
 _SHARE = 0.5
 """Largest share of the free memory that an image may need."""
+
+
+class InParts(NamedTuple):
+    """A file that is predicted in parts.
+
+    Attributes:
+        path: The file.
+        reason: Why it is not decoded whole.
+    """
+
+    path: Path
+    reason: str
 
 
 def reason_for_parts(path: Path, reading: Reading, channels: int, above: int | None = None) -> str:

@@ -1,21 +1,21 @@
-"""Prediction of one image in parts: from a file to the files of its prediction."""
+"""Prediction of one image in parts: from a file to its masks and a reduced picture."""
 
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
-from typing import NamedTuple
 
 import msgspec
 import numpy as np
 
 from pixelwise.datasets.reading.regions.images import ImageRegions
-from pixelwise.observer import PARTS, Observer
+from pixelwise.observer import PARTS, SILENT, Observer
+from pixelwise.prediction.combinations import unpacked
 from pixelwise.prediction.large.blocks import Block, Blocks, Joining
 from pixelwise.prediction.large.previews import Preview
 from pixelwise.prediction.large.shrunk import shrunk_blocks, shrunken
-from pixelwise.prediction.large.writing import Canvas, Plane, save_overlay
+from pixelwise.prediction.large.writing import Canvas, Plane
 from pixelwise.prediction.network import main_logits, prediction_mode
 from pixelwise.prediction.prediction import Prediction
 from pixelwise.prediction.segmenter import Segmenter, through_windows
@@ -25,33 +25,29 @@ from pixelwise.runtimes.inference import fitted_to
 from pixelwise.storage import printable, scratch_folder
 
 
-class Targets(NamedTuple):
-    """What is written of an image.
-
-    Attributes:
-        planes: Its masks.
-        overlay: File of the overlay without its extension; None to make none.
-        draw: Draws the overlay of a prediction.
-        scratch: Folder in which temporary files may be made.
-    """
-
-    planes: list[Plane]
-    overlay: Path | None
-    draw: Callable[[Prediction], np.ndarray]
-    scratch: Path
-
-
 def predict_in_parts(
-    segmenter: Segmenter, image: ImageRegions, targets: Targets, reason: str, observer: Observer
-) -> None:
-    """Predict an image in parts and write its files.
+    segmenter: Segmenter,
+    image: ImageRegions,
+    planes: list[Plane],
+    reason: str,
+    scratch: Path,
+    *,
+    preview: bool = True,
+    observer: Observer = SILENT,
+) -> Prediction | None:
+    """Predict an image in parts and write its masks.
 
     Args:
         segmenter: The segmenter that predicts.
         image: The image.
-        targets: What is written.
+        planes: The masks.
         reason: Why it is predicted in parts, as a sentence without its end; the observer is told.
+        scratch: Folder in which temporary files may be made.
+        preview: Whether to make a reduced picture.
         observer: Receives the way in which the image is predicted, and progress after every window.
+
+    Returns:
+        The prediction of the reduced picture, for overlays; None without `preview`.
 
     Raises:
         DataError: A part of the image cannot be read; nothing is written then.
@@ -60,30 +56,28 @@ def predict_in_parts(
     size, model = image.size, segmenter.model
     segmenter.warn(segmenter.remarks(size))
     channels, several = model.preprocessing.in_channels, model.multilabel
-    preview = None
-    if targets.overlay is not None:
-        preview = Preview(size, channels, np.int32 if several else np.uint8)
-    observer.note(f"{_words(segmenter, image, preview)}: {reason}")
+    shown = Preview(size, channels, np.int32 if several else np.uint8) if preview else None
+    observer.note(f"{_words(segmenter, image, shown)}: {reason}")
     observer.phase(PARTS)
     with (
-        scratch_folder(targets.scratch) as scratch,
+        scratch_folder(scratch) as folder,
         prediction_mode(model),
-        Canvas(size, targets.planes, scratch, preview) as canvas,
+        Canvas(size, planes, folder, shown) as canvas,
     ):
-        for block in blocks_of(segmenter, image, scratch, observer):
+        for block in blocks_of(segmenter, image, folder, observer):
             canvas.add(block)
         canvas.save(image.place)
-    if preview is not None and targets.overlay is not None:
-        nothing = np.zeros((1, 1, 1), np.uint8)
-        blank = Prediction(
-            image=nothing,
-            labels=nothing,
-            scores=None,
-            classes=segmenter.classes,
-            palette=segmenter.palette,
-            multilabel=several,
-        )
-        save_overlay(targets.overlay, preview, blank, targets.draw)
+    if shown is None:
+        return None
+    return Prediction(
+        image=shown.image,
+        labels=unpacked(shown.labels, len(segmenter.classes)) if several else shown.labels,
+        scores=None,
+        classes=segmenter.classes,
+        palette=segmenter.palette,
+        multilabel=several,
+        source=str(image.path),
+    )
 
 
 def blocks_of(segmenter: Segmenter, image: ImageRegions, scratch: Path, observer: Observer) -> Iterator[Block]:

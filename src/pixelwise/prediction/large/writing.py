@@ -1,23 +1,18 @@
-"""What is written of an image that is predicted in parts: its mask or masks, and a reduced overlay."""
+"""The masks of an image that is predicted in parts, from its blocks."""
 
 from __future__ import annotations
 
 import contextlib
-import dataclasses
-from collections.abc import Callable
 from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
 
 from pixelwise.datasets.reading.georeference import Georeference
-from pixelwise.prediction.combinations import unpacked
 from pixelwise.prediction.large.blocks import Block
 from pixelwise.prediction.large.previews import Preview
 from pixelwise.prediction.large.pyramids import Look, MaskPyramid
 from pixelwise.prediction.mask_formats import MaskCode
-from pixelwise.prediction.overlays import jpeg
-from pixelwise.prediction.prediction import Prediction
 from pixelwise.recipes.sizes import Size
 from pixelwise.storage import write_bytes
 
@@ -99,20 +94,6 @@ class Canvas:
             for ending, content in ((".tfw", place and place.world), (".prj", place and place.projection)):
                 if content is not None:
                     write_bytes(_with(plane.path, ending), content)
-
-
-def save_overlay(path: Path, preview: Preview, blank: Prediction, draw: Callable[[Prediction], np.ndarray]) -> None:
-    """Write the overlay of a preview.
-
-    Args:
-        path: The file without its extension.
-        preview: The picture and its class ids.
-        blank: A prediction with the classes and colours of the network.
-        draw: Draws the overlay of a prediction.
-    """
-    labels = unpacked(preview.labels, len(blank.classes)) if blank.multilabel else preview.labels
-    shown = dataclasses.replace(blank, image=preview.image, labels=labels)
-    write_bytes(_with(path, ".jpg"), jpeg(draw(shown)))
 
 
 def _with(path: Path, ending: str) -> Path:

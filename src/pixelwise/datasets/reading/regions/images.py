@@ -17,7 +17,7 @@ from pixelwise.datasets.reading.bands import pixels_of_tiff
 from pixelwise.datasets.reading.files import errors_explained, open_regular, opened_regular
 from pixelwise.datasets.reading.foreign import raw_camera_error
 from pixelwise.datasets.reading.georeference import Georeference, MissingPixels, missing_pixels, read_georeference
-from pixelwise.datasets.reading.orientation import upright_size
+from pixelwise.datasets.reading.orientation import turned_upright, upright_size
 from pixelwise.datasets.reading.regions.segments import PageSegments, Rectangle, SegmentCache, not_in_parts
 from pixelwise.datasets.reading.tiff import (
     DAMAGED,
@@ -114,12 +114,21 @@ class ImageRegions:
         Raises:
             DataError: As for the whole image.
         """
-        with errors_explained(self.path, DAMAGED), self._lock, reads(self.path):
-            values = self._stored_values(self._stored_rectangle(where))
+        values = self._read(where)
         stored = self._described(values)
         found = pixels_of_tiff(stored, self.path, self._reading)
         missing = None if self._missing is None else self._missing.among(values)
-        return Region(found.pixels, missing if missing is not None and missing.any() else None)
+        if missing is None or not missing.any():
+            return Region(found.pixels)
+        return Region(found.pixels, turned_upright(missing, self._orientation))
+
+    def stored(self, where: Rectangle) -> np.ndarray:
+        """Stored values (h, w, C) of all channels in a rectangle that lies within the image, upright.
+
+        Raises:
+            DataError: D101, the file is damaged.
+        """
+        return turned_upright(self._read(where), self._orientation)
 
     def _open(self) -> None:
         # Imported here: it takes 50 ms, which only such images need to pay.
@@ -192,6 +201,11 @@ class ImageRegions:
         if turned in (2, 3, 6, 7):
             left = columns - where.right
         return Rectangle(top, left, height, width) if turned < 5 else Rectangle(left, top, width, height)
+
+    def _read(self, where: Rectangle) -> np.ndarray:
+        """Stored values (h, w, C), in the stored orientation, of a rectangle of the upright image."""
+        with errors_explained(self.path, DAMAGED), self._lock, reads(self.path):
+            return self._stored_values(self._stored_rectangle(where))
 
     def _stored_values(self, where: Rectangle) -> np.ndarray:
         """Stored values (h, w, C)."""
