@@ -41,6 +41,8 @@ class PredictOptions(Options, frozen=True, kw_only=True):
         parts_above: Number of pixels above which a TIFF image is read, predicted and written in parts, so that the
             memory it needs does not depend on its size. Left out, images of more than `data.max_pixels`, and those that
             need more than half of the free memory.
+        scale: Factor, at most 1, by which the network sees the sides of an image that is predicted in parts. Left out,
+            1; or, if the recipe brings images to another size, that of most images of its training.
         strict: Stop at the first bad file instead of skipping it.
         device: Device to run on: `auto` (a GPU if there is one, else `cpu`), `cpu`, `cuda` or `cuda:N`. Artefacts
             always run on the CPU.
@@ -58,6 +60,7 @@ class PredictOptions(Options, frozen=True, kw_only=True):
     polygons: PolygonFormat | None = None
     window: Annotated[Size | None, Meta(extra={"metavar": "WIDTHxHEIGHT"})] = None
     parts_above: Annotated[int | None, Meta(ge=0, extra={"metavar": "PIXELS"})] = None
+    scale: Annotated[float | None, Meta(gt=0, le=1)] = None
     strict: bool = False
     device: str = "auto"
     overrides: Annotated[tuple[str, ...], Meta(extra={"hidden": True})] = ()

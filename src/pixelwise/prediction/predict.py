@@ -104,6 +104,7 @@ def predict_paths(
     start = time.monotonic()
     observer = observing(observer, changes)
     options = chosen(PredictOptions, options, changes)
+    segmenter.scale = options.scale
     polygons = None if options.polygons is None else annotations_of(options.polygons, output, segmenter.classes)
     write = writer(segmenter, output, options, polygons)
     inputs = find_inputs(paths, [output / MASKS, output / OVERLAYS])

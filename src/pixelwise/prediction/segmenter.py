@@ -76,6 +76,9 @@ class Segmenter:
         observer: Receives the progress of images that are predicted in parts; by default it ignores it.
         whole_pixels: Number of input pixels above which an image is predicted by windows.
         large_window: (height, width) of these windows.
+        training_scale: Factor by which the network saw the sides of most images of its training; None if unknown.
+        scale: Factor at which it sees images that are predicted in parts; None for their own size, or for
+            `training_scale` if the protocol brings images to another size.
     """
 
     def __init__(
@@ -96,6 +99,8 @@ class Segmenter:
         self.label_table: LabelTable | None = None
         self.warn, self.observer = Once(SILENT.warn), SILENT
         self.run_size = input_size
+        self.training_scale: float | None = None
+        self.scale: float | None = None
         self.whole_pixels, self.large_window = WHOLE_PIXELS, WINDOW
         self.reading = reading
         self.protocol = self.run_protocol = single_pass(protocol)

@@ -16,7 +16,7 @@ from pixelwise.datasets.labels import table_of
 from pixelwise.datasets.reading.regions.images import ImageRegions
 from pixelwise.datasets.samples import Reading
 from pixelwise.observer import PARTS, Observer
-from pixelwise.prediction.large.parts import blocks_of
+from pixelwise.prediction.large.parts import blocks_of, way_of
 from pixelwise.prediction.network import prediction_mode
 from pixelwise.prediction.predict import predict_paths
 from pixelwise.prediction.segmenter import Segmenter, through_windows
@@ -233,3 +233,40 @@ def test_blocks_cover_the_image(tmp_path):
             covered[block.where.top : block.where.bottom, block.where.left : block.where.right] += 1
 
     assert (covered == 1).all()
+
+
+def test_an_image_that_training_saw_smaller_is_seen_at_that_scale(tmp_path):
+    # Squares of 8 pixels, seen at half their size.
+    labels = np.kron(np.random.default_rng(0).integers(0, 4, (20, 25)), np.ones((8, 8))).astype(np.uint8)
+    path, watcher = saved(tmp_path / "a.tif", image_of(labels)), Watcher()
+    segmenter = segmenter_of(1, Protocol(name="x", summary="", fit=(20, 30), resampling="area"))
+    segmenter.training_scale = 0.5
+
+    predict_paths(segmenter, [path], tmp_path / "out", parts_above=0, observer=watcher)
+
+    assert np.array_equal(tifffile.imread(tmp_path / "out" / "masks" / "a.tif", key=0), labels)
+    assert "at 0.5 of its size, the scale of the images that it was trained on" in watcher.notes[0]
+    assert {size[2:] for size in segmenter.model.sizes} == {(64, 48)}  # type: ignore[union-attr]
+
+
+@pytest.mark.parametrize(
+    ("scale", "training", "fit", "seen"),
+    [
+        (None, None, None, (131, 167)),
+        (None, 0.5, None, (131, 167)),
+        (None, 0.5, (20, 30), (66, 84)),
+        (None, 2.0, (20, 30), (131, 167)),
+        (1.0, 0.5, (20, 30), (131, 167)),
+        (0.25, None, None, (33, 42)),
+        (None, None, (20, 30), (20, 26)),
+    ],
+)
+def test_the_size_at_which_an_image_is_seen(scale, training, fit, seen):
+    segmenter = segmenter_of(1, Protocol(name="x", summary="", fit=fit))
+    segmenter.scale, segmenter.training_scale = scale, training
+
+    way = way_of(segmenter, (131, 167))
+
+    assert way.seen == seen
+    assert way.whole == (seen == (20, 26))
+    assert (way.protocol.window is None) == way.whole

@@ -5,6 +5,7 @@ from __future__ import annotations
 import functools
 from collections.abc import Iterator
 from pathlib import Path
+from typing import NamedTuple
 
 import msgspec
 import numpy as np
@@ -14,6 +15,7 @@ from pixelwise.observer import PARTS, SILENT, Observer
 from pixelwise.prediction.combinations import unpacked
 from pixelwise.prediction.large.blocks import Block, Blocks, Joining
 from pixelwise.prediction.large.previews import Preview
+from pixelwise.prediction.large.scaled import ScaledImage
 from pixelwise.prediction.large.shrunk import shrunk_blocks, shrunken
 from pixelwise.prediction.large.writing import Canvas, Plane
 from pixelwise.prediction.network import main_logits, prediction_mode
@@ -80,6 +82,52 @@ def predict_in_parts(
     )
 
 
+class Way(NamedTuple):
+    """How the network sees an image that is predicted in parts.
+
+    Attributes:
+        seen: (height, width) at which it sees the image.
+        protocol: Protocol that defines windows and their blending.
+        words: The same in words.
+        whole: Whether the image is shrunk to that size and then seen like any other; otherwise it is seen through
+            windows that are read one by one.
+    """
+
+    seen: Size
+    protocol: Protocol
+    words: str
+    whole: bool = False
+
+
+def way_of(segmenter: Segmenter, size: Size) -> Way:
+    """How the network sees an image of that (height, width).
+
+    At its own size, unless the protocol brings images to another one. Then it sees the image at the scale at which it
+    saw most images of its training, if that is known: at the size of those, nothing could be seen of a large image.
+    """
+    seen, model = segmenter.seen_size(size), segmenter.model
+    scale, why = segmenter.scale, "as asked for"
+    if scale is None and seen != size:
+        scale, why = segmenter.training_scale, "the scale of the images that it was trained on"
+    if scale is not None:
+        scale = min(scale, 1.0)
+        seen = (max(1, round(size[0] * scale)), max(1, round(size[1] * scale)))
+    protocol = fitted_to(segmenter.protocol_for(seen), model.fixed_size)
+    if scale is None and seen != size:
+        words = f"seen by the network at {_text(seen)}, to which its recipe brings every image; `scale` shows it more"
+        return Way(seen, protocol, words, whole=True)
+    if protocol.window is None:
+        protocol = through_windows(protocol, segmenter.large_window)
+    if not model.gives_scores:
+        # Class ids cannot be averaged.
+        protocol = msgspec.structs.replace(protocol, blend="central")
+    window = protocol.window or seen
+    words = f"through windows of {_text(window)}, {_text(protocol.window_stride or window)} apart"
+    if seen != size:
+        words += f", at {seen[0] / size[0]:.3g} of its size, {why}"
+    return Way(seen, protocol, words)
+
+
 def blocks_of(segmenter: Segmenter, image: ImageRegions, scratch: Path, observer: Observer) -> Iterator[Block]:
     """The blocks of an image with their class ids, as the segmenter predicts them.
 
@@ -89,45 +137,32 @@ def blocks_of(segmenter: Segmenter, image: ImageRegions, scratch: Path, observer
         scratch: Folder for temporary files.
         observer: Receives progress.
     """
-    size, model = image.size, segmenter.model
-    seen, protocol = _way(segmenter, size)
-    if seen != size:
-        shrunk = shrunken(image.read, size, seen, protocol.resampling)
-        for block in shrunk_blocks(model, image.read, size, shrunk, protocol):
+    size, model, way = image.size, segmenter.model, way_of(segmenter, image.size)
+    if way.whole:
+        shrunk = shrunken(image.read, size, way.seen, way.protocol.resampling)
+        for block in shrunk_blocks(model, image.read, size, shrunk, way.protocol):
             yield block
             observer.progress(block.where.top * size[1] + block.where.height * block.where.right, size[0] * size[1])
         return
-    look = functools.partial(main_logits, model)
-    joining = Joining(protocol, model.align_corners, model.multilabel)
-    found = Blocks(look, image.read, size, joining, scratch=scratch)
+    scaled = None if way.seen == size else ScaledImage(image.read, size, way.seen, way.protocol.resampling)
+    found = Blocks(
+        functools.partial(main_logits, model),
+        image.read if scaled is None else scaled.read,
+        way.seen,
+        Joining(way.protocol, model.align_corners, model.multilabel),
+        scratch=scratch,
+    )
     for block in found:
-        yield block
+        yield block if scaled is None else scaled.enlarged(block)
         observer.progress(found.done + 1, found.windows)
-
-
-def _way(segmenter: Segmenter, size: Size) -> tuple[Size, Protocol]:
-    """The size at which the network sees an image, and the protocol; always with windows at the image's own size."""
-    seen, model = segmenter.seen_size(size), segmenter.model
-    protocol = fitted_to(segmenter.protocol_for(seen), model.fixed_size)
-    if seen == size:
-        if protocol.window is None:
-            protocol = through_windows(protocol, segmenter.large_window)
-        if not model.gives_scores:
-            # Class ids cannot be averaged.
-            protocol = msgspec.structs.replace(protocol, blend="central")
-    return seen, protocol
 
 
 def _words(segmenter: Segmenter, image: ImageRegions, preview: Preview | None) -> str:
     """The way in which an image is predicted, in words."""
-    seen, protocol = _way(segmenter, image.size)
-    how = f"the network sees it at {_text(seen)}, to which its recipe brings every image"
-    if seen == image.size:
-        window = protocol.window or seen
-        how = f"through windows of {_text(window)}, {_text(protocol.window_stride or window)} apart"
     shown = "" if preview is None else f"; the overlay is reduced to {_text(preview.labels.shape)}"
     bands = f"{image.bands} {'band' if image.bands == 1 else 'bands'} of {image.dtype}"
-    return f"{printable(image.path)} ({_text(image.size)}, {bands}) is predicted in parts, {how}{shown}"
+    way = way_of(segmenter, image.size).words
+    return f"{printable(image.path)} ({_text(image.size)}, {bands}) is predicted in parts, {way}{shown}"
 
 
 def _text(size: tuple[int, ...]) -> str:
