@@ -125,7 +125,7 @@ def main() -> int:
     parser.add_argument("--size", type=int, default=50_000)
     parser.add_argument("--share", type=float, default=0.2, help="share of the patches that hold land")
     parser.add_argument("--steps", type=int, default=300, help="training steps")
-    parser.add_argument("--recipe", default="unet-mobilenetv3")
+    parser.add_argument("--recipe", default="unet-resnet18")
     parser.add_argument("--work", type=Path, help="folder in which everything is kept; default: a temporary one")
     parser.add_argument("--output", type=Path, default=HERE / "measurements" / "large_images.json")
     options = parser.parse_args()
@@ -237,7 +237,7 @@ def train(recipe: str, work: Path, run: Path, steps: int) -> None:
     epochs = max(1, steps // 8)
     pixelwise.train(
         recipe, data, run, evaluate=False,
-        overrides=["data.channels=[0,1,2,3]", f"schedule.epochs={epochs}", "augment.crop=[256,256]"],
+        overrides=["model.encoder=mobilenetv3_small_100", "data.channels=[0,1,2,3]", f"schedule.epochs={epochs}", "augment.crop=[256,256]"],
     )  # fmt: skip
 
 

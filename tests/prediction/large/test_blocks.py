@@ -16,7 +16,7 @@ from torch import Tensor
 from pixelwise.datasets.reading.regions.images import Region
 from pixelwise.datasets.reading.regions.segments import Rectangle
 from pixelwise.prediction.large import blocks as module
-from pixelwise.prediction.large.blocks import Blocks, Joining
+from pixelwise.prediction.large.blocks import Blocks, Joining, aligned_spans, tapers
 from pixelwise.prediction.windows import View, best_classes
 from pixelwise.recipes.protocols import Protocol
 
@@ -139,6 +139,56 @@ def test_windows_without_data_are_not_predicted_and_change_nothing_else(tmp_path
     # Windows begin at 0, 24, 48, ...: those that end within 70 rows and 100 columns are 2 x 3.
     assert found.windows - look.seen == 2 * 3
     assert found.looks == look.seen
+
+
+@given(length=st.integers(1, 600), window=st.integers(2, 300))
+def test_weights_of_overlapping_windows_add_up_to_one(length, window):
+    # Windows overlap by a quarter, as those of large images do.
+    spans = aligned_spans(length, window, max(1, window * 3 // 4))
+    total = torch.zeros(length)
+    for start, weights in tapers(spans).items():
+        assert weights.min() >= 0
+        total[start : start + len(weights)] += weights
+
+    assert torch.allclose(total, torch.ones(length), atol=1e-6)
+
+
+def test_weights_by_hand():
+    found = tapers([(0, 8), (4, 8)])
+
+    # Of an overlap of 4, the first and the last position belong to one window.
+    assert found[0].tolist() == [1, 1, 1, 1, 1, 0.75, 0.25, 0]
+    assert found[4].tolist() == [0, 0.25, 0.75, 1, 1, 1, 1, 1]
+
+
+def test_tapered_windows_begin_where_cells_of_feature_maps_begin():
+    assert aligned_spans(2048, 1024, 768) == [(0, 1024), (768, 1024), (1024, 1024)]
+    assert aligned_spans(2000, 1024, 768) == [(0, 1024), (768, 1024), (992, 1008)]
+    assert aligned_spans(131, 48, 36) == [(0, 48), (32, 48), (64, 48), (96, 35)]
+    assert aligned_spans(40, 48, 36) == [(0, 40)]
+    assert aligned_spans(20, 8, 6) == [(0, 8), (6, 8), (12, 8)]
+
+
+@pytest.mark.parametrize("stride", [1, 4])
+def test_tapered_windows_leave_no_seam_where_the_network_sees_less_than_a_quarter_of_the_overlap(tmp_path, stride):
+    # The convolution sees 2 pixels around, and the interpolation 4 more; the overlap is 32. Interpolation stretches an
+    # image whose sides are no multiples of the stride, which no part of it can do.
+    image, protocol = pixels(300, 332), slide((128, 128), (96, 96))
+    protocols = protocol, Protocol(name="x", summary="")
+    whole = expected(image, Convolution(stride), protocols[1])
+
+    tapered, averaged = (
+        assembled(
+            Blocks(
+                Convolution(stride), reader(image), (300, 332), Joining(protocol, False, tapered=kind), scratch=tmp_path
+            ),
+            (300, 332),
+        )[0]
+        for kind in (True, False)
+    )
+
+    assert np.array_equal(tapered, whole)
+    assert not np.array_equal(averaged, whole)
 
 
 def test_a_block_of_many_values_is_joined_by_bands(tmp_path, monkeypatch):

@@ -1,14 +1,20 @@
 """Prediction of an image of any size by windows, row by row of windows, in bounded memory.
 
-Windows, their order and their blending are those of `pixelwise.prediction.windows`, so that the class ids are those of
-the image that is predicted whole. Between two windows only what the next ones share with it is kept: of the row of
-windows above, the rows of its logits that reach into this one (in memory, or on the disk if there are many); of the row
-itself, the logits of the windows that overlap. As soon as all windows of a block are known, its class ids are final.
+Windows, their order and the blending that a protocol defines are those of `pixelwise.prediction.windows`, so that the
+class ids are those of the image that is predicted whole. Between two windows only what the next ones share with it is
+kept: of the row of windows above, the rows of its logits that reach into this one (in memory, or on the disk if there
+are many); of the row itself, the logits of the windows that overlap. As soon as all windows of a block are known, its
+class ids are final.
+
+Where no protocol defines windows, they are tapered: they count less towards their borders, where the network lacks
+surroundings, and they begin at multiples of `GRID`, as the cells of a network's feature maps do. So the class ids are
+those that the network would give the image in one piece, as far as it sees no further than a quarter of the overlap.
 """
 
 from __future__ import annotations
 
 import contextlib
+import itertools
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import NamedTuple
@@ -30,6 +36,8 @@ from pixelwise.recipes.sizes import Size
 
 CARRIED_BYTES = 1 << 28
 """Number of bytes of logits that wait in memory for the next row of windows; more wait on the disk."""
+GRID = 32
+"""Multiple at which tapered windows begin: the largest output stride of most networks."""
 AHEAD = 2
 """Number of windows that are read ahead of the one being predicted."""
 
@@ -58,11 +66,13 @@ class Joining(NamedTuple):
         protocol: Protocol that defines the windows and their blending.
         align_corners: Convention for upsampling logits, as in `torch.nn.functional.interpolate`.
         multilabel: Whether probabilities are a sigmoid per class.
+        tapered: Whether windows count less towards their borders; otherwise overlapping ones count alike.
     """
 
     protocol: Protocol
     align_corners: bool
     multilabel: bool = False
+    tapered: bool = False
 
 
 class _Seen(NamedTuple):
@@ -112,13 +122,22 @@ class Blocks:
         protocol = joining.protocol
         found = windows_of(size, protocol.window, protocol.window_stride)
         self._places = [Rectangle(*window[:4]) for window in found]
+        self._parts = central_parts(found, size) if protocol.blend == "central" else {}
+        self._rows: dict[int, Tensor] = {}
+        self._columns: dict[int, Tensor] = {}
+        if joining.tapered:
+            window = protocol.window or size
+            spans = [
+                aligned_spans(*sides) for sides in zip(size, window, protocol.window_stride or window, strict=True)
+            ]
+            self._rows, self._columns = tapers(spans[0]), tapers(spans[1])
+            self._places = [Rectangle(top, left, height, width) for top, height in spans[0] for left, width in spans[1]]
         self._tops = sorted({where.top for where in self._places})
         self._lefts = sorted({where.left for where in self._places})
-        self._parts = central_parts(found, size) if protocol.blend == "central" else {}
         self._kept: list[_Kept] = []
         # Two, because the logits of one row are read while those of the next one are written.
         self._waiting = [Waiting(scratch, carried_bytes // 2) for _ in range(2)]
-        self.windows, self.looks, self.done = len(found), 0, 0
+        self.windows, self.looks, self.done = len(self._places), 0, 0
 
     def __iter__(self) -> Iterator[Block]:
         regions = in_background(self._read, self._places, ahead=AHEAD)
@@ -205,8 +224,17 @@ class Blocks:
             if first < last and left < right:
                 values = self._values(window, first, last).to(device)[..., left - where.left : right - where.left]
                 here = slice(first - rows.top, last - rows.top), slice(left - rows.left, right - rows.left)
-                total[(slice(None), *here)] += values
-                count[here] += 1
+                if self._rows:
+                    down, across = self._rows[where.top], self._columns[where.left]
+                    weight = (
+                        down[first - where.top : last - where.top, None]
+                        * across[left - where.left : right - where.left]
+                    ).to(device)
+                    total[(slice(None), *here)] += values * weight
+                    count[here] += weight
+                else:
+                    total[(slice(None), *here)] += values
+                    count[here] += 1
         return total if self._parts else total.div_(count)
 
     def _values(self, window: _Seen, first: int, last: int) -> Tensor:
@@ -219,6 +247,46 @@ class Blocks:
         if not self._are_probabilities:
             return values
         return values.sigmoid() if joining.multilabel else values.softmax(0)
+
+
+def aligned_spans(length: int, window: int, stride: int) -> list[tuple[int, int]]:
+    """Start and length of windows that begin at multiples of `GRID`, if they are not smaller than that.
+
+    Args:
+        length: Number of positions of a side of the image.
+        window: Largest length of a window.
+        stride: Largest distance between windows.
+
+    Returns:
+        The windows, of which only the last one may be shorter, by less than `GRID`.
+    """
+    grid = GRID if stride >= GRID else 1
+    step = stride // grid * grid
+    last = -(-max(length - window, 0) // grid) * grid
+    starts = [*range(0, last, step), last]
+    return [(start, min(window, length - start)) for start in starts]
+
+
+def tapers(spans: Sequence[tuple[int, int]]) -> dict[int, Tensor]:
+    """Weights of the positions in windows: at every position, those of all windows add up to 1.
+
+    Where two windows overlap, the first quarter belongs to the first one and the last quarter to the second one;
+    between them, the weight moves evenly from one to the other.
+
+    Args:
+        spans: Start and length of each window, ascending.
+
+    Returns:
+        Start of each window -> float32 (length,), 0 to 1.
+    """
+    found = {start: torch.ones(length) for start, length in spans}
+    for (one, length), (other, _) in itertools.pairwise(spans):
+        overlap = one + length - other
+        if overlap > 0:
+            rising = ((torch.arange(overlap) + 0.5 - overlap / 4) / (overlap / 2)).clamp(0, 1)
+            found[other][:overlap] *= rising
+            found[one][length - overlap :] *= 1 - rising
+    return found
 
 
 def _part(values: np.ndarray, of: Rectangle, where: Rectangle) -> np.ndarray:

@@ -91,12 +91,15 @@ class Way(NamedTuple):
         words: The same in words.
         whole: Whether the image is shrunk to that size and then seen like any other; otherwise it is seen through
             windows that are read one by one.
+        tapered: Whether windows count less towards their borders: where no protocol demands windows, so that none says
+            how they are joined.
     """
 
     seen: Size
     protocol: Protocol
     words: str
     whole: bool = False
+    tapered: bool = False
 
 
 def way_of(segmenter: Segmenter, size: Size) -> Way:
@@ -118,6 +121,7 @@ def way_of(segmenter: Segmenter, size: Size) -> Way:
         return Way(seen, protocol, words, whole=True)
     if protocol.window is None:
         protocol = through_windows(protocol, segmenter.large_window)
+    tapered = segmenter.protocol.window is None and model.gives_scores
     if not model.gives_scores:
         # Class ids cannot be averaged.
         protocol = msgspec.structs.replace(protocol, blend="central")
@@ -125,7 +129,7 @@ def way_of(segmenter: Segmenter, size: Size) -> Way:
     words = f"through windows of {_text(window)}, {_text(protocol.window_stride or window)} apart"
     if seen != size:
         words += f", at {seen[0] / size[0]:.3g} of its size, {why}"
-    return Way(seen, protocol, words)
+    return Way(seen, protocol, words, tapered=tapered)
 
 
 def blocks_of(segmenter: Segmenter, image: ImageRegions, scratch: Path, observer: Observer) -> Iterator[Block]:
@@ -149,7 +153,7 @@ def blocks_of(segmenter: Segmenter, image: ImageRegions, scratch: Path, observer
         functools.partial(main_logits, model),
         image.read if scaled is None else scaled.read,
         way.seen,
-        Joining(way.protocol, model.align_corners, model.multilabel),
+        Joining(way.protocol, model.align_corners, model.multilabel, way.tapered),
         scratch=scratch,
     )
     for block in found:
