@@ -154,11 +154,11 @@ def test_weights_of_overlapping_windows_add_up_to_one(length, window):
 
 
 def test_weights_by_hand():
-    found = tapers([(0, 8), (4, 8)])
+    found = tapers([(0, 10), (2, 10)])
 
-    # Of an overlap of 4, the first and the last position belong to one window.
-    assert found[0].tolist() == [1, 1, 1, 1, 1, 0.75, 0.25, 0]
-    assert found[4].tolist() == [0, 0.25, 0.75, 1, 1, 1, 1, 1]
+    # Of an overlap of 8, the first and the last three positions belong to one window.
+    assert found[0].tolist() == [1, 1, 1, 1, 1, 0.75, 0.25, 0, 0, 0]
+    assert found[2].tolist() == [0, 0, 0, 0.25, 0.75, 1, 1, 1, 1, 1]
 
 
 def test_tapered_windows_begin_where_cells_of_feature_maps_begin():
@@ -170,7 +170,7 @@ def test_tapered_windows_begin_where_cells_of_feature_maps_begin():
 
 
 @pytest.mark.parametrize("stride", [1, 4])
-def test_tapered_windows_leave_no_seam_where_the_network_sees_less_than_a_quarter_of_the_overlap(tmp_path, stride):
+def test_tapered_windows_leave_no_seam_where_the_network_sees_less_than_a_window_has_for_itself(tmp_path, stride):
     # The convolution sees 2 pixels around, and the interpolation 4 more; the overlap is 32. Interpolation stretches an
     # image whose sides are no multiples of the stride, which no part of it can do.
     image, protocol = pixels(300, 332), slide((128, 128), (96, 96))

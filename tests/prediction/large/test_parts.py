@@ -161,7 +161,7 @@ def test_the_way_and_its_reason_are_told_and_windows_counted(tmp_path):
 
     (note,) = watcher.notes
     assert re.search(r"a\.tif \(167x131, 3 bands of uint8\) is predicted in parts", note)
-    assert "windows of 48x64, 36x48 apart" in note
+    assert "windows of 48x64, 33x44 apart" in note
     assert "data.max_pixels" in note
     assert (summary.ok, summary.failed, summary.warnings) == (1, 0, ())
     assert watcher.phases == ["predicting", PARTS, "predicting"]

@@ -8,7 +8,7 @@ class ids are final.
 
 Where no protocol defines windows, they are tapered: they count less towards their borders, where the network lacks
 surroundings, and they begin at multiples of `GRID`, as the cells of a network's feature maps do. So the class ids are
-those that the network would give the image in one piece, as far as it sees no further than a quarter of the overlap.
+those that the network would give the image in one piece, as far as it sees no further than `OWN_SHARE` of the overlap.
 """
 
 from __future__ import annotations
@@ -38,6 +38,8 @@ CARRIED_BYTES = 1 << 28
 """Number of bytes of logits that wait in memory for the next row of windows; more wait on the disk."""
 GRID = 32
 """Multiple at which tapered windows begin: the largest output stride of most networks."""
+OWN_SHARE = 3 / 8
+"""Share of the overlap of two tapered windows, on either side, that belongs to one of them alone."""
 AHEAD = 2
 """Number of windows that are read ahead of the one being predicted."""
 
@@ -270,8 +272,8 @@ def aligned_spans(length: int, window: int, stride: int) -> list[tuple[int, int]
 def tapers(spans: Sequence[tuple[int, int]]) -> dict[int, Tensor]:
     """Weights of the positions in windows: at every position, those of all windows add up to 1.
 
-    Where two windows overlap, the first quarter belongs to the first one and the last quarter to the second one;
-    between them, the weight moves evenly from one to the other.
+    Where two windows overlap, the first `OWN_SHARE` belongs to the first one and the last to the second one; between
+    them, the weight moves evenly from one to the other.
 
     Args:
         spans: Start and length of each window, ascending.
@@ -283,7 +285,8 @@ def tapers(spans: Sequence[tuple[int, int]]) -> dict[int, Tensor]:
     for (one, length), (other, _) in itertools.pairwise(spans):
         overlap = one + length - other
         if overlap > 0:
-            rising = ((torch.arange(overlap) + 0.5 - overlap / 4) / (overlap / 2)).clamp(0, 1)
+            shared = overlap * (1 - 2 * OWN_SHARE)
+            rising = ((torch.arange(overlap) + 0.5 - overlap * OWN_SHARE) / shared).clamp(0, 1)
             found[other][:overlap] *= rising
             found[one][length - overlap :] *= 1 - rising
     return found

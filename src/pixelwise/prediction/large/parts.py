@@ -122,6 +122,10 @@ def way_of(segmenter: Segmenter, size: Size) -> Way:
     if protocol.window is None:
         protocol = through_windows(protocol, segmenter.large_window)
     tapered = segmenter.protocol.window is None and model.gives_scores
+    if tapered and protocol.window is not None:
+        # A wider overlap than that of averaged windows brings the masks of one piece within reach.
+        stride = (max(1, protocol.window[0] * 11 // 16), max(1, protocol.window[1] * 11 // 16))
+        protocol = msgspec.structs.replace(protocol, window_stride=stride)
     if not model.gives_scores:
         # Class ids cannot be averaged.
         protocol = msgspec.structs.replace(protocol, blend="central")
