@@ -176,7 +176,7 @@ def draw_land(seed: int, side: int) -> tuple[np.ndarray, np.ndarray]:
     blank[points[:, 0], points[:, 1]] = 0
     _, cells = cv2.distanceTransformWithLabels(blank, cv2.DIST_L2, 5, labelType=cv2.DIST_LABEL_PIXEL)
     kinds = random.choice(3, int(cells.max()) + 1, p=(0.55, 0.3, 0.15)).astype(np.uint8)
-    labels = np.take(kinds, np.asarray(cells))
+    labels = kinds[np.asarray(cells).astype(np.int64)]
     for top, left in random.integers(0, side, (side * side // 12_000, 2)).tolist():
         height, width = random.integers(8, 40, 2).tolist()
         labels[top : top + height, left : left + width] = 3

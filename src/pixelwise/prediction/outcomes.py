@@ -119,7 +119,7 @@ def _write(
         if draw is not None:
             write_bytes(_below(output / OVERLAYS, name, ".jpg"), jpeg(draw(reduced(prediction, OVERLAY_PIXELS))))
         if annotations is not None:
-            annotations.add(outcome.source.path, name, prediction)
+            annotations.add(outcome.source.path, name, prediction, place)
     return outcome
 
 

@@ -20,6 +20,12 @@ _PLACING_TAGS = (33922, 34264)
 """A file has a position if it has one of these."""
 NODATA_TAG = 42113
 """GDAL's tag for the value of pixels without data, as text."""
+_RASTER_KEY, _IS_POINT = 1025, 2
+_SYSTEM_KEYS = (3072, 2048)
+"""Keys of projected and of geographic coordinate systems."""
+_LOWEST_CODE, _HIGHEST_CODE = 1024, 32766
+"""Codes of EPSG; the others stand for systems that the file describes itself."""
+_MATRIX_LENGTH, _TIE_LENGTH = 16, 6
 _WORLD_ENDINGS = {
     ".jpg": (".jgw", ".jpgw"),
     ".jpeg": (".jgw", ".jpegw"),
@@ -95,6 +101,63 @@ def read_georeference(path: Path, *, is_tiff: bool, pixels: bool = True) -> Geor
                 world=_small_file(beside), projection=_small_file(projection) if projection.is_file() else None
             )
     return None
+
+
+class Placement(NamedTuple):
+    """Where the corners of pixels lie on the map: x = a column + b row + c, y = d column + e row + f.
+
+    Attributes:
+        affine: a, b, c, d, e, f; column and row count from the upper left corner of the image.
+        epsg: Code of the coordinate system; None if the file does not give one.
+    """
+
+    affine: tuple[float, float, float, float, float, float]
+    epsg: int | None = None
+
+    def points(self, corners: np.ndarray) -> np.ndarray:
+        """Coordinates float64 (N, 2) of corners (N, 2) of pixels, given as (column, row)."""
+        a, b, c, d, e, f = self.affine
+        columns, rows = corners[:, 0].astype(np.float64), corners[:, 1].astype(np.float64)
+        return np.stack([a * columns + b * rows + c, d * columns + e * rows + f], axis=1)
+
+
+def placement_of(place: Georeference) -> Placement | None:
+    """Where the pixels of an image lie on the map; None if its tags or its world file do not say so.
+
+    Rasters whose tags place the centres of pixels (`PixelIsPoint`) and world files, which do so too, are shifted by
+    half a pixel.
+    """
+    values = {code: value for code, _, _, value, _ in place.tags}
+    keys = _geo_keys(values.get(34735))
+    epsg = next((keys[key] for key in _SYSTEM_KEYS if _LOWEST_CODE <= keys.get(key, 0) <= _HIGHEST_CODE), None)
+    half = keys.get(_RASTER_KEY) == _IS_POINT
+    matrix, scale, ties = (values.get(code) for code in (34264, 33550, 33922))
+    if isinstance(matrix, tuple) and len(matrix) == _MATRIX_LENGTH:
+        affine = (matrix[0], matrix[1], matrix[3], matrix[4], matrix[5], matrix[7])
+    elif isinstance(scale, tuple) and isinstance(ties, tuple) and len(ties) == _TIE_LENGTH:
+        column, row, _, x, y, _ = ties
+        affine = (scale[0], 0.0, x - column * scale[0], 0.0, -scale[1], y + row * scale[1])
+    elif place.world is not None:
+        lines = place.world.decode("ascii", "replace").split()
+        try:
+            a, d, b, e, c, f = map(float, lines[:6])
+        except ValueError:
+            return None
+        affine, half = (a, b, c, d, e, f), True
+    else:
+        return None
+    a, b, c, d, e, f = (float(value) for value in affine)
+    if half:
+        c, f = c - (a + b) / 2, f - (d + e) / 2
+    return Placement((a, b, c, d, e, f), epsg)
+
+
+def _geo_keys(directory: object) -> dict[int, int]:
+    """The short values in a GeoKeyDirectory: key -> value."""
+    if not isinstance(directory, tuple):
+        return {}
+    rows = [directory[first : first + 4] for first in range(4, len(directory) - 3, 4)]
+    return {int(key): int(value) for key, where, _, value in rows if where == 0}
 
 
 def _small_file(path: Path) -> bytes:
