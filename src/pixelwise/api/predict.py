@@ -27,8 +27,8 @@ def predict(
 ) -> PredictSummary:
     """Write masks and overlays for images.
 
-    Images are resized to the size at which the network was evaluated; very large ones are predicted by windows. A bad
-    file is skipped and listed in `problems.jsonl`. `pixelwise.prediction.predict.predict_paths` describes the files
+    Images are resized to the size at which the network was evaluated; very large ones are predicted by windows, and
+    TIFF images that are too large to be decoded whole in parts. A bad file is skipped and listed in `problems.jsonl`. `pixelwise.prediction.predict.predict_paths` describes the files
     that are written.
 
     Args:

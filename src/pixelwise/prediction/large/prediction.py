@@ -39,7 +39,8 @@ _ROWS = 512
 class LargePrediction:
     """Prediction of a network for one large image.
 
-    Its mask is in a temporary file, which is removed with this object; `save` copies it.
+    Its mask is in a temporary file (in the system's folder for them, which TMPDIR changes) that is removed with this
+    object; `save` copies it.
 
     Args:
         segmenter: The segmenter that predicts.

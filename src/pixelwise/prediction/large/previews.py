@@ -12,6 +12,7 @@ from pixelwise.recipes.sizes import Size
 PREVIEW_PIXELS = 1 << 22
 """Largest number of pixels of the picture of an image that is predicted in parts."""
 _COLORS = 3
+_BAND = 64
 
 
 class Preview:
@@ -62,9 +63,7 @@ class Preview:
     @property
     def image(self) -> np.ndarray:
         """The picture of all parts, uint8 (h, w, C) of at most four channels."""
-        down, across = (_lengths(side, self.factor) for side in self._size)
-        area = (down[:, None] * across)[..., None].astype(np.uint32)
-        return ((self._sums + area // 2) // area).astype(np.uint8)
+        return _means(self._sums, self._size, self.factor)
 
 
 def reduction(size: Size, most_pixels: int) -> int:
@@ -84,13 +83,23 @@ def middles(length: int, factor: int) -> np.ndarray:
 def reduced_image(image: np.ndarray, most_pixels: int) -> np.ndarray:
     """An image uint8 (H, W, C) reduced like a `Preview`, by bands of rows; itself if it is small enough."""
     size = (image.shape[0], image.shape[1])
-    if size[0] * size[1] <= most_pixels:
+    factor = reduction(size, most_pixels)
+    if factor == 1:
         return image
-    preview, step = Preview(size, image.shape[2], most_pixels=most_pixels), 256
-    for first in range(0, size[0], step):
-        rows = image[first : first + step]
-        preview.add(Rectangle(first, 0, len(rows), size[1]), rows)
-    return preview.image
+    shown = image[..., : _COLORS + 1]
+    columns, found = np.arange(0, size[1], factor), []
+    for first in range(0, size[0], _BAND * factor):
+        rows = shown[first : first + _BAND * factor]
+        sums = np.add.reduceat(rows, np.arange(0, len(rows), factor), axis=0, dtype=np.uint32)
+        found.append(_means(np.add.reduceat(sums, columns, axis=1), (len(rows), size[1]), factor))
+    return np.concatenate(found)
+
+
+def _means(sums: np.ndarray, size: Size, factor: int) -> np.ndarray:
+    """Means uint8 of the cells of an image of that (height, width) from their sums uint32 (h, w, C)."""
+    down, across = (_lengths(side, factor) for side in size)
+    area = (down[:, None] * across)[..., None].astype(np.uint32)
+    return ((sums + area // 2) // area).astype(np.uint8)
 
 
 def _cells(first: int, last: int, factor: int) -> tuple[slice, np.ndarray]:
