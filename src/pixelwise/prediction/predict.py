@@ -109,9 +109,7 @@ def predict_paths(
     write = writer(segmenter, output, options, polygons)
     inputs = find_inputs(paths, [output / MASKS, output / OVERLAYS])
     if options.mask_format == "original":
-        merged = original_values(segmenter.label_table, segmenter.classes).sentence(segmenter.classes)
-        if merged:
-            observer.warn("W161", merged)
+        _warn_of_merged(segmenter, observer)
     with writing_alone(output):
         _begin(output, segmenter, options)
         record = _Record(output, strict=options.strict, outlines=polygons is not None)
@@ -122,6 +120,12 @@ def predict_paths(
         if polygons is not None:
             polygons.finish()
     return summary
+
+
+def _warn_of_merged(segmenter: Segmenter, observer: Observer) -> None:
+    merged = original_values(segmenter.label_table, segmenter.classes).sentence(segmenter.classes)
+    if merged:
+        observer.warn("W161", merged)
 
 
 class _Steps(NamedTuple):
