@@ -43,6 +43,17 @@ def test_parts_of_any_size_give_the_mean_of_the_whole(size, cut, most):
     assert preview.labels.size <= most
 
 
+def test_a_part_whose_pixels_are_one_in_memory_is_like_any_other():
+    image = np.zeros((40, 50, 3), np.uint8)
+    image[5:30, 7:40] = (10, 200, 77)
+    previews = [Preview((40, 50), 3, most_pixels=100) for _ in range(2)]
+    for preview, one in zip(previews, (image[5:30, 7:40], np.broadcast_to(image[5, 7], (25, 33, 3))), strict=True):
+        preview.add(Rectangle(5, 7, 25, 33), one)
+
+    assert np.array_equal(previews[0].image, previews[1].image)
+    assert previews[0].image.any()
+
+
 def test_the_middle_of_four_pixels_is_the_third():
     assert middles(10, 4).tolist() == [2, 6, 9]
     assert middles(3, 1).tolist() == [0, 1, 2]

@@ -50,7 +50,15 @@ class Preview:
         """
         rows, columns = _cells(where.top, where.bottom, self.factor), _cells(where.left, where.right, self.factor)
         shown = pixels[..., : self._channels]
-        sums = np.add.reduceat(np.add.reduceat(shown, rows[1], axis=0, dtype=np.uint32), columns[1], axis=1)
+        if shown.strides[:2] == (0, 0):
+            # A part of a sparse file, all of whose pixels are one.
+            down, across = (
+                np.diff(np.append(starts, length)).astype(np.uint32)
+                for starts, length in ((rows[1], where.height), (columns[1], where.width))
+            )
+            sums = (down[:, None] * across)[..., None] * shown[0, 0].astype(np.uint32)
+        else:
+            sums = np.add.reduceat(np.add.reduceat(shown, rows[1], axis=0, dtype=np.uint32), columns[1], axis=1)
         self._sums[rows[0], columns[0]] += sums
         if labels is None:
             return

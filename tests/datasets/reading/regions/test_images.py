@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import zlib
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -105,6 +106,23 @@ def test_missing_pixels_and_the_position_are_those_of_the_whole(tmp_path):
         assert whole is not None
         assert regions.place.tags == whole.tags
         assert regions.lost == ""
+
+
+@pytest.mark.parametrize("nodata", ["0", "9"])
+def test_parts_that_are_not_stored_are_like_all_others(tmp_path, nodata):
+    tiles = [b"" if number in (0, 1, 2, 5, 9) else zlib.compress(bytes(range(256)) * 3) for number in range(16)]
+    tifffile.imwrite(
+        tmp_path / "a.tif", iter(tiles), shape=(50, 60, 3), dtype="uint8", tile=(16, 16), photometric="rgb",
+        compression="zlib", metadata=None, extratags=[SCALE, TIE, (42113, "s", 0, nodata, True)],
+    )  # fmt: skip
+
+    assert_same_as_whole(tmp_path / "a.tif")
+    with ImageRegions(tmp_path / "a.tif", Reading()) as regions:
+        empty = regions.read(Rectangle(3, 2, 12, 40))
+        assert empty.pixels.strides[:2] == (0, 0)  # one pixel in memory
+        assert (empty.pixels == int(nodata)).all()
+        assert empty.missing is not None
+        assert empty.missing.all()
 
 
 def test_a_turned_image_loses_its_position_and_says_so(tmp_path):

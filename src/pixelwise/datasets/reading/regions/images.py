@@ -54,8 +54,8 @@ class Region(NamedTuple):
     """A rectangle of an image.
 
     Attributes:
-        pixels: uint8 (h, w, 3), or (h, w, C) of the selected channels, upright.
-        missing: Pixels without data, bool (h, w); None if the file marks none, or has no position on the map.
+        pixels: uint8 (h, w, 3), or (h, w, C) of the selected channels, upright; not to be written to.
+        missing: Pixels without data, bool (h, w); None if there are none, or if the file has no position on the map.
     """
 
     pixels: np.ndarray
@@ -114,9 +114,14 @@ class ImageRegions:
         Raises:
             DataError: As for the whole image.
         """
+        stored = self._stored_rectangle(where)
+        if where.height * where.width > 1 and not any(page.is_stored(stored) for page in self._pages):
+            # All pixels are equal: one of them stands for all, without taking memory for each.
+            one = self.read(Rectangle(where.top, where.left, 1, 1))
+            missing = None if one.missing is None else np.broadcast_to(one.missing, where[2:])
+            return Region(np.broadcast_to(one.pixels, (*where[2:], one.pixels.shape[2])), missing)
         values = self._read(where)
-        stored = self._described(values)
-        found = pixels_of_tiff(stored, self.path, self._reading)
+        found = pixels_of_tiff(self._described(values), self.path, self._reading)
         missing = None if self._missing is None else self._missing.among(values)
         if missing is None or not missing.any():
             return Region(found.pixels)

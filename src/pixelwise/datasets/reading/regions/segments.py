@@ -124,6 +124,15 @@ class PageSegments:
             self._copy(found[plane], where, (plane, row, column))
         return found[0] if self._planes == 1 else np.moveaxis(found[..., 0], 0, 2)
 
+    def is_stored(self, where: Rectangle) -> bool:
+        """Whether any tile or strip of a rectangle is stored; those of a sparse file need not be."""
+        rows = range(where.top // self._part[0], -(-where.bottom // self._part[0]))
+        columns = range(where.left // self._part[1], -(-where.right // self._part[1]))
+        return not all(
+            self._is_empty((plane * self._down + row) * self._across + column)
+            for plane, row, column in itertools.product(range(self._planes), rows, columns)
+        )
+
     def _copy(self, target: np.ndarray, where: Rectangle, place: tuple[int, int, int]) -> None:
         """Copy what a segment and a rectangle share into the rectangle's values (height, width, samples)."""
         plane, row, column = place
