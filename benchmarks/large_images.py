@@ -153,7 +153,7 @@ def main() -> int:
             bands=len(BANDS[0]),
             image_bytes=image.stat().st_size,
             land_share=float(land(options.size, options.share).mean()),
-            network=f"{options.recipe}, {len(BANDS[0])} bands, {len(CLASSES)} classes, {options.steps} steps",
+            network=f"{options.recipe} over mobilenetv2_050, {len(BANDS[0])} bands, {len(CLASSES)} classes, {options.steps} steps",
             machine=machine_facts(),
             versions=version_facts(),
             predicted=predicted,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -149,7 +150,8 @@ def test_what_says_nothing_of_the_place_has_none():
     ],
 )
 def test_the_code_of_the_coordinate_system(keys, code):
-    placement = placement_of(Georeference((SCALE, TIE, (34735, "H", len(keys), keys, True))))
+    tags: Any = (SCALE, TIE, (34735, "H", len(keys), keys, True))
+    placement = placement_of(Georeference(tags))
 
     assert placement is not None
     assert placement.epsg == code

@@ -54,8 +54,8 @@ def _placed(dataset: Dataset, examination: Examination) -> _Placed | None:
     if here is None:
         return None
     there = _placement(mask) if mask is not None and is_tiff(mask) else None
-    names = (relative_name(path, dataset.root) for path in (sample.image_path, mask or sample.image_path))
-    return _Placed(*names, examination.size, here, there)
+    names = relative_name(sample.image_path, dataset.root), relative_name(mask or sample.image_path, dataset.root)
+    return _Placed(names[0], names[1], examination.size, here, there)
 
 
 def _placement(path: Path) -> Placement | None:
