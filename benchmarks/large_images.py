@@ -135,6 +135,7 @@ def main() -> int:
     parser.add_argument("--output", type=Path, default=HERE / "measurements" / "large_images.json")
     options = parser.parse_args()
     work = options.work or Path(tempfile.mkdtemp(prefix="pixelwise-large-"))
+    network = f"{options.recipe} over mobilenetv2_050, {len(BANDS[0])} bands, {len(CLASSES)} classes"
     try:
         run, image = work / "run", work / f"land-{options.size}-{options.share:g}.tif"
         if not run.is_dir():
@@ -153,7 +154,7 @@ def main() -> int:
             bands=len(BANDS[0]),
             image_bytes=image.stat().st_size,
             land_share=float(land(options.size, options.share).mean()),
-            network=f"{options.recipe} over mobilenetv2_050, {len(BANDS[0])} bands, {len(CLASSES)} classes, {options.steps} steps",
+            network=f"{network}, {options.steps} steps",
             machine=machine_facts(),
             versions=version_facts(),
             predicted=predicted,
