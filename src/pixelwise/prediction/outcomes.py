@@ -34,7 +34,7 @@ from pixelwise.storage.names import distinct
 
 MASKS = "masks"
 OVERLAYS = "overlays"
-OVERLAY_PIXELS = 1 << 25
+OVERLAY_PIXELS = 1 << 24
 """Largest number of pixels of an overlay; those of larger images are reduced."""
 
 
