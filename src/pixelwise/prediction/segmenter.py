@@ -5,6 +5,7 @@ from __future__ import annotations
 import functools
 import math
 import os
+import tempfile
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any, overload
@@ -18,6 +19,7 @@ from torch import Tensor
 
 from pixelwise.datasets.labels import LabelTable
 from pixelwise.datasets.reading.images import from_pillow, read_image
+from pixelwise.datasets.reading.regions.images import Region
 from pixelwise.datasets.samples import Reading
 from pixelwise.errors import CheckpointError, DataError
 from pixelwise.models import SegmentationModel
@@ -25,6 +27,7 @@ from pixelwise.observer import SILENT
 from pixelwise.prediction.combinations import unpacked
 from pixelwise.prediction.deviations import Once, Remark, deviations, stretching
 from pixelwise.prediction.feeding import Fed, OneImage, each, is_one, read_one
+from pixelwise.prediction.large.blocks import Blocks, Joining, joined_labels
 from pixelwise.prediction.large.choice import InParts, reason_for_parts
 from pixelwise.prediction.network import (
     NetworkOutput,
@@ -224,6 +227,8 @@ class Segmenter:
     ) -> tuple[np.ndarray, np.ndarray | None]:
         """Class ids or bit fields (H, W) at `size` for an image at the input size, and on request its scores."""
         seen_size = (seen.shape[0], seen.shape[1])
+        if protocol.window is not None and size == seen_size and not scores:
+            return self._labels_of_windows(seen, protocol), None
         if protocol.one_look:
             output: NetworkOutput = main_logits(self.model, [seen], pad_to=protocol.pad_to)
         else:
@@ -235,6 +240,24 @@ class Segmenter:
             return labels, self._softmax(output, seen_size, size, protocol.pad_to)
         parts = [values for _, values in probability_bands(self.model, output, seen_size, size, protocol)]
         return labels, torch.cat(parts, 1).cpu().numpy()
+
+    def _labels_of_windows(self, seen: np.ndarray, protocol: Protocol) -> np.ndarray:
+        """Class ids or bit fields (H, W) of an image at its own size, seen through windows of the protocol.
+
+        They are those of `decide`, with a quarter of the logits in memory at once.
+        """
+        if not self.model.gives_scores:
+            # Class ids cannot be averaged.
+            protocol = msgspec.structs.replace(protocol, blend="central")
+        size = (seen.shape[0], seen.shape[1])
+        blocks = Blocks(
+            functools.partial(main_logits, self.model),
+            lambda where: Region(seen[where.top : where.bottom, where.left : where.right]),
+            size,
+            Joining(protocol, self.model.align_corners, self.model.multilabel),
+            scratch=Path(tempfile.gettempdir()),
+        )
+        return joined_labels(blocks, size)
 
     def _softmax(self, logits: Tensor, seen_size: Size, size: Size, pad_to: Size | None) -> np.ndarray:
         """Scores float32 (K, H, W) from the logits of the whole image with its padding."""

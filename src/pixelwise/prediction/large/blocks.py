@@ -15,7 +15,7 @@ from __future__ import annotations
 
 import contextlib
 import itertools
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
@@ -249,6 +249,16 @@ class Blocks:
         if not self._are_probabilities:
             return values
         return values.sigmoid() if joining.multilabel else values.softmax(0)
+
+
+def joined_labels(blocks: Iterable[Block], size: Size) -> np.ndarray:
+    """Class ids or bit fields (H, W) of a whole image from its blocks."""
+    labels = np.empty(0)
+    for number, block in enumerate(blocks):
+        if number == 0:
+            labels = np.empty(size, block.labels.dtype)
+        labels[block.where.top : block.where.bottom, block.where.left : block.where.right] = block.labels
+    return labels
 
 
 def aligned_spans(length: int, window: int, stride: int) -> list[tuple[int, int]]:
