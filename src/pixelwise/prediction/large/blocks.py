@@ -34,7 +34,7 @@ from pixelwise.recipes.class_sets.tables import IGNORE
 from pixelwise.recipes.protocols import Protocol
 from pixelwise.recipes.sizes import Size
 
-CARRIED_BYTES = 1 << 28
+CARRIED_BYTES = 1 << 26
 """Number of bytes of logits that wait in memory for the next row of windows; more wait on the disk."""
 GRID = 32
 """Multiple at which tapered windows begin: the largest output stride of most networks."""
