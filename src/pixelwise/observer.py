@@ -19,6 +19,8 @@ Warn = Callable[[str, str], None]
 
 DRAWING = "drawing pictures"
 """Name of the phase in which pictures of scored images are drawn."""
+PARTS = "predicting parts of a large image"
+"""Name of the phase in which an image is predicted in parts; its progress counts windows."""
 
 
 class TrainingStatus(msgspec.Struct, frozen=True, kw_only=True):
@@ -161,8 +163,8 @@ class Callbacks(Observer):
     """Observer that passes progress and warnings to plain functions.
 
     Args:
-        progress: Called with the number of finished items and their total; not for the pictures drawn afterwards,
-            because a function that knows no phases would take them for more images to score.
+        progress: Called with the number of finished items and their total; not for the pictures drawn afterwards nor
+            for parts of images, because a function that knows no phases would take them for more images.
         warn: Called with the code and the message of a warning.
     """
 
@@ -176,7 +178,7 @@ class Callbacks(Observer):
 
     def progress(self, done: int, total: int | None) -> None:
         """Call the function for progress, unless the total is unknown."""
-        if self._progress is not None and total is not None and self._phase != DRAWING:
+        if self._progress is not None and total is not None and self._phase not in (DRAWING, PARTS):
             self._progress(done, total)
 
     def warn(self, code: str, message: str) -> None:

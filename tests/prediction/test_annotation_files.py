@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import itertools
 import json
 from pathlib import Path
 
@@ -11,6 +12,7 @@ from hypothesis import strategies as some
 from PIL import Image
 
 from pixelwise.datasets.opening import open_folder
+from pixelwise.datasets.reading.georeference import Georeference
 from pixelwise.datasets.reading.pairs import read_labels
 from pixelwise.prediction import annotation_files
 from pixelwise.prediction.annotation_files import annotations_of, in_one_ring, objects
@@ -102,3 +104,62 @@ def test_the_image_is_found_from_the_file(tmp_path: Path):
     content = json.loads((tmp_path / "out" / "polygons" / "day" / "a.json").read_text())
     assert content["imagePath"] == "../../../photos/a.jpg"
     assert (content["imageHeight"], content["imageWidth"]) == (40, 60)
+
+
+UTM = Georeference(
+    (
+        (33550, 12, 3, (0.5, 0.25, 0.0), True),
+        (33922, 12, 6, (0.0, 0.0, 0.0, 500_000.0, 5_000_000.0, 0.0), True),
+        (34735, 3, 8, (1, 1, 0, 1, 3072, 0, 1, 32633), True),
+    )
+)
+
+
+def geojson(tmp_path: Path, labels: np.ndarray, place: Georeference | None, **options) -> dict:
+    found = annotations_of("geojson", tmp_path, ("sky", "road", "car"))
+    found.add(tmp_path / "a.tif", Path("day/a"), prediction(labels, "sky", "road", "car", **options), place)
+    found.finish()
+    return json.loads((tmp_path / "polygons" / "day" / "a.geojson").read_text("utf-8"))
+
+
+def shoelace(ring: list[list[float]]) -> float:
+    return sum(x * v - u * y for (x, y), (u, v) in itertools.pairwise(ring)) / 2
+
+
+def test_geojson_has_the_exact_outlines_in_coordinates_of_the_map(tmp_path: Path):
+    labels = np.zeros((20, 30), np.uint8)
+    labels[2:12, 4:24] = 1
+    labels[5:8, 10:13] = 2
+
+    found = geojson(tmp_path, labels, UTM)
+
+    _, road, car = found["features"]
+    assert found["crs"]["properties"]["name"] == "urn:ogc:def:crs:EPSG::32633"
+    assert road["properties"] == {"class": "road", "class_id": 1, "pixels": 191}
+    outline, hole = road["geometry"]["coordinates"]
+    # Columns 4 to 24 of half a metre, rows 2 to 12 of a quarter of a metre downwards.
+    assert sorted(outline[:-1]) == sorted([[x, y] for x in (500_002.0, 500_012.0) for y in (4_999_999.5, 4_999_997.0)])
+    assert outline[0] == outline[-1]
+    # Counter-clockwise outside and clockwise inside, as the standard asks.
+    assert (shoelace(outline), shoelace(hole)) == (10 * 2.5, -1.5 * 0.75)
+    assert car["geometry"]["coordinates"][0][:-1] != hole[:-1]
+    assert shoelace(car["geometry"]["coordinates"][0]) == 1.5 * 0.75
+
+
+def test_geojson_without_a_position_is_in_pixels(tmp_path: Path):
+    found = geojson(tmp_path, np.full((3, 4), 2, np.uint8), None)
+
+    (feature,) = found["features"]
+    assert sorted(feature["geometry"]["coordinates"][0][:-1]) == [[0, 0], [0, 3], [4, 0], [4, 3]]
+    assert "crs" not in found
+
+
+def test_geojson_of_overlapping_classes_has_all_of_them(tmp_path: Path):
+    planes = np.zeros((3, 8, 8), np.uint8)
+    planes[0, :4], planes[1, 2:6] = 1, 1
+
+    found = geojson(tmp_path, planes, UTM, multilabel=True)
+
+    assert [(one["properties"]["class"], one["properties"]["pixels"]) for one in found["features"]] == [
+        ("sky", 32), ("road", 32),
+    ]  # fmt: skip

@@ -7,10 +7,12 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import tifffile
 import torch
 from evaluation.color_model import PALETTE, GreyModel, image_of
 from PIL import Image
 
+from pixelwise.datasets.samples import Reading
 from pixelwise.errors import DataError
 from pixelwise.prediction.feeding import is_one
 from pixelwise.prediction.segmenter import Segmenter
@@ -98,6 +100,12 @@ def test_an_address_is_downloaded(segmenter: Segmenter, photos: Path):
         with pytest.raises(DataError) as caught:
             segmenter.predict(address.replace("2.png", "9.png"))
         assert caught.value.code == "D250"
+        # What is too large to be decoded whole is read in parts when it is a file: a download is gone by then.
+        tifffile.imwrite(photos / "large.tif", np.zeros((40, 50, 3), np.uint8), photometric="rgb")
+        segmenter.reading = Reading(max_pixels=1000)
+        with pytest.raises(DataError, match="large") as caught:
+            segmenter.predict(address.replace("2.png", "large.tif"))
+        assert caught.value.code == "D120"
     finally:
         server.shutdown()
         thread.join()

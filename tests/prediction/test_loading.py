@@ -80,3 +80,14 @@ def test_a_run_knows_them_too(tiny_run: Path):
     table = load(tiny_run).label_table
     assert table is not None
     assert set(table.ids.values()) >= {0, 1, 2}
+
+
+def test_the_scale_of_training_is_that_of_most_of_its_images(tiny_run: Path, tmp_path: Path):
+    run = Path(shutil.copytree(tiny_run, tmp_path / "run"))
+    recipe = (run / "recipe.toml").read_text("utf-8")
+    assert load(run).training_scale == 1  # images of 48x64 at their own size
+    (run / "recipe.toml").write_text(recipe.replace('"native"', '"within-32x24"'), "utf-8")
+    assert load(run).training_scale == 0.5
+
+    (run / "data.json").unlink()
+    assert load(run).training_scale is None

@@ -11,7 +11,7 @@ from PIL import Image
 
 from pixelwise.datasets.labels import table_of
 from pixelwise.errors import RecipeError
-from pixelwise.prediction.mask_formats import FORMATS, mask_encoder, mask_values
+from pixelwise.prediction.mask_formats import FORMATS, mask_code, mask_values
 from pixelwise.recipes.class_sets.tables import ADE20K, CITYSCAPES, VOC
 
 SETS = {"cityscapes": CITYSCAPES, "voc": VOC, "ade20k": ADE20K}
@@ -19,7 +19,7 @@ SETS = {"cityscapes": CITYSCAPES, "voc": VOC, "ade20k": ADE20K}
 
 def written(name: str, labels: np.ndarray) -> Image.Image:
     known = SETS[name]
-    return Image.open(io.BytesIO(mask_encoder(name, known.names, known.palette)(labels)))
+    return Image.open(io.BytesIO(mask_code(name, known.names, known.palette).png(labels)))
 
 
 def row(*values: int) -> np.ndarray:
@@ -61,7 +61,7 @@ def test_reading_a_mask_back_as_its_data_set_does_gives_the_class_ids(name, seed
 
 
 def test_own_class_ids_are_written_as_they_are_with_the_models_palette():
-    picture = Image.open(io.BytesIO(mask_encoder("ids", ("a", "b"), ((9, 8, 7), (1, 2, 3)))(row(0, 1))))
+    picture = Image.open(io.BytesIO(mask_code("ids", ("a", "b"), ((9, 8, 7), (1, 2, 3))).png(row(0, 1))))
 
     assert np.asarray(picture).tolist() == [[0, 1]]
     assert np.asarray(picture.convert("RGB"))[0].tolist() == [[9, 8, 7], [1, 2, 3]]
@@ -69,18 +69,18 @@ def test_own_class_ids_are_written_as_they_are_with_the_models_palette():
 
 def test_a_model_of_other_classes_cannot_write_them():
     with pytest.raises(RecipeError, match=r"'voc' .*\b21 classes .*\b2 \(a, b, ...\)") as caught:
-        mask_encoder("voc", ("a", "b"), ((0, 0, 0), (1, 1, 1)))
+        mask_code("voc", ("a", "b"), ((0, 0, 0), (1, 1, 1)))
     assert caught.value.code == "R222"
     assert "`mask_format`" in caught.value.help
     with pytest.raises(RecipeError, match="'coco'") as caught:
-        mask_encoder("coco", VOC.names, VOC.palette)
+        mask_code("coco", VOC.names, VOC.palette)
     assert caught.value.code == "R222"
     assert ", ".join(FORMATS) in caught.value.help
 
 
 def test_the_same_classes_in_another_order_cannot_write_them():
     with pytest.raises(RecipeError, match=r"'cityscapes' .*\b19 classes") as caught:
-        mask_encoder("cityscapes", CITYSCAPES.names[::-1], CITYSCAPES.palette)
+        mask_code("cityscapes", CITYSCAPES.names[::-1], CITYSCAPES.palette)
     assert caught.value.code == "R222"
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import re
 from pathlib import Path
 
@@ -14,9 +15,11 @@ from PIL import Image
 from pixelwise.datasets.reading.overrides import overridden
 from pixelwise.datasets.samples import Reading
 from pixelwise.errors import DataError
+from pixelwise.prediction import outcomes as module
 from pixelwise.prediction.inputs import Input
 from pixelwise.prediction.outcomes import class_folders, read_input
 from pixelwise.prediction.predict import predict_paths
+from pixelwise.prediction.prediction import Prediction
 from pixelwise.prediction.segmenter import Segmenter
 
 LABELS = np.kron(np.array([[0, 1], [2, 3]], np.uint8), np.ones((8, 8), np.uint8))
@@ -131,3 +134,22 @@ def test_a_damaged_image_has_no_mask_to_remove(tmp_path):
 
     assert isinstance(outcome.value, DataError)
     assert (outcome.value.code, outcome.value.help) == ("D101", "copy or export the file again")
+
+
+@pytest.mark.parametrize("channels", [3, 5])
+def test_the_overlay_of_an_image_of_many_pixels_is_reduced(tmp_path, monkeypatch, channels):
+    monkeypatch.setattr(module, "OVERLAY_PIXELS", 100)
+    image = np.random.default_rng(0).integers(0, 256, (20, 30, channels)).astype(np.uint8)
+    labels = np.random.default_rng(1).integers(0, 4, (20, 30)).astype(np.uint8)
+    prediction = Prediction(image=image, labels=labels, scores=None, classes=("a", "b", "c", "d"), palette=PALETTE)
+
+    found = module.reduced(prediction, 100)
+
+    # 20 x 30 pixels are 7 x 10 of three by three; the class is that in the middle, or the last one.
+    assert found.overlay().shape == (7, 10, 3)
+    middle = np.minimum(np.arange(0, 30, 3) + 1, 29)
+    assert np.array_equal(found.labels, labels[np.minimum(np.arange(0, 20, 3) + 1, 19)][:, middle])
+    assert np.abs(found.image[0, 0, :3] - image[:3, :3, :3].reshape(-1, 3).mean(0)).max() <= 0.5
+    assert module.reduced(prediction, 600) is prediction
+    several = module.reduced(dataclasses.replace(prediction, labels=np.stack([labels, labels]), multilabel=True), 100)
+    assert several.labels.shape == (2, 7, 10)

@@ -290,3 +290,18 @@ def test_transparency_of_pillow_images_is_treated_as_in_files(tmp_path):
 def test_channels_of_a_pillow_image_are_chosen_as_those_of_a_file():
     image = Image.fromarray(image_of(LABELS))
     assert np.array_equal(bands_segmenter((2,)).predict(image).image, image_of(LABELS)[..., 2:])
+
+
+@pytest.mark.parametrize("stride", [1, 4])
+@pytest.mark.parametrize("blend", ["logits", "probabilities", "central"])
+def test_windows_give_the_labels_of_their_scores(stride, blend):
+    # Labels alone are joined block by block, labels with scores from views of the whole image.
+    rules = Protocol(name="x", summary="", window=(20, 24), window_stride=(15, 18), blend=blend)
+    segmenter = Segmenter(GreyModel(stride=stride), palette=PALETTE, protocol=rules)
+    image = np.random.default_rng(0).integers(0, 200, (70, 90, 3)).astype(np.uint8)
+
+    alone, scored = segmenter.predict(image), segmenter.predict(image, scores=True)
+
+    assert scored.scores is not None
+    assert alone.labels.dtype == scored.labels.dtype
+    assert np.array_equal(alone.labels, scored.labels)

@@ -27,9 +27,9 @@ def predict(
 ) -> PredictSummary:
     """Write masks and overlays for images.
 
-    Images are resized to the size at which the network was evaluated; very large ones are predicted by windows. A bad
-    file is skipped and listed in `problems.jsonl`. `pixelwise.prediction.predict.predict_paths` describes the files
-    that are written.
+    Images are resized to the size at which the network was evaluated; very large ones are predicted by windows, and
+    TIFF images that are too large to be decoded whole in parts. A bad file is skipped and listed in `problems.jsonl`.
+    `pixelwise.prediction.predict.predict_paths` describes the files that are written.
 
     Args:
         run: A run folder, or an exported artefact (its folder or its file).

@@ -42,8 +42,8 @@ def run(
 
     Masks are indexed PNG files (pixel value = class id) of the same size as the image, GeoTIFF files for GeoTIFF
     images. Images are resized to the size
-    at which the network was evaluated; very large ones are processed in windows. Files with problems are skipped and
-    listed in problems.jsonl; the exit status is then 3.
+    at which the network was evaluated; very large ones are processed in windows, and TIFF images that do not fit into
+    memory in parts. Files with problems are skipped and listed in problems.jsonl; the exit status is then 3.
     """
     asked = images(words)
     if not asked.names:

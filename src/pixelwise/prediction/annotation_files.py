@@ -1,4 +1,4 @@
-"""Predictions as annotations of editors: polygons in files of LabelMe or COCO, to be corrected and trained on."""
+"""Predictions as polygons: for editors in files of LabelMe or COCO, for maps in files of GeoJSON."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from typing import Any, Protocol
 
 import numpy as np
 
+from pixelwise.datasets.reading.georeference import Georeference, Placement, placement_of
 from pixelwise.prediction.options import PolygonFormat
 from pixelwise.prediction.overlays import background_of
 from pixelwise.prediction.polygons import Polygon
@@ -28,13 +29,14 @@ _LABELME = "5.5.0"
 class Annotations(Protocol):
     """Annotations of predicted images."""
 
-    def add(self, image: Path, name: Path, prediction: Prediction) -> None:
+    def add(self, image: Path, name: Path, prediction: Prediction, place: Georeference | None = None) -> None:
         """Add an image.
 
         Args:
             image: Path of the image file.
             name: Name under which its results are written, relative to their folder, without extension.
             prediction: What was predicted for it.
+            place: Its position on the map, if it has one.
         """
 
     def finish(self) -> None:
@@ -51,7 +53,7 @@ class LabelMe:
     def __init__(self, folder: Path) -> None:
         self._folder = folder
 
-    def add(self, image: Path, name: Path, prediction: Prediction) -> None:
+    def add(self, image: Path, name: Path, prediction: Prediction, place: Georeference | None = None) -> None:
         """Write the file of an image."""
         path = self._folder / name.with_name(f"{name.name}.json")
         height, width = prediction.image.shape[:2]
@@ -87,7 +89,7 @@ class Coco:
         self._images: list[dict[str, Any]] = []
         self._annotations: list[dict[str, Any]] = []
 
-    def add(self, image: Path, name: Path, prediction: Prediction) -> None:
+    def add(self, image: Path, name: Path, prediction: Prediction, place: Georeference | None = None) -> None:
         """Keep the outlines of an image."""
         height, width = prediction.image.shape[:2]
         number = len(self._images) + 1
@@ -118,8 +120,56 @@ class Coco:
         write_text(self._folder / COCO_FILE, json_text(content))
 
 
+class GeoJson:
+    """One GeoJSON file per image: the exact outlines of all objects, with their holes, in coordinates of the map.
+
+    Without a position on the map they are in pixels, from the upper left corner, y downwards.
+
+    Args:
+        folder: Folder of the files.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+
+    def add(self, image: Path, name: Path, prediction: Prediction, place: Georeference | None = None) -> None:
+        """Write the file of an image."""
+        placement = None if place is None else placement_of(place)
+        background = None if prediction.multilabel else background_of(prediction.classes)
+        features = [
+            {
+                "type": "Feature",
+                "properties": {"class": label, "class_id": class_id, "pixels": polygon.area},
+                "geometry": {
+                    "type": "Polygon",
+                    "coordinates": [_closed(ring, placement) for ring in (polygon.outline, *polygon.holes)],
+                },
+            }
+            for class_id, (label, polygons) in enumerate(prediction.polygons().items())
+            for polygon in polygons
+            if class_id != background
+        ]
+        content: dict[str, Any] = {"type": "FeatureCollection", "features": features}
+        if placement is not None and placement.epsg is not None:
+            # Not in the standard any more, which knows only longitude and latitude; GDAL and QGIS read and write it.
+            content["crs"] = {"type": "name", "properties": {"name": f"urn:ogc:def:crs:EPSG::{placement.epsg}"}}
+        write_text(self._folder / name.with_name(f"{name.name}.geojson"), json_text(content))
+
+    def finish(self) -> None:
+        """Nothing is left to write."""
+
+
+def _closed(ring: np.ndarray, placement: Placement | None) -> list[list[float]]:
+    """A ring of pixel corners int32 (N, 2) as coordinates that end where they begin."""
+    points = ring if placement is None else placement.points(ring)
+    # Outlines are clockwise where y points down, and still so on the map; GeoJSON wants the opposite.
+    return [*points[:1].tolist(), *points[:0:-1].tolist(), *points[:1].tolist()]
+
+
 def annotations_of(kind: PolygonFormat, output: Path, classes: Sequence[str]) -> Annotations:
     """The annotations of that kind, below `output`."""
+    if kind == "geojson":
+        return GeoJson(output / POLYGONS)
     return LabelMe(output / POLYGONS) if kind == "labelme" else Coco(output / POLYGONS, classes)
 
 

@@ -18,7 +18,8 @@ from PIL import Image
 from pixelwise.errors import DataError
 from pixelwise.prediction.background import in_background
 from pixelwise.prediction.inputs import find_inputs
-from pixelwise.storage import portable
+from pixelwise.prediction.large.choice import InParts
+from pixelwise.storage import portable, printable
 from pixelwise.storage.downloads import download
 
 OneImage = str | os.PathLike[str] | np.ndarray | Image.Image
@@ -34,12 +35,16 @@ class Fed(NamedTuple):
     """An image that was read.
 
     Attributes:
-        pixels: uint8 (H, W, C).
+        pixels: uint8 (H, W, C); or the file, if it is too large to be decoded whole.
         source: File or address it came from; empty for an image in memory.
     """
 
-    pixels: np.ndarray
+    pixels: np.ndarray | InParts
     source: str = ""
+
+
+Read = Callable[[Path | np.ndarray | Image.Image], np.ndarray | InParts]
+"""Reads a file, an array or a Pillow image."""
 
 
 def is_one(images: object) -> bool:
@@ -62,15 +67,16 @@ def is_one(images: object) -> bool:
     )
 
 
-def read_one(image: OneImage, read: Callable[[Path | np.ndarray | Image.Image], np.ndarray]) -> Fed:
+def read_one(image: OneImage, read: Read) -> Fed:
     """Read one image; an address is downloaded to a temporary file.
 
     Args:
         image: The image.
-        read: Reads a file, an array or a Pillow image.
+        read: Reads the image.
 
     Raises:
-        DataError: D223, there is no such file; D250, it cannot be downloaded; others that `read` raises.
+        DataError: D120, an address leads to an image that is too large to be decoded whole; D223, there is no such
+            file; D250, it cannot be downloaded; others that `read` raises.
     """
     if isinstance(image, (np.ndarray, Image.Image)):
         return Fed(read(image), getattr(image, "filename", ""))
@@ -79,12 +85,17 @@ def read_one(image: OneImage, read: Callable[[Path | np.ndarray | Image.Image], 
         return Fed(read(Path(text)), text)
     with tempfile.TemporaryDirectory() as folder:
         name = Path(urlsplit(text).path).name
-        return Fed(read(download(text, Path(folder) / portable(name or "image")).path), text)
+        found = read(download(text, Path(folder) / portable(name or "image")).path)
+    if isinstance(found, InParts):
+        raise DataError(
+            "D120",
+            f"{printable(text)}: {found.reason}",
+            "download it and give the file, which is then predicted in parts",
+        )
+    return Fed(found, text)
 
 
-def each(
-    images: Iterable[OneImage] | OneImage, read: Callable[[Path | np.ndarray | Image.Image], np.ndarray]
-) -> Iterator[Fed]:
+def each(images: Iterable[OneImage] | OneImage, read: Read) -> Iterator[Fed]:
     """Read several images one after another; files of folders and patterns are read in the background.
 
     Args:
@@ -105,9 +116,7 @@ def each(
             yield from each(one, read)
 
 
-def _files(
-    path: str | os.PathLike[str], read: Callable[[Path | np.ndarray | Image.Image], np.ndarray]
-) -> Generator[Fed, None, None]:
+def _files(path: str | os.PathLike[str], read: Read) -> Generator[Fed, None, None]:
     found = find_inputs([path], [])
     for problem in found.problems:
         raise DataError(problem.code, problem.message, problem.fix)

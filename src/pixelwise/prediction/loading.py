@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 from pathlib import Path
 
@@ -22,6 +23,7 @@ from pixelwise.recipes.overrides import Overrides
 from pixelwise.recipes.protocols import protocol as find_protocol
 from pixelwise.recipes.schema.data import Data
 from pixelwise.recipes.sizes import Size
+from pixelwise.records.data_facts import read_data_facts
 from pixelwise.runtimes import ArtefactModel, is_artefact, load_artefact
 from pixelwise.storage import printable
 
@@ -59,7 +61,7 @@ def load(
     """
     if is_artefact(Path(run)):
         segmenter = _load_exported(Path(run), window, overrides, trust)
-        segmenter.warn = Once(warn or observer.warn)
+        segmenter.warn, segmenter.observer = Once(warn or observer.warn), observer
         return segmenter
     trained = load_trained(Path(run), warn or observer.warn)
     protocol = find_protocol(trained.recipe.evaluation.protocols[0])
@@ -71,8 +73,19 @@ def load(
         reading=overridden(Reading.of(trained.recipe.data), overrides, trained.model.preprocessing.in_channels),
         protocol=protocol if window is None else through_windows(protocol, window),
     )
-    segmenter.label_table = recorded_table(trained.recipe.data)
+    segmenter.label_table, segmenter.observer = recorded_table(trained.recipe.data), observer
+    segmenter.training_scale = _training_scale(segmenter, Path(run))
     return segmenter
+
+
+def _training_scale(segmenter: Segmenter, run: Path) -> float | None:
+    """Factor by which the network saw the sides of most images of its training; None if they are not recorded."""
+    try:
+        height, width = read_data_facts(run).usual_image
+    except PixelwiseError:
+        return None
+    seen = segmenter.seen_size((height, width)) if height and width else (0, 0)
+    return math.sqrt(seen[0] * seen[1] / (height * width)) if all(seen) else None
 
 
 def recorded_table(data: Data) -> LabelTable | None:

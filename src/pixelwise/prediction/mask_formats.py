@@ -18,7 +18,7 @@ from pixelwise.datasets.reading.georeference import NODATA_TAG
 from pixelwise.errors import RecipeError
 from pixelwise.prediction.options import MaskFormat
 from pixelwise.prediction.original_values import original_values
-from pixelwise.prediction.overlays import color_table, indexed_png
+from pixelwise.prediction.overlays import color_table
 from pixelwise.recipes.class_sets.tables import ADE20K, CITYSCAPES, IGNORE, VOC, ClassSet, Color
 
 FORMATS: tuple[str, ...] = get_args(MaskFormat)
@@ -36,10 +36,31 @@ _TARGETS = {
 }
 
 
-def mask_encoder(
-    name: str, classes: Sequence[str], palette: Sequence[Color], table: LabelTable | None = None
-) -> Callable[[np.ndarray], bytes]:
-    """Encoder from class ids to the bytes of a PNG file.
+class MaskCode(NamedTuple):
+    """How class ids become the pixels of a mask.
+
+    Attributes:
+        values: Function from class ids uint8 (H, W), 255 where ignored, to pixel values uint8 or uint16 (H, W), or to
+            colours uint8 (H, W, 3).
+        colors: uint8 (256, 3) colour of each value, for display only; None if there is no palette.
+    """
+
+    values: Callable[[np.ndarray], np.ndarray]
+    colors: np.ndarray | None = None
+
+    def png(self, labels: np.ndarray) -> bytes:
+        """Class ids uint8 (H, W) as the bytes of a PNG file."""
+        picture = Image.fromarray(self.values(labels))
+        if self.colors is not None:
+            # Attaching a palette turns mode L into mode P and changes no value.
+            picture.putpalette(self.colors.tobytes())
+        stream = io.BytesIO()
+        picture.save(stream, "PNG")
+        return stream.getvalue()
+
+
+def mask_code(name: str, classes: Sequence[str], palette: Sequence[Color], table: LabelTable | None = None) -> MaskCode:
+    """How class ids become the pixels of a mask format.
 
     Args:
         name: Name of a `MaskFormat`.
@@ -47,17 +68,14 @@ def mask_encoder(
         palette: Colours of the classes, used for `ids` only; the other formats have official colours or none.
         table: Label table of the training data, for `original`.
 
-    Returns:
-        A function of class ids uint8 (H, W), 255 where ignored.
-
     Raises:
         RecipeError: R222, there is no such format, it belongs to a data set with other classes, or the training data
             has no values that masks could have.
     """
     if name == "ids":
-        return lambda labels: indexed_png(labels, palette)
+        return MaskCode(lambda labels: labels, color_table(palette))
     if name == "original":
-        return original_values(table, classes).encoded
+        return MaskCode(original_values(table, classes).coded)
     if name not in _TARGETS:
         raise RecipeError("R222", f"no mask format is named '{name}'", f"choose one of: {', '.join(FORMATS)}")
     target = _TARGETS[name]
@@ -69,10 +87,11 @@ def mask_encoder(
             f"{len(classes)} ({', '.join(classes[:3])}, ...)",
             "set `mask_format` to ids, which writes the model's own class ids",
         )
-    table = table_of(target.classes.label_table)
+    colors = None
     if target.palette:
-        return lambda labels: _palette_png(table.to_raw(labels), target.classes)
-    return lambda labels: grey_png(table.to_raw(labels))
+        colors = color_table(target.classes.palette)
+        colors[IGNORE] = target.classes.unlabelled_color
+    return MaskCode(table_of(target.classes.label_table).to_raw, colors)
 
 
 def mask_values(name: str, classes: Sequence[str], label_table: LabelTable | None = None) -> tuple[list[Any], Any]:
@@ -128,15 +147,4 @@ def as_geotiff(png: bytes, position: Sequence[tuple[int, int, int, Any, bool]], 
         metadata=None,
         extratags=[*position, *missing],
     )
-    return stream.getvalue()
-
-
-def _palette_png(values: np.ndarray, classes: ClassSet) -> bytes:
-    colors = color_table(classes.palette)
-    colors[IGNORE] = classes.unlabelled_color
-    picture = Image.fromarray(values)
-    # Attaching a palette turns mode L into mode P and changes no value.
-    picture.putpalette(colors.tobytes())
-    stream = io.BytesIO()
-    picture.save(stream, "PNG")
     return stream.getvalue()

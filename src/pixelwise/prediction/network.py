@@ -14,10 +14,12 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from pixelwise.metrics import upsampled_argmax, upsampled_bits
+from pixelwise.metrics.multilabel import bits_of
 from pixelwise.models import SegmentationModel
 from pixelwise.models.preprocessing import normalize
 from pixelwise.prediction.sizes import floor_index
-from pixelwise.prediction.windows import View, bands, best_classes
+from pixelwise.prediction.windows import BAND_VALUES, View, bands, best_classes
+from pixelwise.recipes.class_sets.tables import IGNORE
 from pixelwise.recipes.protocols import PROTOCOLS, Protocol
 from pixelwise.recipes.schema.recipe import Precision
 from pixelwise.recipes.sizes import Size
@@ -198,6 +200,35 @@ def probability_bands(
         if len(inside):
             chosen = torch.from_numpy(rows[inside] - first).to(found.device)
             yield int(inside[0]), found[:, chosen][:, :, torch.from_numpy(columns).to(found.device)]
+
+
+def label_bands(
+    model: SegmentationModel, output: NetworkOutput, seen_size: Size, score_size: Size, protocol: Protocol
+) -> Iterator[tuple[int, Tensor]]:
+    """Yield the labels of `decide` in bands of rows, from top to bottom, so that they are never in memory at once.
+
+    Arguments are those of `decide`.
+
+    Yields:
+        The first row of a band, and its class ids (R, W), uint8 up to 255 classes; or int32 bit fields.
+    """
+    if protocol.argmax_at != "score":
+        seen = decide(model, output, seen_size, seen_size, protocol).labels
+        rows, columns = (
+            torch.from_numpy(floor_index(*lengths)).to(seen.device)
+            for lengths in zip(seen_size, score_size, strict=True)
+        )
+        height = max(1, BAND_VALUES // score_size[1])
+        for first in range(0, score_size[0], height):
+            yield first, seen[rows[first : first + height]][:, columns]
+        return
+    views = _views(model, output, seen_size, protocol)
+    probabilities = len(views) > 1 or views[0].are_probabilities
+    for first, values in bands(views, score_size, model.num_classes):
+        if model.multilabel:
+            yield first, bits_of(values > (0.5 if probabilities else 0.0))
+        else:
+            yield first, values.argmax(0).to(torch.uint8 if model.num_classes <= IGNORE else torch.int64)
 
 
 def _decision_size(seen_size: Size, score_size: Size, protocol: Protocol) -> Size:

@@ -17,8 +17,9 @@ MaskFormat = Literal["ids", "original", "cityscapes", "voc", "ade20k"]
 network was trained with; `cityscapes`: 8-bit labelIds (road is 7);
 `voc`: class ids with VOC's palette; `ade20k`: 8-bit, class id + 1. Ignored pixels are 255, 0, 255 and 0."""
 
-PolygonFormat = Literal["labelme", "coco"]
-"""`labelme`: one JSON file per image; `coco`: one `annotations.json`."""
+PolygonFormat = Literal["labelme", "coco", "geojson"]
+"""`labelme`: one JSON file per image; `coco`: one `annotations.json`; `geojson`: one file per image, exact outlines in
+coordinates of the map."""
 
 
 class PredictOptions(Options, frozen=True, kw_only=True):
@@ -34,10 +35,16 @@ class PredictOptions(Options, frozen=True, kw_only=True):
         legend: Add a strip to overlays that names the colours in them.
         mask_format: Pixel values of the masks: class ids, the values that the masks of the training data have
             (`original`), or those expected by a benchmark server.
-        polygons: Also write the outlines of the objects, for correction in an editor: a file of LabelMe per image, or
-            one file of COCO. Small objects and the background are left out.
+        polygons: Also write the outlines of the objects: for correction in an editor a file of LabelMe per image, or
+            one file of COCO, without small objects; for maps a file of GeoJSON per image, in its coordinates. The
+            background is left out.
         window: Size of overlapping sliding windows for prediction, for example 1024x1024. Left out, the protocol
             decides.
+        parts_above: Number of pixels above which a TIFF image is read, predicted and written in parts, so that the
+            memory it needs does not depend on its size. Left out, images of more than `data.max_pixels`, and those that
+            need more than half of the free memory.
+        scale: Factor, at most 1, by which the network sees the sides of an image that is predicted in parts. Left out,
+            1; or, if the recipe brings images to another size, that of most images of its training.
         strict: Stop at the first bad file instead of skipping it.
         device: Device to run on: `auto` (a GPU if there is one, else `cpu`), `cpu`, `cuda` or `cuda:N`. Artefacts
             always run on the CPU.
@@ -54,6 +61,8 @@ class PredictOptions(Options, frozen=True, kw_only=True):
     mask_format: Annotated[MaskFormat, Meta(extra={"flag": "--format"})] = "ids"
     polygons: PolygonFormat | None = None
     window: Annotated[Size | None, Meta(extra={"metavar": "WIDTHxHEIGHT"})] = None
+    parts_above: Annotated[int | None, Meta(ge=0, extra={"metavar": "PIXELS"})] = None
+    scale: Annotated[float | None, Meta(gt=0, le=1)] = None
     strict: bool = False
     device: str = "auto"
     overrides: Annotated[tuple[str, ...], Meta(extra={"hidden": True})] = ()

@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import io
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
-from PIL import Image
 
 from pixelwise.datasets.labels import LabelTable, format_color, parse_color
 from pixelwise.errors import RecipeError
@@ -30,16 +28,12 @@ class OriginalValues(NamedTuple):
     ignored: Any
     merged: dict[int, tuple[Any, ...]]
 
-    def encoded(self, labels: np.ndarray) -> bytes:
-        """Class ids uint8 (H, W) as a PNG file of these values: grey with 8 or 16 bits, or RGB."""
+    def coded(self, labels: np.ndarray) -> np.ndarray:
+        """Class ids uint8 (H, W) as these values: uint8 or uint16 (H, W), or colours uint8 (H, W, 3)."""
         every = [*self.values, *[self.ignored] * (IGNORE + 1 - len(self.values))]
         if isinstance(self.ignored, str):
-            table = np.array([parse_color(one) for one in every], np.uint8)
-        else:
-            table = np.array(every, np.uint8 if max(every) <= _WHITE else np.uint16)
-        stream = io.BytesIO()
-        Image.fromarray(table[labels]).save(stream, "PNG")
-        return stream.getvalue()
+            return np.array([parse_color(one) for one in every], np.uint8)[labels]
+        return np.array(every, np.uint8 if max(every) <= _WHITE else np.uint16)[labels]
 
     def sentence(self, classes: Sequence[str]) -> str:
         """What cannot be given back because the training merged it; empty if nothing was merged."""

@@ -13,11 +13,17 @@ import numpy as np
 
 from pixelwise.datasets.reading.georeference import Georeference, read_georeference
 from pixelwise.datasets.reading.images import load_image
+from pixelwise.datasets.reading.regions.images import ImageRegions
 from pixelwise.datasets.samples import Reading
 from pixelwise.errors import DataError, RecipeError
+from pixelwise.observer import Observer
 from pixelwise.prediction.annotation_files import Annotations
 from pixelwise.prediction.inputs import Input
-from pixelwise.prediction.mask_formats import as_geotiff, grey_png, mask_encoder, mask_values
+from pixelwise.prediction.large.choice import reason_for_parts
+from pixelwise.prediction.large.parts import predict_in_parts
+from pixelwise.prediction.large.previews import middles, reduced_image, reduction
+from pixelwise.prediction.large.writing import Plane
+from pixelwise.prediction.mask_formats import as_geotiff, grey_png, mask_code, mask_values
 from pixelwise.prediction.options import PredictOptions
 from pixelwise.prediction.overlays import jpeg
 from pixelwise.prediction.prediction import Prediction, choose_palette
@@ -28,6 +34,8 @@ from pixelwise.storage.names import distinct
 
 MASKS = "masks"
 OVERLAYS = "overlays"
+OVERLAY_PIXELS = 1 << 24
+"""Largest number of pixels of an overlay; those of larger images are reduced."""
 
 
 class Outcome(NamedTuple):
@@ -35,27 +43,31 @@ class Outcome(NamedTuple):
 
     Attributes:
         source: The input.
-        value: Its pixels once it was read, its prediction once it was predicted, or the error that occurred.
+        value: Its pixels once it was read, its prediction once it was predicted, or the error that occurred; the reason
+            why it is predicted in parts, and None once its files are written.
         place: Its position on the map, if it has one.
         lost: The reason why its position is not kept; empty if it is, or if there is none.
         animated: Whether the file holds further frames or pages.
     """
 
     source: Input
-    value: np.ndarray | Prediction | DataError
+    value: np.ndarray | Prediction | DataError | str | None
     place: Georeference | None = None
     lost: str = ""
     animated: bool = False
 
 
-def read_input(source: Input, *, reading: Reading, channels: int) -> Outcome:
-    """The pixels and the position of an input, or its error.
+def read_input(source: Input, *, reading: Reading, channels: int, parts_above: int | None = None) -> Outcome:
+    """The pixels and the position of an input, its error, or the reason why it is to be predicted in parts.
 
     Args:
         source: The input.
         reading: Reading options.
         channels: Number of channels that the network receives.
+        parts_above: Number of pixels above which TIFF images are predicted in parts; None to decide by the memory.
     """
+    if reason := reason_for_parts(source.path, reading, channels, parts_above):
+        return Outcome(source, reason)
     try:
         pixels, facts = load_image(source.path, reading)
     except DataError as error:
@@ -105,9 +117,9 @@ def _write(
         else:
             save(output / MASKS, name, encode(prediction.labels), place)
         if draw is not None:
-            write_bytes(_below(output / OVERLAYS, name, ".jpg"), jpeg(draw(prediction)))
+            write_bytes(_below(output / OVERLAYS, name, ".jpg"), jpeg(draw(reduced(prediction, OVERLAY_PIXELS))))
         if annotations is not None:
-            annotations.add(outcome.source.path, name, prediction)
+            annotations.add(outcome.source.path, name, prediction, place)
     return outcome
 
 
@@ -117,6 +129,17 @@ def _without_missing(prediction: Prediction, place: Georeference | None) -> Pred
         return prediction
     nothing = np.uint8(0 if prediction.multilabel else IGNORE)
     return dataclasses.replace(prediction, labels=np.where(place.missing, nothing, prediction.labels))
+
+
+def reduced(prediction: Prediction, most_pixels: int) -> Prediction:
+    """A prediction whose image and class ids are reduced to at most that many pixels; itself if it is small enough."""
+    size = (prediction.image.shape[0], prediction.image.shape[1])
+    factor = reduction(size, most_pixels)
+    if factor == 1:
+        return prediction
+    rows, columns = (middles(side, factor) for side in size)
+    labels = prediction.labels[..., rows, :][..., columns]
+    return dataclasses.replace(prediction, image=reduced_image(prediction.image, most_pixels), labels=labels)
 
 
 def _save_mask(folder: Path, name: Path, png: bytes, place: Georeference | None, *, nodata: int | None) -> None:
@@ -134,6 +157,51 @@ def _save_mask(folder: Path, name: Path, png: bytes, place: Georeference | None,
 def class_folders(classes: tuple[str, ...]) -> list[str]:
     """Name of the mask folder of each class: the class name, changed where some system would not accept it."""
     return distinct([portable(name) for name in classes])
+
+
+def predict_and_write(
+    outcome: Outcome, segmenter: Segmenter, output: Path, options: PredictOptions, observer: Observer
+) -> Outcome:
+    """Predict an input in parts and write its files; returns the outcome with what is known of it, or its error.
+
+    Args:
+        outcome: The input, with the reason why it is predicted in parts.
+        segmenter: The segmenter that predicts.
+        output: Folder for all files that are written.
+        options: Options of the prediction.
+        observer: Receives progress.
+    """
+    source, classes = outcome.source, segmenter.classes
+    _, ignored = mask_values(options.mask_format, classes, segmenter.label_table)
+    if segmenter.model.multilabel:
+        planes = [
+            Plane(output / MASKS / folder / source.name, class_id=class_id)
+            for class_id, folder in enumerate(class_folders(classes))
+        ]
+    else:
+        colors = choose_palette(segmenter.palette, options.palette)
+        code = mask_code(options.mask_format, classes, colors, segmenter.label_table)
+        planes = [Plane(output / MASKS / source.name, code, nodata=ignored if isinstance(ignored, int) else None)]
+    try:
+        with ImageRegions(source.path, segmenter.reading) as image:
+            shown = predict_in_parts(
+                segmenter, image, planes, str(outcome.value), output, preview=options.overlay, observer=observer
+            )
+    except DataError as error:
+        return Outcome(source, with_way_out(error, segmenter.model.preprocessing.in_channels))
+    if shown is not None:
+        write_bytes(_below(output / OVERLAYS, source.name, ".jpg"), jpeg(_drawing(options)(shown)))
+    return Outcome(source, None, image.place, image.lost, image.animated)
+
+
+def _drawing(options: PredictOptions) -> Callable[[Prediction], np.ndarray]:
+    return functools.partial(
+        Prediction.overlay,
+        alpha=options.alpha,
+        palette=options.palette,
+        background=options.background,
+        legend=options.legend,
+    )
 
 
 def writer(
@@ -157,15 +225,8 @@ def writer(
             "leave out `mask_format`: one black and white mask per class is written",
         )
     colors = choose_palette(segmenter.palette, options.palette)
-    encode = mask_encoder(options.mask_format, segmenter.classes, colors, segmenter.label_table)
+    encode = mask_code(options.mask_format, segmenter.classes, colors, segmenter.label_table).png
     _, ignored = mask_values(options.mask_format, segmenter.classes, segmenter.label_table)
-    draw = functools.partial(
-        Prediction.overlay,
-        alpha=options.alpha,
-        palette=options.palette,
-        background=options.background,
-        legend=options.legend,
-    )
     missing = ignored if isinstance(ignored, int) and not segmenter.model.multilabel else None
     save = functools.partial(_save_mask, nodata=missing)
     return functools.partial(
@@ -173,7 +234,7 @@ def writer(
         output=output,
         encode=encode,
         save=save,
-        draw=draw if options.overlay else None,
+        draw=_drawing(options) if options.overlay else None,
         annotations=annotations,
     )
 

@@ -15,6 +15,8 @@ VOID: Color = (0, 0, 0)
 
 BACKGROUND_NAMES = ("background", "bg", "unlabelled", "unlabeled", "void", "none", "nothing", "rest")
 """Names of a class that stands for everything that is no object; other signs and capitals do not count."""
+BAND_PIXELS = 1 << 20
+"""Number of pixels that are overlaid at once."""
 STRETCHED_SHARE = 0.02
 """Share of a band's pixels that becomes black in a picture; an equal share becomes white."""
 
@@ -121,12 +123,17 @@ def blend(image: np.ndarray, labels: np.ndarray, palette: Sequence[Color], alpha
     Returns:
         The picture, uint8 (H, W, 3).
     """
-    image = as_picture(image)
-    colors = colorize(labels, palette)
-    # Integer arithmetic in 1/256: intermediate float pictures of 10 megapixels would take 240 MB.
+    image, table = as_picture(image), color_table(palette)
+    # Integer arithmetic in 1/256, by bands of rows: intermediate pictures of 100 megapixels would take 1.7 GB.
     weight = round(alpha * 256)
-    mixed = (image.astype(np.uint16) * (256 - weight) + colors.astype(np.uint16) * weight + 128) >> 8
-    return np.where((labels == IGNORE)[..., None], image, mixed.astype(np.uint8))
+    picture = np.empty_like(image)
+    height = max(1, BAND_PIXELS // max(image.shape[1], 1))
+    for first in range(0, len(image), height):
+        rows = slice(first, first + height)
+        own = table[labels[rows]].astype(np.uint16) * weight + 128
+        mixed = (image[rows].astype(np.uint16) * (256 - weight) + own) >> 8
+        picture[rows] = np.where((labels[rows] == IGNORE)[..., None], image[rows], mixed.astype(np.uint8))
+    return picture
 
 
 def indexed_png(labels: np.ndarray, palette: Sequence[Color]) -> bytes:

@@ -8,7 +8,7 @@ import os
 import time
 from collections.abc import Callable, Generator, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import msgspec
 import numpy as np
@@ -26,7 +26,7 @@ from pixelwise.prediction.inputs import Input, Inputs, find_inputs
 from pixelwise.prediction.mask_formats import mask_values
 from pixelwise.prediction.options import PredictOptions
 from pixelwise.prediction.original_values import original_values
-from pixelwise.prediction.outcomes import MASKS, OVERLAYS, Outcome, read_input, writer
+from pixelwise.prediction.outcomes import MASKS, OVERLAYS, Outcome, predict_and_write, read_input, writer
 from pixelwise.prediction.prediction import choose_palette
 from pixelwise.prediction.segmenter import Segmenter
 from pixelwise.records.problems import Problem, append_problems, clear_problems
@@ -35,6 +35,7 @@ from pixelwise.storage.locks import writing_alone
 from pixelwise.storage.names import counted
 
 CLASSES = "classes.json"
+_PHASE = "predicting"
 AHEAD = 2
 """Number of images read ahead of, and written behind, the one being predicted: at most five are in memory."""
 
@@ -47,8 +48,9 @@ class PredictSummary(msgspec.Struct, frozen=True, kw_only=True):
         failed: Number of files that failed.
         problems: The error of each failed file.
         seconds: Wall time of the call.
-        warnings: What was left out without an error: W107 frames after the first, W160 positions on the map, W215 files
-            of folders and patterns that are not taken for images.
+        warnings: What was left out without an error: W107 frames after the first, W160 positions on the map, W162
+            outlines of images that were predicted in parts, W215 files of folders and patterns that are not taken for
+            images.
     """
 
     ok: int
@@ -79,6 +81,10 @@ def predict_paths(
     Masks of images with a position on the map keep it: those of GeoTIFF files are GeoTIFF files, `masks/NAME.tif`, and
     world files are repeated beside the masks. Pixels that a GeoTIFF file marks as missing become ignored pixels.
 
+    TIFF images that are too large to be decoded whole (see `PredictOptions.parts_above`) are read, predicted and
+    written in parts, within a memory that does not depend on their size: their masks are tiled TIFF files with
+    overviews, `masks/NAME.tif`, and their overlays are reduced.
+
     Args:
         segmenter: Segmenter that predicts; the options do not change its device and windows.
         paths: Image files, folders and patterns.
@@ -98,26 +104,52 @@ def predict_paths(
     start = time.monotonic()
     observer = observing(observer, changes)
     options = chosen(PredictOptions, options, changes)
+    segmenter.scale = options.scale
     polygons = None if options.polygons is None else annotations_of(options.polygons, output, segmenter.classes)
     write = writer(segmenter, output, options, polygons)
     inputs = find_inputs(paths, [output / MASKS, output / OVERLAYS])
     if options.mask_format == "original":
-        merged = original_values(segmenter.label_table, segmenter.classes).sentence(segmenter.classes)
-        if merged:
-            observer.warn("W161", merged)
+        _warn_of_merged(segmenter, observer)
     with writing_alone(output):
         _begin(output, segmenter, options)
-        summary = _predict_all(segmenter, inputs, write, _Record(output, strict=options.strict), observer, start)
+        record = _Record(output, strict=options.strict, outlines=polygons is not None)
+        parts = functools.partial(
+            predict_and_write, segmenter=segmenter, output=output, options=options, observer=observer
+        )
+        summary = _predict_all(_Steps(segmenter, parts, write, options.parts_above), inputs, record, observer, start)
         if polygons is not None:
             polygons.finish()
     return summary
 
 
+def _warn_of_merged(segmenter: Segmenter, observer: Observer) -> None:
+    merged = original_values(segmenter.label_table, segmenter.classes).sentence(segmenter.classes)
+    if merged:
+        observer.warn("W161", merged)
+
+
+class _Steps(NamedTuple):
+    """What is done with an input.
+
+    Attributes:
+        segmenter: Predicts what is read whole.
+        parts: Predicts and writes what is not.
+        write: Writes what was read and predicted whole.
+        parts_above: Number of pixels above which TIFF images are predicted in parts; None to decide by the memory.
+    """
+
+    segmenter: Segmenter
+    parts: Callable[[Outcome], Outcome]
+    write: Callable[[Outcome], Outcome]
+    parts_above: int | None
+
+
 class _Record:
     """What happened to the inputs. Errors go to `problems.jsonl` at once; if `strict`, the first one is raised."""
 
-    def __init__(self, output: Path, *, strict: bool) -> None:
-        self._output, self._strict = output, strict
+    def __init__(self, output: Path, *, strict: bool, outlines: bool) -> None:
+        self._output, self._strict, self._outlines = output, strict, outlines
+        self._in_parts: list[str] = []
         self._problems: list[Problem] = []
         self._animated: list[str] = []
         self._lost: list[tuple[str, str]] = []
@@ -132,6 +164,8 @@ class _Record:
         file = printable(outcome.source.path)
         if isinstance(outcome.value, DataError):
             self.problem(file, outcome.value)
+        if outcome.value is None:
+            self._in_parts.append(file)
         if outcome.animated:
             self._animated.append(file)
         if outcome.lost:
@@ -172,6 +206,17 @@ class _Record:
                     "write the image again without turning it, for example with gdal_translate",
                 )
             )
+        if self._in_parts and self._outlines:
+            found.append(
+                finding(
+                    "W162",
+                    f"{counted(len(self._in_parts), 'image')} predicted in parts, without outlines, e.g. "
+                    f"{self._in_parts[0]}",
+                    self._in_parts,
+                    "draw them from the mask: gdal_polygonize.py MASK.tif OUT.geojson; or raise data.max_pixels and "
+                    "`parts_above`",
+                )
+            )
         for one in found:
             observer.warn(one.code, f"{one.message}; {one.fix}")
         failed = len(self._problems)
@@ -180,21 +225,14 @@ class _Record:
         )
 
 
-def _predict_all(
-    segmenter: Segmenter,
-    inputs: Inputs,
-    write: Callable[[Outcome], Outcome],
-    record: _Record,
-    observer: Observer,
-    start: float,
-) -> PredictSummary:
-    observer.phase("predicting")
+def _predict_all(steps: _Steps, inputs: Inputs, record: _Record, observer: Observer, start: float) -> PredictSummary:
+    observer.phase(_PHASE)
     for one in inputs.problems:
         record.problem(one.files[0] if one.files else "", DataError(one.code, one.message, one.fix))
     total = len(inputs.images) + len(inputs.problems)
-    segmenter.warn = Once(observer.warn)
-    predictions = _predictions(segmenter, inputs.images)
-    written = in_background(write, predictions, ahead=AHEAD)
+    steps.segmenter.warn = Once(observer.warn)
+    predictions = _predictions(steps, inputs.images, observer)
+    written = in_background(steps.write, predictions, ahead=AHEAD)
     # Closed here because after an error the garbage collector might do so in one of their threads, which cannot wait
     # for itself.
     with contextlib.closing(predictions), contextlib.closing(written):
@@ -204,14 +242,23 @@ def _predict_all(
     return record.summary(total, inputs.left_out, time.monotonic() - start, observer)
 
 
-def _predictions(segmenter: Segmenter, images: Sequence[Input]) -> Generator[Outcome, None, None]:
+def _predictions(steps: _Steps, images: Sequence[Input], observer: Observer) -> Generator[Outcome, None, None]:
     """Yield the outcome of every image, while the next ones are read in the background."""
-    channels = segmenter.model.preprocessing.in_channels
-    read = functools.partial(read_input, reading=segmenter.reading, channels=channels)
+    segmenter = steps.segmenter
+    read = functools.partial(
+        read_input,
+        reading=segmenter.reading,
+        channels=segmenter.model.preprocessing.in_channels,
+        parts_above=steps.parts_above,
+    )
     with contextlib.closing(in_background(read, images, ahead=AHEAD)) as outcomes:
         for outcome in outcomes:
             if isinstance(outcome.value, np.ndarray):
                 yield outcome._replace(value=segmenter.predict(outcome.value))
+            elif isinstance(outcome.value, str):
+                done = steps.parts(outcome)
+                observer.phase(_PHASE)
+                yield done
             else:
                 yield outcome
 

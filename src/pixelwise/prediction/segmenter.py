@@ -5,6 +5,7 @@ from __future__ import annotations
 import functools
 import math
 import os
+import tempfile
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any, overload
@@ -18,6 +19,7 @@ from torch import Tensor
 
 from pixelwise.datasets.labels import LabelTable
 from pixelwise.datasets.reading.images import from_pillow, read_image
+from pixelwise.datasets.reading.regions.images import Region
 from pixelwise.datasets.samples import Reading
 from pixelwise.errors import CheckpointError, DataError
 from pixelwise.models import SegmentationModel
@@ -25,6 +27,8 @@ from pixelwise.observer import SILENT
 from pixelwise.prediction.combinations import unpacked
 from pixelwise.prediction.deviations import Once, Remark, deviations, stretching
 from pixelwise.prediction.feeding import Fed, OneImage, each, is_one, read_one
+from pixelwise.prediction.large.blocks import Blocks, Joining, joined_labels
+from pixelwise.prediction.large.choice import InParts, reason_for_parts
 from pixelwise.prediction.network import (
     NetworkOutput,
     decide,
@@ -41,6 +45,7 @@ from pixelwise.recipes.class_sets.tables import Color
 from pixelwise.recipes.protocols import PROTOCOLS, Protocol
 from pixelwise.recipes.sizes import Size
 from pixelwise.runtimes.inference import fitted_to
+from pixelwise.storage import printable
 from pixelwise.views import classes_in_words, line
 
 WHOLE_PIXELS = 1 << 24
@@ -71,8 +76,12 @@ class Segmenter:
         run_protocol: `protocol` of that run.
         label_table: Meaning of the values of the masks of the training data; None if it is not recorded.
         warn: Receives the `remarks` on every image that is predicted; by default it ignores them.
+        observer: Receives the progress of images that are predicted in parts; by default it ignores it.
         whole_pixels: Number of input pixels above which an image is predicted by windows.
         large_window: (height, width) of these windows.
+        training_scale: Factor by which the network saw the sides of most images of its training; None if unknown.
+        scale: Factor at which it sees images that are predicted in parts; None for their own size, or for
+            `training_scale` if the protocol brings images to another size.
     """
 
     def __init__(
@@ -91,8 +100,10 @@ class Segmenter:
         self.input_size = input_size
         self.exact = False
         self.label_table: LabelTable | None = None
-        self.warn = Once(SILENT.warn)
+        self.warn, self.observer = Once(SILENT.warn), SILENT
         self.run_size = input_size
+        self.training_scale: float | None = None
+        self.scale: float | None = None
         self.whole_pixels, self.large_window = WHOLE_PIXELS, WINDOW
         self.reading = reading
         self.protocol = self.run_protocol = single_pass(protocol)
@@ -129,12 +140,15 @@ class Segmenter:
 
         Returns:
             One image gives its prediction, a list or a batch gives a list. A folder, a pattern or a generator, which
-            may be longer than memory allows, gives an iterator that predicts each image when it is asked for.
+            may be longer than memory allows, gives an iterator that predicts each image when it is asked for. A TIFF
+            file that is too large to be decoded whole gives a
+            `pixelwise.prediction.large.prediction.LargePrediction`.
 
         Raises:
             CheckpointError: K466, `scores` of an exported artefact that outputs class ids only.
-            DataError: A file cannot be read, or the meaning of its values as 8-bit RGB is not clear; D223, there is no
-                such file, or no image in a folder; D250, an address cannot be downloaded. An iterator ends with it:
+            DataError: D120, `scores` of an image that is not decoded whole; D223, there is no such file, or no image in
+                a folder; D250, an address cannot be downloaded; others if a file cannot be read, or the meaning of its
+                values as 8-bit RGB is not clear. An iterator ends with it:
                 `pixelwise.predict` skips such files and lists them.
             ValueError: An array is not uint8 (H, W, C) with the C channels of the network.
         """
@@ -150,12 +164,24 @@ class Segmenter:
                 "K466", "the artefact outputs class ids, not scores", "export the run again without `argmax`"
             )
 
-    def _predict(self, fed: Fed, scores: bool) -> Prediction:
+    def _predict(self, fed: Fed, scores: bool) -> Any:
+        """The prediction of an image: a `Prediction`, or a `LargePrediction` of a file that is not decoded whole."""
         pixels = fed.pixels
+        if isinstance(pixels, InParts):
+            # Imported here: it uses segmenters.
+            from pixelwise.prediction.large.prediction import LargePrediction
+
+            if scores:
+                raise DataError(
+                    "D120",
+                    f"{printable(pixels.path)}: no scores, since it is predicted in parts: {pixels.reason}",
+                    "leave out `scores`, or give parts of the image as arrays",
+                )
+            return LargePrediction(self, pixels, self.observer)
         size = (pixels.shape[0], pixels.shape[1])
         self.warn(self.remarks(size))
         seen = RESIZE[self.protocol.resampling](pixels, self.seen_size(size))
-        protocol = fitted_to(self._protocol_for((seen.shape[0], seen.shape[1])), self.model.fixed_size)
+        protocol = fitted_to(self.protocol_for((seen.shape[0], seen.shape[1])), self.model.fixed_size)
         with prediction_mode(self.model):
             labels, softmax = self._labels_and_scores(seen, size, protocol, scores)
         several = self.model.multilabel
@@ -178,7 +204,7 @@ class Segmenter:
     def remarks(self, size: Size) -> list[Remark]:
         """Warnings for an image of that (height, width) whose masks can differ from those of the artefact's run."""
         seen, fixed = self.seen_size(size), self.model.fixed_size
-        found = deviations(self.model, self._protocol_for(seen), seen, size, self.run_protocol)
+        found = deviations(self.model, self.protocol_for(seen), seen, size, self.run_protocol)
         if self.exact and fixed is not None:
             found += stretching(fixed, size, self._natural_size(size, self.run_size))
         return found
@@ -187,8 +213,11 @@ class Segmenter:
         """The size of the same aspect ratio at which the protocol shows an image of `size`."""
         return same_area(size, wanted) if self.protocol.fit is None else fitted_size(size, *self.protocol.fit)
 
-    def _protocol_for(self, seen: Size) -> Protocol:
-        """The protocol for an image at the network's input size: very large ones are seen through windows."""
+    def protocol_for(self, seen: Size) -> Protocol:
+        """The protocol for an image of that (height, width) at the network's input size.
+
+        Very large ones are seen through windows.
+        """
         if self.protocol.window is None and seen[0] * seen[1] > self.whole_pixels:
             return through_windows(self.protocol, self.large_window)
         return self.protocol
@@ -198,6 +227,8 @@ class Segmenter:
     ) -> tuple[np.ndarray, np.ndarray | None]:
         """Class ids or bit fields (H, W) at `size` for an image at the input size, and on request its scores."""
         seen_size = (seen.shape[0], seen.shape[1])
+        if protocol.window is not None and size == seen_size and not scores:
+            return self._labels_of_windows(seen, protocol), None
         if protocol.one_look:
             output: NetworkOutput = main_logits(self.model, [seen], pad_to=protocol.pad_to)
         else:
@@ -210,6 +241,24 @@ class Segmenter:
         parts = [values for _, values in probability_bands(self.model, output, seen_size, size, protocol)]
         return labels, torch.cat(parts, 1).cpu().numpy()
 
+    def _labels_of_windows(self, seen: np.ndarray, protocol: Protocol) -> np.ndarray:
+        """Class ids or bit fields (H, W) of an image at its own size, seen through windows of the protocol.
+
+        They are those of `decide`, with a quarter of the logits in memory at once.
+        """
+        if not self.model.gives_scores:
+            # Class ids cannot be averaged.
+            protocol = msgspec.structs.replace(protocol, blend="central")
+        size = (seen.shape[0], seen.shape[1])
+        blocks = Blocks(
+            functools.partial(main_logits, self.model),
+            lambda where: Region(seen[where.top : where.bottom, where.left : where.right]),
+            size,
+            Joining(protocol, self.model.align_corners, self.model.multilabel),
+            scratch=Path(tempfile.gettempdir()),
+        )
+        return joined_labels(blocks, size)
+
     def _softmax(self, logits: Tensor, seen_size: Size, size: Size, pad_to: Size | None) -> np.ndarray:
         """Scores float32 (K, H, W) from the logits of the whole image with its padding."""
         enlarge = functools.partial(F.interpolate, mode="bilinear", align_corners=self.model.align_corners)
@@ -219,7 +268,7 @@ class Segmenter:
         full = enlarge(full, size)
         return (full.sigmoid() if self.model.multilabel else full.softmax(1))[0].cpu().numpy()
 
-    def _pixels(self, image: Path | np.ndarray | Image.Image) -> np.ndarray:
+    def _pixels(self, image: Path | np.ndarray | Image.Image) -> np.ndarray | InParts:
         if isinstance(image, np.ndarray):
             return self._checked(image)
         if isinstance(image, Image.Image):
@@ -229,6 +278,8 @@ class Segmenter:
                 if error.code == "D106":
                     raise ValueError(f"{error.message}; expected {self._expected()}") from error
                 raise
+        if reason := reason_for_parts(image, self.reading, self.model.preprocessing.in_channels):
+            return InParts(image, reason)
         return self._checked(read_image(image, self.reading))
 
     def _checked(self, image: np.ndarray) -> np.ndarray:

@@ -224,8 +224,27 @@ def _central_ranges(starts: Sequence[int], length: int, total: int) -> dict[int,
     return dict(zip(starts, itertools.pairwise([0, *ends]), strict=True))
 
 
+class Cut(NamedTuple):
+    """What is left of logits whose upper rows were dropped.
+
+    Attributes:
+        above: Number of dropped rows.
+        height: Number of rows before.
+    """
+
+    above: int
+    height: int
+
+
 def interpolated_rows(
-    logits: Tensor, size: Size, first: int, last: int, align_corners: bool, *, mirrored: bool = False
+    logits: Tensor,
+    size: Size,
+    first: int,
+    last: int,
+    align_corners: bool,
+    *,
+    mirrored: bool = False,
+    cut: Cut | None = None,
 ) -> Tensor:
     """Rows `first` to `last - 1` of the logits upsampled bilinearly to `size`, without computing the other rows.
 
@@ -236,17 +255,18 @@ def interpolated_rows(
         last: Index of the row after the last one.
         align_corners: Convention of `torch.nn.functional.interpolate`.
         mirrored: Whether to flip the logits left to right.
+        cut: Which of the upper rows `logits` lacks, if it does; they are not needed for these rows.
 
     Returns:
         Upsampled logits float32 (K, last - first, W).
     """
-    h = logits.shape[1]
+    above, h = cut or Cut(0, logits.shape[1])
     if h == size[0]:
-        rows = _upright(logits[:, first:last], mirrored)
+        rows = _upright(logits[:, first - above : last - above], mirrored)
         return _widened(rows, size[1], align_corners)
     top, weight = source_cells(h, size[0], align_corners, torch.float32, logits.device)
     begin, end = int(top[first]), min(int(top[last - 1]) + 2, h)
-    part = _upright(logits[:, begin:end], mirrored)
+    part = _upright(logits[:, begin - above : end - above], mirrored)
     upper = top[first:last] - begin
     lower = (upper + 1).clamp_(max=end - begin - 1)
     return _widened(torch.lerp(part[:, upper], part[:, lower], weight[first:last, None]), size[1], align_corners)

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 import tifffile
 
-from pixelwise.datasets.reading.georeference import Georeference, read_georeference
+from pixelwise.datasets.reading.georeference import Georeference, placement_of, read_georeference
 
 SCALE, TIE = (33550, "d", 3, (0.5, 0.5, 0.0), True), (33922, "d", 6, (0.0, 0.0, 0.0, 5e5, 5e6, 0.0), True)
 KEYS = (34735, "H", 8, (1, 1, 0, 1, 3072, 0, 1, 32633), True)
@@ -99,3 +100,58 @@ def test_a_large_file_with_the_name_of_a_world_file_is_not_one(tmp_path):
 
     with pytest.raises(ValueError, match="70000 bytes"):
         read_georeference(tmp_path / "a.png", is_tiff=False)
+
+
+def corners(*tags, world: bytes | None = None) -> list[list[float]] | None:
+    """Map coordinates of the upper left corner of the image and of one three columns and two rows from it."""
+    placement = placement_of(Georeference(tags, world=world))
+    return None if placement is None else placement.points(np.array([[0, 0], [3, 2]])).tolist()
+
+
+def test_scale_and_tie_point_place_corners_of_pixels():
+    assert corners(SCALE, TIE, KEYS) == [[5e5, 5e6], [5e5 + 1.5, 5e6 - 1]]
+    # The tie point may be any pixel.
+    assert corners(SCALE, (33922, "d", 6, (10.0, 20.0, 0.0, 5e5, 5e6, 0.0), True)) == [
+        [5e5 - 5, 5e6 + 10], [5e5 - 3.5, 5e6 + 9],
+    ]  # fmt: skip
+
+
+def test_where_tags_place_centres_of_pixels_corners_are_half_a_pixel_away():
+    keys = (34735, "H", 12, (1, 1, 0, 2, 1025, 0, 1, 2, 3072, 0, 1, 32633), True)
+
+    assert corners(SCALE, TIE, keys) == [[5e5 - 0.25, 5e6 + 0.25], [5e5 + 1.25, 5e6 - 0.75]]
+
+
+def test_a_matrix_may_turn_the_image():
+    matrix = (34264, "d", 16, (0.0, 2.0, 0.0, 100.0, 3.0, 0.0, 0.0, 200.0, *[0.0] * 8), True)
+
+    assert corners(matrix) == [[100, 200], [104, 209]]
+
+
+def test_world_files_place_the_centre_of_the_first_pixel():
+    assert corners(world=b"0.5\n0\n0\n-0.5\n500000\n5000000\n") == [[499999.75, 5000000.25], [500001.25, 4999999.25]]
+    assert corners(world=b"not numbers") is None
+
+
+def test_what_says_nothing_of_the_place_has_none():
+    assert corners(SCALE) is None
+    assert corners(TIE, KEYS) is None
+
+
+@pytest.mark.parametrize(
+    ("keys", "code"),
+    [
+        ((1, 1, 0, 1, 3072, 0, 1, 32633), 32633),
+        ((1, 1, 0, 1, 2048, 0, 1, 4326), 4326),
+        ((1, 1, 0, 2, 2048, 0, 1, 4326, 3072, 0, 1, 32633), 32633),
+        ((1, 1, 0, 1, 3072, 0, 1, 32767), None),  # one that the file describes itself
+        ((1, 1, 0, 1, 3072, 34737, 7, 0), None),
+        ((), None),
+    ],
+)
+def test_the_code_of_the_coordinate_system(keys, code):
+    tags: Any = (SCALE, TIE, (34735, "H", len(keys), keys, True))
+    placement = placement_of(Georeference(tags))
+
+    assert placement is not None
+    assert placement.epsg == code

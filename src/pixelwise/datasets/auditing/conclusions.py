@@ -10,6 +10,7 @@ from pixelwise.datasets.auditing.correspondence import MaskFit
 from pixelwise.datasets.auditing.examination import Examination, mask_name, relative_name
 from pixelwise.datasets.auditing.mask_conclusions import disturbed, nothing_to_learn, swapped
 from pixelwise.datasets.auditing.near_duplicates import HashedImage
+from pixelwise.datasets.auditing.positions import position_findings
 from pixelwise.datasets.explanations import (
     describe_counts,
     describe_ids,
@@ -74,6 +75,7 @@ def collect_findings(
     findings += [found for found in _different_palettes(dataset, examinations) if found.code not in superfluous]
     findings += _image_warnings(dataset, examinations)
     findings += _transparent_masks(dataset, examinations)
+    findings += position_findings(dataset, examinations)
     findings += nothing_to_learn(dataset, examinations, pixels)
     findings += _class_warnings(dataset, examinations, pixels)
     return tuple(sorted(findings, key=lambda found: found.severity != "error"))

@@ -19,12 +19,21 @@ from pixelwise.storage.documents import kind_of_entry
 def open_regular(path: Path) -> Iterator[BinaryIO]:
     """Open a regular file; opening a FIFO would block forever."""
     try:
-        with reads(path):
-            refuse_irregular(path)
-            with WithinFile(open(path, "rb")) as stream:
-                yield stream
+        with reads(path), opened_regular(path) as stream:
+            yield stream
     except OSError as error:
         raise unreadable(path, error) from error
+
+
+def opened_regular(path: Path) -> WithinFile:
+    """A regular file, opened for as long as the caller needs it.
+
+    Raises:
+        DataError: D131, it is no regular file.
+        OSError: There is no such file, or it is inaccessible.
+    """
+    refuse_irregular(path)
+    return WithinFile(open(path, "rb"))
 
 
 @contextlib.contextmanager

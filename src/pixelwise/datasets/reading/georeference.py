@@ -20,6 +20,12 @@ _PLACING_TAGS = (33922, 34264)
 """A file has a position if it has one of these."""
 NODATA_TAG = 42113
 """GDAL's tag for the value of pixels without data, as text."""
+_RASTER_KEY, _IS_POINT = 1025, 2
+_SYSTEM_KEYS = (3072, 2048)
+"""Keys of projected and of geographic coordinate systems."""
+_LOWEST_CODE, _HIGHEST_CODE = 1024, 32766
+"""Codes of EPSG; the others stand for systems that the file describes itself."""
+_MATRIX_LENGTH, _TIE_LENGTH = 16, 6
 _WORLD_ENDINGS = {
     ".jpg": (".jgw", ".jpgw"),
     ".jpeg": (".jgw", ".jpegw"),
@@ -49,17 +55,42 @@ class Georeference(NamedTuple):
     turned: bool = False
 
 
-def read_georeference(path: Path, *, is_tiff: bool) -> Georeference | None:
+class MissingPixels(NamedTuple):
+    """What a file says of its pixels without data: those whose bands all have one value, or that are transparent.
+
+    Attributes:
+        value: Value of bands without data, by GDAL's tag; None if the file has no such tag.
+        transparent: For each of the last channels, which are no bands, whether 0 in it is full transparency.
+    """
+
+    value: float | None
+    transparent: tuple[bool, ...]
+
+    def among(self, values: np.ndarray) -> np.ndarray:
+        """Pixels without data, bool (H, W), among stored values (H, W, C) of all channels."""
+        colors = values.shape[2] - len(self.transparent)
+        missing = np.zeros(values.shape[:2], bool)
+        for position, transparent in enumerate(self.transparent, colors):
+            if transparent:
+                missing |= values[..., position] == 0
+        if self.value is not None:
+            bands = values[..., : colors or None]
+            missing |= (np.isnan(bands) if math.isnan(self.value) else bands == self.value).all(axis=2)
+        return missing
+
+
+def read_georeference(path: Path, *, is_tiff: bool, pixels: bool = True) -> Georeference | None:
     """The position of an image that was read without an error; None if it has none.
 
     Args:
         path: The image file.
         is_tiff: Whether its content is a TIFF file.
+        pixels: Whether to look for pixels without data, for which the image is decoded once more.
 
     Raises:
         ValueError: The file has a position that cannot be read; the message says why.
     """
-    found = _from_tags(path) if is_tiff else None
+    found = _from_tags(path, pixels) if is_tiff else None
     if found is not None:
         return found
     for ending in (*_WORLD_ENDINGS.get(path.suffix.lower(), ()), ".wld"):
@@ -72,6 +103,63 @@ def read_georeference(path: Path, *, is_tiff: bool) -> Georeference | None:
     return None
 
 
+class Placement(NamedTuple):
+    """Where the corners of pixels lie on the map: x = a column + b row + c, y = d column + e row + f.
+
+    Attributes:
+        affine: a, b, c, d, e, f; column and row count from the upper left corner of the image.
+        epsg: Code of the coordinate system; None if the file does not give one.
+    """
+
+    affine: tuple[float, float, float, float, float, float]
+    epsg: int | None = None
+
+    def points(self, corners: np.ndarray) -> np.ndarray:
+        """Coordinates float64 (N, 2) of corners (N, 2) of pixels, given as (column, row)."""
+        a, b, c, d, e, f = self.affine
+        columns, rows = corners[:, 0].astype(np.float64), corners[:, 1].astype(np.float64)
+        return np.stack([a * columns + b * rows + c, d * columns + e * rows + f], axis=1)
+
+
+def placement_of(place: Georeference) -> Placement | None:
+    """Where the pixels of an image lie on the map; None if its tags or its world file do not say so.
+
+    Rasters whose tags place the centres of pixels (`PixelIsPoint`) and world files, which do so too, are shifted by
+    half a pixel.
+    """
+    values = {code: value for code, _, _, value, _ in place.tags}
+    keys = _geo_keys(values.get(34735))
+    epsg = next((keys[key] for key in _SYSTEM_KEYS if _LOWEST_CODE <= keys.get(key, 0) <= _HIGHEST_CODE), None)
+    half = keys.get(_RASTER_KEY) == _IS_POINT
+    matrix, scale, ties = (values.get(code) for code in (34264, 33550, 33922))
+    if isinstance(matrix, tuple) and len(matrix) == _MATRIX_LENGTH:
+        affine = (matrix[0], matrix[1], matrix[3], matrix[4], matrix[5], matrix[7])
+    elif isinstance(scale, tuple) and isinstance(ties, tuple) and len(ties) == _TIE_LENGTH:
+        column, row, _, x, y, _ = ties
+        affine = (scale[0], 0.0, x - column * scale[0], 0.0, -scale[1], y + row * scale[1])
+    elif place.world is not None:
+        lines = place.world.decode("ascii", "replace").split()
+        try:
+            a, d, b, e, c, f = map(float, lines[:6])
+        except ValueError:
+            return None
+        affine, half = (a, b, c, d, e, f), True
+    else:
+        return None
+    a, b, c, d, e, f = (float(value) for value in affine)
+    if half:
+        c, f = c - (a + b) / 2, f - (d + e) / 2
+    return Placement((a, b, c, d, e, f), epsg)
+
+
+def _geo_keys(directory: object) -> dict[int, int]:
+    """The short values in a GeoKeyDirectory: key -> value."""
+    if not isinstance(directory, tuple):
+        return {}
+    rows = [directory[first : first + 4] for first in range(4, len(directory) - 3, 4)]
+    return {int(key): int(value) for key, where, _, value in rows if where == 0}
+
+
 def _small_file(path: Path) -> bytes:
     """Content of a world or projection file, which has at most a few thousand characters."""
     if path.stat().st_size > 1 << 16:
@@ -79,7 +167,7 @@ def _small_file(path: Path) -> bytes:
     return path.read_bytes()
 
 
-def _from_tags(path: Path) -> Georeference | None:
+def _from_tags(path: Path, pixels: bool) -> Georeference | None:
     # Imported here: it takes 50 ms, which only TIFF files need to pay.
     import tifffile
 
@@ -94,30 +182,35 @@ def _from_tags(path: Path) -> Georeference | None:
                 if (tag := page.tags.get(code)) is not None
             )
             turned = of_tiff_tags(page.tags.valueof(274), page.tags.valueof(700)) != 1
-            return Georeference(tags, missing=_missing(page), turned=turned)
+            return Georeference(tags, missing=_missing(page) if pixels else None, turned=turned)
     except Exception as error:  # tifffile raises exceptions of many types for damaged tags
         raise ValueError(str(error) or type(error).__name__) from error
 
 
-def _missing(page: Any) -> np.ndarray | None:
-    """Pixels whose bands all have the value of missing data, or that are fully transparent; None if none is marked."""
+def missing_pixels(page: Any) -> MissingPixels | None:
+    """What a page of a TIFF file, as tifffile opens it, says of pixels without data; None if it marks none.
+
+    Raises:
+        ValueError: The value for missing data is not a number.
+    """
     import tifffile
 
     tag = page.tags.get(NODATA_TAG)
     alpha = [kind in (tifffile.EXTRASAMPLE.ASSOCALPHA, tifffile.EXTRASAMPLE.UNASSALPHA) for kind in page.extrasamples]
     if tag is None and not any(alpha):
         return None
+    return MissingPixels(None if tag is None else float(str(tag.value).strip("\0 ")), tuple(alpha))
+
+
+def _missing(page: Any) -> np.ndarray | None:
+    """Pixels without data, bool (H, W); None if there are none."""
+    import tifffile
+
+    stated = missing_pixels(page)
+    if stated is None:
+        return None
     values = page.asarray(maxworkers=1)
     if values.ndim == 3 and page.planarconfig == tifffile.PLANARCONFIG.SEPARATE:
         values = np.moveaxis(values, 0, 2)
-    values = values.reshape(*values.shape[:2], -1)
-    colors = values.shape[2] - len(alpha)
-    missing = np.zeros(values.shape[:2], bool)
-    for position, transparent in enumerate(alpha, colors):
-        if transparent:
-            missing |= values[..., position] == 0
-    if tag is not None:
-        value = float(str(tag.value).strip("\0 "))
-        bands = values[..., : colors or None]
-        missing |= (np.isnan(bands) if math.isnan(value) else bands == value).all(axis=2)
+    missing = stated.among(values.reshape(*values.shape[:2], -1))
     return missing if missing.any() else None

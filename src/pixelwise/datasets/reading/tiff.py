@@ -31,14 +31,16 @@ logging.getLogger("tifffile").addHandler(logging.NullHandler())
 SIGNATURES = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")
 """First bytes of TIFF and BigTIFF files."""
 WHITE_IS_ZERO, BLACK_IS_ZERO, RGB, PALETTE = 0, 1, 2, 3
-_JPEG = (6, 7, 33007)
+JPEG = (6, 7, 33007)
+"""Compressions of TIFF that are JPEG."""
 _FAX = (2, 3, 4, 32771)
 # No sensor for this purpose has more bands: a longer axis is height or width.
 _MAX_BANDS = 64
 _STRAIGHT, _PREMULTIPLIED = (2, 999), (1,)
 Alpha = Literal["none", "straight", "premultiplied"]
 
-_DAMAGED = "truncated or damaged TIFF file, or one with an unknown compression"
+DAMAGED = "truncated or damaged TIFF file, or one with an unknown compression"
+"""What a TIFF file is if it cannot be read, as a phrase that follows its name."""
 
 
 class StoredTiff(NamedTuple):
@@ -94,25 +96,25 @@ def read_tiff(path: Path, max_pixels: int, *, stacked: bool | None = False) -> S
         DataError: D101 damaged or with an unknown compression, D102 the raw data of a camera, D105 not numbers, or more
             than three axes; D120 too many pixels, D131 unreadable, D151 no memory for it.
     """
-    with errors_explained(path, _DAMAGED), open_regular(path) as stream:
+    with errors_explained(path, DAMAGED), open_regular(path) as stream:
         # Imported here: it takes 50 ms, which only such images need to pay.
         import tifffile
 
         with tifffile.TiffFile(stream) as file:
-            _follow_pages(file)
-            page = _first_page(file)
+            follow_pages(file)
+            page = first_page(file)
             if (raw := raw_camera_error(path, page)) is not None:
                 raise raw
-            if _needs_conversion(page):
+            if needs_conversion(page):
                 return None
             series = file.series[0]
-            bands = stacked or (stacked is not None and _is_stack_of_bands(file, series))
+            bands = stacked or (stacked is not None and is_stack_of_bands(file, series))
             if bands and series.ndim == 3 and tuple(series.shape) != tuple(page.shape):
                 values = _stack(path, series, max_pixels)
-                return _described(page, values, "none", None)
+                return described(page, values, "none", None)
             values = _page_values(path, page, max_pixels)
-            further = _further(file, page, series)
-            return _described(page, values, _alpha_of(page, values.shape[2]), further)
+            further = further_images(file, page, series)
+            return described(page, values, alpha_of(page, values.shape[2]), further)
 
 
 def tiff_layout(path: Path) -> tuple[tuple[int, int], int]:
@@ -121,11 +123,11 @@ def tiff_layout(path: Path) -> tuple[tuple[int, int], int]:
     Raises:
         DataError: D101 damaged, D131 unreadable.
     """
-    with errors_explained(path, _DAMAGED), open_regular(path) as stream:
+    with errors_explained(path, DAMAGED), open_regular(path) as stream:
         import tifffile
 
         with tifffile.TiffFile(stream) as file:
-            page = _first_page(file)
+            page = first_page(file)
             return (int(page.imagelength), int(page.imagewidth)), _orientation(page)
 
 
@@ -135,12 +137,12 @@ def differing_page(path: Path, max_pixels: int) -> bool:
     Raises:
         DataError: As `read_tiff`.
     """
-    with errors_explained(path, _DAMAGED), open_regular(path) as stream:
+    with errors_explained(path, DAMAGED), open_regular(path) as stream:
         import tifffile
 
         with tifffile.TiffFile(stream) as file:
-            _follow_pages(file)
-            first = _first_page(file)
+            follow_pages(file)
+            first = first_page(file)
             values = _page_values(path, first, max_pixels)
             for page in _content_pages(file):
                 if page.shape != first.shape or page.dtype != first.dtype:
@@ -192,24 +194,26 @@ def channels_last(values: np.ndarray, first: bool) -> np.ndarray:
     return np.moveaxis(values, 0, 2) if first else values
 
 
-def _first_page(file: TiffFile) -> TiffPage:
+def first_page(file: TiffFile) -> TiffPage:
+    """The page of the first image."""
     page: Any = file.pages[0]
     return page
 
 
-def _follow_pages(file: TiffFile) -> None:
+def follow_pages(file: TiffFile) -> None:
     """Find all pages of a TIFF file: only then does tifffile notice a chain of pages that leads back into itself."""
     len(file.pages)
 
 
-def _needs_conversion(page: TiffPage) -> bool:
-    if page.compression in _JPEG:
+def needs_conversion(page: TiffPage) -> bool:
+    """Whether the colours are neither grey, a palette, RGB nor bands, so that Pillow has to convert them."""
+    if page.compression in JPEG:
         return page.photometric not in (WHITE_IS_ZERO, BLACK_IS_ZERO)
     # 5 CMYK, 6 YCbCr, 8 CIELab, 9 ICCLab, 10 ITULab, 32844 and 32845 LogL and LogLuv.
     return page.photometric in (5, 6, 8, 9, 10, 32844, 32845)
 
 
-def _is_stack_of_bands(file: TiffFile, series: TiffPageSeries) -> bool:
+def is_stack_of_bands(file: TiffFile, series: TiffPageSeries) -> bool:
     """Whether pages are bands for sure: an array written by tifffile, or ImageJ's channels."""
     return "S" not in series.axes and (file.is_shaped is True or "C" in series.axes)
 
@@ -265,7 +269,8 @@ def _content_pages(file: TiffFile) -> Iterator[TiffPage]:
             yield page
 
 
-def _further(file: TiffFile, page: TiffPage, series: TiffPageSeries) -> tuple[int, ...] | None:
+def further_images(file: TiffFile, page: TiffPage, series: TiffPageSeries) -> tuple[int, ...] | None:
+    """Shape of everything in a file if there are images after the first, otherwise None."""
     # ImageJ describes only the first of many frames, which follow each other.
     if len(file.pages) == 1 and int(np.prod(series.shape)) > int(np.prod(page.shape)):
         return tuple(int(length) for length in series.shape)
@@ -274,7 +279,8 @@ def _further(file: TiffFile, page: TiffPage, series: TiffPageSeries) -> tuple[in
     return (len(file.pages), *(int(length) for length in page.shape))
 
 
-def _alpha_of(page: TiffPage, channels: int) -> Alpha:
+def alpha_of(page: TiffPage, channels: int) -> Alpha:
+    """Whether the last of a page's channels is transparency, and of which kind."""
     colors = 3 if page.photometric == RGB else 1
     extra = tuple(int(value) for value in page.extrasamples or ())
     if channels != colors + 1:
@@ -291,7 +297,12 @@ def _orientation(page: TiffPage) -> int:
     return of_tiff_tags(page.tags.valueof(274), page.tags.valueof(700))
 
 
-def _described(page: TiffPage, values: np.ndarray, alpha: Alpha, further: tuple[int, ...] | None) -> StoredTiff:
+def described(page: TiffPage, values: np.ndarray, alpha: Alpha, further: tuple[int, ...] | None) -> StoredTiff:
+    """Values (H, W, C) of a page, or of any rectangle of it, with what the page says about them.
+
+    Raises:
+        ValueError: The palette has fewer colours than the values need.
+    """
     photometric = int(page.photometric)
     if 262 not in page.tags and page.compression not in _FAX:
         # Without the tag, libtiff assumes this.
@@ -313,5 +324,5 @@ def _described(page: TiffPage, values: np.ndarray, alpha: Alpha, further: tuple[
         palette=palette,
         orientation=_orientation(page),
         further=further,
-        is_lossy=page.compression in _JPEG,
+        is_lossy=page.compression in JPEG,
     )

@@ -48,7 +48,8 @@ class Data(Part, frozen=True, kw_only=True):
         alpha: Treatment of transparent pixels: `drop` keeps their RGB values, `black` blends them onto black.
         input_range: Values that are mapped to 0 and 255, for images with more than 8 bits per channel or of signed or
             floating-point numbers. Images of 8 bits are read as they are, in every format.
-        max_pixels: Maximum number of pixels; larger images are refused before they are decoded.
+        max_pixels: Maximum number of pixels; larger images are refused before they are decoded. `predict` predicts
+            TIFF files that are larger in parts.
         mask_resize: Treatment of a mask whose size differs from its image's: `nearest` resizes it for training, and
             scores it at its own size; `refuse` raises an error.
         cache: Place for decoded images: `memory`; `disk`, a file in the cache folder that later runs reuse (see

@@ -1,0 +1,1 @@
+"""Rectangles of images that are too large to be decoded whole."""

@@ -1,0 +1,101 @@
+"""The masks of an image that is predicted in parts, from its blocks."""
+
+from __future__ import annotations
+
+import contextlib
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+
+from pixelwise.datasets.reading.georeference import Georeference
+from pixelwise.prediction.large.blocks import Block
+from pixelwise.prediction.large.previews import Preview
+from pixelwise.prediction.large.pyramids import Look, MaskPyramid
+from pixelwise.prediction.mask_formats import MaskCode
+from pixelwise.recipes.sizes import Size
+from pixelwise.storage import write_bytes
+
+WHITE = 255
+
+
+class Plane(NamedTuple):
+    """One mask that is made of class ids or bit fields.
+
+    Attributes:
+        path: Its file without the extension.
+        code: How class ids become pixels; None for black and white masks of one class.
+        class_id: The class of such a mask.
+        nodata: Value of ignored pixels, which is declared as missing data; None if there is none.
+    """
+
+    path: Path
+    code: MaskCode | None = None
+    class_id: int = 0
+    nodata: int | None = None
+
+    def values(self, labels: np.ndarray) -> np.ndarray:
+        """Pixels of class ids uint8 (H, W), or of bit fields int32 (H, W)."""
+        if self.code is not None:
+            return self.code.values(labels)
+        return (labels >> self.class_id & 1).astype(np.uint8) * np.uint8(WHITE)
+
+    def look(self) -> Look:
+        """Type and colours of the pixels."""
+        probe = self.values(np.zeros((1, 1), np.int32 if self.code is None else np.uint8))
+        channels = probe.shape[2] if probe.ndim == len(("row", "column", "channel")) else 1
+        return Look(probe.dtype, channels, None if self.code is None else self.code.colors, self.nodata)
+
+
+class Canvas:
+    """Receives the blocks of an image, and writes its files when all are there.
+
+    Args:
+        size: (height, width) of the image.
+        planes: The masks.
+        scratch: Folder for temporary files.
+        preview: Receives the blocks, too; None to make no overlay.
+    """
+
+    def __init__(self, size: Size, planes: list[Plane], scratch: Path, preview: Preview | None) -> None:
+        self._size, self._planes, self._preview = size, planes, preview
+        self._masks = [MaskPyramid(size, plane.look(), scratch) for plane in planes]
+        self._band: np.ndarray | None = None
+
+    def __enter__(self) -> Canvas:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        with contextlib.ExitStack() as closing:
+            for mask in self._masks:
+                closing.callback(mask.close)
+
+    def add(self, block: Block) -> None:
+        """Add the next block, from left to right and from top to bottom."""
+        where = block.where
+        if self._band is None:
+            self._band = np.empty((where.height, self._size[1]), block.labels.dtype)
+        self._band[:, where.left : where.right] = block.labels
+        if self._preview is not None:
+            self._preview.add(where, block.pixels, block.labels)
+        if where.right == self._size[1]:
+            for plane, mask in zip(self._planes, self._masks, strict=True):
+                mask.add(plane.values(self._band))
+            self._band = None
+
+    def save(self, place: Georeference | None) -> None:
+        """Write the masks, with the position of the image on the map if it has one.
+
+        Raises:
+            ResourceError: S601, the disk is full.
+        """
+        for plane, mask in zip(self._planes, self._masks, strict=True):
+            mask.write(_with(plane.path, ".tif"), () if place is None else place.tags)
+            for ending, content in ((".tfw", place and place.world), (".prj", place and place.projection)):
+                if content is not None:
+                    write_bytes(_with(plane.path, ending), content)
+
+
+def _with(path: Path, ending: str) -> Path:
+    # Not with_suffix, since the name itself may contain a dot.
+    return path.with_name(path.name + ending)
