@@ -16,6 +16,7 @@ from pixelwise.machine.threads import reading_threads
 from pixelwise.storage import sha256_bytes, sha256_file
 from pixelwise.storage.cache_kinds import HASHES
 from pixelwise.storage.caches import recall, remember
+from pixelwise.storage.stores.members import Member, state_of
 
 SETTLED_SECONDS = 2.0
 """Hashes of younger files are not cached: they may change again within the resolution of their time stamps."""
@@ -47,9 +48,15 @@ class HashCache:
     def digest(self, path: Path, *, fresh: bool = False) -> str:
         """Hexadecimal SHA-256 of the file, from the cache unless `fresh`. Thread-safe.
 
+        The index of a data set in shards holds the hash of each of its files.
+
         Raises:
             OSError: The file cannot be read.
         """
+        if isinstance(path, Member) and path.place is not None:
+            if fresh and path.place.content() is None:
+                self.changed.append(path)
+            return path.place.sha256.hex()
         facts = path.stat()
         key = os.fsencode(path.absolute())
         known = self._known.get(key)
@@ -125,12 +132,14 @@ def _digest(cache: HashCache, path: Path, fresh: bool) -> str:
 
 
 def stat_signature(paths: Iterable[Path]) -> str:
-    """SHA-256 of paths, sizes and modification times; it changes when a file is touched, and no file is read."""
+    """SHA-256 of paths, sizes and modification times; it changes when a file is touched, and no file is read.
+
+    For files in shards, their own SHA-256 takes the place of the time.
+    """
     digest = hashlib.sha256()
     for path in paths:
         try:
-            facts = path.stat()
-            state = f"{facts.st_size} {facts.st_mtime_ns}"
+            state = state_of(path)
         except OSError as error:
             state = f"error {error.errno}"
         digest.update(os.fsencode(path.absolute()) + b"\0" + state.encode() + b"\0")

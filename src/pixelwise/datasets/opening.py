@@ -34,7 +34,7 @@ _MISSING = ("D220", "D221", "D226")
 def open_dataset(data: Data, root: str | os.PathLike[str] | None) -> Dataset:
     """Open the data set that `data` describes in the folder `root`.
 
-    Only file names are read, with two exceptions: the masks of a custom data set that names no classes are decoded
+    Of data in shards, only the index is read. Of other data only file names are read, with two exceptions: the masks of a custom data set that names no classes are decoded
     once, and annotated shapes are drawn as masks into the user's cache folder the first time. Problems of single files
     are collected in `Dataset.problems`; the audit decides which of them stop training. Of splits that share images
     (VOC's `train` and `train_aug`), only one is opened.
@@ -47,13 +47,23 @@ def open_dataset(data: Data, root: str | os.PathLike[str] | None) -> Dataset:
     Raises:
         DataError: D222, there is no folder, or no data of that format in it; D224, an invalid `dataset.toml`;
             D227, COCO's annotations cannot be read; D228 and D230, lists or annotations cannot be read;
-            D231, one mask per class is expected but not found.
+            D231, one mask per class is expected but not found; D270, the index of shards is damaged.
         RecipeError: R203, there is no such format, or fields of `data` contradict each other or the data set.
+    """
+    return open_whole(data, root)[1]
+
+
+def open_whole(data: Data, root: str | os.PathLike[str] | None) -> tuple[Layout, Dataset]:
+    """Like `open_dataset`, together with the layout, which has all splits and the alternatives to them.
+
+    Raises:
+        As `open_dataset`.
     """
     format = None if data.dataset == "auto" else format_of(data.dataset)
     _refuse_multilabel(format, data)
     folder = _folder(format, data, None if root is None else Path(root))
-    return _dataset(data, _prepared(find_layout(format, folder), data, folder))
+    whole = _prepared(find_layout(format, folder), data, folder)
+    return whole, _dataset(data, whole)
 
 
 def open_by_names(data: Data, root: Path | None, classes: Sequence[str], naming: str | None = None) -> Dataset:

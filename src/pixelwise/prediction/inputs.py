@@ -17,6 +17,7 @@ from typing import NamedTuple
 from pixelwise.datasets.findings import Finding
 from pixelwise.datasets.layouts.listing import describe_endings, list_images
 from pixelwise.datasets.reading.decoding import SUFFIXES
+from pixelwise.datasets.shards.layout import is_sharded, sharded_layout
 from pixelwise.errors import DataError, RecipeError
 from pixelwise.storage import printable
 from pixelwise.storage.names import distinct, folded
@@ -116,7 +117,7 @@ class _Found(NamedTuple):
 
 def _images_of(path: Path) -> _Found:
     if path.is_dir():
-        return _images_in(path, path)
+        return _images_of_shards(path) if is_sharded(path) else _images_in(path, path)
     # A dangling link or an unreadable file counts as an image: reading it reports what is wrong.
     if os.path.lexists(path):
         return _Found([(path, Path(path.name))], [], [])
@@ -134,6 +135,17 @@ def _images_of(path: Path) -> _Found:
         else:
             found.others.append(file)
     return found
+
+
+def _images_of_shards(root: Path) -> _Found:
+    """The images of a data set in shards, named by split and id."""
+    splits = sharded_layout(root).splits
+    images = [
+        (sample.image_path, Path(*((split,) if len(splits) > 1 else ()), f"{sample.id}{sample.image_path.suffix}"))
+        for split, samples in splits.items()
+        for sample in samples
+    ]
+    return _Found(images, [], [])
 
 
 def _images_in(folder: Path, base: Path) -> _Found:

@@ -283,10 +283,14 @@ def _cache_key(dataset: Dataset, splits: Sequence[str]) -> str:
     paths = [
         path for name in splits for sample in dataset.splits[name] for path in (sample.image_path, *sample.mask_files)
     ]
-    plain = msgspec.to_builtins((AUDIT.version, dataset, splits), enc_hook=printable)
+    plain = msgspec.to_builtins((AUDIT.version, dataset, splits), enc_hook=_plain)
     # Names of classes and files may hold bytes that are not UTF-8, which JSON writes as escapes.
     described = json.dumps(plain)
     return sha256_bytes((described + stat_signature(paths)).encode())[:24]
+
+
+def _plain(value: Path | Sequence[Sample]) -> str | list[Sample]:
+    return printable(value) if isinstance(value, Path) else list(value)
 
 
 def _turned(examinations: Sequence[Examination]) -> int:

@@ -35,8 +35,8 @@ from pixelwise.transforms.resizing import resize_image, resize_labels
 
 _COPIED_FORMATS = {"JPEG": ".jpg", "PNG": ".png"}
 _ENDINGS = (".png", ".jpg", ".npy")
-# Errors of the data set because of which images or objects would be missing in what is written.
-_INCOMPLETE = ("D220", "D228", "D230", "D232")
+INCOMPLETE = ("D220", "D228", "D230", "D232")
+"""Errors of a data set because of which images or objects would be missing in what is written."""
 
 
 def convert(
@@ -106,7 +106,7 @@ def convert_to_folder(
             f"{printable(dataset.root)}: multi-label data cannot be converted to masks of one class id per pixel",
             "train on it as it is, with the masks of each class in a folder of their own",
         )
-    refused = next((one for one in dataset.problems if one.code in _INCOMPLETE and one.code not in allow), None)
+    refused = next((one for one in dataset.problems if one.code in INCOMPLETE and one.code not in allow), None)
     if refused is not None:
         raise DataError(refused.code, refused.message, refused.fix)
     pairs = [(split, sample) for split, samples in dataset.splits.items() for sample in samples if sample.mask_path]

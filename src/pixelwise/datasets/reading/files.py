@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import io
 import stat
 from collections.abc import Iterator
 from pathlib import Path
@@ -13,18 +14,30 @@ from pixelwise.errors import DataError
 from pixelwise.machine.stalls import reads
 from pixelwise.storage import printable
 from pixelwise.storage.documents import kind_of_entry
+from pixelwise.storage.stores.members import Member
 
 
 @contextlib.contextmanager
 def open_regular(path: Path) -> Iterator[BinaryIO]:
-    """Open a regular file; opening a FIFO would block forever."""
+    """Open a regular file, or a file in a shard; opening a FIFO would block forever."""
     try:
         with reads(path):
+            if isinstance(path, Member) and path.place is not None:
+                yield io.BytesIO(path.read_bytes())
+                return
             refuse_irregular(path)
             with WithinFile(open(path, "rb")) as stream:
                 yield stream
     except OSError as error:
         raise unreadable(path, error) from error
+
+
+def length_of(stream: BinaryIO) -> int:
+    """Number of bytes of an open file, whose position is kept."""
+    position = stream.tell()
+    length = stream.seek(0, io.SEEK_END)
+    stream.seek(position)
+    return length
 
 
 @contextlib.contextmanager

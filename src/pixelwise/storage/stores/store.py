@@ -1,0 +1,144 @@
+"""What a store of large files can do, and two stores: a folder of this machine, and bytes in memory."""
+
+from __future__ import annotations
+
+import errno
+import os
+import stat
+import threading
+from collections import OrderedDict
+from pathlib import Path
+from typing import Protocol
+
+from pixelwise.machine.memory import available_memory
+from pixelwise.storage.names import is_plain_name
+
+MOST_OPEN = 64
+"""Number of files of a folder that are kept open; others are closed and opened again when they are needed."""
+# Smaller buffers are not worth asking the system for its free memory.
+_SMALL = 64 * 1024**2
+_READS_AT = hasattr(os, "pread")
+
+
+class Store(Protocol):
+    """Files by name, parts of which are read. Usable from several threads and forked processes, and can be pickled."""
+
+    def size(self, name: str) -> int:
+        """Length of a file in bytes.
+
+        Raises:
+            OSError: There is no such file, or it cannot be read.
+        """
+        ...
+
+    def read(self, name: str, offset: int, size: int) -> bytes:
+        """`size` bytes of a file from `offset` on; fewer if the file ends before.
+
+        Raises:
+            OSError: There is no such file, or it cannot be read.
+            MemoryError: There is less memory than that.
+        """
+        ...
+
+
+def require_memory(size: int) -> None:
+    """Refuse to read more than there is memory for: what a damaged index asks for may be any number.
+
+    Raises:
+        MemoryError: Less memory than `size` bytes is available.
+    """
+    if size > _SMALL and size > available_memory():
+        raise MemoryError(f"{size} bytes")
+
+
+class _Opened:
+    """An open file, closed when nobody uses it any more: another thread may still be reading it."""
+
+    def __init__(self, path: Path) -> None:
+        # Without O_NONBLOCK, opening a named pipe would wait for a writer.
+        flags = os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_CLOEXEC", 0) | getattr(os, "O_BINARY", 0)
+        self.descriptor = -1
+        self.descriptor = os.open(path, flags)
+        self.lock = threading.Lock()
+        if not stat.S_ISREG(os.fstat(self.descriptor).st_mode):
+            raise OSError(errno.EINVAL, "is not a regular file", str(path))
+
+    def __del__(self) -> None:
+        if self.descriptor >= 0:
+            os.close(self.descriptor)
+
+    def read(self, offset: int, size: int) -> bytes:
+        if _READS_AT:
+            return os.pread(self.descriptor, size, offset)
+        with self.lock:
+            os.lseek(self.descriptor, offset, os.SEEK_SET)
+            return os.read(self.descriptor, size)
+
+
+class FolderStore:
+    """The files of a folder; they are opened once and read by position, so that nothing is asked of the folder again.
+
+    Args:
+        folder: The folder. No name leads out of it.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self._opened: OrderedDict[str, _Opened] = OrderedDict()
+        self._lock = threading.Lock()
+
+    def __reduce__(self) -> tuple[type, tuple[Path]]:
+        return FolderStore, (self.folder,)
+
+    def size(self, name: str) -> int:
+        """See `Store.size`."""
+        return os.fstat(self._open(name).descriptor).st_size
+
+    def read(self, name: str, offset: int, size: int) -> bytes:
+        """See `Store.read`."""
+        file = self._open(name)
+        # Python allocates as many bytes as are asked for.
+        size = max(0, min(size, os.fstat(file.descriptor).st_size - offset))
+        require_memory(size)
+        parts, end = [], offset + size
+        while offset < end:
+            part = file.read(offset, end - offset)
+            if not part:
+                break
+            parts.append(part)
+            offset += len(part)
+        return parts[0] if len(parts) == 1 else b"".join(parts)
+
+    def _open(self, name: str) -> _Opened:
+        with self._lock:
+            found = self._opened.get(name)
+            if found is not None:
+                self._opened.move_to_end(name)
+                return found
+        if not is_plain_name(name):
+            raise OSError(errno.EINVAL, "its name leads out of the folder", name)
+        found = _Opened(self.folder / name)
+        with self._lock:
+            found = self._opened.setdefault(name, found)
+            while len(self._opened) > MOST_OPEN:
+                self._opened.popitem(last=False)
+        return found
+
+
+class MemoryStore:
+    """One file in memory.
+
+    Args:
+        content: The content of the file, whatever it is called.
+    """
+
+    def __init__(self, content: bytes) -> None:
+        self.content = content
+
+    def size(self, name: str) -> int:
+        """See `Store.size`."""
+        return len(self.content)
+
+    def read(self, name: str, offset: int, size: int) -> bytes:
+        """See `Store.read`."""
+        return self.content[offset : offset + size]
