@@ -28,6 +28,7 @@ from pixelwise.recipes.class_sets.tables import IGNORE, IGNORE_BIT
 from pixelwise.storage import printable, sha256_bytes
 from pixelwise.storage.cache_kinds import EXAMINED
 from pixelwise.storage.caches import recall, remember
+from pixelwise.storage.stores.members import state_of
 
 NO_GRIDS = Grids()
 _SAMPLE = 65536

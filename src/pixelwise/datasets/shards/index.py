@@ -89,8 +89,9 @@ class IndexWriter:
             name: "zstd" if self._arrow.types.is_integer(self._schema.field(name).type) else "none"
             for name in self._schema.names
         }
+        # Without Arrow's own copy of the schema, readers find the facts in the metadata of the table.
         self._writer = files.ParquetWriter(
-            path, self._schema, compression=packed, use_dictionary=False, write_statistics=False
+            path, self._schema, compression=packed, use_dictionary=False, write_statistics=False, store_schema=False
         )
         self._rows: list[Row] = []
 
@@ -203,6 +204,7 @@ def read_index(path: Path) -> Index:
             names = _columns(facts)
             _refuse_expansion(path, opened, names)
             table = opened.read(columns=names).combine_chunks()
+            table.validate(full=True)  # texts that are not UTF-8
     except DataError:
         raise
     except Exception as error:  # damaged files raise exceptions of many types
@@ -245,7 +247,7 @@ def _facts(path: Path, metadata: Any) -> Facts:
             f"{printable(path)}: written by a later version of Pixelwise (format {version}; this one reads {VERSION})",
             f"update Pixelwise: {INSTALL.replace('install', 'install -U', 1)}",
         )
-    facts = msgspec.convert(plain, Facts)
+    facts = msgspec.convert(plain, Facts, str_keys=True)
     names = [shard.name for shard in facts.shards]
     if not all(is_plain_name(name) and name.endswith(".tar") and name.isprintable() for name in names):
         raise _damaged(path, "the name of a tar leads out of the folder, or is not one")
