@@ -16,6 +16,7 @@ import torch
 from torch import Tensor
 from torch.utils.data import DataLoader
 
+from pixelwise.datasets.reading.ahead import fetch_files, is_far
 from pixelwise.datasets.reading.pairs import read_pair
 from pixelwise.datasets.samples import Dataset, Sample
 from pixelwise.errors import DataError, PixelwiseError, RecipeError, ResourceError
@@ -89,10 +90,16 @@ class TrainingPairs:
         self.seed = recipe.sampling.seed
         self.fill = fill_color(recipe.augment, recipe.model.preprocessing.mean)
         self.needs_classes = needs_classes(recipe.loss)
+        self.far = is_far(dataset)
         self._cached: DecodedPairs | None = None
 
     def __len__(self) -> int:
         return len(self.samples)
+
+    @property
+    def start_method(self) -> str:
+        """Start method of the loader processes: what reads from other machines does not survive a fork."""
+        return "spawn" if self.far else START_METHOD
 
     def use_cache(self, cached: DecodedPairs) -> None:
         """Take decoded pairs from `cached` from now on."""
@@ -106,6 +113,8 @@ class TrainingPairs:
         threads = reading_threads()
         with thread_pool(threads) as pool:
             for start in range(0, len(indices), 4 * threads):
+                if self.far:
+                    fetch_files(self.samples[index] for index in indices[start : start + 4 * threads])
                 for pair in pool.map(self.read, indices[start : start + 4 * threads]):
                     yield pair
                     done += 1
@@ -125,6 +134,8 @@ class TrainingPairs:
 
     def __getitems__(self, keys: Sequence[Key]) -> Sequence[Item | PixelwiseError]:
         """The items of a batch, mixed with each other as `augment.mix` says; called by PyTorch's loader."""
+        if self.far and self._cached is None:
+            fetch_files(self.samples[index] for _, index in keys)
         items = [self[key] for key in keys]
         whole = [item for item in items if not isinstance(item, PixelwiseError)]
         if self.augment.mix == "none" or len(whole) < len(items):
@@ -298,7 +309,7 @@ def _loader(pairs: TrainingPairs, batches: BatchPlan, workers: int, pin: bool) -
         worker_init_fn=_begin_worker,
         # The loader draws a seed for its workers; drawing it from the global generator would change dropout.
         generator=torch.Generator(),
-        multiprocessing_context=START_METHOD,
+        multiprocessing_context=pairs.start_method,
     )
     # PyTorch's own handler raises wherever the main thread happens to be, for example in the middle of a
     # training step. Without it the loader notices a dead worker when it waits for the next batch.

@@ -48,6 +48,7 @@ from pixelwise.records.run_folder import (
 from pixelwise.records.standing import has_finished
 from pixelwise.records.status import keeping_status
 from pixelwise.storage.locks import run_lock
+from pixelwise.storage.stores.addresses import address_of, place_of, recorded
 from pixelwise.training.announcing import announcement
 from pixelwise.training.autotuning.format_choice import FormatChoice
 from pixelwise.training.options import ResumeOptions, TrainOptions
@@ -142,7 +143,7 @@ def train(
     plan = _Plan(
         recipe=resolved,
         words=(resolved.name if isinstance(recipe, Recipe) else os.fspath(recipe), *overrides),
-        data=Path(data) if data is not None else None,
+        data=place_of(data) if data is not None else None,
         device=choose_device(wanted.device),
         threads=wanted.threads or default_threads(),
         auto_batch=wanted.auto_batch,
@@ -231,7 +232,7 @@ def _environment(plan: _Plan, settled: _Settled, run: Path) -> Environment:
     words = (*plan.words, *changes_between(settled.asked, settled.prepared.recipe))
     return Environment(
         command=_command(words, plan.data, run),
-        arguments=Arguments(data=str(plan.data.resolve()) if plan.data is not None else None, device=str(plan.device)),
+        arguments=Arguments(data=recorded(plan.data) if plan.data is not None else None, device=str(plan.device)),
         threads=plan.threads,
         auto_batch=plan.auto_batch,
         begins_with=plan.begins_with,
@@ -246,7 +247,7 @@ def _environment(plan: _Plan, settled: _Settled, run: Path) -> Environment:
 def _command(words: tuple[str, ...], data: Path | None, run: Path) -> str:
     """The command line of the run, quoted for a shell; `words` are the recipe and its overrides."""
     recipe, *overrides = words
-    options = ["--data", str(data)] if data is not None else []
+    options = ["--data", address_of(data) or str(data)] if data is not None else []
     return shlex.join(["pixelwise", "train", recipe, *options, "--output", str(run), *overrides])
 
 
@@ -331,7 +332,7 @@ def resume(
         refuse_impossible(changed.precision, device)
         use_processor(device, environment.threads or default_threads())
         where = wanted.data if wanted.data is not None else environment.data_folder
-        dataset = open_dataset(changed.data, Path(where) if where is not None else None)
+        dataset = open_dataset(changed.data, where)
         observer.phase("comparing the data with the run's")
         refuse_other_data(dataset, facts, run)
         begins = not has_checkpoints(run)
@@ -372,7 +373,7 @@ def _continued(environment: Environment, wanted: ResumeOptions) -> Environment:
     # Trackers that only the run names cause a warning later, not an error, if they are not available.
     require_trackers(wanted.track or ())
     arguments = Arguments(
-        data=str(Path(wanted.data).resolve()) if wanted.data is not None else environment.arguments.data,
+        data=recorded(place_of(wanted.data)) if wanted.data is not None else environment.arguments.data,
         device=str(choose_device(wanted.device or environment.arguments.device)),
     )
     trackers = environment.trackers if wanted.track is None else tuple(dict.fromkeys(wanted.track))

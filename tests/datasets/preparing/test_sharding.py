@@ -124,7 +124,7 @@ def test_multilabel_masks_are_kept_per_class(make_folder: Callable[..., Path], t
     for number, names in enumerate((["crack"], ["crack", "rust"], ["rust"], ["ignore", "rust"], ["crack"], ["rust"])):
         for name in names:
             (root / "masks" / name).mkdir(parents=True, exist_ok=True)
-            Image.fromarray(np.where(IDS == number % 3, 255, 0).astype(np.uint8)).save(
+            Image.fromarray(np.where(number % 3 == IDS, 255, 0).astype(np.uint8)).save(
                 root / "masks" / name / f"{number}.png"
             )
     shard(root, tmp_path / "shards", ["data.multilabel=true"])

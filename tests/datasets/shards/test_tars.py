@@ -68,7 +68,11 @@ def test_the_files_of_a_sample_share_what_webdataset_takes_for_its_key():
     assert member_names("k", Path("a"), [Path("a.weird name")], multilabel=False) == ["k.bin", "k.mask.bin"]
 
 
-@given(st.lists(st.text(st.characters(exclude_categories=["C"]), min_size=1).filter(lambda one: one.strip("./")), unique=True))
+@given(
+    st.lists(
+        st.text(st.characters(exclude_categories=["C"]), min_size=1).filter(lambda one: one.strip("./")), unique=True
+    )
+)
 def test_keys_are_distinct_and_lead_nowhere(ids: list[str]):
     keys = webdataset_keys(ids)
     names = [name for key in keys for name in member_names(key, Path("a.jpg"), [Path("a.png")], multilabel=False)]

@@ -20,6 +20,7 @@ from pixelwise.datasets.auditing.examination import Examination, ExaminationCach
 from pixelwise.datasets.auditing.near_duplicates import KEPT_TWINS, HashedImage, NearDuplicate, repeated, twins_across
 from pixelwise.datasets.findings import Finding
 from pixelwise.datasets.fingerprint import HashCache, stat_signature
+from pixelwise.datasets.reading.ahead import is_far
 from pixelwise.datasets.samples import Dataset, Sample
 from pixelwise.errors import DataError
 from pixelwise.machine.thread_pools import thread_pool
@@ -254,7 +255,7 @@ def _examine_all(
 
     examinations: list[Examination] = []
     try:
-        with thread_pool(reading_threads()) as pool:
+        with thread_pool(reading_threads(is_far(dataset))) as pool:
             for done, examination in enumerate(pool.map(examined, pairs), start=1):
                 examinations.append(examination)
                 observer.progress(done, len(pairs))

@@ -31,6 +31,7 @@ from pixelwise.recipes.overrides import Overrides
 from pixelwise.storage import building_folder, portable, printable
 from pixelwise.storage.locks import writing_alone
 from pixelwise.storage.names import distinct
+from pixelwise.storage.stores.addresses import place_of
 from pixelwise.transforms.resizing import resize_image, resize_labels
 
 _COPIED_FORMATS = {"JPEG": ".jpg", "PNG": ".png"}
@@ -66,7 +67,7 @@ def convert(
         ResourceError: S601, the disk is full.
     """
     options = chosen(ConvertOptions, options, changes)
-    data, dataset = open_folder(Path(root), overrides)
+    data, dataset = open_folder(place_of(root), overrides)
     observer.phase("converting")
     return convert_to_folder(dataset, Path(output), size=options.size, allow=data.allow, observer=observer)
 

@@ -23,7 +23,7 @@ from pixelwise.datasets.reading.images import read_image
 from pixelwise.datasets.reading.pairs import read_pair
 from pixelwise.datasets.samples import Dataset, Sample
 from pixelwise.datasets.shards.facts import INDEX, Facts, mask_roles
-from pixelwise.datasets.shards.index import IndexWriter, Placed, Row
+from pixelwise.datasets.shards.index import IndexWriter, Row
 from pixelwise.datasets.shards.packages import parquet
 from pixelwise.datasets.shards.tars import TarWriter, member_names, webdataset_keys
 from pixelwise.errors import DataError, RecipeError
@@ -42,6 +42,7 @@ from pixelwise.storage.byte_counts import parse_byte_count
 from pixelwise.storage.documents import read_document
 from pixelwise.storage.locks import writing_alone
 from pixelwise.storage.names import distinct
+from pixelwise.storage.stores.addresses import place_of
 from pixelwise.storage.stores.members import in_memory
 
 _LARGEST_TOML = 4 * 1024**2
@@ -58,8 +59,8 @@ class ShardedData(msgspec.Struct, frozen=True, kw_only=True):
         pairs: Number of images per split.
         shards: Number of tars.
         bytes: Their size together.
-        faulty: Printable name of each image or mask that is in the tars although it cannot be used -> code of its error,
-            which was allowed.
+        faulty: Printable name of each image of a pair that is in the tars although it cannot be used -> code of its
+            error, which was allowed.
         problems: Findings about files, annotations and lines of the original that are not in the tars.
     """
 
@@ -109,7 +110,7 @@ def shard(
     parquet()  # refused now, not after the data was opened
     output = Path(output)
     data = apply_overrides(find(DEFAULT_RECIPE), overrides).data
-    layout, dataset = open_whole(data, Path(root))
+    layout, dataset = open_whole(data, place_of(root))
     refused = next((one for one in dataset.problems if one.code in INCOMPLETE and one.code not in data.allow), None)
     if refused is not None:
         raise DataError(refused.code, refused.message, refused.fix)

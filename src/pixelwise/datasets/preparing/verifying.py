@@ -21,6 +21,7 @@ from pixelwise.machine.thread_pools import thread_pool
 from pixelwise.machine.threads import reading_threads
 from pixelwise.observer import SILENT, Observer
 from pixelwise.storage import printable
+from pixelwise.storage.stores.addresses import place_of
 
 _TOGETHER = 64
 _FIX = "copy the shard again, or make the shards again with `pixelwise data shard`"
@@ -55,19 +56,23 @@ def verify(root: str | os.PathLike[str], *, observer: Observer = SILENT) -> Veri
         DataError: D222, the folder holds no shards; D270, the index is damaged.
         RecipeError: R240, pyarrow is not installed.
     """
-    folder = Path(root)
+    folder = place_of(root)
     if not is_sharded(folder):
         raise DataError(
-            "D222", f"{printable(folder)}: holds no shards", "make them with `pixelwise data shard`, then name their folder"
+            "D222",
+            f"{printable(folder)}: holds no shards",
+            "make them with `pixelwise data shard`, then name their folder",
         )
     observer.phase("comparing the shards with their index")
     shards = open_shards(folder)
-    broken = {number: reason for number, one in enumerate(shards.index.facts.shards) if (reason := _size_problem(shards, one))}
+    broken = {
+        number: reason for number, one in enumerate(shards.index.facts.shards) if (reason := _size_problem(shards, one))
+    }
     wrong, files, size = _compared(shards, broken, observer)
-    problems = [finding("D271", f"{names[0]}: {reason}", names, _FIX) for reason, names in _by_reason(shards, broken, wrong)]
-    return Verification(
-        root=folder, images=len(shards.index.keys), files=files, bytes=size, problems=tuple(problems)
-    )
+    problems = [
+        finding("D271", f"{names[0]}: {reason}", names, _FIX) for reason, names in _by_reason(shards, broken, wrong)
+    ]
+    return Verification(root=folder, images=len(shards.index.keys), files=files, bytes=size, problems=tuple(problems))
 
 
 def raise_for_problems(found: Verification) -> None:
@@ -89,9 +94,7 @@ def _size_problem(shards: Shards, shard: Shard) -> str:
     return "" if size == shard.size else f"has {size} bytes instead of {shard.size}"
 
 
-def _compared(
-    shards: Shards, broken: dict[int, str], observer: Observer
-) -> tuple[list[tuple[str, str]], int, int]:
+def _compared(shards: Shards, broken: dict[int, str], observer: Observer) -> tuple[list[tuple[str, str]], int, int]:
     """(name, reason) of each file that is wrong; the number of files that were compared, and of their bytes."""
     wrong: list[tuple[str, str]] = []
     files, size, total = 0, 0, len(shards.index.keys)
@@ -104,7 +107,7 @@ def _compared(
         found = ((f"{name}/{one.name}", _problem(shards, name, one)) for one in placed)
         return [one for one in found if one[1]], len(placed), sum(one.size for one in placed)
 
-    with thread_pool(reading_threads()) as pool:
+    with thread_pool(reading_threads(shards.store.far)) as pool:
         for start in range(0, total, _TOGETHER):
             rows = range(start, min(start + _TOGETHER, total))
             for found, number, length in pool.map(of_row, rows):
@@ -135,9 +138,7 @@ def _problem(shards: Shards, name: str, placed: Placed) -> str:
     return header_problem(read[: placed.offset - begin], placed)
 
 
-def _by_reason(
-    shards: Shards, broken: dict[int, str], wrong: Sequence[tuple[str, str]]
-) -> list[tuple[str, list[str]]]:
+def _by_reason(shards: Shards, broken: dict[int, str], wrong: Sequence[tuple[str, str]]) -> list[tuple[str, list[str]]]:
     """Each reason with the printable names of the tars or files that have it."""
     found: dict[str, list[str]] = {}
     names = [(shards.index.facts.shards[number].name, reason) for number, reason in broken.items()]

@@ -1,8 +1,8 @@
 """The index of a data set in shards: a Parquet file with one row per image, written as the tars are.
 
-An index may come from a stranger, so nothing that it says is believed: names stay within the folder, places within their
-tars, and reading it takes no more memory than it has bytes, because its texts and hashes are neither compressed nor
-repeated by reference.
+An index may come from a stranger, so nothing that it says is believed: names stay within the folder, places within
+their tars, and reading it takes no more memory than it has bytes, because its texts and hashes are neither compressed
+nor repeated by reference.
 """
 
 from __future__ import annotations
@@ -190,19 +190,24 @@ def holds_index(path: Path) -> bool:
         return False
 
 
-def read_index(path: Path) -> Index:
+def read_index(path: Path, shown: Path | None = None) -> Index:
     """Read an index.
+
+    Args:
+        path: The file.
+        shown: What messages call it; None for its path.
 
     Raises:
         DataError: D270, it is damaged, contradicts itself, or was written by a later version.
         RecipeError: R240, pyarrow is not installed.
     """
     arrow, files, compute = parquet()
+    size, path, source = path.stat().st_size, shown or path, path
     try:
-        with files.ParquetFile(path) as opened:
+        with files.ParquetFile(source) as opened:
             facts = _facts(path, opened.metadata)
             names = _columns(facts)
-            _refuse_expansion(path, opened, names)
+            _refuse_expansion(path, size, opened, names)
             table = opened.read(columns=names).combine_chunks()
             table.validate(full=True)  # texts that are not UTF-8
     except DataError:
@@ -260,9 +265,9 @@ def _columns(facts: Facts) -> list[str]:
     return ["split", "key", "shard", *(name for role in ("image", *facts.masks) for name in file_columns(role))]
 
 
-def _refuse_expansion(path: Path, opened: Any, names: Sequence[str]) -> None:
-    """Refuse an index that could take more memory than it has bytes."""
-    size, metadata = path.stat().st_size, opened.metadata
+def _refuse_expansion(path: Path, size: int, opened: Any, names: Sequence[str]) -> None:
+    """Refuse an index that could take more memory than its `size` in bytes."""
+    metadata = opened.metadata
     if metadata.num_rows * _HASH_BYTES > size:
         raise _damaged(path, f"it claims {metadata.num_rows} rows, for which {size} bytes are too few")
     if len(set(names)) < len(names):
@@ -296,7 +301,9 @@ def _wrong_columns(arrow: Any, table: Any, facts: Facts) -> str:
 def _index(arrow: Any, table: Any, facts: Facts) -> Index:
     def texts(name: str) -> Any:
         # Offsets of 32 bits reach two gigabytes of text only.
-        return arrow.concat_arrays(table[name].cast(arrow.large_string()).chunks or [arrow.array([], arrow.large_string())])
+        return arrow.concat_arrays(
+            table[name].cast(arrow.large_string()).chunks or [arrow.array([], arrow.large_string())]
+        )
 
     def files_of(columns: FileColumns) -> Files:
         chunks = table[columns.sha256].chunks

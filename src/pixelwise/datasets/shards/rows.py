@@ -24,11 +24,13 @@ class Shards(NamedTuple):
         root: Folder of the index and the tars.
         store: The store of the tars.
         index: Where each image and mask is.
+        fetched: Folder of this machine to which the index of an address was fetched.
     """
 
     root: Path
     store: Store
     index: Index
+    fetched: Path | None = None
 
     def sample(self, row: int) -> Sample:
         """The sample of a row of the index."""
@@ -44,9 +46,7 @@ class Shards(NamedTuple):
 
     def digest(self, row: int) -> tuple[bytes | None, ...]:
         """The SHA-256 of the image and of each mask of a row; None where there is no mask."""
-        return tuple(
-            files.sha256[row].tobytes() if files.offsets[row] >= 0 else None for files in self.index.files
-        )
+        return tuple(files.sha256[row].tobytes() if files.offsets[row] >= 0 else None for files in self.index.files)
 
     def _members(self, row: int) -> list[Member | None]:
         shard = self.index.facts.shards[self.index.shards[row]].name

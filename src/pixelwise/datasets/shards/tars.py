@@ -122,7 +122,7 @@ class TarWriter:
         if file is None:
             self._number = self._number + 1 if split == self._split else 0
             self._split, self._name = split, f"{split}-{self._number:06d}.tar"
-            file = self._file = open(self._folder / self._name, "xb")
+            file = self._file = open(self._folder / self._name, "xb")  # noqa: SIM115 (closed by `close` or `abandon`)
         return file
 
 

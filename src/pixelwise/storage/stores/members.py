@@ -17,6 +17,7 @@ from typing import IO, Any, NamedTuple
 
 from pixelwise.errors import DataError
 from pixelwise.storage.names import printable
+from pixelwise.storage.stores.ahead import Range, taken
 from pixelwise.storage.stores.store import MemoryStore, Store
 
 
@@ -41,6 +42,11 @@ class Place(NamedTuple):
     begin: int
     end: int
 
+    @property
+    def range(self) -> Range:
+        """What is read of the larger file to have this member, with those that are read together."""
+        return Range(self.store, self.name, self.begin, self.end - self.begin)
+
     def content(self) -> bytes | None:
         """The content; None if it is not what the SHA-256 says. Members that are read together are read once.
 
@@ -50,7 +56,9 @@ class Place(NamedTuple):
         """
         recent = _last.value
         if recent is None or recent.store is not self.store or (recent.name, recent.begin) != (self.name, self.begin):
-            read = self.store.read(self.name, self.begin, self.end - self.begin)
+            read = taken(self.range)
+            if read is None:
+                read = self.store.read(self.name, self.begin, self.end - self.begin)
             recent = _last.value = _Recent(self.store, self.name, self.begin, read, set())
         start = self.offset - self.begin
         content = recent.content[start : start + self.size]

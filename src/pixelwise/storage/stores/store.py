@@ -21,7 +21,13 @@ _READS_AT = hasattr(os, "pread")
 
 
 class Store(Protocol):
-    """Files by name, parts of which are read. Usable from several threads and forked processes, and can be pickled."""
+    """Files by name, parts of which are read. Usable from several threads, and can be pickled.
+
+    Attributes:
+        far: Whether a read waits for another machine.
+    """
+
+    far: bool
 
     def size(self, name: str) -> int:
         """Length of a file in bytes.
@@ -82,6 +88,8 @@ class FolderStore:
         folder: The folder. No name leads out of it.
     """
 
+    far = False
+
     def __init__(self, folder: Path) -> None:
         self.folder = folder
         self._opened: OrderedDict[str, _Opened] = OrderedDict()
@@ -131,6 +139,8 @@ class MemoryStore:
     Args:
         content: The content of the file, whatever it is called.
     """
+
+    far = False
 
     def __init__(self, content: bytes) -> None:
         self.content = content
