@@ -2,20 +2,20 @@
 
 from __future__ import annotations
 
-import contextlib
 import errno
 import os
 import re
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable
 from datetime import timedelta
 from functools import cache
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeVar
 
 from pixelwise.errors import RecipeError
 from pixelwise.storage.stores.addresses import with_access
 from pixelwise.storage.stores.store import require_memory
 
+_T = TypeVar("_T")
 INSTALL = "pip install 'pixelwise[remote]'"
 MOST_AT_ONCE = 32
 """Number of requests of a process that wait for answers at the same time."""
@@ -25,7 +25,8 @@ _RETRIES = {
     "backoff": {"init_backoff": timedelta(milliseconds=200), "max_backoff": timedelta(seconds=10), "base": 2},
 }
 _CLIENT = {"connect_timeout": "10s", "timeout": "60s"}
-_STATUS = re.compile(r"\b[45]\d\d [A-Z][A-Za-z ]{2,30}")
+_STATUS = re.compile(r"\b([45]\d\d) [A-Z][A-Za-z ]{2,30}")
+_REFUSED = ("PermissionDeniedError", "UnauthenticatedError")
 
 _at_once = threading.BoundedSemaphore(MOST_AT_ONCE)
 _started = False
@@ -81,8 +82,9 @@ class RemoteStore:
         Raises:
             OSError: There is no such file, or the store does not answer or refuses.
         """
-        with _explained(), _at_once:
-            facts = _obstore().head(self._open(), name)
+        client = self._open()
+        with _at_once:
+            facts = _asked(lambda: _obstore().head(client, name))
         changed = facts["last_modified"].timestamp()
         return Version(int(facts["size"]), facts.get("e_tag") or (str(changed) if changed > 0 else ""))
 
@@ -91,8 +93,9 @@ class RemoteStore:
         require_memory(size)
         if size <= 0:
             return b""
-        with _explained(), _at_once:
-            return bytes(_obstore().get_range(self._open(), name, start=offset, end=offset + size))
+        client = self._open()
+        with _at_once:
+            return _asked(lambda: bytes(_obstore().get_range(client, name, start=offset, end=offset + size)))
 
     def _open(self) -> Any:
         if _forked:
@@ -106,7 +109,9 @@ class RemoteStore:
 
                 plain = self._address.startswith("http://")
                 options = {**_CLIENT, **({"allow_http": True} if plain else {})}
-                self._client = from_url(self._address, client_options=options, retry_config=_RETRIES)
+                # The types of obstore name the keys one by one.
+                settings: Any = {"client_options": options, "retry_config": _RETRIES}
+                self._client = _asked(lambda: from_url(self._address, **settings))
         return self._client
 
 
@@ -135,23 +140,27 @@ def _obstore() -> Any:
     return obstore
 
 
-@contextlib.contextmanager
-def _explained() -> Iterator[None]:
-    """Errors of obstore become those of the system, without its texts, which hold the address that was asked."""
-    from obstore import exceptions
+def _asked(call: Callable[[], _T]) -> _T:
+    """The answer of a store. Errors become those of the system, without the texts of obstore, which hold the address.
 
+    Raises:
+        OSError: The store does not answer or refuses; neither its message nor its cause says with what it was asked.
+    """
     try:
-        yield
-    except exceptions.NotFoundError:
-        reason: OSError = FileNotFoundError(errno.ENOENT, "there is no such file in the store")
-    except (exceptions.PermissionDeniedError, exceptions.UnauthenticatedError):
-        reason = PermissionError(errno.EACCES, "the store refuses access; credentials come from the environment")
-    except (exceptions.BaseError, ValueError) as error:
-        status = _STATUS.search(str(error))
-        reason = OSError(errno.EIO, f"the store does not answer as expected{f' ({status[0]})' if status else ''}")
-    else:
-        return
+        return call()
+    except Exception as error:  # builtin exceptions and its own
+        reason = _reason(error)
+    # Here, where the original is no longer handled and does not become the context.
     raise reason
+
+
+def _reason(error: Exception) -> OSError:
+    kind, status = type(error).__name__, _STATUS.search(str(error))
+    if isinstance(error, FileNotFoundError) or kind == "NotFoundError":
+        return FileNotFoundError(errno.ENOENT, "there is no such file in the store")
+    if isinstance(error, PermissionError) or kind in _REFUSED or (status and status[1] in ("401", "403")):
+        return PermissionError(errno.EACCES, "the store refuses access; credentials come from the environment")
+    return OSError(errno.EIO, f"the store does not answer as expected{f' ({status[0]})' if status else ''}")
 
 
 def _note_fork() -> None:

@@ -1,0 +1,93 @@
+import hashlib
+import threading
+from pathlib import Path
+
+import pytest
+
+from pixelwise.storage.stores import ahead
+from pixelwise.storage.stores.ahead import Range, fetch, read_several, taken
+from pixelwise.storage.stores.members import Member, Place
+from pixelwise.storage.stores.store import MemoryStore
+
+CONTENT = bytes(range(256)) * 4
+
+
+class FarStore(MemoryStore):
+    """A store of another machine: notes every read, and fails or waits on demand."""
+
+    far = True
+
+    def __init__(self, content: bytes = CONTENT) -> None:
+        super().__init__(content)
+        self.reads: list[tuple[int, int]] = []
+        self.failing = False
+        self.together: threading.Barrier | None = None
+
+    def read(self, name: str, offset: int, size: int) -> bytes:
+        self.reads.append((offset, size))
+        if self.failing:
+            raise OSError("away")
+        if self.together is not None:
+            self.together.wait(10)
+        return super().read(name, offset, size)
+
+
+def members(store: MemoryStore, count: int) -> list[Member]:
+    found = []
+    for number in range(count):
+        content = CONTENT[number * 10 : number * 10 + 10]
+        place = Place(store, "a.tar", number * 10, 10, hashlib.sha256(content).digest(), number * 10, number * 10 + 10)
+        found.append(Member(f"a.tar/{number}", place))
+    return found
+
+
+def test_what_was_fetched_is_not_asked_for_again():
+    store = FarStore()
+    found = members(store, 5)
+    fetch([*found, *found, Path("an ordinary path")])
+    assert len(store.reads) == 5
+    assert [member.read_bytes() for member in found] == [CONTENT[n : n + 10] for n in range(0, 50, 10)]
+    assert len(store.reads) == 5
+    # It was kept for one reader; the next one asks again.
+    assert found[0].read_bytes() == CONTENT[:10]
+    assert len(store.reads) == 6
+
+
+def test_requests_wait_at_the_same_time():
+    store = FarStore()
+    store.together = threading.Barrier(8)
+    fetch(members(store, 8))
+    assert len(store.reads) == 8
+    assert read_several([Range(store, "a.tar", n, 1) for n in range(8)]) == [bytes([n]) for n in range(8)]
+
+
+def test_files_of_this_machine_are_left_where_they_are():
+    near = MemoryStore(CONTENT)
+    fetch(members(near, 3))
+    assert taken(Range(near, "a.tar", 0, 10)) is None
+
+
+def test_errors_are_left_to_the_reader():
+    store = FarStore()
+    found = members(store, 3)
+    store.failing = True
+    fetch(found)
+    with pytest.raises(OSError, match="away"):
+        found[1].read_bytes()
+    store.failing = False
+    assert found[1].read_bytes() == CONTENT[10:20]
+
+
+def test_no_more_is_kept_than_there_is_room_for(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(ahead, "LARGEST", 35)
+    store = FarStore()
+    found = members(store, 6)
+    fetch(found)
+    assert sum(map(len, ahead._kept.values())) <= 35
+    assert [member.read_bytes() for member in found] == [CONTENT[n : n + 10] for n in range(0, 60, 10)]
+    assert len(store.reads) == 9
+
+
+def test_more_than_the_memory_is_refused():
+    with pytest.raises(MemoryError):
+        read_several([Range(FarStore(), "a.tar", 0, 2**61), Range(FarStore(), "a.tar", 0, 2**61)])
