@@ -173,9 +173,10 @@ def bucket(shards: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
     command = shutil.which("moto_server")
     if command is None:
         pytest.skip("moto_server is not on the PATH")
-    endpoint = f"http://127.0.0.1:{free_port()}"
+    port = free_port()
+    endpoint = f"http://127.0.0.1:{port}"
     process = subprocess.Popen(
-        [command, "-H", "127.0.0.1", "-p", endpoint.rpartition(":")[2]],
+        [command, "-H", "127.0.0.1", "-p", str(port)],
         stdout=subprocess.DEVNULL,
         stderr=subprocess.DEVNULL,
         env={name: value for name, value in os.environ.items() if name != "PYTHONPATH"},
@@ -184,7 +185,7 @@ def bucket(shards: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
         for _ in range(600):
             with (
                 contextlib.suppress(OSError),
-                socket.create_connection(("127.0.0.1", int(endpoint.rpartition(":")[2]))),
+                socket.create_connection(("127.0.0.1", port)),
             ):
                 break
             time.sleep(0.05)

@@ -5,8 +5,9 @@ from __future__ import annotations
 import hashlib
 import os
 import time
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
+from typing import Protocol, runtime_checkable
 
 import msgspec
 
@@ -18,6 +19,8 @@ from pixelwise.storage.cache_kinds import HASHES
 from pixelwise.storage.caches import recall, remember
 from pixelwise.storage.stores.members import Member, state_of
 
+Digests = tuple[str, str, str | list[str | None] | None]
+"""Id of a sample, SHA-256 of its image, and of its mask or masks; None without masks."""
 SETTLED_SECONDS = 2.0
 """Hashes of younger files are not cached: they may change again within the resolution of their time stamps."""
 
@@ -94,13 +97,9 @@ def fingerprint(dataset: Dataset, splits: Sequence[str] | None = None, *, fresh:
         fresh: Read every file even if its hash is cached.
     """
     names = sorted(dataset.splits if splits is None else splits)
-    samples = [(name, sample) for name in names for sample in dataset.splits.get(name, ())]
     cache = HashCache(dataset.root)
-    paths = [path for _, sample in samples for path in (sample.image_path, *sample.mask_files)]
-    with thread_pool(reading_threads()) as pool:
-        digests = dict(zip(paths, pool.map(lambda path: _digest(cache, path, fresh), paths), strict=True))
+    content = [(name, *one) for name in names for one in _digests_of(dataset.splits.get(name, ()), cache, fresh=fresh)]
     cache.save()
-    content = [(name, sample.id, digests[sample.image_path], _of_masks(sample, digests)) for name, sample in samples]
     label_table = dataset.label_table
     table: tuple[object, ...] = (sorted(label_table.ids.items()), sorted(label_table.colors.items()))
     if label_table.threshold is not None or label_table.divisor is not None:
@@ -115,6 +114,24 @@ def fingerprint(dataset: Dataset, splits: Sequence[str] | None = None, *, fresh:
         del reading["channels"]
     described = (names, content, table, dataset.classes, reading)
     return hashlib.sha256(msgspec.json.encode(described)).hexdigest()
+
+
+@runtime_checkable
+class Digested(Protocol):
+    """Samples whose files have known hashes, so that no file is looked at."""
+
+    def digests(self) -> Iterator[Digests]:
+        """Id and hashes of every sample."""
+        ...
+
+
+def _digests_of(samples: Sequence[Sample], cache: HashCache, *, fresh: bool) -> Iterable[Digests]:
+    if isinstance(samples, Digested) and not fresh:
+        return samples.digests()
+    paths = [path for sample in samples for path in (sample.image_path, *sample.mask_files)]
+    with thread_pool(reading_threads()) as pool:
+        digests = dict(zip(paths, pool.map(lambda path: _digest(cache, path, fresh), paths), strict=True))
+    return [(sample.id, digests[sample.image_path], _of_masks(sample, digests)) for sample in samples]
 
 
 def _of_masks(sample: Sample, digests: Mapping[Path, str]) -> str | list[str | None] | None:

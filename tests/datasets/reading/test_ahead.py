@@ -32,11 +32,13 @@ def test_files_are_read_a_few_samples_ahead():
         samples.append(Sample(str(start), image, mask))
     given = fetched_ahead(samples)
     assert next(given) is samples[0]
-    assert store.reads == ahead.TOGETHER
+    assert store.reads == 1  # neighbours are one request
+    assert [one.image_path.read_bytes() for one in samples[: ahead.TOGETHER]] == [b"a"] * ahead.TOGETHER
+    assert store.reads == 1
     assert [one.id for one in given] == [one.id for one in samples[1:]]
-    assert store.reads == 50
+    assert store.reads == 4
     assert samples[49].image_path.read_bytes() == b"a"
-    assert store.reads == 50
+    assert store.reads == 4
 
 
 def test_only_addresses_are_far(dataset_of: Callable[..., Dataset]):

@@ -51,7 +51,7 @@ def test_an_image_may_have_no_mask():
     none = files("", 2, 0)._replace(offsets=np.full(2, -1), sizes=np.zeros(2, np.int64))
     found = shards(2, none)
     assert found.sample(1).mask_files == ()
-    assert found.digest(1) == (bytes(32), None)
+    assert found.digests(1) == ("0000001", bytes(32).hex(), None)
 
 
 def test_multilabel_samples_have_a_mask_per_class():

@@ -3,6 +3,8 @@ import threading
 from pathlib import Path
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from pixelwise.storage.stores import ahead
 from pixelwise.storage.stores.ahead import Range, fetch, read_several, taken
@@ -33,12 +35,54 @@ class FarStore(MemoryStore):
 
 
 def members(store: MemoryStore, count: int) -> list[Member]:
+    """Members of ten bytes behind each other, each in a tar of its own."""
     found = []
     for number in range(count):
         content = CONTENT[number * 10 : number * 10 + 10]
-        place = Place(store, "a.tar", number * 10, 10, hashlib.sha256(content).digest(), number * 10, number * 10 + 10)
-        found.append(Member(f"a.tar/{number}", place))
+        digest = hashlib.sha256(content).digest()
+        place = Place(store, f"{number}.tar", number * 10, 10, digest, number * 10, number * 10 + 10)
+        found.append(Member(f"{number}.tar/a", place))
     return found
+
+
+def in_one_tar(store: MemoryStore, offsets: list[int], size: int = 10) -> list[Member]:
+    places = [
+        Place(
+            store,
+            "a.tar",
+            start,
+            size,
+            hashlib.sha256(store.content[start : start + size]).digest(),
+            start,
+            start + size,
+        )
+        for start in offsets
+    ]
+    return [Member(f"a.tar/{place.offset}", place) for place in places]
+
+
+def test_neighbours_are_one_request(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(ahead, "NEAR", 20)
+    monkeypatch.setattr(ahead, "LONGEST", 200)
+    store = FarStore()
+    found = in_one_tar(store, [40, 0, 10, 500, 65, 520, 90, 110, 130, 150, 170, 190, 210, 230])
+    fetch([*found, *members(store, 1)])
+    assert sorted(store.reads) == [(0, 10), (0, 200), (210, 30), (500, 30)]
+    assert [member.read_bytes() for member in found] == [CONTENT[m.place.offset :][:10] for m in found if m.place]
+    assert len(store.reads) == 4
+
+
+@given(st.lists(st.tuples(st.integers(0, 900), st.integers(1, 100)), min_size=2, max_size=30, unique=True))
+def test_any_ranges_are_read_right(places: list[tuple[int, int]]):
+    store = FarStore()
+    found = [one for start, size in places for one in in_one_tar(store, [start], size)]
+    fetch(found)
+    before = len(store.reads)
+    assert before <= len(places)
+    for member, (start, size) in zip(found, places, strict=True):
+        assert member.read_bytes() == CONTENT[start : start + size]
+    assert len(store.reads) == before
+    ahead._kept.clear()
 
 
 def test_what_was_fetched_is_not_asked_for_again():

@@ -8,6 +8,7 @@ from typing import NamedTuple, overload
 
 import numpy as np
 
+from pixelwise.datasets.fingerprint import Digests
 from pixelwise.datasets.samples import Sample
 from pixelwise.datasets.shards.index import Files, Index
 from pixelwise.storage.stores.members import Member, Place
@@ -44,9 +45,13 @@ class Shards(NamedTuple):
         named = next((mask for mask in classes[:-1] if mask is not None), None)
         return Sample(self.index.keys[row].as_py(), image, named, classes[:-1], classes[-1])
 
-    def digest(self, row: int) -> tuple[bytes | None, ...]:
-        """The SHA-256 of the image and of each mask of a row; None where there is no mask."""
-        return tuple(files.sha256[row].tobytes() if files.offsets[row] >= 0 else None for files in self.index.files)
+    def digests(self, row: int) -> Digests:
+        """Id of a row, and the SHA-256 of its image and masks."""
+        image, *masks = (
+            files.sha256[row].tobytes().hex() if files.offsets[row] >= 0 else None for files in self.index.files
+        )
+        several = self.index.facts.multilabel
+        return self.index.keys[row].as_py(), image or "", masks if several else masks[0]
 
     def _members(self, row: int) -> list[Member | None]:
         shard = self.index.facts.shards[self.index.shards[row]].name
@@ -89,6 +94,10 @@ class ShardedSamples(Sequence[Sample]):
         if isinstance(position, slice):
             return ShardedSamples(self.shards, self.rows[position])
         return self.shards.sample(int(self.rows[position]))
+
+    def digests(self) -> Iterator[Digests]:
+        """See `pixelwise.datasets.fingerprint.Digested`."""
+        return map(self.shards.digests, map(int, self.rows))
 
     def __iter__(self) -> Iterator[Sample]:
         return map(self.shards.sample, map(int, self.rows))

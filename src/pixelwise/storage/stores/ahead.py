@@ -1,7 +1,7 @@
 """Ranges of files on other machines, asked for at the same time and before anybody needs them.
 
 A request takes as long whether one byte is asked for or a million, so a loader that asks for one image after the other
-waits most of its time.
+waits most of its time. Neighbours are one request.
 """
 
 from __future__ import annotations
@@ -19,6 +19,8 @@ MOST_AT_ONCE = 32
 """Largest number of ranges that are asked for at the same time."""
 LARGEST = 512 * 1024**2
 """Bytes that are kept for those who will need them; the oldest are dropped and asked for again."""
+NEAR, LONGEST = 1 << 16, 16 * 1024**2
+"""Bytes between two ranges up to which they are asked for together, and largest number of bytes of a request."""
 
 
 class Range(NamedTuple):
@@ -62,10 +64,26 @@ def fetch(paths: Iterable[Path]) -> None:
     ranges = [one for key, one in wanted.items() if key not in _kept and 2 * one.size < LARGEST]
     if len(ranges) < 2:
         return
-    with thread_pool(min(MOST_AT_ONCE, len(ranges))) as pool:
-        for one, content in zip(ranges, pool.map(_read, ranges), strict=True):
-            if content is not None:
-                _keep(one, content)
+    runs = neighbours(ranges)
+    with thread_pool(min(MOST_AT_ONCE, len(runs))) as pool:
+        for run, content in zip(runs, pool.map(_read, runs), strict=True):
+            for one in run if content is not None else ():
+                start = one.offset - run[0].offset
+                _keep(one, content[start : start + one.size])
+
+
+def neighbours(ranges: Iterable[Range]) -> list[list[Range]]:
+    """The ranges in runs that are asked for together: of one file, with little between them, and not too long."""
+    runs: list[list[Range]] = []
+    for one in sorted(ranges, key=lambda range: (id(range.store), range.name, range.offset)):
+        last = runs[-1][-1] if runs else None
+        if last is not None and (last.store, last.name) == (one.store, one.name):
+            gap = one.offset - last.offset - last.size
+            if gap <= NEAR and one.offset + one.size - runs[-1][0].offset <= LONGEST:
+                runs[-1].append(one)
+                continue
+        runs.append([one])
+    return runs
 
 
 def taken(range: Range) -> bytes | None:
@@ -76,9 +94,11 @@ def taken(range: Range) -> bytes | None:
         return _kept.pop(_key(range), None)
 
 
-def _read(range: Range) -> bytes | None:
+def _read(run: Sequence[Range]) -> bytes | None:
+    first = run[0]
+    end = max(one.offset + one.size for one in run)
     try:
-        return range.store.read(range.name, range.offset, range.size)
+        return first.store.read(first.name, first.offset, end - first.offset)
     except (OSError, MemoryError):
         return None
 
