@@ -46,19 +46,12 @@ def members(store: MemoryStore, count: int) -> list[Member]:
 
 
 def in_one_tar(store: MemoryStore, offsets: list[int], size: int = 10) -> list[Member]:
-    places = [
-        Place(
-            store,
-            "a.tar",
-            start,
-            size,
-            hashlib.sha256(store.content[start : start + size]).digest(),
-            start,
-            start + size,
-        )
-        for start in offsets
-    ]
-    return [Member(f"a.tar/{place.offset}", place) for place in places]
+    found = []
+    for start in offsets:
+        content = store.content[start : start + size]
+        place = Place(store, "a.tar", start, size, hashlib.sha256(content).digest(), start, start + size)
+        found.append(Member(f"a.tar/{start}", place))
+    return found
 
 
 def test_neighbours_are_one_request(monkeypatch: pytest.MonkeyPatch):

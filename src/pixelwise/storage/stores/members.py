@@ -54,30 +54,28 @@ class Place(NamedTuple):
             OSError: The larger file cannot be read.
             MemoryError: There is not enough memory for it.
         """
-        recent = _last.value
-        if recent is None or recent.store is not self.store or (recent.name, recent.begin) != (self.name, self.begin):
-            read = taken(self.range)
+        recent, wanted = _last.value, self.range
+        if recent is None or recent.range != wanted:
+            read = taken(wanted)
             if read is None:
-                read = self.store.read(self.name, self.begin, self.end - self.begin)
-            recent = _last.value = _Recent(self.store, self.name, self.begin, read, set())
+                read = self.store.read(self.name, self.begin, wanted.size)
+            recent = _last.value = _Recent(wanted, read, set())
         start = self.offset - self.begin
         content = recent.content[start : start + self.size]
-        if self.offset not in recent.right:
+        if self not in recent.right:
             if len(content) != self.size or hashlib.sha256(content).digest() != self.sha256:
                 _last.value = None
                 return None
-            recent.right.add(self.offset)
+            recent.right.add(self)
         return content
 
 
 class _Recent(NamedTuple):
-    """What a thread read last, and the positions of the members that were compared with their SHA-256."""
+    """What a thread read last, and the members that were compared with their SHA-256."""
 
-    store: Store
-    name: str
-    begin: int
+    range: Range
     content: bytes
-    right: set[int]
+    right: set[Place]
 
 
 class _Last(threading.local):
