@@ -131,12 +131,11 @@ def files_with(secret: str, *folders: Path) -> list[Path]:
 
 
 def test_what_gives_access_is_written_and_said_nowhere(
-    tiny_recipe: Path, server: Server, tmp_path: Path, own_cache: Path
+    run_cli: Callable, tiny_recipe: Path, server: Server, tmp_path: Path, own_cache: Path
 ):
     server.latency, server.query = 0, f"sig={SECRET}"
-    signed = f"{server.address}?sig={SECRET}"
+    signed, wrong = f"{server.address}?sig={SECRET}", f"{server.address}/elsewhere?sig={SECRET}"
     run, said = tmp_path / "run", []
-    call = [sys.executable, "-c", "from pixelwise.cli import entry; entry()"]
     for words, code in (
         (["train", tiny_recipe, "--data", signed, "--output", run, "--threads", "1"], 0),
         (["evaluate", run, "--data", signed, "--split", "all"], 0),
@@ -146,16 +145,19 @@ def test_what_gives_access_is_written_and_said_nowhere(
         (["data", "verify", signed], 0),
         (["predict", run, signed, "--output", tmp_path / "predictions"], 0),
         (["report", run], 0),
-        # Its own record does not give access; the address that is given does.
-        (["evaluate", run, "--split", "all"], 3),
-        (["check", f"{server.address}/elsewhere?sig={SECRET}", "--debug"], 3),
-        (["check", f"{server.address}?sig={SECRET}-another", "--debug"], 3),
-        (["train", tiny_recipe, "--data", f"{server.address}/elsewhere?sig={SECRET}", "--output", tmp_path / "no"], 3),
+        (["--debug", "check", wrong], 3),
+        (["--debug", "check", f"{signed}-another"], 3),
+        (["--debug", "train", tiny_recipe, "--data", wrong, "--output", tmp_path / "no"], 3),
+        (["--debug", "train", wrong, wrong], 2),
     ):
-        done = subprocess.run([*call, *map(os.fspath, words)], capture_output=True, text=True, check=False)
-        assert done.returncode == code, (words, done.stderr)
+        done = run_cli(words)
+        assert done.code == code, (words, done.stderr)
         said.append(done.stdout + done.stderr)
-    assert not [text for text in said if SECRET in text]
+    # The run's own record does not give access, nor does a new process know it.
+    call = [sys.executable, "-c", "from pixelwise.cli import entry; entry()", "evaluate", str(run), "--split", "all"]
+    done = subprocess.run(call, capture_output=True, text=True, check=False)
+    assert (done.returncode, "error[D272]" in done.stderr) == (3, True)
+    assert not [text for text in (*said, done.stdout, done.stderr) if SECRET in text]
     assert (run / "report.html").is_file()
     assert files_with(SECRET, tmp_path, own_cache) == []
     assert server.address in (run / "environment.json").read_text()
