@@ -191,12 +191,15 @@ def bucket(shards: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
             ):
                 break
             time.sleep(0.05)
-        for path, content in (("", None), *((one.name, one.read_bytes()) for one in sorted(shards.iterdir()))):
-            address = f"{endpoint}/bucket" + (f"/photos/{path}" if path else "")
-            urllib.request.urlopen(urllib.request.Request(address, content, method="PUT")).close()
+        for path, content in (
+            ("", b""),
+            *((f"/photos/{one.name}", one.read_bytes()) for one in sorted(shards.iterdir())),
+        ):
+            headers = {"Content-Type": "application/octet-stream"}
+            put = urllib.request.Request(f"{endpoint}/bucket{path}", content, headers, method="PUT")
+            urllib.request.urlopen(put, timeout=30).close()
         for name, value in {
             "AWS_ENDPOINT_URL": endpoint,
-            "AWS_ALLOW_HTTP": "true",
             "AWS_REGION": "us-east-1",
             "AWS_ACCESS_KEY_ID": "AKIAEXAMPLE",
             "AWS_SECRET_ACCESS_KEY": SECRET,

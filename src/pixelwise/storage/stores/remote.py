@@ -26,6 +26,7 @@ _RETRIES = {
 }
 _CLIENT = {"connect_timeout": "10s", "timeout": "60s"}
 _STATUS = re.compile(r"\b([45]\d\d) [A-Z][A-Za-z ]{2,30}")
+_ENDPOINTS = ("AWS_ENDPOINT_URL", "AWS_ENDPOINT_URL_S3", "AWS_ENDPOINT", "AZURE_STORAGE_ENDPOINT")
 _REFUSED = ("PermissionDeniedError", "UnauthenticatedError")
 
 _at_once = threading.BoundedSemaphore(MOST_AT_ONCE)
@@ -107,8 +108,9 @@ class RemoteStore:
                 _started = True
                 from obstore.store import from_url
 
-                plain = self._address.startswith("http://")
-                options = {**_CLIENT, **({"allow_http": True} if plain else {})}
+                # Without encryption only where somebody asks for exactly that.
+                asked = (self._address, *(os.environ.get(name, "") for name in _ENDPOINTS))
+                options = {**_CLIENT, "allow_http": any(one.startswith("http://") for one in asked)}
                 # The types of obstore name the keys one by one.
                 settings: Any = {"client_options": options, "retry_config": _RETRIES}
                 self._client = _asked(lambda: from_url(self._address, **settings))
