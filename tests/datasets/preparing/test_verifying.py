@@ -8,8 +8,10 @@ from pixelwise.datasets.opening import open_dataset
 from pixelwise.datasets.preparing.sharding import shard
 from pixelwise.datasets.preparing.verifying import raise_for_problems, verify
 from pixelwise.datasets.reading.pairs import read_pair
+from pixelwise.datasets.shards.layout import open_shards
 from pixelwise.errors import DataError
 from pixelwise.recipes.schema.recipe import Data
+from pixelwise.testing.miniatures import write_miniature
 
 MASK = np.array([[0, 1, 1], [0, 0, 1]], np.uint8)
 
@@ -77,3 +79,13 @@ def test_only_shards_are_verified(tmp_path: Path):
     with pytest.raises(DataError) as caught:
         verify(tmp_path)
     assert caught.value.code == "D222"
+
+
+def test_files_in_several_splits_are_compared_once(tmp_path: Path):
+    root = write_miniature("voc-aug", tmp_path / "data")
+    shard(root, tmp_path / "shards", ["data.dataset=voc-aug"])
+    index = open_shards(tmp_path / "shards").index
+    found = verify(tmp_path / "shards")
+    assert found.images < len(index.keys)
+    assert found.images == len({path for path in index.files[0].names.to_pylist()})
+    assert found.problems == ()

@@ -32,7 +32,7 @@ class Verification(msgspec.Struct, frozen=True, kw_only=True):
 
     Attributes:
         root: The folder.
-        images: Number of rows of the index.
+        images: Number of images; those that are in several splits count once.
         files: Number of files that were compared.
         bytes: Their size together.
         problems: D271 for tars that are missing or have another size, and for files with another content or header.
@@ -68,11 +68,12 @@ def verify(root: str | os.PathLike[str], *, observer: Observer = SILENT) -> Veri
     broken = {
         number: reason for number, one in enumerate(shards.index.facts.shards) if (reason := _size_problem(shards, one))
     }
-    wrong, files, size = _compared(shards, broken, observer)
+    rows = _distinct_rows(shards)
+    wrong, files, size = _compared(shards, rows, broken, observer)
     problems = [
         finding("D271", f"{names[0]}: {reason}", names, _FIX) for reason, names in _by_reason(shards, broken, wrong)
     ]
-    return Verification(root=folder, images=len(shards.index.keys), files=files, bytes=size, problems=tuple(problems))
+    return Verification(root=folder, images=len(rows), files=files, bytes=size, problems=tuple(problems))
 
 
 def raise_for_problems(found: Verification) -> None:
@@ -94,10 +95,21 @@ def _size_problem(shards: Shards, shard: Shard) -> str:
     return "" if size == shard.size else f"has {size} bytes instead of {shard.size}"
 
 
-def _compared(shards: Shards, broken: dict[int, str], observer: Observer) -> tuple[list[tuple[str, str]], int, int]:
+def _distinct_rows(shards: Shards) -> list[int]:
+    """The first row of each image: the same files may be in several splits."""
+    found: dict[tuple[object, ...], int] = {}
+    columns = [column for files in shards.index.files for column in (files.offsets, files.sizes, files.sha256)]
+    for row, one in enumerate(zip(shards.index.shards.tolist(), *(column.tolist() for column in columns), strict=True)):
+        found.setdefault(one, row)
+    return list(found.values())
+
+
+def _compared(
+    shards: Shards, rows: Sequence[int], broken: dict[int, str], observer: Observer
+) -> tuple[list[tuple[str, str]], int, int]:
     """(name, reason) of each file that is wrong; the number of files that were compared, and of their bytes."""
     wrong: list[tuple[str, str]] = []
-    files, size, total = 0, 0, len(shards.index.keys)
+    files, size = 0, 0
 
     def of_row(row: int) -> tuple[list[tuple[str, str]], int, int]:
         if int(shards.index.shards[row]) in broken:
@@ -108,12 +120,12 @@ def _compared(shards: Shards, broken: dict[int, str], observer: Observer) -> tup
         return [one for one in found if one[1]], len(placed), sum(one.size for one in placed)
 
     with thread_pool(reading_threads(shards.store.far)) as pool:
-        for start in range(0, total, _TOGETHER):
-            rows = range(start, min(start + _TOGETHER, total))
-            for found, number, length in pool.map(of_row, rows):
+        for start in range(0, len(rows), _TOGETHER):
+            some = rows[start : start + _TOGETHER]
+            for found, number, length in pool.map(of_row, some):
                 wrong += found
                 files, size = files + number, size + length
-            observer.progress(rows.stop, total)
+            observer.progress(start + len(some), len(rows))
     return wrong, files, size
 
 

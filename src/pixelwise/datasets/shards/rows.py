@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from pathlib import Path
-from typing import NamedTuple, overload
+from typing import overload
 
 import numpy as np
 
@@ -18,7 +19,8 @@ _NEAR = 1 << 16
 """Files of a sample with more bytes between them than this are read one by one."""
 
 
-class Shards(NamedTuple):
+@dataclass(frozen=True)
+class Shards:
     """A data set in shards.
 
     Attributes:

@@ -67,7 +67,9 @@ def fetch(paths: Iterable[Path]) -> None:
     runs = neighbours(ranges)
     with thread_pool(min(MOST_AT_ONCE, len(runs))) as pool:
         for run, content in zip(runs, pool.map(_read, runs), strict=True):
-            for one in run if content is not None else ():
+            if content is None:
+                continue
+            for one in run:
                 start = one.offset - run[0].offset
                 _keep(one, content[start : start + one.size])
 

@@ -151,7 +151,7 @@ class Member(type(Path())):
             raise other_content(self)
         return content
 
-    def open(self, mode: str = "r", *arguments: Any, **options: Any) -> IO[Any]:
+    def open(self, mode: str = "r", *arguments: Any, **options: Any) -> IO[Any]:  # type: ignore[override]
         """A stream of the content; members can only be read."""
         if self.place is None:
             return super().open(mode, *arguments, **options)
