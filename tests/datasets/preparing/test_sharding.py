@@ -118,6 +118,17 @@ def test_every_format_can_be_put_into_shards(name: str, tmp_path: Path, own_cach
     assert verify(tmp_path / "shards").problems == ()
 
 
+@pytest.mark.parametrize(
+    ("name", "split"),
+    [("camvid", "drive-train"), ("camvid", "train+val"), ("voc-aug", "train"), ("cityscapes", "train_extra")],
+)
+def test_alternatives_for_training_are_kept(name: str, split: str, tmp_path: Path, own_cache: Path):
+    root = write_miniature(name, tmp_path / "data")
+    shard(root, tmp_path / "shards", [f"data.dataset={name}"])
+    data = Data(dataset=name, train_split=split)
+    equal(open_dataset(data, root), open_dataset(data, tmp_path / "shards"))
+
+
 def test_multilabel_masks_are_kept_per_class(make_folder: Callable[..., Path], tmp_path: Path):
     root = make_folder({"0": IDS, "1": IDS, "2": IDS, "3": IDS, "4": IDS, "5": IDS})
     shutil.rmtree(root / "masks")
