@@ -221,7 +221,10 @@ def read_index(path: Path, shown: Path | None = None) -> Index:
     problem = _wrong_names(compute, table, facts) or _wrong_places(index) or _wrong_splits(compute, table, facts)
     if problem:
         raise _damaged(path, problem)
-    return index._replace(splits=_runs(table, compute))
+    splits = _runs(table, compute)
+    del table
+    arrow.default_memory_pool().release_unused()
+    return index._replace(splits=splits)
 
 
 def pixel_counts(path: Path, facts: Facts) -> np.ndarray:
