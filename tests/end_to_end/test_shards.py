@@ -121,10 +121,9 @@ def test_shards_are_made_and_verified_by_verbs(run_cli: Callable, tiny_data: Pat
     assert "every file is what the index says" in run_cli(["data", "verify", tmp_path / "shards"]).stdout
     tar = tmp_path / "shards" / "val-000000.tar"
     tar.write_bytes(tar.read_bytes().replace(b"IDAT", b"IDAX"))
-    code, stdout, stderr = run_cli(["data", "verify", tmp_path / "shards"])
+    code, stdout, _ = run_cli(["data", "verify", tmp_path / "shards"])
     assert code == 3
     assert "D271 val-000000.tar/00.mask.png" in stdout or "D271 val-000000.tar/00.png" in stdout
-    assert "error[D271]" in stderr
     code, stdout, _ = run_cli(["check", tmp_path / "shards"])
     assert code == 3
     assert "D271" in stdout

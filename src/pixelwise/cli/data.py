@@ -146,16 +146,19 @@ def shard(
 def verify(
     root: Path = typer.Argument(..., metavar="DATA", help="Folder of a data set in shards."),
 ) -> None:
-    """Compare every file in shards with its SHA-256, and the tars with their index."""
+    """Compare every file in shards with its SHA-256, and the tars with their index.
+
+    The exit status is 3 if anything is wrong.
+    """
     import pixelwise
-    from pixelwise.datasets.preparing.verifying import raise_for_problems
     from pixelwise.reports.data import print_verification
     from pixelwise.reports.displays import display
 
     with display() as observer:
         found = pixelwise.verify(root, observer=observer)
     print_verification(found)
-    raise_for_problems(found)
+    if found.problems:
+        raise typer.Exit(3)
 
 
 @app.command(cls=Verb)

@@ -9,7 +9,7 @@ import os
 import platform
 import sys
 import types
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Literal
 
@@ -38,6 +38,12 @@ def without_main() -> Iterator[None]:
         yield
     finally:
         sys.modules["__main__"] = main
+
+
+def after_fork(call: Callable[[], None]) -> None:
+    """Call a function in every process that is forked from this one; where nothing is forked, never."""
+    if hasattr(os, "register_at_fork"):
+        os.register_at_fork(after_in_child=call)
 
 
 def host_name() -> str:

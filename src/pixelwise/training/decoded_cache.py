@@ -15,6 +15,7 @@ import torch
 
 from pixelwise.datasets.fingerprint import fingerprint
 from pixelwise.errors import ResourceError
+from pixelwise.machine.processes import FORKS
 from pixelwise.observer import SILENT, Observer
 from pixelwise.recipes.schema.recipe import Recipe
 from pixelwise.recipes.sizes import Size
@@ -151,7 +152,7 @@ def keep_in_memory(pairs: TrainingPairs, observer: Observer = SILENT) -> None:
         DataError: A pair cannot be read.
     """
     decoded = pairs.decoded(range(len(pairs)), observer.progress)
-    pairs.use_cache(list(decoded) if pairs.start_method == "fork" else SharedPairs(decoded))
+    pairs.use_cache(list(decoded) if FORKS and not pairs.far else SharedPairs(decoded))
 
 
 def kept_pairs(pairs: TrainingPairs, recipe: Recipe, observer: Observer) -> KeptPairs:

@@ -76,17 +76,6 @@ def verify(root: str | os.PathLike[str], *, observer: Observer = SILENT) -> Veri
     return Verification(root=folder, images=len(rows), files=files, bytes=size, problems=tuple(problems))
 
 
-def raise_for_problems(found: Verification) -> None:
-    """Raise the first problem, if there is one.
-
-    Raises:
-        DataError: D271.
-    """
-    for first in found.problems:
-        more = sum(one.total for one in found.problems) - 1
-        raise DataError(first.code, first.message + (f"; and {more} more" if more else ""), first.fix)
-
-
 def _size_problem(shards: Shards, shard: Shard) -> str:
     try:
         size = shards.store.size(shard.name)

@@ -9,13 +9,13 @@ from __future__ import annotations
 import hashlib
 import io
 import os
-import stat
 import sys
 import threading
 from pathlib import Path
 from typing import IO, Any, NamedTuple
 
 from pixelwise.errors import DataError
+from pixelwise.machine.files import facts_of_file
 from pixelwise.storage.names import printable
 from pixelwise.storage.stores.ahead import Range, taken
 from pixelwise.storage.stores.store import MemoryStore, Store
@@ -121,11 +121,11 @@ class Member(type(Path())):
     def __reduce__(self) -> tuple[Any, ...]:
         return Member, (os.fspath(self), self.place)
 
-    def stat(self, *, follow_symlinks: bool = True) -> os.stat_result:
+    def stat(self, *, follow_symlinks: bool = True):
         """A regular file that nobody can write, of the member's size and without a time."""
         if self.place is None:
             return super().stat(follow_symlinks=follow_symlinks)
-        return os.stat_result((stat.S_IFREG | 0o444, 0, 0, 1, 0, 0, self.place.size, 0, 0, 0))
+        return facts_of_file(self.place.size)
 
     def is_file(self, *arguments: Any, **options: Any) -> bool:
         """Whether it is a file; its content is not asked for."""

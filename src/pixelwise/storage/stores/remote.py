@@ -12,6 +12,7 @@ from functools import cache
 from typing import Any, NamedTuple, TypeVar
 
 from pixelwise.errors import RecipeError
+from pixelwise.machine.processes import after_fork
 from pixelwise.storage.stores.addresses import with_access
 from pixelwise.storage.stores.store import require_memory
 
@@ -171,5 +172,4 @@ def _note_fork() -> None:
     _at_once = threading.BoundedSemaphore(MOST_AT_ONCE)
 
 
-if hasattr(os, "register_at_fork"):
-    os.register_at_fork(after_in_child=_note_fork)
+after_fork(_note_fork)

@@ -3,21 +3,19 @@
 from __future__ import annotations
 
 import errno
-import os
-import stat
 import threading
 from collections import OrderedDict
 from pathlib import Path
 from typing import Protocol
 
 from pixelwise.machine.memory import available_memory
+from pixelwise.machine.positions import PositionedFile
 from pixelwise.storage.names import is_plain_name
 
 MOST_OPEN = 64
 """Number of files of a folder that are kept open; others are closed and opened again when they are needed."""
 # Smaller buffers are not worth asking the system for its free memory.
 _SMALL = 64 * 1024**2
-_READS_AT = hasattr(os, "pread")
 
 
 class Store(Protocol):
@@ -57,30 +55,6 @@ def require_memory(size: int) -> None:
         raise MemoryError(f"{size} bytes")
 
 
-class _Opened:
-    """An open file, closed when nobody uses it any more: another thread may still be reading it."""
-
-    def __init__(self, path: Path) -> None:
-        # Without O_NONBLOCK, opening a named pipe would wait for a writer.
-        flags = os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_CLOEXEC", 0) | getattr(os, "O_BINARY", 0)
-        self.descriptor = -1
-        self.descriptor = os.open(path, flags)
-        self.lock = threading.Lock()
-        if not stat.S_ISREG(os.fstat(self.descriptor).st_mode):
-            raise OSError(errno.EINVAL, "is not a regular file", str(path))
-
-    def __del__(self) -> None:
-        if self.descriptor >= 0:
-            os.close(self.descriptor)
-
-    def read(self, offset: int, size: int) -> bytes:
-        if _READS_AT:
-            return os.pread(self.descriptor, size, offset)
-        with self.lock:
-            os.lseek(self.descriptor, offset, os.SEEK_SET)
-            return os.read(self.descriptor, size)
-
-
 class FolderStore:
     """The files of a folder; they are opened once and read by position, so that nothing is asked of the folder again.
 
@@ -92,7 +66,7 @@ class FolderStore:
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
-        self._opened: OrderedDict[str, _Opened] = OrderedDict()
+        self._opened: OrderedDict[str, PositionedFile] = OrderedDict()
         self._lock = threading.Lock()
 
     def __reduce__(self) -> tuple[type, tuple[Path]]:
@@ -100,24 +74,15 @@ class FolderStore:
 
     def size(self, name: str) -> int:
         """See `Store.size`."""
-        return os.fstat(self._open(name).descriptor).st_size
+        return self._open(name).size
 
     def read(self, name: str, offset: int, size: int) -> bytes:
         """See `Store.read`."""
         file = self._open(name)
-        # Python allocates as many bytes as are asked for.
-        size = max(0, min(size, os.fstat(file.descriptor).st_size - offset))
-        require_memory(size)
-        parts, end = [], offset + size
-        while offset < end:
-            part = file.read(offset, end - offset)
-            if not part:
-                break
-            parts.append(part)
-            offset += len(part)
-        return parts[0] if len(parts) == 1 else b"".join(parts)
+        require_memory(min(size, file.size))
+        return file.read(offset, size)
 
-    def _open(self, name: str) -> _Opened:
+    def _open(self, name: str) -> PositionedFile:
         with self._lock:
             found = self._opened.get(name)
             if found is not None:
@@ -125,7 +90,7 @@ class FolderStore:
                 return found
         if not is_plain_name(name):
             raise OSError(errno.EINVAL, "its name leads out of the folder", name)
-        found = _Opened(self.folder / name)
+        found = PositionedFile(self.folder / name)
         with self._lock:
             found = self._opened.setdefault(name, found)
             while len(self._opened) > MOST_OPEN:
