@@ -1,3 +1,4 @@
+import os
 import platform
 import subprocess
 import sys
@@ -5,7 +6,15 @@ from pathlib import Path
 
 import pytest
 
-from pixelwise.machine.processes import FORKS, START_METHOD, host_name, is_running, process_mark, without_main
+from pixelwise.machine.processes import (
+    FORKS,
+    START_METHOD,
+    after_fork,
+    host_name,
+    is_running,
+    process_mark,
+    without_main,
+)
 
 SHOW = """
 import sys
@@ -91,3 +100,14 @@ def test_another_process_with_the_same_number_is_another_process():
 @pytest.mark.parametrize("mark", ["", "1", "0000beef-1-1", "x-y-z", f"{process_mark().split('-')[0]}-one-1"])
 def test_of_processes_elsewhere_nothing_is_known(mark: str):
     assert is_running(mark) is None
+
+
+@pytest.mark.skipif(not FORKS, reason="this system does not fork")
+def test_a_forked_process_is_told_that_it_is_one():
+    calls: list[int] = []
+    after_fork(lambda: calls.append(os.getpid()))
+    child = os.fork()
+    if not child:
+        os._exit(0 if calls == [os.getpid()] else 1)
+    assert os.waitpid(child, 0)[1] == 0
+    assert calls == []

@@ -40,12 +40,6 @@ def without_main() -> Iterator[None]:
         sys.modules["__main__"] = main
 
 
-def after_fork(call: Callable[[], None]) -> None:
-    """Call a function in every process that is forked from this one; where nothing is forked, never."""
-    if hasattr(os, "register_at_fork"):
-        os.register_at_fork(after_in_child=call)
-
-
 def host_name() -> str:
     """Network name of this computer; empty if unknown."""
     return platform.node()
@@ -97,3 +91,9 @@ def _start_of(pid: int) -> str:
         return facts[19].decode("ascii")
     except (OSError, IndexError):
         return "0"
+
+
+def after_fork(call: Callable[[], None]) -> None:
+    """Call a function in every process that is forked from this one; where nothing is forked, never."""
+    if hasattr(os, "register_at_fork"):
+        os.register_at_fork(after_in_child=call)

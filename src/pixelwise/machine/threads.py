@@ -58,12 +58,9 @@ def default_threads(environment: Mapping[str, str] = os.environ) -> int:
     return int(first) if first.isdecimal() and int(first) > 0 else usable_cores()
 
 
-def reading_threads(far: bool = False) -> int:
+def reading_threads() -> int:
     """Threads for reading, hashing and decoding files, which release the GIL: one per usable core, 2 to 8.
 
     Even on a single core one thread reads while the other decodes; more than eight mostly cost memory.
-
-    Args:
-        far: Whether the files are on another machine: 16 threads, which mostly wait.
     """
-    return 16 if far else max(2, min(8, usable_cores()))
+    return max(2, min(8, usable_cores()))

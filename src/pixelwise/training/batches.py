@@ -346,6 +346,6 @@ def _handle_worker_death(
             f"{facts}; it was replaced {WORKER_RESTARTS} times",
             "memory has probably run out: lower data.workers, or set data.workers=0 and data.cache=off; "
             "if the same file is named every time, inspect that file"
-            + ("" if FORKS else f"; a script that trains needs `{GUARD}` around its calls"),
+            + ("" if FORKS and not pairs.far else f"; a script that trains needs `{GUARD}` around its calls"),
         ) from error
     warn("W603", f"{facts}; replaced ({deaths} of {WORKER_RESTARTS})")

@@ -24,6 +24,8 @@ from pixelwise.storage import printable
 from pixelwise.storage.stores.addresses import place_of
 
 _TOGETHER = 64
+_WAITING = 16
+"""Threads that read files of another machine; they mostly wait."""
 _FIX = "copy the shard again, or make the shards again with `pixelwise data shard`"
 
 
@@ -108,7 +110,7 @@ def _compared(
         found = ((f"{name}/{one.name}", _problem(shards, name, one)) for one in placed)
         return [one for one in found if one[1]], len(placed), sum(one.size for one in placed)
 
-    with thread_pool(reading_threads(shards.store.far)) as pool:
+    with thread_pool(_WAITING if shards.store.far else reading_threads()) as pool:
         for start in range(0, len(rows), _TOGETHER):
             some = rows[start : start + _TOGETHER]
             for found, number, length in pool.map(of_row, some):
