@@ -1,5 +1,6 @@
 import contextlib
 import hashlib
+import os
 import sys
 from pathlib import Path
 from typing import Any
@@ -210,6 +211,9 @@ def test_other_files_are_no_index(tmp_path: Path):
     (tmp_path / "short").write_bytes(b"PAR1")
     for name in ("other.parquet", "short", "missing"):
         assert not holds_index(tmp_path / name)
+    if hasattr(os, "mkfifo"):
+        os.mkfifo(tmp_path / "pipe")
+        assert not holds_index(tmp_path / "pipe")  # and nobody waits for its writer
     with pytest.raises(DataError, match="not the index"):
         read_index(tmp_path / "other.parquet")
 

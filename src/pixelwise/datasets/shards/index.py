@@ -25,13 +25,14 @@ from pixelwise.datasets.shards.facts import (
 from pixelwise.datasets.shards.packages import INSTALL, parquet
 from pixelwise.errors import DataError
 from pixelwise.storage import printable
+from pixelwise.storage.documents import is_regular
 from pixelwise.storage.names import is_plain_name
 
 _ROWS_TOGETHER = 65_536
 _HASH_BYTES = 32
 _LONGEST_NAME = 4096
 _MOST_SPLITS = 10_000
-_FOOTER = 8
+_FOOTER, _LONGEST_FOOTER = 8, 256 * 1024**2
 _PLAIN = frozenset(("PLAIN", "RLE", "BIT_PACKED"))
 # What no name of a file in a tar may hold: it would lead out of its folder on some system, or hide what it is.
 _BAD_NAME = r'[<>:"\\|?*\pC]|^/|//|/$|(^|/)\.\.?(/|$)'
@@ -177,12 +178,14 @@ class Index(NamedTuple):
 
 def holds_index(path: Path) -> bool:
     """Whether a file is an index of ours, by its last bytes; pyarrow need not be installed."""
+    if not is_regular(path):
+        return False
     try:
         with open(path, "rb") as stream:
             size = stream.seek(0, 2)
             stream.seek(max(0, size - _FOOTER))
             length, mark = int.from_bytes(stream.read(4), "little"), stream.read(4)
-            if mark != b"PAR1" or not 0 < length <= size - _FOOTER:
+            if mark != b"PAR1" or not 0 < length <= min(size - _FOOTER, _LONGEST_FOOTER):
                 return False
             stream.seek(size - _FOOTER - length)
             return FACTS_KEY in stream.read(length)
