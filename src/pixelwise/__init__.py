@@ -33,6 +33,8 @@ if TYPE_CHECKING:
     from pixelwise.datasets.preparing.dividing import split
     from pixelwise.datasets.preparing.drawing import draw_town
     from pixelwise.datasets.preparing.fetching import list_public_data, prepare
+    from pixelwise.datasets.preparing.sharding import shard
+    from pixelwise.datasets.preparing.verifying import verify
     from pixelwise.deployment.export.export import export
     from pixelwise.deployment.int8.quantize import quantize
     from pixelwise.errors import PixelwiseError
@@ -97,10 +99,12 @@ _HOMES = {
     "recipe": "pixelwise.recipes.files:find",
     "resume": "pixelwise.api.resume",
     "search": "pixelwise.zoo.searching",
+    "shard": "pixelwise.datasets.preparing.sharding",
     "split": "pixelwise.datasets.preparing.dividing",
     "statistics": "pixelwise.datasets.auditing.statistics",
     "table": "pixelwise.api.table",
     "train": "pixelwise.api.train",
+    "verify": "pixelwise.datasets.preparing.verifying",
     "watch": "pixelwise.api.watch",
     "write_report": "pixelwise.api.report",
 }
@@ -145,10 +149,12 @@ __all__ = [
     "recipe",
     "resume",
     "search",
+    "shard",
     "split",
     "statistics",
     "table",
     "train",
+    "verify",
     "watch",
     "write_report",
 ]

@@ -16,6 +16,8 @@ from pixelwise.datasets.auditing.audit import audit
 from pixelwise.datasets.format import FORMATS
 from pixelwise.datasets.opening import open_dataset
 from pixelwise.datasets.preparing.converting import convert
+from pixelwise.datasets.preparing.sharding import shard
+from pixelwise.datasets.preparing.verifying import verify
 from pixelwise.recipes.schema.data import Data
 from pixelwise.testing.miniatures import miniature_of, miniature_scenes
 
@@ -51,7 +53,7 @@ class Case(NamedTuple):
 
 def CASES() -> dict[str, Case]:
     """All cases by name."""
-    cases = [*(_of_format(name) for name in FORMATS.own()), *_of_annotations(), *_of_files()]
+    cases = [*(_of_format(name) for name in FORMATS.own()), *_of_annotations(), *_of_shards(), *_of_files()]
     return {case.name: case for case in cases}
 
 
@@ -86,6 +88,31 @@ def _of_annotations() -> list[Case]:
     """Variants of annotation formats that their miniatures do not show."""
     return [
         _data_case(f"annotation-{name}", build, dataset) for name, (dataset, build) in annotation_seeds.SEEDS.items()
+    ]
+
+
+def _of_shards() -> list[Case]:
+    """Tars and their index."""
+
+    def build(folder: Path) -> None:
+        format, loose = FORMATS["folder"], folder.parent / "loose"
+        loose.mkdir(exist_ok=True)
+        miniature_of(format).write(loose, miniature_scenes(format, (2, 1), SIZE))
+        shard(loose, folder / "shards", size="20kB")
+        for path in sorted((folder / "shards").iterdir()):
+            path.rename(folder / path.name)
+        (folder / "shards").rmdir()
+
+    def read(folder: Path, number: int) -> list[str]:
+        found = verify(folder).problems if number % 2 else audit(open_dataset(Data(), folder)).errors
+        return [finding.code for finding in found]
+
+    return [
+        Case(f"shards-{part}", build, read, mutates)
+        for part, mutates in (
+            ("index", lambda path: path.suffix == ".parquet"),
+            ("tars", lambda path: path.suffix == ".tar"),
+        )
     ]
 
 

@@ -1,3 +1,4 @@
+import os
 import platform
 import subprocess
 import sys
@@ -9,6 +10,7 @@ import pytest
 from pixelwise.machine.processes import (
     FORKS,
     START_METHOD,
+    after_fork,
     host_name,
     is_running,
     kill_with_children,
@@ -113,3 +115,14 @@ def test_a_process_is_killed_with_all_that_it_started(tmp_path: Path):
     assert started.returncode is not None
     assert psutil.wait_procs(children, timeout=10)[1] == []
     kill_with_children(started)  # nothing is left to kill
+
+
+@pytest.mark.skipif(not FORKS, reason="this system does not fork")
+def test_a_forked_process_is_told_that_it_is_one():
+    calls: list[int] = []
+    after_fork(lambda: calls.append(os.getpid()))
+    child = os.fork()
+    if not child:
+        os._exit(0 if calls == [os.getpid()] else 1)
+    assert os.waitpid(child, 0)[1] == 0
+    assert calls == []

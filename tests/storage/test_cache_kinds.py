@@ -45,6 +45,7 @@ def test_entries_have_the_names_of_their_versions():
         "hashes": "hashes-ab12.msgpack",
         "mask-ids": "mask-ids-v6-ab12.msgpack",
         "ceiling": "ceiling-v2-ab12.msgpack",
+        "shard-index": "shard-index-v1-ab12",
         "complexity": "complexity/ab12.json",
         "initial-weights": "initial-weightsab12.json",
     }

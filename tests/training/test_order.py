@@ -1,3 +1,7 @@
+import time
+import tracemalloc
+from unittest import mock
+
 import numpy as np
 import pytest
 from hypothesis import given
@@ -6,6 +10,7 @@ from hypothesis import strategies as st
 from pixelwise.errors import RecipeError
 from pixelwise.recipes.catalog import recipe as find_recipe
 from pixelwise.recipes.schema.recipe import Sampling
+from pixelwise.training import order
 from pixelwise.training.order import BatchPlan, augmentation_random, batches_per_epoch, epoch_batches, steps_per_epoch
 
 
@@ -50,6 +55,48 @@ def test_a_plan_continues_from_its_position():
         plan.advance()
     assert list(plan) == whole[4:]
     assert plan.remaining == 5
+
+
+@given(n=st.integers(2, 60), batch=st.integers(1, 9), epoch=st.integers(0, 3), drop=st.booleans())
+def test_the_order_of_many_samples_has_the_same_batches_as_that_of_few(n: int, batch: int, epoch: int, drop: bool):
+    sampling = Sampling(batch_size=batch, drop_last=drop)
+    few = epoch_batches(n, sampling, epoch)
+    with mock.patch.object(order, "MOST_PERMUTED", 1):
+        many = epoch_batches(n, sampling, epoch)
+    assert [len(one) for one in many] == [len(one) for one in few]
+    seen = [int(index) for one in many for index in one]
+    assert len(set(seen)) == len(seen)
+    assert set(seen) <= set(range(n))
+
+
+@given(start=st.integers(0, 20), accumulate=st.integers(1, 3), n=st.integers(7, 23))
+def test_a_plan_of_many_samples_continues_anywhere(start: int, accumulate: int, n: int):
+    sampling = Sampling(batch_size=2, accumulate=accumulate)
+    with mock.patch.object(order, "MOST_PERMUTED", 1):
+        whole = list(BatchPlan(n, sampling, 0, 20))
+        assert list(BatchPlan(n, sampling, start, 20)) == whole[start * accumulate :]
+    assert whole != list(BatchPlan(n, sampling, 0, 20))
+
+
+@pytest.mark.parametrize("n", [10**9, 10**12])
+def test_a_plan_of_a_billion_samples_continues_at_once(n: int):
+    sampling = Sampling(batch_size=64)
+    tracemalloc.start()
+    begin = time.process_time()
+    keys = next(iter(BatchPlan(n, sampling, 123_456_789, 10**9)))
+    seconds = time.process_time() - begin
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    epoch, position = divmod(123_456_789, steps_per_epoch(n, sampling))
+    assert keys == [(epoch, int(index)) for index in epoch_batches(n, sampling, epoch)[position]]
+    assert peak < 1_000_000
+    assert seconds < 0.1  # 0.4 ms on a quiet machine
+
+
+def test_the_largest_number_of_samples_in_a_permutation_keeps_its_order():
+    # Runs of before were ordered so; a change would alter what they resume to.
+    assert epoch_batches(100, Sampling(batch_size=8), 3)[0].tolist() == [10, 21, 6, 4, 67, 84, 58, 11]
+    assert order.MOST_PERMUTED == 2**24
 
 
 def test_C14_a_last_batch_of_one_is_dropped_but_batches_of_one_are_not():

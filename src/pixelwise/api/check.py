@@ -19,6 +19,7 @@ from pixelwise.recipes.overrides import Overrides, words_of
 from pixelwise.reports.audit.page import write_check_page
 from pixelwise.reports.audit.terminal import print_check, print_written
 from pixelwise.storage import printable, write_text
+from pixelwise.storage.stores.addresses import place_of
 from pixelwise.training.settings.holding import unfit_settings
 
 
@@ -62,7 +63,7 @@ def check(
         )
     with observer_or_display(observer) as watcher:
         words = words_of(overrides)
-        found = examined(Path(path), words, recipe=options.recipe, fresh=options.fresh, observer=watcher)
+        found = examined(place_of(path), words, recipe=options.recipe, fresh=options.fresh, observer=watcher)
         checked = _with_settings(found)
     if options.html is not None:
         write_check_page(checked, options.html)

@@ -16,6 +16,7 @@ from pixelwise.errors import CheckpointError, DataError
 from pixelwise.recipes.asking import Named
 from pixelwise.recipes.schema.recipe import Recipe
 from pixelwise.storage import printable
+from pixelwise.storage.stores.addresses import address_of, place_of
 
 if TYPE_CHECKING:
     from pixelwise.deployment.card.options import DeployOptions
@@ -231,11 +232,11 @@ def _runs_near(folder: Path) -> str:
 def _check_data(recipe: Recipe, data: AnyPath | None) -> None:
     from pixelwise.datasets.opening import require_folder
 
-    require_folder(recipe.data, None if data is None else Path(data))
+    require_folder(recipe.data, None if data is None else place_of(data))
 
 
 def _check_folder(data: AnyPath | None) -> None:
-    if data is not None and not Path(data).is_dir():
+    if data is not None and address_of(data) is None and not Path(data).is_dir():
         raise DataError(
             "D222", f"{printable(Path(data))}: {_state(data)}", "give the folder that holds images and masks"
         )

@@ -1,4 +1,4 @@
-"""`pixelwise data ...`: download, generate, split, convert and measure data sets; show the cache."""
+"""`pixelwise data ...`: download, generate, split, convert, shard and measure data sets; show the cache."""
 
 from __future__ import annotations
 
@@ -8,20 +8,22 @@ import typer
 
 from pixelwise.cli.options import Verb, takes
 from pixelwise.cli.verbs import MARKUP, Group
-from pixelwise.datasets.preparing.options import ConvertOptions, PrepareOptions, SplitOptions
+from pixelwise.datasets.preparing.options import ConvertOptions, PrepareOptions, ShardOptions, SplitOptions
 
 app = typer.Typer(
     cls=Group,
     no_args_is_help=True,
     add_completion=False,
     rich_markup_mode=MARKUP,
-    help="Download, generate, split, convert and measure data sets.",
+    help="Download, generate, split, convert, shard and measure data sets.",
 )
 
 EXAMPLES = {
     "prepare": ("pixelwise data prepare", "pixelwise data prepare camvid --root CamVid"),
     "split": ("pixelwise data split photos", "pixelwise data split photos --val 0.2 --test 0.1 --seed 1"),
     "convert": ("pixelwise data convert coco masks", "pixelwise data convert photos small --size 480x360"),
+    "shard": ("pixelwise data shard photos shards", "pixelwise data shard photos shards --size 500MB"),
+    "verify": ("pixelwise data verify shards",),
     "stats": ("pixelwise data stats photos",),
     "cache": ("pixelwise data cache", "pixelwise data cache --clear"),
     "town": ("pixelwise data town town", "pixelwise data town town 'town_images=[100,20,20]'"),
@@ -31,7 +33,7 @@ EXAMPLES = {
 
 @app.callback()
 def _group() -> None:
-    """Download, generate, split, convert and measure data sets."""
+    """Download, generate, split, convert, shard and measure data sets."""
 
 
 @app.command(cls=Verb)
@@ -113,6 +115,50 @@ def convert(
     with display() as observer:
         written = pixelwise.convert(root, output, overrides or (), options, observer=observer)
     print_written_data(written)
+
+
+@app.command(cls=Verb)
+@takes(ShardOptions)
+def shard(
+    root: Path = typer.Argument(..., metavar="DATA", help="Folder of the data set."),
+    output: Path = typer.Argument(..., metavar="FOLDER", help="Folder to create."),
+    overrides: list[str] = typer.Argument(
+        None, metavar="[FIELD=VALUE]...", help="Settings for reading the data, such as 'data.allow=[\"D220\"]'."
+    ),
+    *,
+    options: ShardOptions,
+) -> None:
+    """Put a data set into shards: large tars of its files as they are, and an index of them.
+
+    The folder can be used like the original, by every command, with the same result: training reads the same images in
+    the same order. A million pairs become a few thousand files, which file systems and object stores handle well.
+    """
+    import pixelwise
+    from pixelwise.reports.data import print_sharded
+    from pixelwise.reports.displays import display
+
+    with display() as observer:
+        sharded = pixelwise.shard(root, output, overrides or (), options, observer=observer)
+    print_sharded(sharded)
+
+
+@app.command(cls=Verb)
+def verify(
+    root: Path = typer.Argument(..., metavar="DATA", help="Folder of a data set in shards."),
+) -> None:
+    """Compare every file in shards with its SHA-256, and the tars with their index.
+
+    The exit status is 3 if anything is wrong.
+    """
+    import pixelwise
+    from pixelwise.reports.data import print_verification
+    from pixelwise.reports.displays import display
+
+    with display() as observer:
+        found = pixelwise.verify(root, observer=observer)
+    print_verification(found)
+    if found.problems:
+        raise typer.Exit(3)
 
 
 @app.command(cls=Verb)

@@ -5,8 +5,9 @@ from __future__ import annotations
 import hashlib
 import os
 import time
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
+from typing import Protocol, runtime_checkable
 
 import msgspec
 
@@ -16,7 +17,10 @@ from pixelwise.machine.threads import reading_threads
 from pixelwise.storage import sha256_bytes, sha256_file
 from pixelwise.storage.cache_kinds import HASHES
 from pixelwise.storage.caches import recall, remember
+from pixelwise.storage.stores.members import Member, state_of
 
+Digests = tuple[str, str, str | list[str | None] | None]
+"""Id of a sample, SHA-256 of its image, and of its mask or masks; None without masks."""
 SETTLED_SECONDS = 2.0
 """Hashes of younger files are not cached: they may change again within the resolution of their time stamps."""
 
@@ -47,9 +51,15 @@ class HashCache:
     def digest(self, path: Path, *, fresh: bool = False) -> str:
         """Hexadecimal SHA-256 of the file, from the cache unless `fresh`. Thread-safe.
 
+        The index of a data set in shards holds the hash of each of its files.
+
         Raises:
             OSError: The file cannot be read.
         """
+        if isinstance(path, Member) and path.place is not None:
+            if fresh and path.place.content() is None:
+                self.changed.append(path)
+            return path.place.sha256.hex()
         facts = path.stat()
         key = os.fsencode(path.absolute())
         known = self._known.get(key)
@@ -87,13 +97,9 @@ def fingerprint(dataset: Dataset, splits: Sequence[str] | None = None, *, fresh:
         fresh: Read every file even if its hash is cached.
     """
     names = sorted(dataset.splits if splits is None else splits)
-    samples = [(name, sample) for name in names for sample in dataset.splits.get(name, ())]
     cache = HashCache(dataset.root)
-    paths = [path for _, sample in samples for path in (sample.image_path, *sample.mask_files)]
-    with thread_pool(reading_threads()) as pool:
-        digests = dict(zip(paths, pool.map(lambda path: _digest(cache, path, fresh), paths), strict=True))
+    content = [(name, *one) for name in names for one in _digests_of(dataset.splits.get(name, ()), cache, fresh=fresh)]
     cache.save()
-    content = [(name, sample.id, digests[sample.image_path], _of_masks(sample, digests)) for name, sample in samples]
     label_table = dataset.label_table
     table: tuple[object, ...] = (sorted(label_table.ids.items()), sorted(label_table.colors.items()))
     if label_table.threshold is not None or label_table.divisor is not None:
@@ -108,6 +114,24 @@ def fingerprint(dataset: Dataset, splits: Sequence[str] | None = None, *, fresh:
         del reading["channels"]
     described = (names, content, table, dataset.classes, reading)
     return hashlib.sha256(msgspec.json.encode(described)).hexdigest()
+
+
+@runtime_checkable
+class Digested(Protocol):
+    """Samples whose files have known hashes, so that no file is looked at."""
+
+    def digests(self) -> Iterator[Digests]:
+        """Id and hashes of every sample."""
+        ...
+
+
+def _digests_of(samples: Sequence[Sample], cache: HashCache, *, fresh: bool) -> Iterable[Digests]:
+    if isinstance(samples, Digested) and not fresh:
+        return samples.digests()
+    paths = [path for sample in samples for path in (sample.image_path, *sample.mask_files)]
+    with thread_pool(reading_threads()) as pool:
+        digests = dict(zip(paths, pool.map(lambda path: _digest(cache, path, fresh), paths), strict=True))
+    return [(sample.id, digests[sample.image_path], _of_masks(sample, digests)) for sample in samples]
 
 
 def _of_masks(sample: Sample, digests: Mapping[Path, str]) -> str | list[str | None] | None:
@@ -125,12 +149,14 @@ def _digest(cache: HashCache, path: Path, fresh: bool) -> str:
 
 
 def stat_signature(paths: Iterable[Path]) -> str:
-    """SHA-256 of paths, sizes and modification times; it changes when a file is touched, and no file is read."""
+    """SHA-256 of paths, sizes and modification times; it changes when a file is touched, and no file is read.
+
+    For files in shards, their own SHA-256 takes the place of the time.
+    """
     digest = hashlib.sha256()
     for path in paths:
         try:
-            facts = path.stat()
-            state = f"{facts.st_size} {facts.st_mtime_ns}"
+            state = state_of(path)
         except OSError as error:
             state = f"error {error.errno}"
         digest.update(os.fsencode(path.absolute()) + b"\0" + state.encode() + b"\0")

@@ -26,6 +26,7 @@ from pixelwise.recipes.files import find
 from pixelwise.recipes.overrides import Overrides, apply_overrides
 from pixelwise.recipes.schema.data import Data
 from pixelwise.storage import printable
+from pixelwise.storage.stores.addresses import address_of, place_of
 
 _MISSING = ("D220", "D221", "D226")
 """Codes of findings about missing files."""
@@ -34,10 +35,10 @@ _MISSING = ("D220", "D221", "D226")
 def open_dataset(data: Data, root: str | os.PathLike[str] | None) -> Dataset:
     """Open the data set that `data` describes in the folder `root`.
 
-    Only file names are read, with two exceptions: the masks of a custom data set that names no classes are decoded
-    once, and annotated shapes are drawn as masks into the user's cache folder the first time. Problems of single files
-    are collected in `Dataset.problems`; the audit decides which of them stop training. Of splits that share images
-    (VOC's `train` and `train_aug`), only one is opened.
+    Only file names are read (of data in shards, their index), with two exceptions: the masks of a custom data set that
+    names no classes are decoded once, and annotated shapes are drawn as masks into the user's cache folder the first
+    time. Problems of single files are collected in `Dataset.problems`; the audit decides which of them stop training.
+    Of splits that share images (VOC's `train` and `train_aug`), only one is opened.
 
     Args:
         data: `data.dataset` names the format; `auto` takes the first that fits. `data.train_split` chooses between
@@ -47,13 +48,23 @@ def open_dataset(data: Data, root: str | os.PathLike[str] | None) -> Dataset:
     Raises:
         DataError: D222, there is no folder, or no data of that format in it; D224, an invalid `dataset.toml`;
             D227, COCO's annotations cannot be read; D228 and D230, lists or annotations cannot be read;
-            D231, one mask per class is expected but not found.
+            D231, one mask per class is expected but not found; D270, the index of shards is damaged.
         RecipeError: R203, there is no such format, or fields of `data` contradict each other or the data set.
+    """
+    return open_whole(data, root)[1]
+
+
+def open_whole(data: Data, root: str | os.PathLike[str] | None) -> tuple[Layout, Dataset]:
+    """Like `open_dataset`, together with the layout, which has all splits and the alternatives to them.
+
+    Raises:
+        As `open_dataset`.
     """
     format = None if data.dataset == "auto" else format_of(data.dataset)
     _refuse_multilabel(format, data)
-    folder = _folder(format, data, None if root is None else Path(root))
-    return _dataset(data, _prepared(find_layout(format, folder), data, folder))
+    folder = _folder(format, data, None if root is None else place_of(root))
+    whole = _prepared(find_layout(format, folder), data, folder)
+    return whole, _dataset(data, whole)
 
 
 def open_by_names(data: Data, root: Path | None, classes: Sequence[str], naming: str | None = None) -> Dataset:
@@ -178,7 +189,7 @@ def _existing(format: Format | None, data: Data, root: Path | None) -> Path:
     if root is None:
         get = f"; to get it: `{command}`" if command else ""
         raise DataError("D222", f"data set '{data.dataset}' needs a folder", f"give its folder as `data`{get}")
-    if not root.is_dir():
+    if address_of(root) is None and not root.is_dir():
         state = "is not a folder" if root.exists() else "does not exist"
         get = f", or get the data set: `{command}`" if command else ""
         raise DataError("D222", f"{printable(root)}: {state}", f"give the folder that holds images and masks{get}")
@@ -192,7 +203,7 @@ def _by_classes(layout: Layout, data: Data, root: Path) -> Layout:
         DataError: D231, masks per class are requested but not found, or the classes do not fit.
     """
     is_known = format_of(layout.name).classes is not None
-    described, announced = (None, None) if is_known else described_classes(layout.root)
+    described, announced = (None, None) if is_known else described_classes(layout.description_folder)
     if (data.multilabel or announced) and not layout.multilabel:
         tried = ((one.name, one.class_layout) for one in FORMATS.all().values() if one.class_layout is not None)
         found = ((name, by_class) for name, find in tried if (by_class := find(root)) is not None)

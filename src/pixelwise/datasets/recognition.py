@@ -21,6 +21,7 @@ from pixelwise.datasets.layouts.matching import is_mask_name
 from pixelwise.datasets.layouts.near_misses import near_miss
 from pixelwise.datasets.layouts.splits import Divided
 from pixelwise.datasets.layouts.words import Kind, kind_of
+from pixelwise.datasets.shards.layout import is_sharded, sharded_layout
 from pixelwise.entry_points import warn
 from pixelwise.errors import DataError, PixelwiseError
 from pixelwise.storage import printable
@@ -35,8 +36,8 @@ _ANNOTATED = frozenset({".json", ".xml", ".txt", ".csv"})
 def find_layout(format: Format | None, root: Path) -> Layout:
     """Find the images and masks below a folder.
 
-    The folder itself is tried first, then the folders below it, one of which may be a data set, and finally the last
-    resorts of the formats.
+    A folder of shards says itself what it is. Of others, the folder itself is tried first, then the folders below it,
+    one of which may be a data set, and finally the last resorts of the formats.
 
     Args:
         format: The format to read the folder as; None takes the first that is recognised and finds images with masks.
@@ -44,8 +45,10 @@ def find_layout(format: Format | None, root: Path) -> Layout:
 
     Raises:
         DataError: D222, the folder holds no such data, or several data sets; D243, it holds data of a kind that is not
-            read; any that the format's `layout` raises.
+            read; D270, its index of shards is damaged; any that the format's `layout` raises.
     """
+    if is_sharded(root):
+        return _of_shards(format, root)
     layout = _layout(format, root)
     if layout is not None and not any(layout.splits.values()) and not _holds_masks(root):
         missed = near_miss(root)
@@ -60,6 +63,17 @@ def find_layout(format: Format | None, root: Path) -> Layout:
     layout = None if below else _last_resort(format, root)
     if layout is None:
         raise _several(root, below) if below else near_miss(root) or _not_recognised(format, root)
+    return layout
+
+
+def _of_shards(format: Format | None, root: Path) -> Layout:
+    layout = sharded_layout(root)
+    if format is not None and format.name != layout.name:
+        raise DataError(
+            "D222",
+            f"{printable(root)}: holds shards of data in the format '{layout.name}', not '{format.name}'",
+            f"leave data.dataset out, or set data.dataset={layout.name}",
+        )
     return layout
 
 

@@ -20,6 +20,7 @@ from pixelwise.recipes.schema.recipe import Recipe
 from pixelwise.records.data_facts import read_data_facts
 from pixelwise.records.environment import read_environment
 from pixelwise.records.run_folder import naming_missing_packages
+from pixelwise.storage.stores.addresses import place_of, recorded
 
 
 def open_run_data(
@@ -51,7 +52,7 @@ def open_run_data(
     """
     facts = read_data_facts(run)
     with naming_missing_packages(run):
-        folder = Path(data) if data is not None else read_environment(run).data_folder
+        folder = place_of(data) if data is not None else read_environment(run).data_folder
         dataset = None
         if _is_own_folder(run, data) and recipe.data.classes is not None and not _naming(overrides):
             dataset = open_dataset(apply_overrides(recipe, overrides).data, folder)
@@ -122,7 +123,7 @@ def is_own_data(run: Path, dataset: Dataset, data: str | os.PathLike[str] | None
 
 def _is_own_folder(run: Path, data: str | os.PathLike[str] | None) -> bool:
     own = read_environment(run).data_folder
-    return data is None or (own is not None and Path(data).resolve() == own.resolve())
+    return data is None or (own is not None and recorded(place_of(data)) == recorded(own))
 
 
 def _naming(overrides: Sequence[str]) -> set[str]:

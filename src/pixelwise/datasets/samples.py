@@ -117,7 +117,7 @@ class Dataset(msgspec.Struct, frozen=True, kw_only=True):
     def without(self, ids: Mapping[str, Collection[str]]) -> Dataset:
         """The data set without some samples, given by split and id."""
         splits = {
-            split: tuple(sample for sample in samples if sample.id not in ids.get(split, ()))
+            split: tuple(one for one in samples if one.id not in ids[split]) if ids.get(split) else samples
             for split, samples in self.splits.items()
         }
         return msgspec.structs.replace(self, splits=splits)

@@ -12,6 +12,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from pixelwise.datasets.reading.ahead import fetched_ahead
 from pixelwise.datasets.reading.pairs import read_pair
 from pixelwise.datasets.samples import Dataset, Sample
 from pixelwise.prediction.background import Item, in_background
@@ -81,7 +82,7 @@ def read_split(
         image, labels = read_pair(sample, dataset, fit=False)
         return pairs_of(sample, image, labels, protocols, input_size)
 
-    return in_background(read, samples, ahead=ahead)
+    return in_background(read, fetched_ahead(samples), ahead=ahead)
 
 
 def pairs_of(

@@ -38,6 +38,7 @@ from pixelwise.records.run_folder import CHECKPOINTS
 from pixelwise.runtimes import ArtefactModel, is_artefact, load_artefact
 from pixelwise.runtimes.inference import Scoring
 from pixelwise.storage import printable, sha256_bytes
+from pixelwise.storage.stores.addresses import address_of, place_of
 
 
 def score_by_name(
@@ -70,7 +71,9 @@ def score_by_name(
     names = None if protocols is None else list(protocols)
     if names == []:
         raise ValueError("the list of protocols is empty; name one or leave it out")
-    asked = Asked(data=None if data is None else Path(data), split=split, protocols=names, overrides=options.overrides)
+    asked = Asked(
+        data=None if data is None else place_of(data), split=split, protocols=names, overrides=options.overrides
+    )
     if isinstance(model_or_run, SegmentationModel):
         subject = _memory_subject(model_or_run, asked, observer)
     elif is_artefact(Path(model_or_run)):
@@ -199,7 +202,7 @@ def _named(path: Path, asked: Asked) -> tuple[str, ...]:
 
 
 def _absolute(folder: Path | None) -> str:
-    return "" if folder is None else printable(folder.absolute())
+    return "" if folder is None else printable(address_of(folder) or folder.absolute())
 
 
 def origin_of(trained: TrainedModel, training: TrainingCost | None = None) -> Origin:

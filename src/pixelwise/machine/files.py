@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import os
+import stat
 import sys
 import tempfile
 import time
@@ -54,6 +55,11 @@ def flush(path: Path) -> None:
         os.fsync(descriptor)
     finally:
         os.close(descriptor)
+
+
+def facts_of_file(size: int) -> os.stat_result:
+    """What the system would say of a regular file that nobody can write, of `size` bytes and without a time."""
+    return os.stat_result((stat.S_IFREG | 0o444, 0, 0, 1, 0, 0, size, 0, 0, 0))
 
 
 def let_others_read(path: Path) -> None:

@@ -10,7 +10,7 @@ import platform
 import subprocess
 import sys
 import types
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Literal
 
@@ -105,3 +105,9 @@ def _start_of(pid: int) -> str:
         return facts[19].decode("ascii")
     except (OSError, IndexError):
         return "0"
+
+
+def after_fork(call: Callable[[], None]) -> None:
+    """Call a function in every process that is forked from this one; where nothing is forked, never."""
+    if hasattr(os, "register_at_fork"):
+        os.register_at_fork(after_in_child=call)

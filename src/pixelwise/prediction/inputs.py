@@ -17,9 +17,11 @@ from typing import NamedTuple
 from pixelwise.datasets.findings import Finding
 from pixelwise.datasets.layouts.listing import describe_endings, list_images
 from pixelwise.datasets.reading.decoding import SUFFIXES
+from pixelwise.datasets.shards.layout import is_sharded, sharded_layout
 from pixelwise.errors import DataError, RecipeError
 from pixelwise.storage import printable
 from pixelwise.storage.names import distinct, folded
+from pixelwise.storage.stores.addresses import address_of, place_of
 
 ENDINGS = (".png", ".jpg", ".tif", ".pgw", ".prj")
 """File extensions of outputs."""
@@ -56,12 +58,12 @@ def find_inputs(paths: Sequence[str | os.PathLike[str]], outputs: Sequence[Path]
 
     Args:
         paths: Image files (with any name), folders (searched with their subfolders, without hidden files and without
-            following loops of links) and patterns such as `photos/**/*.jpg`. A path that exists is never treated as a
-            pattern.
+            following loops of links), folders and addresses of data in shards, and patterns such as `photos/**/*.jpg`.
+            A path that exists is never treated as a pattern.
         outputs: Folders to which predictions are written; files inside them are not inputs.
 
     Raises:
-        DataError: D223, one of `paths` yields no image.
+        DataError: D223, one of `paths` yields no image; D222, D270 or D272, an address holds no data in shards.
         RecipeError: R220, one of `paths` is inside an output folder.
     """
     written = [os.path.realpath(folder) for folder in outputs]
@@ -69,7 +71,7 @@ def find_inputs(paths: Sequence[str | os.PathLike[str]], outputs: Sequence[Path]
     problems: list[Finding] = []
     left_out: dict[str, Path] = {}
     for given in paths:
-        path = Path(given)
+        path = place_of(given)
         if _is_inside(path, written):
             raise RecipeError(
                 "R220",
@@ -115,8 +117,10 @@ class _Found(NamedTuple):
 
 
 def _images_of(path: Path) -> _Found:
+    if address_of(path) is not None and path.suffix.lower() not in SUFFIXES:
+        return _images_of_shards(path)
     if path.is_dir():
-        return _images_in(path, path)
+        return _images_of_shards(path) if is_sharded(path) else _images_in(path, path)
     # A dangling link or an unreadable file counts as an image: reading it reports what is wrong.
     if os.path.lexists(path):
         return _Found([(path, Path(path.name))], [], [])
@@ -134,6 +138,17 @@ def _images_of(path: Path) -> _Found:
         else:
             found.others.append(file)
     return found
+
+
+def _images_of_shards(root: Path) -> _Found:
+    """The images of a data set in shards, named by split and id."""
+    splits = sharded_layout(root).splits
+    images = [
+        (sample.image_path, Path(*((split,) if len(splits) > 1 else ()), f"{sample.id}{sample.image_path.suffix}"))
+        for split, samples in splits.items()
+        for sample in samples
+    ]
+    return _Found(images, [], [])
 
 
 def _images_in(folder: Path, base: Path) -> _Found:

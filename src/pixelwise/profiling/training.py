@@ -25,6 +25,7 @@ from pixelwise.profiling.subjects import recipe_of
 from pixelwise.recipes.schema.recipe import Precision, Recipe
 from pixelwise.recipes.sizes import Size
 from pixelwise.records.environment import read_environment
+from pixelwise.storage.stores.addresses import place_of
 from pixelwise.training.autotuning.format_choice import choose_format
 from pixelwise.training.batches import Batch, TrainingPairs, collate, fits_in_memory
 from pixelwise.training.clock import PartClock
@@ -113,7 +114,7 @@ def measure_training(
     crop = [] if options.size is None else [f"augment.crop=[{options.size[0]},{options.size[1]}]"]
     recipe = recipe_of(model, [*overrides, *crop])
     device = choose_device(options.device)
-    data = Path(options.data) if options.data is not None else read_environment(Path(model)).data_folder
+    data = place_of(options.data) if options.data is not None else read_environment(Path(model)).data_folder
     with own_threads():
         use_processor(device, *(options.threads or (default_threads(),)))
         return profile_training(recipe, data, device, options.steps or STEPS)

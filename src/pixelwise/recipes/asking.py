@@ -10,6 +10,7 @@ from pixelwise.recipes.catalog import list_recipes, recipe
 from pixelwise.recipes.files import SUFFIX
 from pixelwise.recipes.schema.recipe import Recipe
 from pixelwise.storage import printable
+from pixelwise.storage.stores.addresses import address_of, place_of
 from pixelwise.suggestions import did_you_mean
 
 DEFAULT_RECIPE = "unet"
@@ -37,7 +38,7 @@ def recipe_and_data(first: Named, data: str | os.PathLike[str] | None = None) ->
             folders are given.
         DataError: D222, `first` is a path, but nothing is there.
     """
-    folder = None if data is None else Path(data)
+    folder = None if data is None else place_of(data)
     if isinstance(first, Recipe):
         return first, folder
     text = os.fspath(first)
@@ -51,14 +52,15 @@ def recipe_and_data(first: Named, data: str | os.PathLike[str] | None = None) ->
                 f"write ./{printable(text)} for the folder, or name the data folder as well",
             )
         return first, folder
-    if os.path.isdir(text):
+    address = address_of(text)
+    if os.path.isdir(text) or address is not None:
         if folder is not None:
             raise RecipeError(
                 "R228",
                 f"two data folders are given, {printable(text)} and {printable(folder)}",
                 f"name one; the recipe is then '{DEFAULT_RECIPE}', or the one that you name in the place of the first",
             )
-        return DEFAULT_RECIPE, Path(text)
+        return DEFAULT_RECIPE, place_of(text)
     if os.path.lexists(text) or _is_path(text):
         state = "is not a folder" if os.path.lexists(text) else "does not exist"
         raise DataError("D222", f"{printable(text)}: {state}", "give the folder that holds images and masks")

@@ -1,4 +1,4 @@
-"""Terminal output of the `data` verbs that prepare, split, convert and measure data sets."""
+"""Terminal output of the `data` verbs that prepare, split, convert, shard and measure data sets."""
 
 from __future__ import annotations
 
@@ -10,6 +10,8 @@ from rich.table import Table
 from pixelwise.datasets.auditing.statistics import Statistics
 from pixelwise.datasets.preparing.dividing import Division
 from pixelwise.datasets.preparing.fetching import Prepared
+from pixelwise.datasets.preparing.sharding import ShardedData
+from pixelwise.datasets.preparing.verifying import Verification
 from pixelwise.datasets.preparing.written import WrittenData
 from pixelwise.datasets.publication import Publication
 from pixelwise.reports.audit.words import channels_in_words
@@ -17,6 +19,7 @@ from pixelwise.reports.numbers import count
 from pixelwise.reports.standard_output import write_json
 from pixelwise.reports.terminals import Console
 from pixelwise.storage import printable
+from pixelwise.storage.names import counted
 
 _NAMED_FILES = 5
 """Number of skipped files listed by name; the rest are counted."""
@@ -61,6 +64,37 @@ def print_written_data(written: WrittenData) -> None:
         _say(f"  and {len(written.left_out) - _NAMED_FILES} more")
     for problem in written.problems:
         _say(f"  found: {problem.code} {problem.message}")
+
+
+def print_sharded(sharded: ShardedData) -> None:
+    """Print how many images are in how many tars, which of them cannot be used, and what is not in them."""
+    pairs = ", ".join(f"{count(number)} {split}" for split, number in sharded.pairs.items())
+    megabytes = f"{count(round(sharded.bytes / 1e6))} MB"
+    _say(
+        f"{printable(sharded.root)}: {pairs}, {len(sharded.classes)} classes, {counted(sharded.shards, 'shard')}, "
+        f"{megabytes}"
+    )
+    for file, code in list(sharded.faulty.items())[:_NAMED_FILES]:
+        _say(f"  faulty: {code} {file}")
+    if len(sharded.faulty) > _NAMED_FILES:
+        _say(f"  and {len(sharded.faulty) - _NAMED_FILES} more")
+    for problem in sharded.problems:
+        _say(f"  found: {problem.code} {problem.message}")
+    _say(f"next: pixelwise check {shlex.quote(printable(sharded.root))}")
+
+
+def print_verification(found: Verification) -> None:
+    """Print how many files in shards were compared, and which of them are wrong."""
+    _say(
+        f"{printable(found.root)}: {count(found.images)} images, {count(found.files)} files, "
+        f"{count(round(found.bytes / 1e6))} MB compared"
+    )
+    for problem in found.problems:
+        names = ", ".join(problem.files)
+        more = f" and {problem.total - len(problem.files)} more" if problem.total > len(problem.files) else ""
+        _say(f"{problem.code} {names}{more}: {problem.message.partition(': ')[2]}")
+    if not found.problems:
+        _say("every file is what the index says")
 
 
 def print_statistics(measured: Statistics, *, as_json: bool) -> None:

@@ -149,6 +149,12 @@ CEILING = CacheKind(
     version=2,
     unmarked=1,
 )
+SHARD_INDEX = CacheKind(
+    name="shard-index",
+    purpose="indexes of data in shards that lie in object stores and on servers",
+    prefix="shard-index-",
+    folders=True,
+)
 COMPLEXITY = CacheKind(
     name="complexity",
     purpose="parameters and multiply-accumulates of the recipes' networks",
@@ -166,6 +172,7 @@ INITIAL_WEIGHTS = CacheKind(
 )
 
 KINDS = (
-    DECODED, DRAWN, COCOSEG21, TOWN, AUDIT, EXAMINED, HASHES, MASK_IDS, CEILING, COMPLEXITY, INITIAL_WEIGHTS
+    DECODED, DRAWN, COCOSEG21, TOWN, AUDIT, EXAMINED, HASHES, MASK_IDS, CEILING, SHARD_INDEX, COMPLEXITY,
+    INITIAL_WEIGHTS,
 )  # fmt: skip
 """All kinds, in display order."""

@@ -26,12 +26,22 @@ _RESERVED = frozenset(
     ("con", "prn", "aux", "nul", "conin$", "conout$", *(f"com{n}" for n in _PORTS), *(f"lpt{n}" for n in _PORTS))
 )
 _DIGEST = 12
+_ADDRESSES = ("s3:/", "gs:/", "az:/", "https:/", "http:/")
 
 
 def printable(name: str | os.PathLike[str]) -> str:
     r"""The name with undecodable bytes and control characters escaped, such as `b\\xff.png` or `a\\n.png`."""
     text = os.fspath(name)
+    if text.startswith(_ADDRESSES):
+        text = _as_address(text)
     return text if text.isprintable() else "".join(map(_escaped, text))
+
+
+def _as_address(text: str) -> str:
+    """An address that is kept as a path, with both slashes and without what gives access to it."""
+    scheme, _, rest = text.partition(":/")
+    host, slash, path = rest.lstrip("/").partition("/")
+    return f"{scheme}://{host.rpartition('@')[2]}{slash}{path}".partition("?")[0]
 
 
 def is_plain_name(name: str) -> bool:

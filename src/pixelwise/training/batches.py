@@ -16,6 +16,7 @@ import torch
 from torch import Tensor
 from torch.utils.data import DataLoader
 
+from pixelwise.datasets.reading.ahead import fetch_files, is_far
 from pixelwise.datasets.reading.pairs import read_pair
 from pixelwise.datasets.samples import Dataset, Sample
 from pixelwise.errors import DataError, PixelwiseError, RecipeError, ResourceError
@@ -106,10 +107,16 @@ class TrainingPairs:
         self.seed = recipe.sampling.seed
         self.fill = fill_color(recipe.augment, recipe.model.preprocessing.mean)
         self.needs_classes = needs_classes(recipe.loss)
+        self.far = is_far(dataset)
         self._cached: DecodedPairs | None = None
 
     def __len__(self) -> int:
         return len(self.samples)
+
+    @property
+    def start_method(self) -> str:
+        """Start method of the loader processes: what reads from other machines does not survive a fork."""
+        return "spawn" if self.far else START_METHOD
 
     def use_cache(self, cached: DecodedPairs) -> None:
         """Take decoded pairs from `cached` from now on."""
@@ -123,6 +130,8 @@ class TrainingPairs:
         threads = reading_threads()
         with thread_pool(threads) as pool:
             for start in range(0, len(indices), 4 * threads):
+                if self.far:
+                    fetch_files(self.samples[index] for index in indices[start : start + 4 * threads])
                 for pair in pool.map(self.read, indices[start : start + 4 * threads]):
                     yield pair
                     done += 1
@@ -148,6 +157,8 @@ class TrainingPairs:
         following = keys.following if isinstance(keys, Keys) and self.augment.mix != "none" else None
         # A pair of another process is mixed into the last one.
         seen = [*keys, following] if following is not None else list(keys)
+        if self.far and self._cached is None:
+            fetch_files(self.samples[index] for _, index in seen)
         items = [self[key] for key in seen]
         whole = [item for item in items if not isinstance(item, PixelwiseError)]
         if self.augment.mix != "none" and len(whole) == len(items):
@@ -326,7 +337,7 @@ def _loader(pairs: TrainingPairs, batches: BatchPlan, workers: int, pin: bool) -
         worker_init_fn=_begin_worker,
         # The loader draws a seed for its workers; drawing it from the global generator would change dropout.
         generator=torch.Generator(),
-        multiprocessing_context=START_METHOD,
+        multiprocessing_context=pairs.start_method,
     )
     # PyTorch's own handler raises wherever the main thread happens to be, for example in the middle of a
     # training step. Without it the loader notices a dead worker when it waits for the next batch.
@@ -363,6 +374,6 @@ def _handle_worker_death(
             f"{facts}; it was replaced {WORKER_RESTARTS} times",
             "memory has probably run out: lower data.workers, or set data.workers=0 and data.cache=off; "
             "if the same file is named every time, inspect that file"
-            + ("" if FORKS else f"; a script that trains needs `{GUARD}` around its calls"),
+            + ("" if FORKS and not pairs.far else f"; a script that trains needs `{GUARD}` around its calls"),
         ) from error
     warn("W603", f"{facts}; replaced ({deaths} of {WORKER_RESTARTS})")

@@ -152,7 +152,7 @@ def keep_in_memory(pairs: TrainingPairs, observer: Observer = SILENT) -> None:
         DataError: A pair cannot be read.
     """
     decoded = pairs.decoded(range(len(pairs)), observer.progress)
-    pairs.use_cache(list(decoded) if FORKS else SharedPairs(decoded))
+    pairs.use_cache(list(decoded) if FORKS and not pairs.far else SharedPairs(decoded))
 
 
 def kept_pairs(pairs: TrainingPairs, recipe: Recipe, observer: Observer) -> KeptPairs:

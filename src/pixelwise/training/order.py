@@ -5,12 +5,13 @@ A resumed run replays nothing, and the order does not depend on the number of wo
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 import numpy as np
 
 from pixelwise.errors import RecipeError
 from pixelwise.recipes.schema.recipe import Sampling
+from pixelwise.training.sampling.bijections import MOST_PERMUTED, Shuffle, ShuffledBatches
 from pixelwise.training.together.division import ALL, Division
 from pixelwise.training.together.keys import Keys
 
@@ -31,15 +32,20 @@ def images_per_epoch(num_samples: int, sampling: Sampling) -> int:
     return min(num_samples, batches * sampling.batch_size)
 
 
-def epoch_batches(num_samples: int, sampling: Sampling, epoch: int) -> list[np.ndarray]:
+def epoch_batches(num_samples: int, sampling: Sampling, epoch: int) -> Sequence[np.ndarray]:
     """The sample indices of every batch of an epoch, in order.
+
+    Of more than 2^24 samples, the indices of a batch are computed when it is asked for, whatever comes before it.
 
     An incomplete last batch is kept unless `drop_last` is set. A last batch of one image is dropped if the others are
     larger, because the statistics of batch normalisation over one image of a small map are undefined or noise.
     """
+    count = batches_per_epoch(num_samples, sampling)
+    if num_samples > MOST_PERMUTED:
+        shuffle = Shuffle(num_samples, (sampling.seed, ORDER_STREAM, epoch))
+        return ShuffledBatches(shuffle, sampling.batch_size, range(count))
     random = np.random.default_rng([sampling.seed, ORDER_STREAM, epoch])
     order = random.permutation(num_samples)
-    count = batches_per_epoch(num_samples, sampling)
     return [order[i * sampling.batch_size : (i + 1) * sampling.batch_size] for i in range(count)]
 
 

@@ -37,6 +37,7 @@ from pixelwise.records.log import PlannedField, PlanRecord, PrecisionRecord, War
 from pixelwise.records.run_folder import has_checkpoints, new_run_folder, read_recipe, refuse_occupied, write_recipe
 from pixelwise.records.status import keeping_status
 from pixelwise.storage.locks import run_lock
+from pixelwise.storage.stores.addresses import address_of, place_of, recorded
 from pixelwise.training.announcing import announcement
 from pixelwise.training.autotuning.format_choice import FormatChoice
 from pixelwise.training.options import ResumeOptions, TrainOptions
@@ -162,7 +163,7 @@ def _train(
     plan = _Plan(
         recipe=resolved,
         words=(resolved.name if isinstance(recipe, Recipe) else os.fspath(recipe), *overrides),
-        data=Path(data) if data is not None else None,
+        data=place_of(data) if data is not None else None,
         device=device,
         threads=wanted.threads or default_threads(),
         auto_batch=wanted.auto_batch,
@@ -252,7 +253,7 @@ def _settle(plan: _Plan, run: Path, observer: Observer, ranks: Ranks) -> _Settle
 
 
 def _environment(plan: _Plan, settled: _Settled, run: Path) -> Environment:
-    data = str(plan.data.resolve()) if plan.data is not None else None
+    data = recorded(plan.data) if plan.data is not None else None
     # The recorded command repeats the choices made on this machine, too.
     words = (*plan.words, *changes_between(settled.asked, settled.prepared.recipe))
     return Environment(
@@ -273,7 +274,7 @@ def _environment(plan: _Plan, settled: _Settled, run: Path) -> Environment:
 def _command(words: tuple[str, ...], data: Path | None, run: Path) -> str:
     """The command line of the run, quoted for a shell; `words` are the recipe and its overrides."""
     recipe, *overrides = words
-    options = ["--data", str(data)] if data is not None else []
+    options = ["--data", address_of(data) or str(data)] if data is not None else []
     return shlex.join(["pixelwise", "train", recipe, *options, "--output", str(run), *overrides])
 
 
@@ -377,7 +378,7 @@ def _resume(run: Path, wanted: ResumeOptions, observer: Observer, ranks: Ranks) 
         refuse_impossible(changed.precision, device)
         use_processor(device, environment.threads or default_threads())
         where = wanted.data if wanted.data is not None else environment.data_folder
-        dataset = open_dataset(changed.data, Path(where) if where is not None else None)
+        dataset = open_dataset(changed.data, where)
         observer.phase("comparing the data with the run's")
         refuse_other_data(dataset, facts, run)
         begins = not has_checkpoints(run)

@@ -19,6 +19,7 @@ from pixelwise.recipes.fields import paths
 from pixelwise.recipes.files import SUFFIX
 from pixelwise.recipes.schema.recipe import Recipe
 from pixelwise.storage import printable
+from pixelwise.storage.stores.addresses import place_of
 
 _PATH = re.compile(r"\s*[A-Za-z_][\w-]*(\.[\w-]+)*\s*")
 """The path of a field, as it stands before the equals sign."""
@@ -137,7 +138,7 @@ def with_data(words: Sequence[str] | None, data: str | os.PathLike[str] | None =
             f"several data folders are given: {', '.join(map(printable, map(Path, given)))}; expected one",
             "settings are written as FIELD=VALUE; quote a name that holds spaces",
         )
-    return Placed(Path(given[0]) if given else None, settings)
+    return Placed(place_of(given[0]) if given else None, settings)
 
 
 def images(words: Sequence[str]) -> Sorted:

@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import json
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
 
 import msgspec
 import numpy as np
@@ -19,6 +20,7 @@ from pixelwise.datasets.auditing.examination import Examination, ExaminationCach
 from pixelwise.datasets.auditing.near_duplicates import KEPT_TWINS, HashedImage, NearDuplicate, repeated, twins_across
 from pixelwise.datasets.findings import Finding
 from pixelwise.datasets.fingerprint import HashCache, stat_signature
+from pixelwise.datasets.reading.ahead import TOGETHER, fetch_files, is_far
 from pixelwise.datasets.samples import Dataset, Sample
 from pixelwise.errors import DataError
 from pixelwise.machine.thread_pools import thread_pool
@@ -254,13 +256,27 @@ def _examine_all(
     examinations: list[Examination] = []
     try:
         with thread_pool(reading_threads()) as pool:
-            for done, examination in enumerate(pool.map(examined, pairs), start=1):
-                examinations.append(examination)
-                observer.progress(done, len(pairs))
+            for together in _together(pairs, known, dataset):
+                for examination in pool.map(examined, together):
+                    examinations.append(examination)
+                    observer.progress(len(examinations), len(pairs))
     finally:
         hashes.save()
         known.save()
     return examinations
+
+
+def _together(
+    pairs: Sequence[tuple[str, Sample]], known: ExaminationCache, dataset: Dataset
+) -> Iterator[Sequence[tuple[str, Sample]]]:
+    """The pairs in parts that are examined together: all of them, but a few of those that lie on another machine."""
+    if not is_far(dataset):
+        yield pairs
+        return
+    for start in range(0, len(pairs), 4 * TOGETHER):
+        some = pairs[start : start + 4 * TOGETHER]
+        fetch_files(sample for split, sample in some if known.get(split, sample) is None)
+        yield some
 
 
 def _twins(examinations: Sequence[Examination], splits: Sequence[str]) -> Twins:
@@ -283,10 +299,14 @@ def _cache_key(dataset: Dataset, splits: Sequence[str]) -> str:
     paths = [
         path for name in splits for sample in dataset.splits[name] for path in (sample.image_path, *sample.mask_files)
     ]
-    plain = msgspec.to_builtins((AUDIT.version, dataset, splits), enc_hook=printable)
+    plain = msgspec.to_builtins((AUDIT.version, dataset, splits), enc_hook=_plain)
     # Names of classes and files may hold bytes that are not UTF-8, which JSON writes as escapes.
     described = json.dumps(plain)
     return sha256_bytes((described + stat_signature(paths)).encode())[:24]
+
+
+def _plain(value: Path | Sequence[Sample]) -> str | list[Sample]:
+    return printable(value) if isinstance(value, Path) else list(value)
 
 
 def _turned(examinations: Sequence[Examination]) -> int:

@@ -28,6 +28,7 @@ from pixelwise.recipes.class_sets.tables import IGNORE, IGNORE_BIT
 from pixelwise.storage import printable, sha256_bytes
 from pixelwise.storage.cache_kinds import EXAMINED
 from pixelwise.storage.caches import recall, remember
+from pixelwise.storage.stores.members import state_of
 
 NO_GRIDS = Grids()
 _SAMPLE = 65536
@@ -251,6 +252,7 @@ class ExaminationCache:
         except (msgspec.DecodeError, ValueError):
             return None
         self._new[key] = known
+        found.sample = sample  # files in shards are more than their paths
         return found
 
     def put(self, examination: Examination) -> None:
@@ -278,12 +280,11 @@ def _state(sample: Sample, *, settled: bool = False) -> bytes | None:
     states = []
     for path in (sample.image_path, *sample.mask_files):
         try:
-            facts = path.stat()
+            if settled and time.time() - path.stat().st_mtime <= SETTLED_SECONDS:
+                return None
+            states.append(state_of(path))
         except OSError:
             return None
-        if settled and time.time() - facts.st_mtime <= SETTLED_SECONDS:
-            return None
-        states.append(f"{facts.st_size} {facts.st_mtime_ns}")
     return " ".join(states).encode()
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-from pathlib import Path
 from typing import Any
 
 import msgspec
@@ -21,6 +20,7 @@ from pixelwise.observer import SILENT, Observer
 from pixelwise.recipes.overrides import Overrides
 from pixelwise.recipes.schema.model import Preprocessing
 from pixelwise.recipes.schema.recipe import Recipe
+from pixelwise.storage.stores.addresses import place_of
 
 DIGITS = 6
 """Decimal places of the mean and the standard deviation written into a recipe."""
@@ -81,7 +81,7 @@ def statistics(root: str | os.PathLike[str], overrides: Overrides = (), *, obser
         DataError: D222, the folder holds no data set; other errors that opening it raises.
         RecipeError: An override is invalid.
     """
-    data, dataset = open_folder(Path(root), overrides)
+    data, dataset = open_folder(place_of(root), overrides)
     found = audit(dataset, observer=observer)
     return Statistics(audit=found, suggestions=suggestions(found, data.train_split), channels=data.channels)
 

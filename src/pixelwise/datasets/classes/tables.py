@@ -152,7 +152,7 @@ def _own_words(layout: Layout) -> tuple[_Source, _Source]:
     known = _known(layout)
     if layout.name in CLASS_SETS:
         return known, _Source()
-    described = _read_description(layout.root / DESCRIPTION_FILE)
+    described = _read_description(layout.description_folder / DESCRIPTION_FILE)
     return _over(known, described), described
 
 

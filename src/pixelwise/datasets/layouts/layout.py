@@ -35,6 +35,7 @@ class Layout(msgspec.Struct, frozen=True, kw_only=True):
         colors: `#rrggbb` -> class id or 255, if it differs from what the data set's name implies.
         multilabel: Whether there is one mask per class: `Sample.class_masks`, in the order of `classes`.
         lists_classes: Whether the layout's own files list all classes, also those without an annotation.
+        described_in: Folder of `dataset.toml`, if it is not `root`.
         label_names: Raw value -> label, for masks drawn from annotations; 0 is `background`, the pixels that no
             annotation covers.
     """
@@ -54,6 +55,12 @@ class Layout(msgspec.Struct, frozen=True, kw_only=True):
     label_names: dict[int, str] = {}
     multilabel: bool = False
     lists_classes: bool = True
+    described_in: Path | None = None
+
+    @property
+    def description_folder(self) -> Path:
+        """Folder in which `dataset.toml` is, if there is one."""
+        return self.described_in or self.root
 
     @property
     def in_words(self) -> str:

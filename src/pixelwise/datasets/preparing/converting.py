@@ -31,12 +31,13 @@ from pixelwise.recipes.overrides import Overrides
 from pixelwise.storage import building_folder, portable, printable
 from pixelwise.storage.locks import writing_alone
 from pixelwise.storage.names import distinct
+from pixelwise.storage.stores.addresses import place_of
 from pixelwise.transforms.resizing import resize_image, resize_labels
 
 _COPIED_FORMATS = {"JPEG": ".jpg", "PNG": ".png"}
 _ENDINGS = (".png", ".jpg", ".npy")
-# Errors of the data set because of which images or objects would be missing in what is written.
-_INCOMPLETE = ("D220", "D228", "D230", "D232")
+INCOMPLETE = ("D220", "D228", "D230", "D232")
+"""Errors of a data set because of which images or objects would be missing in what is written."""
 
 
 def convert(
@@ -66,7 +67,7 @@ def convert(
         ResourceError: S601, the disk is full.
     """
     options = chosen(ConvertOptions, options, changes)
-    data, dataset = open_folder(Path(root), overrides)
+    data, dataset = open_folder(place_of(root), overrides)
     observer.phase("converting")
     return convert_to_folder(dataset, Path(output), size=options.size, allow=data.allow, observer=observer)
 
@@ -106,7 +107,7 @@ def convert_to_folder(
             f"{printable(dataset.root)}: multi-label data cannot be converted to masks of one class id per pixel",
             "train on it as it is, with the masks of each class in a folder of their own",
         )
-    refused = next((one for one in dataset.problems if one.code in _INCOMPLETE and one.code not in allow), None)
+    refused = next((one for one in dataset.problems if one.code in INCOMPLETE and one.code not in allow), None)
     if refused is not None:
         raise DataError(refused.code, refused.message, refused.fix)
     pairs = [(split, sample) for split, samples in dataset.splits.items() for sample in samples if sample.mask_path]

@@ -22,6 +22,7 @@ from pixelwise.datasets.preparing.options import SplitOptions
 from pixelwise.datasets.preparing.stratifying import stratified
 from pixelwise.datasets.reading.pairs import read_labels
 from pixelwise.datasets.samples import Dataset, Sample
+from pixelwise.datasets.shards.layout import is_sharded
 from pixelwise.errors import DataError, RecipeError
 from pixelwise.machine.thread_pools import thread_pool
 from pixelwise.machine.threads import reading_threads
@@ -67,12 +68,18 @@ def split(
         **changes: Fields of `SplitOptions`, which override `options`.
 
     Raises:
-        DataError: D221, there are fewer groups than splits; D225, a list exists; D130, a name contains a tab, a line
-            break or a backslash, or is not UTF-8; D231, the data is multi-label.
+        DataError: D221, there are fewer groups than splits; D222, the data is in shards; D225, a list exists; D130, a
+            name contains a tab, a line break or a backslash, or is not UTF-8; D231, the data is multi-label.
         RecipeError: R203, the shares leave nothing to train on, or `group` is not a valid regular expression.
         ResourceError: S601, the disk is full.
     """
     options = chosen(SplitOptions, options, changes)
+    if is_sharded(Path(root)):
+        raise DataError(
+            "D222",
+            f"{printable(Path(root))}: holds shards, whose files lists cannot name",
+            "split the loose files, then make the shards again with `pixelwise data shard`",
+        )
     _, dataset = open_folder(Path(root), overrides)
     _wanted(2, options.val, options.test)  # refused now, not after all masks were read
     samples = all_samples(dataset)

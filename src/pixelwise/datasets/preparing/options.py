@@ -42,6 +42,16 @@ class SplitOptions(Options, frozen=True, kw_only=True):
     force: bool = False
 
 
+class ShardOptions(Options, frozen=True, kw_only=True):
+    """Options of `pixelwise.shard`.
+
+    Attributes:
+        size: Size of a tar, such as `1GB` or `500MB`; one with a single larger image is larger.
+    """
+
+    size: Annotated[str, Meta(extra={"metavar": "SIZE"})] = "1GB"
+
+
 class ConvertOptions(Options, frozen=True, kw_only=True):
     """Options of `pixelwise.convert`.
 

@@ -8,6 +8,8 @@ matter, such as [0, 3000] for Sentinel-2 reflectances.
 from __future__ import annotations
 
 import contextlib
+import io
+import math
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -22,6 +24,7 @@ from pixelwise.datasets.samples import Reading
 from pixelwise.errors import DataError
 from pixelwise.machine.stalls import reads
 from pixelwise.storage import printable
+from pixelwise.storage.stores.members import Member
 
 ARRAY_SUFFIX = ".npy"
 
@@ -80,7 +83,7 @@ def read_array_mask(path: Path, max_pixels: int) -> np.ndarray:
         DataError: D101 damaged, D120 too many pixels, D131 unreadable, D205 not (height, width) or not whole numbers.
     """
     with _array_of(path):
-        mapped = np.load(path, mmap_mode="r", allow_pickle=False)
+        mapped = _mapped(path)
         if mapped.ndim != 2 or mapped.dtype.kind not in "buif":
             raise DataError(
                 "D205",
@@ -131,7 +134,7 @@ def array_size(path: Path) -> tuple[int, int]:
         DataError: D101 damaged, D105 not an image, D131 unreadable.
     """
     with _array_of(path):
-        mapped = np.load(path, mmap_mode="r", allow_pickle=False)
+        mapped = _mapped(path)
         first = mapped.ndim == 3 and channels_first(mapped.shape)
         check_shape(path, mapped.shape, mapped.dtype, first, mapped.size)
         height, width = (mapped.shape[1:] if first else mapped.shape)[:2]
@@ -142,11 +145,26 @@ def _load(path: Path, max_pixels: int) -> np.ndarray:
     """The values of an array, (H, W, C)."""
     with _array_of(path):
         # Mapped first, because a header can claim any shape; never unpickled.
-        mapped = np.load(path, mmap_mode="r", allow_pickle=False)
+        mapped = _mapped(path)
         first = mapped.ndim == 3 and channels_first(mapped.shape)
         check_shape(path, mapped.shape, mapped.dtype, first, max_pixels)
         require_room(path, mapped.nbytes)
         return channels_last(np.array(mapped), first)
+
+
+def _mapped(path: Path) -> np.ndarray:
+    """The array as it lies in the file: a header can claim any shape, and only values that exist are looked at."""
+    if not isinstance(path, Member) or path.place is None:
+        return np.load(path, mmap_mode="r", allow_pickle=False)
+    content = path.read_bytes()
+    stream = io.BytesIO(content)
+    version = np.lib.format.read_magic(stream)
+    read = np.lib.format.read_array_header_1_0 if version == (1, 0) else np.lib.format.read_array_header_2_0
+    shape, fortran, dtype = read(stream)
+    if dtype.hasobject:
+        raise ValueError("it holds Python objects")
+    values = np.frombuffer(content, dtype, math.prod(shape), stream.tell())
+    return values.reshape(shape, order="F" if fortran else "C")
 
 
 @contextlib.contextmanager

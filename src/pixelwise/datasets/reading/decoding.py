@@ -8,7 +8,6 @@ PNGs. (`plain_png` has a fast path for intact PNGs.)
 from __future__ import annotations
 
 import contextlib
-import os
 import struct
 import threading
 from collections.abc import Callable, Iterator
@@ -24,7 +23,7 @@ from PIL.TiffImagePlugin import TiffImageFile
 from PIL.WebPImagePlugin import WebPImageFile
 
 from pixelwise.datasets.reading.bmp import BitmapFile
-from pixelwise.datasets.reading.files import open_regular
+from pixelwise.datasets.reading.files import length_of, open_regular
 from pixelwise.datasets.reading.foreign import HEAD, foreign_help
 from pixelwise.datasets.reading.limits import no_room, require_pixels, require_room
 from pixelwise.datasets.reading.orientation import png_orientation, stated_orientation, upright_size, webp_orientation
@@ -113,7 +112,7 @@ def decode(path: Path, *, max_pixels: int) -> Decoded:
     where = printable(path)
     with open_regular(path) as stream:
         head = stream.read(HEAD)
-        size = os.fstat(stream.fileno()).st_size
+        size = length_of(stream)
         kind, opener = _identify(where, head, size)
         _check_size(where, _webp_size(head) if kind == "WEBP" else None, max_pixels)
         try:
@@ -201,7 +200,7 @@ def image_sizes(path: Path) -> tuple[tuple[int, int], tuple[int, int]]:
     where = printable(path)
     with open_regular(path) as stream:
         head = stream.read(HEAD)
-        size = os.fstat(stream.fileno()).st_size
+        size = length_of(stream)
         kind, opener = _identify(where, head, size)
         if kind == "TIFF":
             # Imported here: only such files need it.

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import io
 import stat
 from collections.abc import Iterator
 from pathlib import Path
@@ -13,11 +14,12 @@ from pixelwise.errors import DataError
 from pixelwise.machine.stalls import reads
 from pixelwise.storage import printable
 from pixelwise.storage.documents import kind_of_entry
+from pixelwise.storage.stores.members import Member
 
 
 @contextlib.contextmanager
 def open_regular(path: Path) -> Iterator[BinaryIO]:
-    """Open a regular file; opening a FIFO would block forever."""
+    """Open a regular file, or a file in a shard; opening a FIFO would block forever."""
     try:
         with reads(path), opened_regular(path) as stream:
             yield stream
@@ -25,15 +27,25 @@ def open_regular(path: Path) -> Iterator[BinaryIO]:
         raise unreadable(path, error) from error
 
 
-def opened_regular(path: Path) -> WithinFile:
-    """A regular file, opened for as long as the caller needs it.
+def opened_regular(path: Path) -> BinaryIO:
+    """A regular file, or a file in a shard, opened for as long as the caller needs it.
 
     Raises:
         DataError: D131, it is no regular file.
         OSError: There is no such file, or it is inaccessible.
     """
+    if isinstance(path, Member) and path.place is not None:
+        return io.BytesIO(path.read_bytes())
     refuse_irregular(path)
     return WithinFile(open(path, "rb"))
+
+
+def length_of(stream: BinaryIO) -> int:
+    """Number of bytes of an open file, whose position is kept."""
+    position = stream.tell()
+    length = stream.seek(0, io.SEEK_END)
+    stream.seek(position)
+    return length
 
 
 @contextlib.contextmanager

@@ -12,6 +12,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from pixelwise.datasets.reading.files import open_regular
 from pixelwise.datasets.reading.orientation import of_tiff_tags
 
 _POSITION_TAGS = (33550, 33922, 34264, 34735, 34736, 34737)
@@ -172,7 +173,7 @@ def _from_tags(path: Path, pixels: bool) -> Georeference | None:
     import tifffile
 
     try:
-        with tifffile.TiffFile(path) as file:
+        with open_regular(path) as stream, tifffile.TiffFile(stream) as file:
             page = file.pages.first
             if not any(code in page.tags for code in _PLACING_TAGS):
                 return None

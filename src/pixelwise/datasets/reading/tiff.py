@@ -78,7 +78,7 @@ def is_tiff(path: Path) -> bool:
     try:
         if not path.is_file():
             return False
-        with reads(path), open(path, "rb") as stream:
+        with reads(path), path.open("rb") as stream:
             return stream.read(4) in SIGNATURES
     except OSError:
         return False

@@ -28,6 +28,7 @@ from pixelwise.recipes.schema.recipe import Recipe
 from pixelwise.recipes.sizes import Size
 from pixelwise.records.environment import read_environment
 from pixelwise.storage import printable
+from pixelwise.storage.stores.addresses import place_of
 
 
 class ComparisonImages(msgspec.Struct, frozen=True, kw_only=True):
@@ -126,7 +127,7 @@ def images_of_split(run: Path, recipe: Recipe, options: DeployOptions, warn: War
         raise DataError(
             "D222", f"{printable(run)} does not record where its data is", "give the data set folder as `data`"
         )
-    folder = Path(options.data) if options.data is not None else read_environment(run).data_folder
+    folder = place_of(options.data) if options.data is not None else read_environment(run).data_folder
     dataset = open_run_data(run, recipe, options.data, warn)
     own = is_own_data(run, dataset, options.data)
     dataset, split, _ = Asked(split=options.split).scored(dataset, recipe.evaluation.split, own, warn or SILENT.warn)

@@ -28,6 +28,7 @@ from pixelwise.recipes.schema.recipe import Recipe
 from pixelwise.recipes.sizes import Size
 from pixelwise.runtimes.graphs import GraphOptions
 from pixelwise.storage import printable
+from pixelwise.storage.stores.addresses import place_of
 
 SCENES = 4
 SMALLEST_SCENE = 16
@@ -183,4 +184,4 @@ def dataset_of(source: Source, data: str | os.PathLike[str] | None, warn: Warn |
     """
     if source.run is not None:
         return open_run_data(source.run, source.recipe, data, warn)
-    return open_for(source.recipe, Path(data) if data is not None else None, warn=warn)
+    return open_for(source.recipe, place_of(data) if data is not None else None, warn=warn)

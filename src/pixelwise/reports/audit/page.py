@@ -255,9 +255,15 @@ def _overlay(checked: Checked, split: str, sample: Sample) -> Overlay | None:
 
 def _twins(checked: Checked) -> list[Twin]:
     twins = []
-    for pair in checked.audit.near_duplicates[:TWINS]:
+    shown = checked.audit.near_duplicates[:TWINS]
+    splits = {split for pair in shown for split in pair.splits}
+    images = {(split, one.id): one.image_path for split in splits for one in checked.dataset.splits.get(split, ())}
+    for pair in shown:
         try:
-            photos = [read_image(checked.dataset.root / file, checked.dataset.reading) for file in pair.files]
+            photos = [
+                read_image(images.get((split, id), checked.dataset.root / file), checked.dataset.reading)
+                for split, id, file in zip(pair.splits, pair.ids, pair.files, strict=True)
+            ]
         except DataError:
             continue  # the file is gone, or its name had to be escaped
         first, second = (_jpeg(shrunk(as_picture(photo), _THUMBNAIL_WIDTH)) for photo in photos)

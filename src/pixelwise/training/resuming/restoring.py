@@ -21,6 +21,7 @@ from pixelwise.records.log import FinishedRecord, WarningRecord, append_log, rea
 from pixelwise.records.run_folder import CHECKPOINTS, write_recipe
 from pixelwise.records.standing import has_finished
 from pixelwise.storage import printable
+from pixelwise.storage.stores.addresses import place_of, recorded
 from pixelwise.training.options import ResumeOptions
 from pixelwise.training.resuming.changes import (
     NOT_COMPARABLE,
@@ -124,7 +125,7 @@ def continued(environment: Environment, wanted: ResumeOptions) -> Environment:
     # Trackers that only the run names cause a warning later, not an error, if they are not available.
     require_trackers(wanted.track or ())
     arguments = Arguments(
-        data=str(Path(wanted.data).resolve()) if wanted.data is not None else environment.arguments.data,
+        data=recorded(place_of(wanted.data)) if wanted.data is not None else environment.arguments.data,
         device=str(choose_device(wanted.device or environment.arguments.device)),
         shard=wanted.shard or environment.arguments.shard,
     )

@@ -1,0 +1,343 @@
+"""Puts a data set into shards: tars of its files as they are, and an index."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+from collections.abc import Collection, Iterator, Sequence
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import msgspec
+import numpy as np
+
+from pixelwise.datasets.findings import Finding
+from pixelwise.datasets.layouts.description import DESCRIPTION_FILE, is_described
+from pixelwise.datasets.layouts.layout import Layout
+from pixelwise.datasets.layouts.splits import Divided
+from pixelwise.datasets.opening import open_whole
+from pixelwise.datasets.preparing.converting import INCOMPLETE
+from pixelwise.datasets.preparing.options import ShardOptions
+from pixelwise.datasets.reading.files import open_regular
+from pixelwise.datasets.reading.images import read_image
+from pixelwise.datasets.reading.pairs import read_pair
+from pixelwise.datasets.samples import Dataset, Sample
+from pixelwise.datasets.shards.facts import INDEX, Facts, mask_roles
+from pixelwise.datasets.shards.index import IndexWriter, Row
+from pixelwise.datasets.shards.packages import parquet
+from pixelwise.datasets.shards.tars import TarWriter, member_names, webdataset_keys
+from pixelwise.errors import DataError, RecipeError
+from pixelwise.machine.files import flush
+from pixelwise.machine.thread_pools import thread_pool
+from pixelwise.machine.threads import reading_threads
+from pixelwise.observer import SILENT, Observer
+from pixelwise.options import chosen
+from pixelwise.recipes.asking import DEFAULT_RECIPE
+from pixelwise.recipes.class_sets.tables import IGNORE, IGNORE_BIT
+from pixelwise.recipes.files import find
+from pixelwise.recipes.overrides import Overrides, apply_overrides
+from pixelwise.storage import building_folder, printable
+from pixelwise.storage.atomic import require_space
+from pixelwise.storage.byte_counts import parse_byte_count
+from pixelwise.storage.documents import read_document
+from pixelwise.storage.locks import writing_alone
+from pixelwise.storage.names import distinct
+from pixelwise.storage.stores.addresses import place_of
+from pixelwise.storage.stores.members import in_memory
+
+_LARGEST_TOML = 4 * 1024**2
+_HEADERS = 2048
+"""Bytes that a file takes in a tar in addition to its content, at most for names of usual length."""
+
+
+class ShardedData(msgspec.Struct, frozen=True, kw_only=True):
+    """A data set that was put into shards.
+
+    Attributes:
+        root: The folder that was written.
+        classes: Class names; the position is the class id.
+        pairs: Number of images per split.
+        shards: Number of tars.
+        bytes: Their size together.
+        faulty: Printable name of each image of a pair that is in the tars although it cannot be used -> code of its
+            error, which was allowed.
+        problems: Findings about files, annotations and lines of the original that are not in the tars.
+    """
+
+    root: Path
+    classes: tuple[str, ...]
+    pairs: dict[str, int]
+    shards: int
+    bytes: int
+    faulty: dict[str, str] = {}
+    problems: tuple[Finding, ...] = ()
+
+
+def shard(
+    root: str | os.PathLike[str],
+    output: str | os.PathLike[str],
+    overrides: Overrides = (),
+    options: ShardOptions | None = None,
+    *,
+    observer: Observer = SILENT,
+    **changes: Any,
+) -> ShardedData:
+    """Put any readable data set into shards; after an error or a kill, there is no folder that looks complete.
+
+    The tars hold every image and mask as it is, byte for byte, under the names that WebDataset uses. `index.parquet`
+    says where each of them lies. What the data says about its classes is kept beside, in `dataset.toml` and in the
+    index, so that the folder opens like the original: the same classes, splits, order and fingerprint.
+
+    Args:
+        root: Folder of the data set.
+        output: Path of the folder to create.
+        overrides: Overrides that set how the data is read and checked, such as `data.dataset=coco` or
+            `data.allow=["D220"]`. They are not stored: whoever opens the shards gives them again.
+        options: See `ShardOptions`; single options can be given by keyword.
+        observer: Receives the number of finished images.
+        **changes: Fields of `ShardOptions`, which override `options`.
+
+    Raises:
+        DataError: D225, `output` exists; D220, D228, D230 or D232, files, lines or annotations cannot be used; the
+            first error of a pair, such as D203 for a mask that is a JPEG file; both unless `data.allow` names them;
+            errors that opening the data set raises.
+        RecipeError: R240, pyarrow is not installed; R260, `size` is not a size; an override is invalid.
+        RunLockedError: L701, another process writes to `output`.
+        ResourceError: S601 or S602, the disk is full or has too little space.
+    """
+    options = chosen(ShardOptions, options, changes)
+    size = _size(options)
+    parquet()  # refused now, not after the data was opened
+    output = Path(output)
+    data = apply_overrides(find(DEFAULT_RECIPE), overrides).data
+    layout, dataset = open_whole(data, place_of(root))
+    refused = next((one for one in dataset.problems if one.code in INCOMPLETE and one.code not in data.allow), None)
+    if refused is not None:
+        raise DataError(refused.code, refused.message, refused.fix)
+    observer.phase("putting the data into shards")
+    with writing_alone(output):
+        if output.exists():
+            raise DataError("D225", f"{printable(output)}: already exists", "choose a folder that does not exist")
+        with building_folder(output) as unfinished:
+            written = _written(layout, dataset, unfinished, size, data.allow, observer)
+            for file in unfinished.iterdir():
+                flush(file)
+    return msgspec.structs.replace(written, root=output, problems=dataset.problems)
+
+
+def _size(options: ShardOptions) -> int:
+    try:
+        size = parse_byte_count(options.size)
+    except ValueError:
+        size = 0
+    if size < 1:
+        raise RecipeError("R260", f"`size` is {options.size!r}; expected a size such as 1GB", "change `size`")
+    return size
+
+
+class _Group(NamedTuple):
+    """Samples of a split: its name in the index, the start of the names of its tars, and where it is listed."""
+
+    label: str
+    prefix: str
+    samples: Sequence[Sample]
+
+
+def _groups(layout: Layout) -> list[_Group]:
+    """The splits, and those of other divisions, which mostly hold the same files."""
+    named = [
+        *((split, split, samples) for split, samples in layout.splits.items()),
+        *(
+            (_division(train, split), split, samples)
+            for train, splits in layout.divisions.items()
+            for split, samples in splits.items()
+        ),
+    ]
+    prefixes = distinct([label.replace("/", "_") for label, _, _ in named], endings=("-000000.tar",))
+    return [_Group(label, prefix, samples) for (label, _, samples), prefix in zip(named, prefixes, strict=True)]
+
+
+def _division(train: str, split: str) -> str:
+    return f"{train}/{split}"
+
+
+def _written(
+    layout: Layout, dataset: Dataset, folder: Path, size: int, allow: Collection[str], observer: Observer
+) -> ShardedData:
+    groups = _groups(layout)
+    roles = mask_roles(len(layout.classes or ()) if layout.multilabel else None)
+    _require_space(groups, folder)
+    tars = TarWriter(folder, size)
+    index = IndexWriter(folder / INDEX, roles, len(dataset.classes))
+    # The same files in several splits are written once.
+    known: dict[tuple[Path | None, ...], Row] | None = {} if layout.overlapping or layout.divisions else None
+    faulty: dict[str, str] = {}
+    done, total = 0, sum(len(group.samples) for group in groups)
+    try:
+        for group in groups:
+            keys = webdataset_keys([sample.id for sample in group.samples])
+            for key, looked in zip(keys, _looked_at(group.samples, dataset, allow), strict=True):
+                sample = looked.sample
+                row = known.get(_files(sample, layout)) if known is not None else None
+                if row is None:
+                    row = _add(tars, group, key, looked, layout)
+                row = row._replace(split=group.label, key=sample.id)
+                if known is not None:
+                    known[_files(sample, layout)] = row
+                index.add(row)
+                if looked.error is not None:
+                    faulty[printable(sample.image_path)] = looked.error.code
+                done += 1
+                observer.progress(done, total)
+        tars.close()
+        index.close(_facts(layout, dataset, tars, roles))
+    except BaseException:
+        tars.abandon()
+        with contextlib.suppress(Exception):  # the first error matters
+            index.abandon()
+        raise
+    if is_described(layout.root):
+        (folder / DESCRIPTION_FILE).write_bytes(_description(layout.root))
+    return ShardedData(
+        root=folder,
+        classes=dataset.classes,
+        pairs={split: len(samples) for split, samples in layout.splits.items()},
+        shards=len(tars.shards),
+        bytes=sum(one.size for one in tars.shards),
+        faulty=faulty,
+    )
+
+
+def _files(sample: Sample, layout: Layout) -> tuple[Path | None, ...]:
+    """The image and its masks, with None for each that is missing, in the order of the index's columns."""
+    if layout.multilabel:
+        classes = sample.class_masks or (None,) * len(layout.classes or ())
+        return (sample.image_path, *classes, sample.ignore_mask)
+    return (sample.image_path, sample.mask_path)
+
+
+class _Looked(NamedTuple):
+    """A sample with the content of its files, the size of its image and its pixels per class.
+
+    Attributes:
+        sample: The sample, with its own paths.
+        contents: Content of the files by path.
+        size: (height, width) of the image; (0, 0) if it cannot be read.
+        pixels: Pixels of each class, then ignored ones; all 0 without labels that can be read.
+        error: Why the pair cannot be used; None if it can.
+    """
+
+    sample: Sample
+    contents: dict[Path, bytes]
+    size: tuple[int, int]
+    pixels: tuple[int, ...]
+    error: DataError | None
+
+
+def _looked_at(samples: Sequence[Sample], dataset: Dataset, allow: Collection[str]) -> Iterator[_Looked]:
+    """Read and check the samples in their order, a few at a time in memory.
+
+    Raises:
+        DataError: The first error that is not allowed.
+    """
+    threads = reading_threads()
+
+    def look(sample: Sample) -> _Looked:
+        contents: dict[Path, bytes] = {}
+        size, pixels, error = (0, 0), (0,) * (len(dataset.classes) + 1), None
+        try:
+            for path in (sample.image_path, *sample.mask_files):
+                with open_regular(path) as stream:
+                    contents[path] = stream.read()
+            # What is checked is what is written.
+            size, pixels = _checked(_in_memory(sample, contents), dataset)
+        except DataError as found:
+            if found.code not in allow or len(contents) < 1 + len(sample.mask_files):
+                raise
+            error = found
+        return _Looked(sample, contents, size, pixels, error)
+
+    with thread_pool(threads) as pool:
+        for start in range(0, len(samples), 4 * threads):
+            yield from pool.map(look, samples[start : start + 4 * threads])
+
+
+def _in_memory(sample: Sample, contents: dict[Path, bytes]) -> Sample:
+    def held(path: Path | None) -> Path | None:
+        return None if path is None else in_memory(path, contents[path])
+
+    return msgspec.structs.replace(
+        sample,
+        image_path=in_memory(sample.image_path, contents[sample.image_path]),
+        mask_path=held(sample.mask_path),
+        class_masks=tuple(held(path) for path in sample.class_masks),
+        ignore_mask=held(sample.ignore_mask),
+    )
+
+
+def _checked(sample: Sample, dataset: Dataset) -> tuple[tuple[int, int], tuple[int, ...]]:
+    """Size of the image, and the number of pixels of each class and of ignored ones."""
+    number = len(dataset.classes)
+    if not sample.mask_files:
+        image = read_image(sample.image_path, dataset.reading)
+        return (image.shape[0], image.shape[1]), (0,) * (number + 1)
+    image, labels = read_pair(sample, dataset)
+    if dataset.multilabel:
+        counts = [int(np.count_nonzero(labels & (1 << bit))) for bit in range(number)]
+        counts.append(int(np.count_nonzero(labels == IGNORE_BIT)))
+    else:
+        found = np.bincount(labels.ravel(), minlength=256)
+        counts = [*found[:number].tolist(), int(found[IGNORE])]
+    return (image.shape[0], image.shape[1]), tuple(counts)
+
+
+def _add(tars: TarWriter, group: _Group, key: str, looked: _Looked, layout: Layout) -> Row:
+    """Write the files of a sample to a tar; returns its row."""
+    image, *masks = _files(looked.sample, layout)
+    if image is None:
+        raise AssertionError  # every sample has an image
+    names = member_names(key, image, masks, multilabel=layout.multilabel)
+    files = [
+        None if path is None else (name, looked.contents[path])
+        for name, path in zip(names, (image, *masks), strict=True)
+    ]
+    number, placed = tars.add(group.prefix, files)
+    return Row(group.label, looked.sample.id, number, tuple(placed), looked.size, looked.pixels)
+
+
+def _facts(layout: Layout, dataset: Dataset, tars: TarWriter, roles: tuple[str, ...]) -> Facts:
+    described = is_described(layout.root)
+    return Facts(
+        format=layout.name,
+        description=layout.description,
+        masks=roles,
+        number_of_classes=len(dataset.classes),
+        shards=tuple(tars.shards),
+        divided=isinstance(layout.splits, Divided),
+        overlapping=layout.overlapping,
+        divisions={
+            train: {split: _division(train, split) for split in splits} for train, splits in layout.divisions.items()
+        },
+        classes=layout.classes,
+        palette=layout.palette,
+        label_map=layout.label_map,
+        colors=layout.colors,
+        label_names=layout.label_names,
+        multilabel=layout.multilabel,
+        lists_classes=layout.lists_classes,
+        dataset_toml=_description(layout.root).decode("utf-8", "replace") if described else None,
+    )
+
+
+def _description(root: Path) -> bytes:
+    return read_document(root / DESCRIPTION_FILE, _LARGEST_TOML)
+
+
+def _require_space(groups: Sequence[_Group], folder: Path) -> None:
+    """Refuse early if the files will not fit on the disk; those that are in several splits count once."""
+    files = {path for group in groups for one in group.samples for path in (one.image_path, *one.mask_files)}
+    needed = 0
+    for path in files:
+        with contextlib.suppress(OSError):  # reading it tells what is wrong
+            needed += path.stat().st_size + _HEADERS
+    require_space(folder, needed, f"putting {len(files)} files into shards")

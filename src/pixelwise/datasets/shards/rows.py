@@ -1,0 +1,105 @@
+"""The samples of a data set in shards, which are made when somebody asks for them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import overload
+
+import numpy as np
+
+from pixelwise.datasets.fingerprint import Digests
+from pixelwise.datasets.samples import Sample
+from pixelwise.datasets.shards.index import Files, Index
+from pixelwise.storage.stores.members import Member, Place
+from pixelwise.storage.stores.store import Store
+
+_NEAR = 1 << 16
+"""Files of a sample with more bytes between them than this are read one by one."""
+
+
+@dataclass(frozen=True)
+class Shards:
+    """A data set in shards.
+
+    Attributes:
+        root: Folder of the index and the tars.
+        store: The store of the tars.
+        index: Where each image and mask is.
+        fetched: Folder of this machine to which the index of an address was fetched.
+    """
+
+    root: Path
+    store: Store
+    index: Index
+    fetched: Path | None = None
+
+    def sample(self, row: int) -> Sample:
+        """The sample of a row of the index."""
+        image, *masks = self._members(row)
+        if image is None:
+            raise AssertionError  # every row of an index that was read has an image
+        classes = tuple(masks) if self.index.facts.multilabel else ()
+        first = next((mask for mask in masks if mask is not None), None)
+        if not classes:
+            return Sample(self.index.keys[row].as_py(), image, first)
+        named = next((mask for mask in classes[:-1] if mask is not None), None)
+        return Sample(self.index.keys[row].as_py(), image, named, classes[:-1], classes[-1])
+
+    def digests(self, row: int) -> Digests:
+        """Id of a row, and the SHA-256 of its image and masks."""
+        image, *masks = (
+            files.sha256[row].tobytes().hex() if files.offsets[row] >= 0 else None for files in self.index.files
+        )
+        several = self.index.facts.multilabel
+        return self.index.keys[row].as_py(), image or "", masks if several else masks[0]
+
+    def _members(self, row: int) -> list[Member | None]:
+        shard = self.index.facts.shards[self.index.shards[row]].name
+        there = [files for files in self.index.files if files.offsets[row] >= 0]
+        begin = min(int(files.offsets[row]) for files in there)
+        end = max(int(files.offsets[row]) + int(files.sizes[row]) for files in there)
+        near = end - begin <= sum(int(files.sizes[row]) for files in there) + _NEAR * len(there)
+        return [
+            self._member(files, row, shard, (begin, end) if near else None) if files.offsets[row] >= 0 else None
+            for files in self.index.files
+        ]
+
+    def _member(self, files: Files, row: int, shard: str, span: tuple[int, int] | None) -> Member:
+        offset, size = int(files.offsets[row]), int(files.sizes[row])
+        begin, end = span or (offset, offset + size)
+        place = Place(self.store, shard, offset, size, files.sha256[row].tobytes(), begin, end)
+        return Member(self.root / shard / files.names[row].as_py(), place)
+
+
+class ShardedSamples(Sequence[Sample]):
+    """The samples of some rows. Each is made anew when it is asked for, so that a million of them take no memory.
+
+    Args:
+        shards: The data set.
+        rows: Positions in the index.
+    """
+
+    def __init__(self, shards: Shards, rows: range | np.ndarray) -> None:
+        self.shards = shards
+        self.rows = rows
+
+    def __len__(self) -> int:
+        return len(self.rows)
+
+    @overload
+    def __getitem__(self, position: int) -> Sample: ...
+    @overload
+    def __getitem__(self, position: slice) -> ShardedSamples: ...
+    def __getitem__(self, position: int | slice) -> Sample | ShardedSamples:
+        if isinstance(position, slice):
+            return ShardedSamples(self.shards, self.rows[position])
+        return self.shards.sample(int(self.rows[position]))
+
+    def digests(self) -> Iterator[Digests]:
+        """See `pixelwise.datasets.fingerprint.Digested`."""
+        return map(self.shards.digests, map(int, self.rows))
+
+    def __iter__(self) -> Iterator[Sample]:
+        return map(self.shards.sample, map(int, self.rows))

@@ -1,0 +1,59 @@
+"""Addresses of object stores and servers, such as `s3://bucket/photos`, where a folder is expected.
+
+An address is kept as a path, so that whoever handles folders handles addresses too. What gives access, a signed query
+or a password, is taken out of it at once and kept in the memory of the process alone: no path, message or file has it.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+from pathlib import Path
+from urllib.parse import urlsplit, urlunsplit
+
+SCHEMES = ("s3", "gs", "az", "https", "http")
+"""What an address may begin with."""
+# Paths keep one of the two slashes.
+_ADDRESS = re.compile(rf"({'|'.join(SCHEMES)}):/{{1,2}}(?=[^/])(.*)", re.DOTALL | re.IGNORECASE)
+
+_given: dict[str, str] = {}
+"""Address -> the same address with what gives access, as it was given."""
+
+
+def address_of(place: str | os.PathLike[str]) -> str | None:
+    """The address that a path or text stands for, without what gives access; None for a place on this machine."""
+    found = _match(place)
+    return None if found is None else _public(f"{found[1].lower()}://{found[2]}")
+
+
+def place_of(given: str | os.PathLike[str]) -> Path:
+    """The path of a folder or of an address as somebody gave it; what gives access is remembered, not in the path."""
+    found = _match(given)
+    if found is None:
+        return Path(given)
+    whole = f"{found[1].lower()}://{found[2]}"
+    address = _public(whole)
+    parts = urlsplit(whole)
+    if parts.query or "@" in parts.netloc:
+        _given[address] = urlunsplit((parts.scheme, parts.netloc, parts.path.rstrip("/"), parts.query, ""))
+    return Path(address)
+
+
+def with_access(address: str) -> str:
+    """The address as it was given to this process, with what gives access; never to be written or shown."""
+    return _given.get(address, address)
+
+
+def recorded(place: Path) -> str:
+    """A folder or an address as files record it: absolute, without what gives access."""
+    return address_of(place) or str(place.resolve())
+
+
+def _match(place: str | os.PathLike[str]) -> re.Match[str] | None:
+    return _ADDRESS.fullmatch(os.fspath(place).replace("\\", "/"))
+
+
+def _public(address: str) -> str:
+    parts = urlsplit(address)
+    host = parts.netloc.rpartition("@")[2]
+    return urlunsplit((parts.scheme, host, parts.path.rstrip("/"), "", ""))

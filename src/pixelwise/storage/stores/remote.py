@@ -1,0 +1,175 @@
+"""Object stores and servers, of whose files ranges are read through obstore."""
+
+from __future__ import annotations
+
+import errno
+import os
+import re
+import threading
+from collections.abc import Callable
+from datetime import timedelta
+from functools import cache
+from typing import Any, NamedTuple, TypeVar
+
+from pixelwise.errors import RecipeError
+from pixelwise.machine.processes import after_fork
+from pixelwise.storage.stores.addresses import with_access
+from pixelwise.storage.stores.store import require_memory
+
+_T = TypeVar("_T")
+INSTALL = "pip install 'pixelwise[remote]'"
+MOST_AT_ONCE = 32
+"""Number of requests of a process that wait for answers at the same time."""
+_RETRIES = {
+    "max_retries": 6,
+    "retry_timeout": timedelta(seconds=100),
+    "backoff": {"init_backoff": timedelta(milliseconds=200), "max_backoff": timedelta(seconds=10), "base": 2},
+}
+_CLIENT = {"connect_timeout": "10s", "timeout": "60s"}
+_STATUS = re.compile(r"\b([45]\d\d) [A-Z][A-Za-z ]{2,30}")
+_ENDPOINTS = ("AWS_ENDPOINT_URL", "AWS_ENDPOINT_URL_S3", "AWS_ENDPOINT", "AZURE_STORAGE_ENDPOINT")
+_REFUSED = ("PermissionDeniedError", "UnauthenticatedError")
+
+_at_once = threading.BoundedSemaphore(MOST_AT_ONCE)
+_started = False
+_forked = False
+
+
+class Version(NamedTuple):
+    """What changes with a file of a store.
+
+    Attributes:
+        size: Number of bytes.
+        mark: The store's tag for the content, or the time of the last change; empty if it tells neither.
+    """
+
+    size: int
+    mark: str
+
+
+class RemoteStore:
+    """The files of an address: a prefix of a bucket, or a folder of a server that answers requests for ranges.
+
+    Credentials come from the environment, as the tools of each store read them (`AWS_ACCESS_KEY_ID`, `AWS_PROFILE`,
+    `AWS_ENDPOINT_URL`, `GOOGLE_APPLICATION_CREDENTIALS`, `AZURE_STORAGE_...`), or are part of the address.
+
+    Args:
+        address: The address with what gives access, which is never shown.
+
+    Raises:
+        RecipeError: R240, obstore is not installed.
+    """
+
+    far = True
+
+    def __init__(self, address: str) -> None:
+        self._address = address
+        self._client: Any = None
+        self._lock = threading.Lock()
+        _obstore()
+
+    def __reduce__(self) -> tuple[Any, tuple[str]]:
+        return _opened, (self._address,)
+
+    def __repr__(self) -> str:
+        return "RemoteStore()"
+
+    def size(self, name: str) -> int:
+        """See `Store.size`."""
+        return self.version(name).size
+
+    def version(self, name: str) -> Version:
+        """Size of a file, and what changes with its content.
+
+        Raises:
+            OSError: There is no such file, or the store does not answer or refuses.
+        """
+        client = self._open()
+        with _at_once:
+            facts = _asked(lambda: _obstore().head(client, name))
+        changed = facts["last_modified"].timestamp()
+        return Version(int(facts["size"]), facts.get("e_tag") or (str(changed) if changed > 0 else ""))
+
+    def read(self, name: str, offset: int, size: int) -> bytes:
+        """See `Store.read`."""
+        require_memory(size)
+        if size <= 0:
+            return b""
+        client = self._open()
+        with _at_once:
+            return _asked(lambda: bytes(_obstore().get_range(client, name, start=offset, end=offset + size)))
+
+    def _open(self) -> Any:
+        if _forked:
+            # The runtime of obstore does not survive a fork: a request would wait for ever.
+            raise OSError(errno.EIO, "a forked process cannot ask a store; start it by `spawn`")
+        with self._lock:
+            if self._client is None:
+                global _started
+                _started = True
+                from obstore.store import from_url
+
+                # Without encryption only where somebody asks for exactly that.
+                asked = (self._address, *(os.environ.get(name, "") for name in _ENDPOINTS))
+                options = {**_CLIENT, "allow_http": any(one.startswith("http://") for one in asked)}
+                # The types of obstore name the keys one by one.
+                settings: Any = {"client_options": options, "retry_config": _RETRIES}
+                self._client = _asked(lambda: from_url(self._address, **settings))
+        return self._client
+
+
+def remote_store(address: str) -> RemoteStore:
+    """The store of an address, the same one for every call of a process.
+
+    Args:
+        address: The address without what gives access; what `place_of` remembered of it is used.
+
+    Raises:
+        RecipeError: R240, obstore is not installed.
+    """
+    return _opened(with_access(address))
+
+
+@cache
+def _opened(address: str) -> RemoteStore:
+    return RemoteStore(address)
+
+
+def _obstore() -> Any:
+    try:
+        import obstore
+    except ImportError as error:
+        raise RecipeError("R240", "data of other machines needs obstore, which is not installed", INSTALL) from error
+    return obstore
+
+
+def _asked(call: Callable[[], _T]) -> _T:
+    """The answer of a store. Errors become those of the system, without the texts of obstore, which hold the address.
+
+    Raises:
+        OSError: The store does not answer or refuses; neither its message nor its cause says with what it was asked.
+    """
+    try:
+        return call()
+    except Exception as error:  # builtin exceptions and its own
+        reason = _reason(error)
+    # Here, where the original is no longer handled and does not become the context.
+    raise reason
+
+
+def _reason(error: Exception) -> OSError:
+    kind, status = type(error).__name__, _STATUS.search(str(error))
+    if isinstance(error, FileNotFoundError) or kind == "NotFoundError":
+        return FileNotFoundError(errno.ENOENT, "there is no such file in the store")
+    if isinstance(error, PermissionError) or kind in _REFUSED or (status and status[1] in ("401", "403")):
+        return PermissionError(errno.EACCES, "the store refuses access; credentials come from the environment")
+    return OSError(errno.EIO, f"the store does not answer as expected{f' ({status[0]})' if status else ''}")
+
+
+def _note_fork() -> None:
+    global _forked, _at_once
+    _forked = _started
+    _at_once = threading.BoundedSemaphore(MOST_AT_ONCE)
+
+
+after_fork(_note_fork)

@@ -1,0 +1,1 @@
+"""The order of more images than a permutation in memory holds."""
