@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import signal
 import subprocess
 import sys
@@ -169,3 +170,15 @@ def test_a_part_that_does_not_exist_is_refused(
         pixelwise.predict(tiny_run, tiny_data, tmp_path / "out", **options)
     assert caught.value.code == code
     assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="runs a script of bash")
+def test_the_array_of_the_documentation_predicts_all_images(tiny_run: Path, tiny_data: Path, tmp_path: Path):
+    photos, output = many(tmp_path / "photos", tiny_data, 5), tmp_path / "out"
+    script = Path(__file__).resolve().parents[2] / "docs" / "cluster" / "predict.sbatch"
+    path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
+    for number in (1, 2):
+        array = {"SLURM_ARRAY_TASK_ID": str(number), "SLURM_ARRAY_TASK_MIN": "1", "SLURM_ARRAY_TASK_COUNT": "2"}
+        words = ["bash", script, tiny_run, photos, output, "--no-overlay"]
+        subprocess.run(words, env=os.environ | array | {"PATH": path}, check=True, capture_output=True)
+    assert sorted(files_of(output)) == ["classes.json", *(f"masks/{number:04d}.png" for number in range(5))]

@@ -72,9 +72,7 @@ def test_what_was_done_in_parts_is_left_out_of_the_whole(cut: int, output: Path,
 
 
 @pytest.mark.parametrize("place", range(0, 100, 7))
-def test_an_image_that_is_added_leaves_all_but_the_unit_before_it_done(
-    place: int, output: Path, photos: list[Input]
-):
+def test_an_image_that_is_added_leaves_all_but_the_unit_before_it_done(place: int, output: Path, photos: list[Input]):
     do(output, [*photos[:place], *photos[place + 1 :]])
     whole = next(unit for unit in units(photos) if photos[place] in unit)
     left = remaining(output, photos)

@@ -356,7 +356,7 @@ def _absent(dataset: Dataset, examinations: Iterable[Examination], split: str, a
     names, verb = some(absent, _NAMED), "has" if len(absent) == 1 else "have"
     elsewhere = ""
     if files:
-        others = " and ".join(dict.fromkeys(e.split for e in holders))
+        others = list(dict.fromkeys(e.split for e in holders))
         elsewhere = (
             f"; {others} {'has' if len(files) == 1 else 'have'} pixels of {'it' if len(absent) == 1 else 'them'} "
         )

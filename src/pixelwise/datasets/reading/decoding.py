@@ -257,7 +257,7 @@ def _check_size(where: str, size: tuple[int, int] | None, max_pixels: int) -> No
         width, height = size
         raise DataError(
             "D120",
-            f"{where}: {height}x{width} (HxW) is {width * height / 1e6:.1f} million pixels; "
+            f"{where}: {width}x{height} (WxH) is {width * height / 1e6:.1f} million pixels; "
             f"data.max_pixels allows {max_pixels / 1e6:.1f} million",
             f"if the image is meant to be this large, set data.max_pixels={width * height}",
         )
