@@ -28,6 +28,7 @@ def test_training_steps_are_measured_and_drawn(tiny_recipe: Path, tiny_data: Pat
     assert (tmp_path / "new" / "profile.png").stat().st_size > 5000
 
 
+@pytest.mark.heavy
 def test_runtimes_are_measured_in_turns() -> None:
     found = pixelwise.profile("town-demo", runtimes=("torch", "torch-channels-last"), size=(32, 48), rounds=1, batch=2)
     assert isinstance(found, LatencyTable)

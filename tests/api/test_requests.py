@@ -58,6 +58,8 @@ MISTAKES = [
     ("evaluate runs/unet-1 optimizer.lr=1", 2, "R203"),
     ("predict nowhere photos", 4, "K420"),
     ("predict runs/unet-1 nowhere.png", 3, "D223"),
+    ("predict runs/unet-1 photos --shard 3/3", 2, "R260"),
+    ("predict runs/unet-1 photos --shard 0/3 --polygons coco", 2, "R251"),
     ("resume nowhere", 4, "K420"),
     ("resume runs/unet-1 optimizer.lr=1", 4, "K430"),
     ("resume runs/unet-1 nowhere", 3, "D222"),

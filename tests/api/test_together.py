@@ -74,6 +74,7 @@ def test_two_processes_train_and_score_one_run(tiny_recipe: Path, tiny_data: Pat
     assert again.machine.processes == 1
 
 
+@pytest.mark.heavy
 def test_an_error_of_the_processes_is_that_of_the_function(tmp_path: Path):
     (tmp_path / "images").mkdir()
     with pytest.raises(DataError, match="images") as caught:

@@ -401,7 +401,7 @@ MISTAKES = (
     ),
     Mistake("lists-elsewhere", lists_elsewhere, "W228", ["meta/train.txt", "meta/val.txt"]),
     Mistake("turned", turned, "D110", ["turned by 90 degrees", "masks/p00.png"], fixed=False),
-    Mistake("smaller", smaller, "D201", ["2 times smaller"]),
+    Mistake("smaller", smaller, "D201", ["reduced to 1/2"]),
     Mistake(
         "empty",
         lambda root: pairs(root, lambda labels, index: labels * 0, truth=lambda labels: labels * 0),

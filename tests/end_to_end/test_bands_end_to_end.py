@@ -58,6 +58,7 @@ def run(*arguments: str, code: int = 0) -> str:
     return result.output
 
 
+@pytest.mark.heavy
 @pytest.mark.parametrize(("save", "channels"), [(tiff, (3, 2, 1, 0, 4)), (thermal, (0,))])
 def test_bands_go_from_folder_to_report(
     tmp_path: Path,

@@ -194,6 +194,7 @@ def scripts() -> dict[str, str]:
     kubeflow, (_, job), (sky,) = (documents(name) for name in ("kubeflow.yaml", "kubernetes.yaml", "skypilot.yaml"))
     return {
         "slurm.sbatch": (FOLDER / "slurm.sbatch").read_text("utf-8"),
+        "predict.sbatch": (FOLDER / "predict.sbatch").read_text("utf-8"),
         "kubeflow.yaml": kubeflow[1]["spec"]["trainer"]["command"][2],
         "kubernetes.yaml": job["spec"]["template"]["spec"]["containers"][0]["command"][2],
         "skypilot.yaml": sky["run"],

@@ -58,7 +58,7 @@ def weights(run: Path) -> dict[str, str]:
     return {name: record.sha256 for name, record in checkpoint.manifest.files.items() if name.endswith(".safetensors")}
 
 
-@pytest.mark.parametrize("workers", [0, 2])
+@pytest.mark.parametrize("workers", [0, pytest.param(2, marks=pytest.mark.heavy)])
 def test_training_from_a_server_is_training_from_loose_files(
     tiny_run: Path, tiny_recipe: Path, server: Server, tmp_path: Path, workers: int, own_cache: Path
 ):
@@ -75,6 +75,7 @@ def test_training_from_a_server_is_training_from_loose_files(
     assert len(tars) <= 14 + 2 * (16 + 2) + 5 * 3
 
 
+@pytest.mark.heavy
 def test_a_stopped_run_continues_from_its_recorded_address(
     tiny_run: Path, tiny_recipe: Path, server: Server, tmp_path: Path, own_cache: Path
 ):

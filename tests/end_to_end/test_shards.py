@@ -53,6 +53,7 @@ def test_training_from_shards_is_training_from_loose_files(tiny_run: Path, shard
     assert one == other
 
 
+@pytest.mark.heavy
 @pytest.mark.parametrize("overrides", [["data.workers=2"], ["data.cache=disk"], ["data.cache=none"]])
 def test_however_the_pairs_are_loaded(
     tiny_run: Path, shards: Path, tiny_recipe: Path, tmp_path: Path, overrides: list[str]
@@ -61,6 +62,7 @@ def test_however_the_pairs_are_loaded(
     assert weights(run) == weights(tiny_run)
 
 
+@pytest.mark.heavy
 def test_a_killed_training_continues_from_shards_and_from_loose_files(
     tiny_run: Path, tiny_data: Path, shards: Path, tiny_recipe: Path, tmp_path: Path
 ):

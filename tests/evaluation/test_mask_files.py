@@ -61,7 +61,7 @@ def test_values_without_meaning_and_other_sizes_are_errors_with_the_file(tmp_pat
     with pytest.raises(DataError, match=r"strange\.png: .*\b7\b") as caught:
         score_files([write(tmp_path, "strange.png", np.full((2, 2), 7))], [good], TWO)
     assert caught.value.code == "D202"
-    with pytest.raises(DataError, match=r"small\.png: .*\b1x2 \(HxW\).*good\.png .*\b2x2") as caught:
+    with pytest.raises(DataError, match=r"small\.png: .*\b2x1 \(WxH\).*good\.png .*\b2x2") as caught:
         score_files([write(tmp_path, "small.png", np.ones((1, 2)))], [good], TWO)
     assert caught.value.code == "D201"
     with pytest.raises(ValueError, match=r"\b1 predictions .*\b2 "):

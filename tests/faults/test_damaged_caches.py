@@ -24,7 +24,9 @@ from pixelwise.datasets.classes.inference import read_mask_ids
 from pixelwise.datasets.fingerprint import fingerprint
 from pixelwise.datasets.format import FORMATS
 from pixelwise.datasets.opening import open_dataset
+from pixelwise.datasets.preparing.sharding import shard
 from pixelwise.datasets.reading.pairs import read_pair
+from pixelwise.datasets.shards.fetching import fetched_index
 from pixelwise.datasets.town.scenes import cached_town
 from pixelwise.errors import ResourceError
 from pixelwise.observer import SILENT
@@ -35,6 +37,9 @@ from pixelwise.storage import caches
 from pixelwise.storage.cache_kinds import COMPLEXITY, DECODED, KINDS, CacheKind
 from pixelwise.storage.caches import Found, cache_folder, found_in_cache
 from pixelwise.storage.locks import LOCK, stop_using
+from pixelwise.storage.stores.addresses import place_of
+from pixelwise.storage.stores.remote import Version
+from pixelwise.storage.stores.store import FolderStore
 from pixelwise.testing.miniatures import miniature_of, miniature_scenes
 from pixelwise.training.batches import TrainingPairs
 from pixelwise.training.decoded_cache import kept_pairs
@@ -97,6 +102,22 @@ def of_complexity(data: Path, folder: Path) -> Any:
     return counting._count(recipe("enet-camvid").model, 11, (48, 64))
 
 
+class Elsewhere(FolderStore):
+    """A folder that answers like a store on another machine."""
+
+    def version(self, name: str) -> Version:
+        return Version(self.size(name), "mark")
+
+
+def of_shards(data: Path, folder: Path) -> Any:
+    root = folder / "shards"
+    if not root.exists():
+        shard(data, root)
+        (root / "dataset.toml").unlink(missing_ok=True)
+    found = fetched_index(place_of("http://example.org/shards"), Elsewhere(root))  # type: ignore[arg-type]
+    return {path.name: path.read_bytes() for path in found.iterdir() if path.name in ("index.parquet", "dataset.toml")}
+
+
 PRODUCERS: dict[str, Callable[[Path, Path], Any]] = {
     "decoded": of_decoded,
     "drawn": of_outlines,
@@ -109,6 +130,7 @@ PRODUCERS: dict[str, Callable[[Path, Path], Any]] = {
     "ceiling": lambda data, folder: measure_ceiling(opened(data), opened(data).samples("val")),
     "complexity": of_complexity,
     "initial-weights": of_first_downloads,
+    "shard-index": of_shards,
 }
 
 

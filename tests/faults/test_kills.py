@@ -65,6 +65,9 @@ TABLE = {
     "deploy": Row(("deploy", "{run}", "--output", "{out}/a", "--targets", "onnx", "--rounds", "1")),
     "data split": Row(("data", "split", "{out}"), copied="data", quick=True, same="*.txt"),
     "data convert": Row(("data", "convert", "{data}", "{out}/a"), quick=True, same="a/**/*.png", refuses_existing=True),
+    "data shard": Row(
+        ("data", "shard", "{data}", "{out}/a", "--size", "20kB"), quick=True, same="a/*", refuses_existing=True
+    ),
     "data town": Row(
         ("data", "town", "{out}/a", "data.town_images=[2,1,1]", "data.town_size=[48,64]"),
         quick=True,
@@ -72,7 +75,7 @@ TABLE = {
         refuses_existing=True,
     ),
 }
-READ_ONLY = ("recipes", "show", "explain", "models", "table", "profile", "data stats", "data cache")
+READ_ONLY = ("recipes", "show", "explain", "models", "table", "profile", "data stats", "data cache", "data verify")
 """Verbs that write nothing but the cache, or print what they write."""
 COVERED_ELSEWHERE = {
     "import-weights": "its folder is written at once, by `filling_folder`",

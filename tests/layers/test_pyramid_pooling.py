@@ -51,6 +51,7 @@ def test_maps_smaller_than_a_grid_keep_their_size(size: tuple[int, int]) -> None
     assert result.isfinite().all()
 
 
+@pytest.mark.heavy
 @pytest.mark.parametrize("size", [(1, 1), (5, 9)])
 def test_it_can_be_exported(size: tuple[int, int]) -> None:
     pooling = PyramidPooling(2, 3, (1, 2, 3, 6)).eval()

@@ -75,6 +75,7 @@ def test_a_second_function_is_refused_and_one_that_is_defined_again_replaces_the
     assert caught.value.code == "R234"
 
 
+@pytest.mark.heavy
 def test_a_built_in_term_keeps_its_function_even_if_another_is_registered_before_it_is_imported():
     code = (
         "import sys\n"

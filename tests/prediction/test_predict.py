@@ -35,7 +35,9 @@ def photos(tmp_path) -> Path:
 
 
 def written(output: Path) -> list[str]:
-    return sorted(path.relative_to(output).as_posix() for path in output.rglob("*") if path.is_file())
+    """The files of a prediction, without its receipts."""
+    names = (path.relative_to(output).as_posix() for path in output.rglob("*") if path.is_file())
+    return sorted(name for name in names if not name.startswith(".receipts/"))
 
 
 def problems(output: Path) -> list[dict]:

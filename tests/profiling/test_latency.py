@@ -65,6 +65,7 @@ def test_a_script_without_a_guard_runs_once(tmp_path: Path) -> None:
     assert (done.returncode, done.stdout.split()) == (0, ["here", "1"]), done.stderr
 
 
+@pytest.mark.heavy
 @pytest.mark.parametrize(
     ("side", "kind", "code"),
     [(1 << 24, ResourceError, "S607"), (0, CheckpointError, "K463")],  # 3 PiB, and nothing at all

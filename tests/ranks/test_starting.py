@@ -63,6 +63,7 @@ def test_processes_know_their_number_and_end(module: str, tmp_path: Path, monkey
     assert {"1-0", "0-1", "1-1"} <= set(said(again))
 
 
+@pytest.mark.heavy
 def test_processes_divide_the_cores(module: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     monkeypatch.delenv("OMP_NUM_THREADS", raising=False)
     monkeypatch.setattr("pixelwise.ranks.starting.default_threads", lambda: 6)

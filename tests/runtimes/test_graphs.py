@@ -117,6 +117,7 @@ def test_a_network_that_is_not_one_graph_is_said_so() -> None:
     assert caught.value.__cause__ is not None
 
 
+@pytest.mark.heavy
 def test_the_sizes_in_the_graph_of_an_efficientnet_stay_short() -> None:
     """As timm computes its paddings, with `max` in every layer, capturing this network takes minutes."""
     network = ExportedNetwork(build_model(recipe("unet"), 2), GraphOptions(size=SIZE, dynamic=True)).eval()

@@ -63,6 +63,7 @@ def wait_for_step(run: Path, step: int, process: subprocess.Popen[str]) -> None:
     raise AssertionError(f"no checkpoint of step {step}: {process.communicate(timeout=5)[1]}")
 
 
+@pytest.mark.heavy
 def test_two_runs_of_a_recipe_are_equal(tiny_run: Path, tiny_data: Path, tiny_recipe: Path, tmp_path: Path):
     told: list[TrainingScore] = []
     observer = Told(scored=told.append)

@@ -284,6 +284,7 @@ def test_a_run_that_ended_early_stays_ended_until_patience_is_lifted(impatient_r
     assert [record["step"] for record in records(run, "finished")] == [16, 20]
 
 
+@pytest.mark.heavy
 def test_groups_and_layers_resume_exactly(tiny_recipe: Path, tiny_data: Path, tmp_path: Path):
     changes = [
         'optimizer.groups=[{pattern="norm", weight_decay=0}, {pattern="^(stage5|classifier)", lr=5}]',

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from pixelwise.deployment.card.options import DeployOptions
     from pixelwise.deployment.export.options import ArtefactOptions, ExportOptions
     from pixelwise.evaluation.options import EvaluateOptions
+    from pixelwise.prediction.options import PredictOptions
     from pixelwise.profiling.options import ProfileOptions
     from pixelwise.training.options import ResumeOptions, TrainOptions
 
@@ -108,13 +109,15 @@ def check_scoring(
     _check_folder(data)
 
 
-def check_predicting(run: AnyPath, paths: Iterable[str]) -> None:
+def check_predicting(run: AnyPath, paths: Iterable[str], options: PredictOptions) -> None:
     """Refuse to predict with what is not a run or an artefact, or for images that do not exist.
 
     Raises:
         CheckpointError: K420, `run` is not a run folder.
         DataError: D223, there is no such file or folder.
+        RecipeError: R251 or R260, there is no such part of the images.
     """
+    _ = options.share
     from pixelwise.prediction.inputs import refuse_missing
     from pixelwise.runtimes import is_artefact
 

@@ -17,6 +17,7 @@ EXAMPLES = (
     "pixelwise predict runs/unet-1 photos -o masks",
     'pixelwise predict runs/unet-1 a.jpg "more/*.png" --alpha 0.3',
     "pixelwise predict runs/unet-1 slides --window 1024x1024  # very large images",
+    "pixelwise predict runs/unet-1 photos -o masks --shard 3/8  # one of the jobs 0 to 7 of an array",
 )
 """Shown at the end of the help."""
 
@@ -44,18 +45,19 @@ def run(
     images. Images are resized to the size
     at which the network was evaluated; very large ones are processed in windows, and TIFF images that do not fit into
     memory in parts. Files with problems are skipped and listed in problems.jsonl; the exit status is then 3.
+    The same command again goes on where it was stopped.
     """
     asked = images(words)
     if not asked.names:
         raise typer.BadParameter("there are settings but no image; give at least one file, folder or pattern")
     options = msgspec.structs.replace(options, overrides=asked.settings)
-    check_predicting(run, asked.names)
+    check_predicting(run, asked.names, options)
     import pixelwise
     from pixelwise.reports.displays import display
     from pixelwise.reports.predictions import show_summary
 
     with display() as observer:
         summary = pixelwise.predict(run, asked.names, output, options, observer=observer)
-    show_summary(summary, output, as_json=json)
+    show_summary(summary, output, options.share, as_json=json)
     if summary.failed:
         raise typer.Exit(3)

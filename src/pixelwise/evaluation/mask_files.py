@@ -78,8 +78,8 @@ def score_files(
         if truth.shape != found.shape:
             raise DataError(
                 "D201",
-                f"{printable(predicted)}: the prediction is {found.shape[0]}x{found.shape[1]} (HxW), but "
-                f"{printable(true)} is {truth.shape[0]}x{truth.shape[1]}",
+                f"{printable(predicted)}: the prediction is {found.shape[1]}x{found.shape[0]} (WxH), but "
+                f"{printable(true)} is {truth.shape[1]}x{truth.shape[0]}",
                 "write predictions at the size of the label files",
             )
         total += confusion_matrix(truth, found, K, void_prediction=void_prediction).numpy()

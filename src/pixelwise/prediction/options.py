@@ -6,7 +6,9 @@ from typing import Annotated, Literal
 
 from msgspec import Meta
 
+from pixelwise.errors import RecipeError
 from pixelwise.options import Options
+from pixelwise.prediction.receipts.shares import Share, parse_share
 from pixelwise.recipes.sizes import Size
 
 PaletteName = Literal["official", "cvd"]
@@ -46,6 +48,10 @@ class PredictOptions(Options, frozen=True, kw_only=True):
         scale: Factor, at most 1, by which the network sees the sides of an image that is predicted in parts. Left out,
             1; or, if the recipe brings images to another size, that of most images of its training.
         strict: Stop at the first bad file instead of skipping it.
+        again: Predict all images. Without it, an image is left out if its masks are here already, made by an earlier
+            call with the same weights and options, and its file has not changed since (size and time).
+        shard: Predict one of N parts of the images, numbered from 0: `0/8` is the first of eight. The jobs of an array
+            write to the same output, each its own part.
         device: Device to run on: `auto` (a GPU if there is one, else `cpu`), `cpu`, `cuda` or `cuda:N`. Artefacts
             always run on the CPU.
         overrides: Settings for reading images that differ from those of the training, such as
@@ -64,6 +70,25 @@ class PredictOptions(Options, frozen=True, kw_only=True):
     parts_above: Annotated[int | None, Meta(ge=0, extra={"metavar": "PIXELS"})] = None
     scale: Annotated[float | None, Meta(gt=0, le=1)] = None
     strict: bool = False
+    again: bool = False
+    shard: Annotated[str | None, Meta(extra={"metavar": "I/N"})] = None
     device: str = "auto"
     overrides: Annotated[tuple[str, ...], Meta(extra={"hidden": True})] = ()
     trust: bool = False
+
+    @property
+    def share(self) -> Share | None:
+        """The part of the images that is asked for; None for all of them.
+
+        Raises:
+            RecipeError: R251, one file of COCO holds the outlines of all images; R260, the text names no part.
+        """
+        if self.shard is None:
+            return None
+        if self.polygons == "coco":
+            raise RecipeError(
+                "R251",
+                "`shard` does not go with `polygons=coco`, which makes one file of all images",
+                "leave out one of them; `polygons` labelme and geojson write a file per image",
+            )
+        return parse_share(self.shard)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 import functools
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
@@ -48,6 +48,7 @@ class Outcome(NamedTuple):
         place: Its position on the map, if it has one.
         lost: The reason why its position is not kept; empty if it is, or if there is none.
         animated: Whether the file holds further frames or pages.
+        files: What is written for it, relative to the output.
     """
 
     source: Input
@@ -55,6 +56,7 @@ class Outcome(NamedTuple):
     place: Georeference | None = None
     lost: str = ""
     animated: bool = False
+    files: tuple[str, ...] = ()
 
 
 def read_input(source: Input, *, reading: Reading, channels: int, parts_above: int | None = None) -> Outcome:
@@ -103,24 +105,34 @@ def _write(
     *,
     output: Path,
     encode: Callable[[np.ndarray], bytes],
-    save: Callable[[Path, Path, bytes, Georeference | None], None],
+    save: Callable[[Path, Path, bytes, Georeference | None], list[Path]],
     draw: Callable[[Prediction], np.ndarray] | None,
     annotations: Annotations | None,
 ) -> Outcome:
     """Write the masks, overlay and polygons of an outcome, if it has a prediction; returns the outcome."""
-    if isinstance(outcome.value, Prediction):
-        name, place = outcome.source.name, outcome.place
-        prediction = _without_missing(outcome.value, place)
-        if prediction.multilabel:
-            for folder, plane in zip(class_folders(prediction.classes), prediction.labels, strict=True):
-                save(output / MASKS / folder, name, grey_png(plane * np.uint8(255)), place)
-        else:
-            save(output / MASKS, name, encode(prediction.labels), place)
-        if draw is not None:
-            write_bytes(_below(output / OVERLAYS, name, ".jpg"), jpeg(draw(reduced(prediction, OVERLAY_PIXELS))))
-        if annotations is not None:
-            annotations.add(outcome.source.path, name, prediction, place)
-    return outcome
+    if not isinstance(outcome.value, Prediction):
+        return outcome
+    name, place = outcome.source.name, outcome.place
+    prediction = _without_missing(outcome.value, place)
+    if prediction.multilabel:
+        planes = zip(class_folders(prediction.classes), prediction.labels, strict=True)
+        files = [
+            file
+            for folder, plane in planes
+            for file in save(output / MASKS / folder, name, grey_png(plane * np.uint8(255)), place)
+        ]
+    else:
+        files = save(output / MASKS, name, encode(prediction.labels), place)
+    if draw is not None:
+        files.append(_below(output / OVERLAYS, name, ".jpg"))
+        write_bytes(files[-1], jpeg(draw(reduced(prediction, OVERLAY_PIXELS))))
+    if annotations is not None:
+        annotations.add(outcome.source.path, name, prediction, place)
+    return outcome._replace(files=_relative(files, output))
+
+
+def _relative(files: Sequence[Path], output: Path) -> tuple[str, ...]:
+    return tuple(file.relative_to(output).as_posix() for file in files)
 
 
 def _without_missing(prediction: Prediction, place: Georeference | None) -> Prediction:
@@ -142,15 +154,17 @@ def reduced(prediction: Prediction, most_pixels: int) -> Prediction:
     return dataclasses.replace(prediction, image=reduced_image(prediction.image, most_pixels), labels=labels)
 
 
-def _save_mask(folder: Path, name: Path, png: bytes, place: Georeference | None, *, nodata: int | None) -> None:
-    """Write a mask with its position on the map, if it has one."""
+def _save_mask(folder: Path, name: Path, png: bytes, place: Georeference | None, *, nodata: int | None) -> list[Path]:
+    """Write a mask with its position on the map, if it has one; returns the files."""
+    contents: dict[str, bytes | None] = {".png": png}
     if place is not None and place.tags:
-        write_bytes(_below(folder, name, ".tif"), as_geotiff(png, place.tags, nodata))
-        return
-    write_bytes(_below(folder, name, ".png"), png)
-    for ending, content in ((".pgw", place and place.world), (".prj", place and place.projection)):
-        if content is not None:
-            write_bytes(_below(folder, name, ending), content)
+        contents = {".tif": as_geotiff(png, place.tags, nodata)}
+    elif place is not None:
+        contents |= {".pgw": place.world, ".prj": place.projection}
+    files = {_below(folder, name, ending): content for ending, content in contents.items() if content is not None}
+    for file, content in files.items():
+        write_bytes(file, content)
+    return list(files)
 
 
 @functools.cache
@@ -189,9 +203,11 @@ def predict_and_write(
             )
     except DataError as error:
         return Outcome(source, with_way_out(error, segmenter.model.preprocessing.in_channels))
+    files = [_below(plane.path.parent, Path(plane.path.name), ".tif") for plane in planes]
     if shown is not None:
-        write_bytes(_below(output / OVERLAYS, source.name, ".jpg"), jpeg(_drawing(options)(shown)))
-    return Outcome(source, None, image.place, image.lost, image.animated)
+        files.append(_below(output / OVERLAYS, source.name, ".jpg"))
+        write_bytes(files[-1], jpeg(_drawing(options)(shown)))
+    return Outcome(source, None, image.place, image.lost, image.animated, _relative(files, output))
 
 
 def _drawing(options: PredictOptions) -> Callable[[Prediction], np.ndarray]:

@@ -6,7 +6,7 @@ import contextlib
 import functools
 import os
 import time
-from collections.abc import Callable, Generator, Sequence
+from collections.abc import Callable, Generator, Iterable, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -28,8 +28,11 @@ from pixelwise.prediction.options import PredictOptions
 from pixelwise.prediction.original_values import original_values
 from pixelwise.prediction.outcomes import MASKS, OVERLAYS, Outcome, predict_and_write, read_input, writer
 from pixelwise.prediction.prediction import choose_palette
+from pixelwise.prediction.receipts.division import units
+from pixelwise.prediction.receipts.jobs import job_of
+from pixelwise.prediction.receipts.ledger import Facts, Ledger
 from pixelwise.prediction.segmenter import Segmenter
-from pixelwise.records.problems import Problem, append_problems, clear_problems
+from pixelwise.records.problems import Problem, append_problems, clear_problems, problems_name
 from pixelwise.storage import json_text, printable, write_text
 from pixelwise.storage.locks import writing_alone
 from pixelwise.storage.names import counted
@@ -44,7 +47,9 @@ class PredictSummary(msgspec.Struct, frozen=True, kw_only=True):
     """Summary of a prediction.
 
     Attributes:
-        ok: Number of images for which masks were written.
+        ok: Number of images whose masks are written.
+        kept: Number of those that an earlier call with the same weights and options has written, and that were not
+            predicted again.
         failed: Number of files that failed.
         problems: The error of each failed file.
         seconds: Wall time of the call.
@@ -54,6 +59,7 @@ class PredictSummary(msgspec.Struct, frozen=True, kw_only=True):
     """
 
     ok: int
+    kept: int = 0
     failed: int
     problems: tuple[Problem, ...]
     seconds: float
@@ -85,6 +91,9 @@ def predict_paths(
     written in parts, within a memory that does not depend on their size: their masks are tiled TIFF files with
     overviews, `masks/NAME.tif`, and their overlays are reduced.
 
+    What an earlier call has done with the same weights and options is not done again, unless the image or its masks
+    have changed; so a prediction that was stopped goes on where it was. `PredictOptions.again` predicts all images.
+
     Args:
         segmenter: Segmenter that predicts; the options do not change its device and windows.
         paths: Image files, folders and patterns.
@@ -96,8 +105,8 @@ def predict_paths(
     Raises:
         DataError: D223, one of `paths` yields no image; with `strict`, the error of the first bad file.
         RecipeError: R220, an input is inside an output folder; R221, an output folder holds files that are not
-            predictions; R222, the mask format belongs to a data set with other classes; R260, an option is not one of
-            its choices.
+            predictions; R222, the mask format belongs to a data set with other classes; R251, options exclude each
+            other; R260, an option is not one of its choices.
         RunLockedError: L701, another process writes to `output`.
         ResourceError: S601, the disk is full.
     """
@@ -105,18 +114,27 @@ def predict_paths(
     observer = observing(observer, changes)
     options = chosen(PredictOptions, options, changes)
     segmenter.scale = options.scale
+    share = options.share
     polygons = None if options.polygons is None else annotations_of(options.polygons, output, segmenter.classes)
     write = writer(segmenter, output, options, polygons)
     inputs = find_inputs(paths, [output / MASKS, output / OVERLAYS])
     if options.mask_format == "original":
         _warn_of_merged(segmenter, observer)
-    with writing_alone(output):
-        _begin(output, segmenter, options)
-        record = _Record(output, strict=options.strict, outlines=polygons is not None)
+    if share is not None:
+        inputs = inputs._replace(images=list(share.of(inputs.images)), problems=[] if share.number else inputs.problems)
+    with writing_alone(output, shared=share is not None):
+        problems = problems_name(share.suffix if share is not None else "")
+        _begin(output, segmenter, options, problems)
+        # One file of all outlines is made from all predictions.
+        job = None if options.polygons == "coco" else job_of(segmenter, options)
+        ledger = Ledger(output, job, again=options.again)
+        record = _Record(output, problems, ledger, strict=options.strict, outlines=polygons is not None)
         parts = functools.partial(
             predict_and_write, segmenter=segmenter, output=output, options=options, observer=observer
         )
-        summary = _predict_all(_Steps(segmenter, parts, write, options.parts_above), inputs, record, observer, start)
+        with ledger.opened():
+            steps = _Steps(segmenter, parts, write, options.parts_above)
+            summary = _predict_all(steps, inputs, record, observer, start)
         if polygons is not None:
             polygons.finish()
     return summary
@@ -147,8 +165,9 @@ class _Steps(NamedTuple):
 class _Record:
     """What happened to the inputs. Errors go to `problems.jsonl` at once; if `strict`, the first one is raised."""
 
-    def __init__(self, output: Path, *, strict: bool, outlines: bool) -> None:
-        self._output, self._strict, self._outlines = output, strict, outlines
+    def __init__(self, output: Path, name: str, ledger: Ledger, *, strict: bool, outlines: bool) -> None:
+        self._output, self._name, self._strict, self._outlines = output, name, strict, outlines
+        self.ledger = ledger
         self._in_parts: list[str] = []
         self._problems: list[Problem] = []
         self._animated: list[str] = []
@@ -158,22 +177,28 @@ class _Record:
         if self._strict:
             raise error
         self._problems.append(Problem(file=file, code=error.code, message=error.message, help=error.help))
-        append_problems(self._output, self._problems[-1:])
+        append_problems(self._output, self._problems[-1:], self._name)
 
     def add(self, outcome: Outcome) -> None:
-        file = printable(outcome.source.path)
+        file, facts = printable(outcome.source.path), Facts(outcome.animated, outcome.lost, outcome.value is None)
+        self.ledger.add(outcome.source, outcome.files, facts)
         if isinstance(outcome.value, DataError):
             self.problem(file, outcome.value)
-        if outcome.value is None:
+        self._note(file, facts)
+
+    def _note(self, file: str, facts: Facts) -> None:
+        if facts.in_parts:
             self._in_parts.append(file)
-        if outcome.animated:
+        if facts.animated:
             self._animated.append(file)
-        if outcome.lost:
-            self._lost.append((file, outcome.lost))
+        if facts.lost:
+            self._lost.append((file, facts.lost))
 
     def summary(self, total: int, left_out: Sequence[Path], seconds: float, observer: Observer) -> PredictSummary:
         """The summary of the call, whose warnings the observer receives too."""
         found = []
+        for file, facts in self.ledger.noted:
+            self._note(file, facts)
         if left_out:
             found.append(
                 finding(
@@ -220,8 +245,14 @@ class _Record:
         for one in found:
             observer.warn(one.code, f"{one.message}; {one.fix}")
         failed = len(self._problems)
+        kept = self.ledger.kept
         return PredictSummary(
-            ok=total - failed, failed=failed, problems=tuple(self._problems), seconds=seconds, warnings=tuple(found)
+            ok=total - failed,
+            kept=kept,
+            failed=failed,
+            problems=tuple(self._problems),
+            seconds=seconds,
+            warnings=tuple(found),
         )
 
 
@@ -231,18 +262,18 @@ def _predict_all(steps: _Steps, inputs: Inputs, record: _Record, observer: Obser
         record.problem(one.files[0] if one.files else "", DataError(one.code, one.message, one.fix))
     total = len(inputs.images) + len(inputs.problems)
     steps.segmenter.warn = Once(observer.warn)
-    predictions = _predictions(steps, inputs.images, observer)
+    predictions = _predictions(steps, record.ledger.remaining(units(inputs.images)), observer)
     written = in_background(steps.write, predictions, ahead=AHEAD)
     # Closed here because after an error the garbage collector might do so in one of their threads, which cannot wait
     # for itself.
     with contextlib.closing(predictions), contextlib.closing(written):
         for done, outcome in enumerate(written, len(inputs.problems) + 1):
             record.add(outcome)
-            observer.progress(done, total)
+            observer.progress(done + record.ledger.kept, total)
     return record.summary(total, inputs.left_out, time.monotonic() - start, observer)
 
 
-def _predictions(steps: _Steps, images: Sequence[Input], observer: Observer) -> Generator[Outcome, None, None]:
+def _predictions(steps: _Steps, images: Iterable[Input], observer: Observer) -> Generator[Outcome, None, None]:
     """Yield the outcome of every image, while the next ones are read in the background."""
     segmenter = steps.segmenter
     read = functools.partial(
@@ -263,7 +294,7 @@ def _predictions(steps: _Steps, images: Sequence[Input], observer: Observer) -> 
                 yield outcome
 
 
-def _begin(output: Path, segmenter: Segmenter, options: PredictOptions) -> None:
+def _begin(output: Path, segmenter: Segmenter, options: PredictOptions, problems: str) -> None:
     """Claim the output folder by writing `classes.json`, and clear the problems of an earlier call.
 
     A folder of masks without `classes.json` beside it may hold weeks of manual labelling, so it is never written to.
@@ -285,4 +316,4 @@ def _begin(output: Path, segmenter: Segmenter, options: PredictOptions) -> None:
     if segmenter.model.multilabel:
         document = {"classes": classes, "multilabel": True}
     write_text(output / CLASSES, json_text(document))
-    clear_problems(output)
+    clear_problems(output, problems)

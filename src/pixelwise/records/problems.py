@@ -29,8 +29,19 @@ class Problem(msgspec.Struct, frozen=True, kw_only=True):
     help: str
 
 
-def append_problems(folder: Path, problems: Iterable[Problem]) -> None:
+def problems_name(suffix: str = "") -> str:
+    """Name of the file of problems of one of several jobs, whose files end in `suffix`."""
+    stem, dot, ending = PROBLEMS.partition(".")
+    return f"{stem}{suffix}{dot}{ending}"
+
+
+def append_problems(folder: Path, problems: Iterable[Problem], name: str = PROBLEMS) -> None:
     """Append problems to the file in a folder, which is created with the first one.
+
+    Args:
+        folder: The folder.
+        problems: The problems.
+        name: Name of the file.
 
     Raises:
         ResourceError: S601, the disk is full.
@@ -38,7 +49,7 @@ def append_problems(folder: Path, problems: Iterable[Problem]) -> None:
     lines = [msgspec.json.encode(problem) + b"\n" for problem in problems]
     if not lines:
         return
-    path = folder / PROBLEMS
+    path = folder / name
     with full_disk_explained(path), open(path, "ab") as file:
         file.writelines(lines)
 
@@ -53,6 +64,6 @@ def read_problems(folder: Path) -> list[Problem]:
     return [parse_json(line, Problem, path) for line in read_document(path).splitlines()] if path.is_file() else []
 
 
-def clear_problems(folder: Path) -> None:
+def clear_problems(folder: Path, name: str = PROBLEMS) -> None:
     """Delete the problems recorded by an earlier run."""
-    (folder / PROBLEMS).unlink(missing_ok=True)
+    (folder / name).unlink(missing_ok=True)

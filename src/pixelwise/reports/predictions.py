@@ -6,7 +6,8 @@ from pathlib import Path
 
 from pixelwise.errors import DataError
 from pixelwise.prediction.predict import PredictSummary
-from pixelwise.records.problems import PROBLEMS
+from pixelwise.prediction.receipts.shares import Share
+from pixelwise.records.problems import problems_name
 from pixelwise.reports.standard_output import write, write_json
 from pixelwise.storage import printable
 from pixelwise.storage.names import counted
@@ -15,19 +16,21 @@ SHOWN = 3
 """Number of errors that are printed; all of them are in `problems.jsonl`."""
 
 
-def show_summary(summary: PredictSummary, output: Path, *, as_json: bool = False) -> None:
+def show_summary(summary: PredictSummary, output: Path, share: Share | None = None, *, as_json: bool = False) -> None:
     """Print how many images were predicted and where the failed ones are listed, or the summary as JSON."""
     if as_json:
         write_json(summary)
         return
     images = summary.ok + summary.failed
-    speed = images / max(summary.seconds, 1e-9)
+    speed = (images - summary.kept) / max(summary.seconds, 1e-9)
     for problem in summary.problems[:SHOWN]:
         write(f"{DataError(problem.code, problem.message, problem.help)}\n")
     write(
         f"{counted(images, 'image')}, {summary.ok} ok, {summary.failed} failed, {speed:.1f} img/s -> "
         f"{printable(output)}\n"
     )
+    if summary.kept:
+        write(f"{summary.kept} of them predicted earlier and kept; `--again` predicts all of them\n")
     if summary.failed:
         what = "all failed images" if summary.failed > SHOWN else "failed images"
-        write(f"{what}, with reasons: {printable(output / PROBLEMS)}\n")
+        write(f"{what}, with reasons: {printable(output / problems_name(share.suffix if share is not None else ''))}\n")

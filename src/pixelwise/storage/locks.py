@@ -80,7 +80,7 @@ def _run_lock_of(path: Path) -> HeldLock:
 
 
 @contextlib.contextmanager
-def writing_alone(output: Path, *, wait: bool = False) -> Iterator[None]:
+def writing_alone(output: Path, *, wait: bool = False, shared: bool = False) -> Iterator[None]:
     """Keep other processes from writing to `output`, a file or folder that need not exist, during the block.
 
     Processes agree on a lock file beside `output`, or within it if the folder around it is read-only. The file is
@@ -90,6 +90,7 @@ def writing_alone(output: Path, *, wait: bool = False) -> Iterator[None]:
     Args:
         output: File or folder to write; processes that name it differently (links, relative paths) mean the same.
         wait: Wait for the other process, for writes that take a moment.
+        shared: Keep only those away that do not share, for jobs that write different files.
 
     Raises:
         RunLockedError: L701, another process writes to `output`; the message has its host, process id and start time.
@@ -97,7 +98,7 @@ def writing_alone(output: Path, *, wait: bool = False) -> Iterator[None]:
     place = Path(os.path.realpath(output))
     missing = [folder for folder in place.parents if not folder.exists()]
     try:
-        lock = _output_lock(place, wait=wait)
+        lock = _output_lock(place, wait=wait, shared=shared)
         if lock is not None:
             _held.add(lock)
         try:
@@ -105,24 +106,35 @@ def writing_alone(output: Path, *, wait: bool = False) -> Iterator[None]:
         finally:
             if lock is not None:
                 _held.discard(lock)
-                lock.release(remove=True)
+                lock.release(remove=not shared)
+                if shared:
+                    _remove_if_free(lock.path)
     finally:
         for folder in missing:
             with contextlib.suppress(OSError):  # it is not empty, or was never created
                 folder.rmdir()
 
 
-def _output_lock(place: Path, *, wait: bool) -> HeldLock | None:
+def _remove_if_free(path: Path) -> None:
+    """Remove the file of a lock that was shared, unless a process holds it still."""
+    with contextlib.suppress(OSError):
+        lock = take_lock(path)
+        if lock is not None:
+            lock.release(remove=True)
+
+
+def _output_lock(place: Path, *, wait: bool, shared: bool) -> HeldLock | None:
     """The lock of an output; None if none can be taken there. Raises the same error as `writing_alone`."""
     name = f"{LOCK_PREFIX}{sha256_bytes(os.fsencode(place.name))[:16]}"
     with contextlib.suppress(OSError):
         place.parent.mkdir(parents=True, exist_ok=True)
     for folder in (place.parent, place):
         with contextlib.suppress(OSError):  # it is read-only, or its file system cannot lock files
-            lock = take_lock(folder / name)
+            lock = take_lock(folder / name, shared=shared)
             if lock is None:
                 time.sleep(_POLL_SECONDS)  # a process that looks for leftovers holds it for a moment
-                lock = _wait_for(folder / name, shared=False) if wait else take_lock(folder / name)
+                take = _wait_for if wait else take_lock
+                lock = take(folder / name, shared=shared)
             if lock is None:
                 raise RunLockedError(
                     "L701",

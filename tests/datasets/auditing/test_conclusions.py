@@ -164,8 +164,18 @@ def test_of_many_absent_classes_eight_are_named(make_folder: MakeFolder):
     data = Data(classes=tuple(f"class {i}" for i in range(40)))
     found = findings(make_folder({"train/a": MASK, "train/b": MASK}), data)["W210"]
     assert "class 2, class 3" in found.message
-    assert "class 9 and 30 more" in found.message
-    assert "2 of 40 classes" in found.message
+    assert "class 9 and 30 more have no pixels and cannot be learnt" in found.message
+
+
+def test_of_a_class_without_pixels_the_masks_of_other_splits_are_named(make_folder: MakeFolder):
+    root = make_folder({"train/a": MASK, "train/b": MASK, "val/c": MASK + 1, "val/d": MASK + 1})
+    train, val = (one for one in audit(open_dataset(Data(), root)).findings if one.code == "W210")
+    assert train.message == (
+        "train: class_2 has no pixels and cannot be learnt; val has pixels of it in 2 masks, e.g. masks/val/c.png"
+    )
+    assert train.files == ("masks/val/c.png", "masks/val/d.png")
+    assert "val: class_0 has no pixels and cannot be measured there: means cover 2 of 3 classes" in val.message
+    assert "train has pixels of it in 2 masks, e.g. masks/train/a.png" in val.message
 
 
 def test_masks_read_with_a_threshold_have_no_ignored_255(make_folder: MakeFolder):

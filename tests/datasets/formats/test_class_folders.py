@@ -186,7 +186,7 @@ def test_the_fingerprint_sees_every_mask(write: Write):
         (np.full(SIZE, 7, np.uint8), "D202", r"7 \(24 px\)"),
         (np.array([[0, 1, 255]] * 4, np.uint8).repeat(2, axis=1), "D202", "0 and 255, or 0 and 1"),
         (np.zeros((*SIZE, 3), np.uint8) + np.array([255, 0, 0], np.uint8), "D205", "RGB image"),
-        (np.zeros((8, 12), np.uint8), "D201", "2 times larger"),
+        (np.zeros((8, 12), np.uint8), "D201", "enlarged by 2"),
     ],
 )
 def test_the_audit_names_the_mask_that_is_wrong(write: Write, mask: np.ndarray, code: str, words: str):

@@ -205,7 +205,7 @@ def test_masks_in_folders_of_no_image_are_said(tmp_path: Path):
 @pytest.mark.parametrize(
     ("write", "reason"),
     [
-        (lambda path: mask(path, 0, 0, 1, 1, size=(5, 8)), "5x8 (HxW), its image 6x8"),
+        (lambda path: mask(path, 0, 0, 1, 1, size=(5, 8)), "8x5 (WxH), its image 8x6"),
         (lambda path: Image.fromarray(np.arange(48, dtype=np.uint8).reshape(SIZE)).save(path), "several values"),
         (lambda path: Image.fromarray(np.zeros(SIZE, np.uint8)).save(path.with_suffix(".jpg")), "blurs"),
         (lambda path: path.write_bytes(b"no picture"), "bad"),

@@ -52,7 +52,7 @@ def test_a_size_that_only_one_annotation_gives_counts():
 def test_contradicting_sizes_leave_the_image_out():
     (broken,) = merged([picture("a", size=(4, 5)), picture("a", size=(5, 4), file=Path("more.json"))])
     assert isinstance(broken, Broken)
-    assert (broken.file, "4x5 and 5x4" in broken.reason) == (Path("more.json"), True)
+    assert (broken.file, "5x4 and 4x5 (WxH)" in broken.reason) == (Path("more.json"), True)
 
 
 def test_an_image_with_an_annotation_that_cannot_be_used_is_left_out():

@@ -102,7 +102,18 @@ def test_the_same_files_give_the_same_bytes(root: Path, tmp_path: Path):
         assert (tmp_path / "other" / path.name).read_bytes() == path.read_bytes()
 
 
-@pytest.mark.parametrize("name", [name for name, one in FORMATS.all().items() if one.miniature is not None])
+LONG = ("camvid32", "cityscapes")
+"""Formats whose miniatures have large images."""
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        pytest.param(name, marks=[pytest.mark.heavy] if name in LONG else [])
+        for name, one in FORMATS.all().items()
+        if one.miniature is not None
+    ],
+)
 def test_every_format_can_be_put_into_shards(name: str, tmp_path: Path, own_cache: Path):
     root = write_miniature(name, tmp_path / "data")
     data = Data(dataset=name)
@@ -120,7 +131,12 @@ def test_every_format_can_be_put_into_shards(name: str, tmp_path: Path, own_cach
 
 @pytest.mark.parametrize(
     ("name", "split"),
-    [("camvid", "drive-train"), ("camvid", "train+val"), ("voc-aug", "train"), ("cityscapes", "train_extra")],
+    [
+        ("camvid", "drive-train"),
+        ("camvid", "train+val"),
+        ("voc-aug", "train"),
+        pytest.param("cityscapes", "train_extra", marks=pytest.mark.heavy),
+    ],
 )
 def test_alternatives_for_training_are_kept(name: str, split: str, tmp_path: Path, own_cache: Path):
     root = write_miniature(name, tmp_path / "data")

@@ -16,9 +16,9 @@ SAMPLE = Sample("a", Path("photo.jpg"), Path("mask.png"))
         ((40, 30), (30, 40), 6, "apply", "set data.exif=ignore"),
         ((30, 40), (40, 30), 8, "ignore", "set data.exif=apply"),
         # The photo is stored upright or upside down, so the mask was turned.
-        ((40, 30), (30, 40), 1, "apply", "turn the mask back"),
+        ((40, 30), (30, 40), 1, "apply", "turn the mask so"),
         ((40, 30), (40, 30), 6, "apply", None),
-        ((40, 30), (30, 40), 3, "ignore", "turn the mask back"),
+        ((40, 30), (30, 40), 3, "ignore", "turn the mask so"),
         # The sizes agree; they differ otherwise; it is a square.
         ((40, 30), (20, 15), 6, "apply", None),
         ((30, 30), (30, 30), 6, "apply", None),
@@ -78,7 +78,11 @@ def test_masks_of_another_shape_are_never_resized(image: tuple[int, int], mask: 
 
 @pytest.mark.parametrize(
     ("image", "mask", "words"),
-    [((4, 6), (2, 3), "2 times smaller"), ((2, 3), (6, 9), "3 times larger"), ((4, 6), (2, 4), "ratios 2 and 1.5")],
+    [
+        ((4, 6), (2, 3), "reduced to 1/2"),
+        ((2, 3), (6, 9), "enlarged by 3"),
+        ((4, 6), (2, 4), "ratios of width and height 1.5 and 2"),
+    ],
 )
 def test_sizes_are_compared_in_words(image: tuple[int, int], mask: tuple[int, int], words: str):
     with pytest.raises(DataError, match=words) as caught:

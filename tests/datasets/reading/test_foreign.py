@@ -13,7 +13,7 @@ from pictures import png
 
 from pixelwise.datasets.labels import LabelTable
 from pixelwise.datasets.reading.decoding import decode
-from pixelwise.datasets.reading.foreign import HEAD, foreign_help
+from pixelwise.datasets.reading.foreign import HEAD, foreign
 from pixelwise.datasets.reading.images import load_image
 from pixelwise.datasets.reading.mask_values import load_mask
 from pixelwise.datasets.samples import Reading
@@ -105,7 +105,9 @@ FILES = [
 
 @pytest.mark.parametrize(("content", "words"), FILES, ids=[words for _, words in FILES])
 def test_foreign_files_are_named_with_what_to_do(tmp_path: Path, content: bytes, words: str):
-    assert words in foreign_help(content[:HEAD])
+    found = foreign(content[:HEAD])
+    assert found is not None
+    assert words in ": ".join(found)
     # Text has no zero bytes, most other files have many.
     (tmp_path / "a.jpg").write_bytes(content + (b" " if content[:1] in b"{<\nv" else b"\0") * 600)
     for read in (
@@ -115,16 +117,17 @@ def test_foreign_files_are_named_with_what_to_do(tmp_path: Path, content: bytes,
         with pytest.raises(DataError) as caught:
             read(tmp_path / "a.jpg")
         assert caught.value.code == "D102"
-        assert words in caught.value.help
+        assert found[0] in caught.value.message
+        assert found[1] == caught.value.help
 
 
 @pytest.mark.parametrize("content", [b"", b"\xff", b"words", b"P5", b"P9\n", b"RIFF\0\0\0\0ABCD", b"\0\1\2"])
 def test_what_is_not_known_gets_general_help(content: bytes):
-    assert foreign_help(content) == "convert it to PNG or JPEG, or remove it"
+    assert foreign(content) is None
 
 
 def test_a_damaged_gzip_archive_is_still_one():
-    assert "gzip" in foreign_help(b"\x1f\x8b")
+    assert "gzip" in str(foreign(b"\x1f\x8b"))
 
 
 @pytest.mark.parametrize("photometric", [32803, 34892])

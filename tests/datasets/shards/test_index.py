@@ -159,6 +159,7 @@ def rewritten(path: Path, table: pa.Table, **options: Any) -> Path:
     return path
 
 
+@pytest.mark.heavy
 def test_an_index_that_unpacks_to_much_more_is_refused(tmp_path: Path):
     table = pq.read_table(written(tmp_path / "index.parquet", [ROWS[0]]))
     many = pa.concat_tables([table] * 20_000)

@@ -47,6 +47,7 @@ def test_a_form_that_cannot_be_timed_does_not_take_the_others_with_it(monkeypatc
     assert never == rows()[2]
 
 
+@pytest.mark.heavy
 def test_pytorch_is_timed_without_upsampling_if_the_artefacts_are(
     monkeypatch: pytest.MonkeyPatch, one_size: Exported, any_size: Exported
 ) -> None:
@@ -103,6 +104,7 @@ def test_a_table_has_a_line_per_runtime_and_number_of_threads() -> None:
     assert {line.size for line in table.rows} == {(32, 48)}
 
 
+@pytest.mark.heavy
 def test_a_batch_is_refused_for_what_takes_one_image(one_size: Exported) -> None:
     with pytest.raises(RecipeError, match="executorch") as caught:
         measure_runtimes("town-demo", ProfileOptions(runtimes=("torch", "executorch"), batch=4))

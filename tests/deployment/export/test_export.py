@@ -242,6 +242,7 @@ def noisy(monkeypatch: pytest.MonkeyPatch) -> str:
     return "noisy"
 
 
+@pytest.mark.heavy
 def test_an_artefact_that_differs_is_not_kept_unless_forced(tmp_path: Path, small_run: Path, noisy: str) -> None:
     with pytest.raises(CheckpointError, match=r"PyTorch.* \d+\.\d{3} % .* 99\.990 %") as caught:
         export(small_run, tmp_path / "strict", noisy, size=SIZE)
@@ -293,6 +294,7 @@ def test_an_unknown_target_gets_the_nearest_ones(small_run: Path, tmp_path: Path
     assert "'openvino'" in caught.value.message
 
 
+@pytest.mark.heavy
 def test_openvino_keeps_two_files_and_both_hashes(tmp_path: Path, small_run: Path) -> None:
     exported = export(small_run, tmp_path / "out", "openvino", size=SIZE, argmax=True)
 

@@ -217,7 +217,9 @@ def undecided_run(recipe: Recipe, folder: Path) -> Segmenter:
     return load(folder)
 
 
-@pytest.mark.parametrize("target", ["torch-export", "onnx", pytest.param("openvino", marks=pytest.mark.heavy)])
+@pytest.mark.parametrize(
+    "target", ["onnx", *(pytest.param(name, marks=pytest.mark.heavy) for name in ("torch-export", "openvino"))]
+)
 def test_an_artefact_of_a_run_that_resizes_images_gives_the_run_s_masks(
     target: str, small_recipe: Recipe, tmp_path: Path
 ) -> None:
@@ -266,6 +268,7 @@ def test_every_runtime_predicts_like_the_run(target: str, small_run: Path, tmp_p
         assert (artefact.predict(scene).labels == run.predict(scene).labels).mean() >= 0.999
 
 
+@pytest.mark.heavy
 def test_bands_other_than_rgb_are_those_of_the_run(small_recipe: Recipe, tmp_path: Path) -> None:
     preprocessing = Preprocessing(mean=(0.4, 0.5, 0.6, 0.5), std=(0.2, 0.25, 0.3, 0.2))
     recipe = msgspec.structs.replace(

@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from network_sizes import parameters
 from torch import Tensor, nn
 
 from pixelwise.datasets.town.scenes import draw_scene
@@ -16,7 +17,6 @@ from pixelwise.deployment.export.sources import open_source
 from pixelwise.deployment.export.verification import compare, network_input
 from pixelwise.deployment.export.writing import write_artefact
 from pixelwise.errors import CheckpointError
-from pixelwise.models import build_model
 from pixelwise.models.enet import ENet
 from pixelwise.prediction.sizes import RESIZE
 from pixelwise.recipes.catalog import recipe
@@ -27,11 +27,6 @@ from pixelwise.runtimes.targets import find_target
 from pixelwise.testing.exporting import distinct_networks, settled
 
 SIZES = ((64, 96), (96, 64), (75, 110), (33, 20))
-
-
-def parameters(name: str) -> int:
-    with torch.device("meta"):
-        return sum(parameter.numel() for parameter in build_model(name, 5).parameters())
 
 
 def one_per_family() -> list[str]:

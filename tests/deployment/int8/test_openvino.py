@@ -16,6 +16,7 @@ from pixelwise.errors import CheckpointError
 SIZE = (48, 64)
 
 
+@pytest.mark.heavy
 def test_what_follows_the_classifier_is_not_rounded_for_openvino(
     small_run: Path, small_town: Path, tmp_path: Path
 ) -> None:

@@ -142,6 +142,7 @@ def test_without_images_to_calibrate_on_it_is_one_sentence(tmp_path: Path, run_c
     assert not (tmp_path / "out").exists()
 
 
+@pytest.mark.heavy
 def test_the_images_of_a_folder_calibrate_too(small_run: Path, small_town: Path, tmp_path: Path) -> None:
     exported = int8_artefact(small_run, tmp_path / "out", size=SIZE, images=small_town / "images" / "val")
 

@@ -136,6 +136,7 @@ def test_results_of_rectifiers_are_unsigned_and_others_signed(trained):
     assert activations.count(-128) == 3
 
 
+@pytest.mark.heavy
 @pytest.mark.parametrize("scheme", ["x86-8bit", "xnnpack-8bit"])
 def test_other_schemes_have_a_scale_per_channel_and_zero_points(scheme):
     torch.manual_seed(0)
@@ -169,6 +170,7 @@ def test_xnnpack_rounds_what_is_joined_or_resized_with_one_scale():
     assert {(node.args[1], node.args[2]) for node in (resized.args[0], *resized.users)} == scales
 
 
+@pytest.mark.heavy
 @pytest.mark.parametrize(("scheme", "largest"), [("edgeai-8bit", 15.0), ("x86-8bit", 50.0)])
 def test_edgeai_clips_what_normalisation_makes_an_outlier(scheme, largest):
     network = Small()
@@ -201,6 +203,7 @@ def test_the_converted_graph_computes_what_was_simulated(trained):
     assert torch.int8 in kinds
 
 
+@pytest.mark.heavy
 def test_a_second_network_takes_the_weights_of_the_first(trained):
     _, model = trained
     other = quantization_aware(Small(), "edgeai-8bit")

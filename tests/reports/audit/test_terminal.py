@@ -189,7 +189,9 @@ def test_a_split_whose_pairs_are_all_wrong_is_one_kind_of_errors(run_cli: Callab
     assert code == 3
     assert "error D201" in stdout
     assert "D221" not in stdout
-    assert "1 error (2 files): fix the errors before training" in stdout
+    assert "1 error (2 files)" in stdout
+    assert "fix the errors before training" in stdout
+    assert "`pixelwise explain D201` says more about an error" in stdout
     # Allowed, the pairs are left out, and nothing is left.
     code, stdout, _ = run_cli(["check", tmp_path, 'data.allow=["D201"]'])
     assert code == 3

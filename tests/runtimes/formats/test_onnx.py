@@ -3,6 +3,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import onnx
+import pytest
 
 import pixelwise
 from pixelwise.models import SegmentationModel
@@ -33,6 +34,7 @@ def test_the_graph_names_its_open_sizes_and_forgets_where_it_was_made(
     assert str(Path(pixelwise.__file__).parent).encode() not in file.read_bytes()
 
 
+@pytest.mark.heavy
 def test_a_graph_of_one_size_has_numbers_and_is_the_same_every_time(
     small_model: SegmentationModel, tmp_path: Path
 ) -> None:

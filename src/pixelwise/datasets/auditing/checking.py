@@ -280,7 +280,7 @@ def examined(
     resolved = apply_overrides(find_recipe(given), overrides)
     dataset = open_dataset(resolved.data, path)
     found = audit(dataset, fresh=fresh, observer=observer)
-    few = few_images(found, [resolved.data.train_split, resolved.evaluation.split])
+    few = few_images(found, [resolved.data.train_split, resolved.evaluation.split], divided=dataset.divided)
     checked = Checked(
         path=path,
         dataset=dataset,
@@ -305,21 +305,24 @@ def examined(
     return msgspec.structs.replace(checked, ceiling_split=split, ceiling=ceiling)
 
 
-def few_images(found: Audit, splits: Sequence[str]) -> list[Finding]:
-    """W260 for splits with so few usable pairs that their scores, or what is learnt from them, are left to chance.
+def few_images(found: Audit, splits: Sequence[str], *, divided: bool = False) -> list[Finding]:
+    """W260 for splits with so few pairs that their scores, or what is learnt from them, are left to chance.
 
     Args:
-        found: The audit of the data set.
+        found: The audit of the data set. Pairs with errors count, because errors are mended before anything is trained.
         splits: Names of the splits to train and to score on.
+        divided: Whether the data has no splits of its own, between which images could be moved.
     """
-    usable = {name: found.splits.get(name, 0) - len(found.unusable.get(name, ())) for name in dict.fromkeys(splits)}
-    few = {name: pairs for name, pairs in usable.items() if 0 < pairs < FEW_IMAGES}
+    few = {name: pairs for name in dict.fromkeys(splits) if 0 < (pairs := found.splits.get(name, 0)) < FEW_IMAGES}
     if not few:
         return []
     counts = " and ".join(f"{counted(pairs, 'image')} in {name}" for name, pairs in few.items())
     message = f"only {counts}: one image more or less changes the score by several points"
-    help = "add labelled images" if splits[0] in few else "move some of the training images there, or label more"
-    return [finding("W260", message, [], f"{help}; with less than about {FEW_IMAGES}, compare no runs by their scores")]
+    help = "label more images"
+    if splits[0] not in few and not divided:
+        help = "move some of the training images there, or label more"
+    meaning = f"with fewer than about {FEW_IMAGES} of them, small differences between the scores of runs mean nothing"
+    return [finding("W260", message, [], f"{help}; {meaning}")]
 
 
 def _with_files(number: int, what: str, findings: Sequence[Finding]) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
@@ -26,13 +27,14 @@ from pixelwise.datasets.samples import Dataset
 from pixelwise.errors import DataError
 from pixelwise.recipes.class_sets.tables import IGNORE
 from pixelwise.storage import printable
-from pixelwise.storage.names import some
+from pixelwise.storage.names import counted, some
 
 Twins = Mapping[tuple[str, str], Sequence[tuple[HashedImage, HashedImage, int]]]
 """Two splits -> near-duplicates: an image of the first, one of the second, and the Hamming distance of their hashes."""
 
 # A message names at most this many classes.
 _NAMED = 8
+_CLASSES_OF_ALPHA = 2
 _HAS = ("has", "have")
 # Masks that are exchanged here and there are fewer than this share.
 _SHIFTED = 0.3
@@ -78,7 +80,8 @@ def collect_findings(
     findings += position_findings(dataset, examinations)
     findings += nothing_to_learn(dataset, examinations, pixels)
     findings += _class_warnings(dataset, examinations, pixels)
-    return tuple(sorted(findings, key=lambda found: found.severity != "error"))
+    # A name that resembles that of another data set matters least.
+    return tuple(sorted(findings, key=lambda found: (found.severity != "error", found.code == "W262")))
 
 
 def _shorten(text: str, root: Path) -> str:
@@ -187,7 +190,7 @@ def _leaks(dataset: Dataset, examinations: Iterable[Examination]) -> list[Findin
                 f"{_images(len(groups), 'is', 'are')} in {' and '.join(splits)} with identical content, e.g. "
                 f"{example}: scores on {splits[-1]} would be too high",
                 [relative_name(path, dataset.root) for group in groups for path in group.values()],
-                f"remove them from {splits[0]} or from {splits[-1]}",
+                f"remove them, with their masks, from {splits[0]} or from {splits[-1]}",
             )
         )
     return findings
@@ -248,7 +251,8 @@ def _foreign_masks(dataset: Dataset, examinations: Iterable[Examination], fits: 
         text += f", which seems to be exchanged with that of {first.other}"
     if len(suspects) > _SHIFTED * len(fits):
         text += f"; with {len(suspects)} of {len(fits)} masks, the names may be shifted by one"
-    fix = "look at them (`pixelwise check --html`), and give each mask the name of the photo it was drawn on"
+    look = f"pixelwise check {shlex.quote(printable(dataset.root))} --html page.html"
+    fix = f"look at them (`{look}`), and give each mask the name of the photo it was drawn on"
     return [finding("W261", text, files, fix)]
 
 
@@ -317,15 +321,14 @@ def _transparent_masks(dataset: Dataset, examinations: Iterable[Examination]) ->
     files = [mask_name(e, dataset) for e in examinations if e.see_through]
     if not files:
         return []
-    return [
-        finding(
-            "W140",
-            f"{number_of(files, 'mask has', 'masks have')} transparent pixels, whose values or colours count all the "
-            f"same, e.g. {files[0]}",
-            files,
-            "if transparency marks the background, read it instead: data.mask_channel=alpha data.mask_threshold=128",
-        )
-    ]
+    text = (
+        f"{number_of(files, 'mask has', 'masks have')} transparent pixels, whose values or colours count all the same"
+    )
+    fix = "if transparency marks the background, read it instead: data.mask_channel=alpha data.mask_threshold=128"
+    if len(dataset.classes) > _CLASSES_OF_ALPHA:
+        # What is opaque has several classes, which transparency cannot tell apart.
+        fix = "nothing, if each colour is right; what an editor shows as a hole has a colour, too, and is read by it"
+    return [finding("W140", f"{text}, e.g. {files[0]}", files, fix)]
 
 
 def _class_warnings(
@@ -341,11 +344,31 @@ def _class_warnings(
     for split, counts in pixels.items():
         absent = [name for name, count in zip(dataset.classes, counts, strict=True) if not count]
         if absent and any(counts):
-            kept = len(dataset.classes) - len(absent)
-            text = (
-                f"{split}: {some(absent, _NAMED)} {'has' if len(absent) == 1 else 'have'} no pixels, so mean accuracy "
-                f"on this split covers {kept} of {len(dataset.classes)} classes; a class without labels has IoU 0 if "
-                "it is predicted anywhere, otherwise none"
-            )
-            findings.append(finding("W210", text, [], "move images between the splits, or drop the class"))
+            findings.append(_absent(dataset, examinations, split, absent))
     return findings
+
+
+def _absent(dataset: Dataset, examinations: Iterable[Examination], split: str, absent: Sequence[str]) -> Finding:
+    """W210 for classes without a pixel in a split, with the files of other splits that have them."""
+    ids = [dataset.classes.index(name) for name in absent]
+    holders = [e for e in examinations if e.pixels is not None and e.split != split and any(e.pixels[i] for i in ids)]
+    files = [mask_name(e, dataset) for e in holders]
+    names, verb = some(absent, _NAMED), "has" if len(absent) == 1 else "have"
+    elsewhere = ""
+    if files:
+        others = list(dict.fromkeys(e.split for e in holders))
+        elsewhere = (
+            f"; {others} {'has' if len(files) == 1 else 'have'} pixels of {'it' if len(absent) == 1 else 'them'} "
+        )
+        elsewhere += f"in {counted(len(files), 'mask')}, e.g. {files[0]}"
+    if "train" in split:
+        text = f"{split}: {names} {verb} no pixels and cannot be learnt{elsewhere}"
+        fix = "label more images that show such classes, so that every split has some; or leave the classes out"
+    else:
+        kept = len(dataset.classes) - len(absent)
+        text = (
+            f"{split}: {names} {verb} no pixels and cannot be measured there: means cover {kept} of "
+            f"{len(dataset.classes)} classes, but a class that is predicted all the same has IoU 0{elsewhere}"
+        )
+        fix = "move images between the splits, so that each has some of every class; or leave the classes out"
+    return finding("W210", text, files, fix)

@@ -157,7 +157,8 @@ def nothing_to_learn(
     if len(everywhere) < fewest:
         text = "no class is present: all pixels are ignored"
         if everywhere:
-            text = f"only class '{next(iter(everywhere))}' is present: predicting it everywhere scores 100 % mIoU"
+            name = next(iter(everywhere))
+            text = f"the masks hold only '{name}', in every labelled pixel: predicting it everywhere scores 100 % mIoU"
         elif dataset.multilabel:
             text = "no class is present: all masks are empty"
         return [finding("D263", text, [], fix)]

@@ -319,7 +319,10 @@ def _with_gaps(ids: MaskIds, found: Sequence[int]) -> tuple[dict[int, int], list
         fix = f"add {label_map_override(mapping)}, which reads the grey levels as classes; if 255 means ignored, write "
         fix += "255 = 255 there"
     if odd:
-        message += f"; {', '.join(in_files(raw, ids.pixels[raw], *ids.files[raw]) for raw in odd)}"
+        few = ", ".join(in_files(raw, ids.pixels[raw], *ids.files[raw]) for raw in odd)
+        message = (
+            f"a few pixels of the masks have stray ids: {few}; all others are {describe_ids(set(ids.files) - set(odd))}"
+        )
         said = "these stray pixels" if len(odd) == 1 else "these stray values"
         fix = (
             f"add {label_map_override(mapping)}, which ignores {said}; if it is a class, map it to {len(kept)} instead"

@@ -149,13 +149,15 @@ def disturbed_finding(
     """
     what = "colours" if colored else "values"
     cause = (
-        "compressed with loss, resized with interpolation, or disturbed" if colored else "resized with interpolation"
+        "compressed with loss, resized with interpolation, or disturbed"
+        if colored
+        else "resized with interpolation, or drawn with smooth edges"
     )
     real = [value for value in found.real if colored or value != IGNORE]
     ignored = " besides 255, which means ignored" if len(real) < len(found.real) else ""
     message = (
-        f"{len(real)} real {what} ({describe_values(real, colors=colored)}){ignored}, {found.others} in between or as "
-        f"single pixels, with {percent(found.share)} of the pixels: the masks were {cause}"
+        f"{percent(found.share)} of the pixels have one of {found.others} other {what} than the {len(real)} real ones "
+        f"({describe_values(real, colors=colored)}){ignored}: the masks were {cause}"
     )
     return finding("D260", message, files, remedy(found, table, colored=colored))
 

@@ -298,7 +298,7 @@ def _pixels(path: Path, height: int, width: int) -> np.ndarray:
     values = raw.values
     if values.shape[:2] != (height, width):
         raise ValueError(
-            f"{printable(path.name)} is {values.shape[0]}x{values.shape[1]} (HxW), its image {height}x{width}"
+            f"{printable(path.name)} is {values.shape[1]}x{values.shape[0]} (WxH), its image {width}x{height}"
         )
     if not raw.lossless:
         raise ValueError(f"{printable(path.name)} is a {raw.encoding} file, whose compression blurs black and white")

@@ -13,6 +13,7 @@ from pixelwise.datasets.layouts.listing import Entry, Listing, list_images
 from pixelwise.datasets.layouts.words import IMAGE_WORDS, MASK_MARKS
 from pixelwise.datasets.samples import Sample
 from pixelwise.storage import printable
+from pixelwise.storage.names import counted
 
 _IMAGE = "|".join(IMAGE_WORDS)
 _MASK = "|".join(MASK_MARKS)
@@ -257,6 +258,8 @@ def _mask_stems(key: str) -> list[str]:
 def _unpaired(
     split: str, images: dict[str, Path], masks: dict[str, Path], num_images: int, num_masks: int, folder: Path
 ) -> list[Finding]:
+    if images and masks and (len(images), len(masks)) == (num_images, num_masks):
+        return [_strangers(split, images, masks, folder)]
     findings = []
     for alone, others, number, text in (
         (images, masks, num_images, "mask"),
@@ -282,6 +285,23 @@ def _unpaired(
     return findings
 
 
+def _strangers(split: str, images: dict[str, Path], masks: dict[str, Path], folder: Path) -> Finding:
+    """D220 for images and masks of which none belong together."""
+    key = next(iter(images))
+    near = difflib.get_close_matches(key, list(masks)[:_CANDIDATES], n=1, cutoff=0.4)
+    example = printable(images[key].name)
+    if near:
+        example += f", whose nearest is {printable(masks[near[0]].name)}"
+    cause, fix = _cause(images, masks, True, folder)
+    return finding(
+        "D220",
+        f"{split}: none of {counted(len(images), 'image')} has a mask of its name among {counted(len(masks), 'mask')}, "
+        f"e.g. {example}{cause}",
+        [printable(path) for path in (*images.values(), *masks.values())],
+        fix,
+    )
+
+
 def _cause(images: dict[str, Path], masks: dict[str, Path], none: bool, folder: Path) -> tuple[str, str]:
     """Why files have no partner, as far as it can be told, and what to do.
 
@@ -292,9 +312,15 @@ def _cause(images: dict[str, Path], masks: dict[str, Path], none: bool, folder: 
         folder: Folder of the masks.
     """
     where = printable(folder)
-    stems = {stem.casefold() for key in masks for stem in _mask_stems(key)}
-    if any(key.casefold() in stems for key in images):
-        return "; some names differ only in upper and lower case", "write the names of image and mask alike"
+    stems = {stem.casefold(): (stem, path) for key, path in masks.items() for stem in _mask_stems(key)}
+    for key in images:
+        if key.casefold() in stems:
+            stem, mask = stems[key.casefold()]
+            alike = mask.name.replace(Path(stem).name, Path(key).name, 1)
+            return (
+                "; names differ in upper and lower case",
+                f"rename the masks as their images are: {printable(mask.name)} to {printable(alike)}, and so on",
+            )
     rename = f"give each mask the name of its image and put it into {where}"
     if not none:
         return "", f"{rename}; or remove the files, or train without them: 'data.allow=[\"D220\"]'"

@@ -43,7 +43,7 @@ def merged(pictures: Iterable[Read]) -> Iterator[Read]:
         sizes = list(dict.fromkeys(one.size for one in found if one.size is not None))
         if len(sizes) > 1:
             (a, b), (c, d) = sizes[:2]
-            reason = f"{printable(image.name)} has two annotations of different sizes, {a}x{b} and {c}x{d} (HxW)"
+            reason = f"{printable(image.name)} has two annotations of different sizes, {b}x{a} and {d}x{c} (WxH)"
             yield Broken(found[-1].source, reason, image)
             continue
         # An annotation without a split adds to those that have one.

@@ -277,7 +277,7 @@ def _paint(picture: Picture, raw_of: dict[str, int]) -> tuple[np.ndarray, int]:
         return np.zeros((1, 1), np.uint8), 0
     height, width = picture.size or upright
     if (height, width) not in (stored, upright):
-        raise ValueError(f"it was annotated at {height}x{width} (HxW), but the image is {upright[0]}x{upright[1]}")
+        raise ValueError(f"it was annotated at {width}x{height} (WxH), but the image is {upright[1]}x{upright[0]}")
     try:
         require_room(picture.image, _BYTES_PER_PIXEL * height * width)
     except DataError as error:

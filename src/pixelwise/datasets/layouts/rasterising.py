@@ -167,7 +167,7 @@ def check_corners(corners: Sequence[float], height: int, width: int) -> None:
     if not np.isfinite(largest):
         raise ValueError("the corners of a polygon are not finite")
     if largest > _FAR_OUTSIDE * max(height, width):
-        raise ValueError(f"a polygon reaches to {largest:g}, far outside the image of {height}x{width} (HxW)")
+        raise ValueError(f"a polygon reaches to {largest:g}, far outside the image of {width}x{height} (WxH)")
     points = values.reshape(-1, 2)
     length = np.abs(np.roll(points, -1, axis=0) - points).max(axis=1).sum()
     if length > _LONGEST:

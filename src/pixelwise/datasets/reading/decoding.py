@@ -24,7 +24,7 @@ from PIL.WebPImagePlugin import WebPImageFile
 
 from pixelwise.datasets.reading.bmp import BitmapFile
 from pixelwise.datasets.reading.files import length_of, open_regular
-from pixelwise.datasets.reading.foreign import HEAD, foreign_help
+from pixelwise.datasets.reading.foreign import HEAD, foreign
 from pixelwise.datasets.reading.limits import no_room, require_pixels, require_room
 from pixelwise.datasets.reading.orientation import png_orientation, stated_orientation, upright_size, webp_orientation
 from pixelwise.errors import DataError
@@ -241,8 +241,15 @@ def _identify(where: str, head: bytes, size: int) -> tuple[str, _Opener]:
         raise DataError(
             "D102", f"{where}: not an image: the file is empty (0 bytes)", "copy the file again or remove it"
         )
+    found = foreign(head)
+    if found is not None:
+        raise DataError("D102", f"{where}: not an image that can be read, but {found[0]} ({size} bytes)", found[1])
     start = printable(head[:16].decode("latin-1"))
-    raise DataError("D102", f"{where}: not an image: the file starts with `{start}` ({size} bytes)", foreign_help(head))
+    raise DataError(
+        "D102",
+        f"{where}: not an image: the file starts with `{start}` ({size} bytes)",
+        "convert it to PNG or JPEG, or remove it",
+    )
 
 
 def _check_size(where: str, size: tuple[int, int] | None, max_pixels: int) -> None:
@@ -250,7 +257,7 @@ def _check_size(where: str, size: tuple[int, int] | None, max_pixels: int) -> No
         width, height = size
         raise DataError(
             "D120",
-            f"{where}: {height}x{width} (HxW) is {width * height / 1e6:.1f} million pixels; "
+            f"{where}: {width}x{height} (WxH) is {width * height / 1e6:.1f} million pixels; "
             f"data.max_pixels allows {max_pixels / 1e6:.1f} million",
             f"if the image is meant to be this large, set data.max_pixels={width * height}",
         )

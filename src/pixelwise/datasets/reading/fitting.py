@@ -32,15 +32,16 @@ def rotation_error(
     if orientation < 5:
         return DataError(
             "D110",
-            f"{mask}: the mask is turned by 90 degrees or transposed: it is {_text(mask_size)} (HxW), its image "
+            f"{mask}: the mask is turned by 90 degrees or transposed: it is {_text(mask_size)} (WxH), its image "
             f"{_text(image_size)}",
-            "turn the mask back, or export it again from the image; resizing would distort it",
+            "turn the mask so that it lies on its image (a look at both tells which way), or export it again: resizing "
+            "would distort it",
         )
     state, other = ("upright", "ignore") if reading.exif == "apply" else ("as stored", "apply")
     return DataError(
         "D110",
         f"{printable(sample.image_path)}: the photo has EXIF orientation {orientation} and is "
-        f"{_text(image_size)} (HxW) {state}, but its mask {mask} is {_text(mask_size)}: it was drawn on the "
+        f"{_text(image_size)} (WxH) {state}, but its mask {mask} is {_text(mask_size)}: it was drawn on the "
         f"{'unrotated' if reading.exif == 'apply' else 'upright'} image",
         f"set data.exif={other}",
     )
@@ -61,7 +62,7 @@ def fit_labels(labels: np.ndarray, size: tuple[int, ...], path: Path | None, rea
             help = "export the mask at image size: it shows another section, and resizing would distort it"
         raise DataError(
             "D201",
-            f"{printable(path or '')}: the mask is {_text(labels.shape)} (HxW), its image {_text(size)}"
+            f"{printable(path or '')}: the mask is {_text(labels.shape)} (WxH), its image {_text(size)}"
             f"{_ratio(size, labels.shape)}",
             help,
         )
@@ -80,13 +81,13 @@ def same_shape(image: tuple[int, ...], mask: tuple[int, ...]) -> bool:
 
 
 def _text(size: tuple[int, ...]) -> str:
-    return f"{size[0]}x{size[1]}"
+    return f"{size[1]}x{size[0]}"
 
 
 def _ratio(image: tuple[int, ...], mask: tuple[int, ...]) -> str:
-    """` (the mask is 2 times smaller)` if height and width differ by the same whole factor, else the two ratios."""
-    for large, small, word in ((image, mask, "smaller"), (mask, image, "larger")):
+    """` (reduced to 1/2)` if height and width differ by the same whole factor, else the two ratios."""
+    for large, small, words in ((image, mask, "reduced to 1/"), (mask, image, "enlarged by ")):
         times, rest = divmod(large[0], small[0])
         if times > 1 and rest == 0 and large[1] == times * small[1]:
-            return f" (the mask is {times} times {word})"
-    return f" (ratios {image[0] / mask[0]:.4g} and {image[1] / mask[1]:.4g})"
+            return f" (the mask was {words}{times})"
+    return f" (ratios of width and height {image[1] / mask[1]:.4g} and {image[0] / mask[0]:.4g})"

@@ -94,8 +94,8 @@ _SOUNDS = {b"M4A ", b"M4B ", b"F4A "}
 _ATOMS = (b"moov", b"mdat", b"wide", b"free", b"skip", b"pnot")
 
 
-def foreign_help(head: bytes) -> str:
-    """What a file that is not an image in a supported format is, and what to do with it.
+def foreign(head: bytes) -> tuple[str, str] | None:
+    """What a file that is not an image in a supported format is, and what to do with it; None if it is unknown.
 
     Args:
         head: The first bytes of the file, at most `HEAD` of them.
@@ -103,8 +103,8 @@ def foreign_help(head: bytes) -> str:
     for recognise in (_by_start, _by_brand, _by_place, _by_text):
         found = recognise(head)
         if found is not None:
-            return f"it is {found[0]}: {found[1]}"
-    return "convert it to PNG or JPEG, or remove it"
+            return found
+    return None
 
 
 def raw_camera_error(path: Path, page: Any) -> DataError | None:

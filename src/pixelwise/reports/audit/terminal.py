@@ -159,8 +159,10 @@ def _print_verdict(checked: Checked, console: Console) -> None:
         _say(console, f"{field} is '{split}', which has no usable pairs; splits with usable pairs: {present or 'none'}")
         _say(console, f"  fix: {' '.join(checked.split_fix(field))}")
     console.print()
-    next_step = " (docs/errors.md)" if checked.refused else f": {checked.train_command}"
-    _say(console, f"{checked.verdict}{next_step}")
+    _say(console, checked.verdict if checked.refused else f"{checked.verdict}: {checked.train_command}")
+    code = next((found.code for found in checked.audit.findings if found.severity == "error"), None)
+    if checked.refused and code is not None:
+        _say(console, f"`pixelwise explain {code}` says more about an error")
     if checked.split_command and not checked.refused:
         _say(console, f"that scores the training images; to hold some out first: {checked.split_command}")
 

@@ -108,7 +108,7 @@ def test_another_size_is_d230(tmp_path: Path):
     root = write(tmp_path / "d", image("a.png", ROAD, size=(60, 80)), image("b.png", ROAD, subset="val"))
     problem = open_dataset(Data(), root).problems[0]
     assert problem.code == "D230"
-    assert re.search(r"60x80 \(HxW\).* 6x8", problem.message)
+    assert re.search(r"80x60 \(WxH\).* 8x6", problem.message)
 
 
 @pytest.mark.parametrize(

@@ -89,4 +89,4 @@ def test_a_mask_of_another_size_is_d230(root: Path):
     brush(root, "task-2-annotation-5-by-2-tag-Road-0", slice(0, 1), size=(2, 3))
     (problem,) = open_dataset(Data(), root).problems
     assert problem.code == "D230"
-    assert re.search(r"task-2-annotation-5-by-2-tag-Road-0\.png .*2x3 \(HxW\).* 4x6", problem.message)
+    assert re.search(r"task-2-annotation-5-by-2-tag-Road-0\.png .*3x2 \(WxH\).* 6x4", problem.message)

@@ -175,8 +175,8 @@ def test_nothing_is_written_beside_the_data(root: Path):
         ({"shapes": [shape("road", [[0, 0], [1, 1]])]}, r"polygon .*'road' .*\b2 .*\b3\b"),
         ({"shapes": [shape("road", [[0, 0]], "star")]}, r"'road' .*'star'"),
         ({"shapes": [shape("x", [[0, 0], [1, 1]], "mask", mask="?")]}, r"mask .*'x'"),
-        ({"imageHeight": 16}, r"16x10 \(HxW\).* 8x10"),
-        ({"shapes": [shape("road", [[0, 0], [1e9, 0], [0, 5]])]}, r"polygon .*1e\+09.* 8x10 \(HxW\)"),
+        ({"imageHeight": 16}, r"10x16 \(WxH\).* 10x8"),
+        ({"shapes": [shape("road", [[0, 0], [1e9, 0], [0, 5]])]}, r"polygon .*1e\+09.* 10x8 \(WxH\)"),
     ],
 )
 def test_a_wrong_annotation_is_d230_with_its_file(root: Path, changed: dict[str, Any], message: str):
@@ -285,7 +285,7 @@ def test_every_shape_without_an_area_is_said(kind: str, root: Path):
         (shape("x", [[1, 1], [2, 2], [3, 3]], "rectangle"), "3 points; expected 2 or 4"),
         (shape("x", [[1, 1], [2, 2]], "rotation"), "2 points; expected 4"),
         (shape("x", [[1, 1]] * 8, "cuboid"), "unknown type 'cuboid'"),
-        (shape("x", [[0, 0], [7, 7]], "mask", mask="STAMP"), "has 2x2 pixels (HxW), but its points enclose 8x8"),
+        (shape("x", [[0, 0], [7, 7]], "mask", mask="STAMP"), "has 2x2 pixels (WxH), but its points enclose 8x8"),
     ],
 )
 def test_shapes_that_cannot_be_drawn_are_said(one: Shape, message: str, root: Path):

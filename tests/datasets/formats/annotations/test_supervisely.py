@@ -170,7 +170,7 @@ def test_whatever_is_superfluous_is_said(tmp_path: Path):
         (polygon("car", [[1, 1]], kind="rectangle"), "1 points; expected 2"),
         (polygon("car", [[1, 1], [2, 2], [1, 1e9]]), "far outside"),
         (polygon("car", [[1, 1], [2, 2], [3, 3]], kind="cuboid"), "a cuboid of 'car' cannot be read"),
-        (bitmap("car", np.ones((3, 40), bool), 0, 0), "3x40 pixels"),
+        (bitmap("car", np.ones((3, 40), bool), 0, 0), "40x3 pixels"),
         ({"classTitle": "car", "geometryType": "bitmap", "bitmap": {"data": "?", "origin": [0, 0]}}, "decoded"),
         ({"classTitle": "car", "geometryType": "bitmap"}, "cannot be read"),
         ({"geometryType": "polygon"}, "classTitle"),

@@ -200,7 +200,7 @@ def _pixels(path: Path, height: int, width: int) -> np.ndarray:
     except DataError as error:
         raise ValueError(error.message) from error
     if mask.shape != (height, width):
-        raise ValueError(f"{printable(path.name)} is {mask.shape[0]}x{mask.shape[1]} (HxW), its image {height}x{width}")
+        raise ValueError(f"{printable(path.name)} is {mask.shape[1]}x{mask.shape[0]} (WxH), its image {width}x{height}")
     return mask
 
 

@@ -235,7 +235,7 @@ def decode_brush(packed: Sequence[int], height: int, width: int) -> np.ndarray:
     if total != height * width * _CHANNELS or word != _WORD_BITS:
         raise ValueError(
             f"a brush stroke holds {total} values of {word} bits; expected {height * width * _CHANNELS} of 8, for "
-            f"{height}x{width} pixels (HxW)"
+            f"{width}x{height} pixels (WxH)"
         )
     values = np.empty(total, np.uint8)
     done = 0

@@ -277,8 +277,8 @@ def _pasted(one: _Shape, height: int, width: int) -> np.ndarray:
     # Some tools name the pixel after the last one.
     if abs(part.shape[0] - rows) > 1 or abs(part.shape[1] - columns) > 1:
         raise ValueError(
-            f"a mask of '{printable(one.label)}' has {part.shape[0]}x{part.shape[1]} pixels (HxW), but its points "
-            f"enclose {rows}x{columns}"
+            f"a mask of '{printable(one.label)}' has {part.shape[1]}x{part.shape[0]} pixels (WxH), but its points "
+            f"enclose {columns}x{rows}"
         )
     return pasted(one.label, part, min(x0, x1), min(y0, y1)).pixels(height, width)
 

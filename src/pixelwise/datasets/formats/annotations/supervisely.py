@@ -242,8 +242,8 @@ def _pasted(label: str, bitmap: _Bitmap, height: int, width: int) -> np.ndarray:
         content = unpacker.decompress(packed, 8 * height * width + _PNG_HEADER)
         with Image.open(io.BytesIO(content), formats=("PNG",)) as image:
             if image.width > width or image.height > height:
-                size = f"{image.height}x{image.width}"
-                raise ValueError(f"it has {size} pixels (HxW), more than its image")
+                size = f"{image.width}x{image.height}"
+                raise ValueError(f"it has {size} pixels (WxH), more than its image")
             values: Any = np.asarray(image.getchannel("A") if image.mode in ("RGBA", "LA") else image.convert("L"))
     except (binascii.Error, zlib.error, OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
         raise ValueError(f"a bitmap of '{printable(label)}' cannot be decoded: {error}") from error

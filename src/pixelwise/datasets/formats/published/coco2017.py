@@ -263,7 +263,7 @@ def _draw(image: _Image, objects: Iterable[_Annotation], class_of: dict[int, int
     """Class ids of one image, uint8 (H, W): 0 where there is no object, 255 where there are several."""
     if image.height < 1 or image.width < 1:
         raise DataError(
-            "D227", f"{printable(file)}: {printable(image.file_name)} is {image.height}x{image.width} (HxW)", _HELP
+            "D227", f"{printable(file)}: {printable(image.file_name)} is {image.width}x{image.height} (WxH)", _HELP
         )
     require_room(file, 5 * image.height * image.width)
     labels = np.zeros((image.height, image.width), np.uint8)

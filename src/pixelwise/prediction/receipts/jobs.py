@@ -1,0 +1,94 @@
+"""What the files of a prediction depend on, beside the images: the network, its weights, and how it is applied."""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import inspect
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import torch
+from torch import nn
+
+from pixelwise.models import SegmentationModel
+from pixelwise.prediction.options import PredictOptions
+from pixelwise.prediction.segmenter import Segmenter
+from pixelwise.runtimes import ArtefactModel
+from pixelwise.storage import sha256_bytes, sha256_file
+
+_OWN = "pixelwise"
+_NOT_IN_FILES = {"strict": False, "device": "", "shard": None, "again": False, "trust": False, "overrides": ()}
+"""Options that change nothing in a file that is written, or whose effect the segmenter shows."""
+
+
+def job_of(segmenter: Segmenter, options: PredictOptions) -> str:
+    """The name of a job: equal for two predictions of the same image only if they write the same files.
+
+    Devices and numbers of threads are left out, although their rounding can turn a pixel in a hundred thousand: a
+    prediction that was begun on one machine goes on on another.
+
+    Args:
+        segmenter: The segmenter that predicts, with its options applied.
+        options: Options of the prediction.
+
+    Returns:
+        32 hexadecimal digits.
+    """
+    facts = {
+        "version": _version(),
+        "weights": _weights(segmenter.model),
+        "network": _network(segmenter.model),
+        "classes": segmenter.classes,
+        "palette": segmenter.palette,
+        "labels": segmenter.label_table,
+        "reading": segmenter.reading,
+        "protocol": segmenter.protocol,
+        "sizes": (
+            segmenter.input_size,
+            segmenter.exact,
+            segmenter.whole_pixels,
+            segmenter.large_window,
+            segmenter.training_scale,
+            segmenter.scale,
+        ),
+        "options": msgspec.structs.replace(options, **_NOT_IN_FILES),
+    }
+    return sha256_bytes(msgspec.json.encode(facts, enc_hook=repr))[:32]
+
+
+def _version() -> str:
+    with contextlib.suppress(PackageNotFoundError):
+        return version(_OWN)
+    return ""
+
+
+def _weights(model: SegmentationModel) -> str:
+    """SHA-256 of the values of a network, or of the files of an artefact."""
+    if isinstance(model, ArtefactModel):
+        return model.sidecar.files_sha256
+    digest = hashlib.sha256()
+    for name, values in sorted(model.state_dict().items()):
+        digest.update(f"{name} {values.dtype} {tuple(values.shape)}\n".encode())
+        digest.update(values.detach().cpu().contiguous().flatten().view(torch.uint8).numpy())
+    return digest.hexdigest()
+
+
+def _network(model: SegmentationModel) -> tuple[object, ...]:
+    """What a network computes with its values: its description, and the code of what is not Pixelwise's own."""
+    described: Any = model.sidecar if isinstance(model, ArtefactModel) else model.spec
+    return described, model.multilabel, model.align_corners, _foreign_code(model)
+
+
+def _foreign_code(model: nn.Module) -> tuple[str, ...]:
+    """Hashes of the files that define modules of other packages and of scripts: their code may change."""
+    files = set()
+    for kind in {type(module) for module in model.modules()}:
+        package = kind.__module__.partition(".")[0]
+        if package in (_OWN, "torch", "timm"):
+            continue
+        with contextlib.suppress(OSError, TypeError):  # it was defined in a session that has no files
+            files.add(Path(inspect.getfile(kind)))
+    return tuple(sorted(sha256_file(file) for file in files if file.is_file()))
