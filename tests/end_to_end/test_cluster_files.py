@@ -185,7 +185,7 @@ def test_differences_are_found():
 def test_every_file_is_checked_and_explained():
     page = (FOLDER.parent / "cluster.md").read_text("utf-8")
     names = {path.name for path in FOLDER.iterdir() if path.is_file()}
-    assert names == {*SHAPES, "slurm.sbatch", "ray_train.py"}
+    assert names == {*SHAPES, "slurm.sbatch", "predict.sbatch", "ray_train.py"}
     assert [name for name in names if f"(cluster/{name})" not in page] == []
 
 

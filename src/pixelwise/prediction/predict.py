@@ -19,7 +19,7 @@ from pixelwise.datasets.reading.decoding import SUFFIXES
 from pixelwise.errors import DataError, RecipeError
 from pixelwise.observer import SILENT, Observer, observing
 from pixelwise.options import chosen
-from pixelwise.prediction.annotation_files import annotations_of
+from pixelwise.prediction.annotation_files import Annotations, annotations_of
 from pixelwise.prediction.background import in_background
 from pixelwise.prediction.deviations import Once
 from pixelwise.prediction.inputs import Input, Inputs, find_inputs
@@ -31,6 +31,7 @@ from pixelwise.prediction.prediction import choose_palette
 from pixelwise.prediction.receipts.division import units
 from pixelwise.prediction.receipts.jobs import job_of
 from pixelwise.prediction.receipts.ledger import Facts, Ledger
+from pixelwise.prediction.receipts.shares import Share
 from pixelwise.prediction.segmenter import Segmenter
 from pixelwise.records.problems import Problem, append_problems, clear_problems, problems_name
 from pixelwise.storage import json_text, printable, write_text
@@ -114,30 +115,45 @@ def predict_paths(
     observer = observing(observer, changes)
     options = chosen(PredictOptions, options, changes)
     segmenter.scale = options.scale
-    share = options.share
     polygons = None if options.polygons is None else annotations_of(options.polygons, output, segmenter.classes)
-    write = writer(segmenter, output, options, polygons)
-    inputs = find_inputs(paths, [output / MASKS, output / OVERLAYS])
+    inputs = _part_of(find_inputs(paths, [output / MASKS, output / OVERLAYS]), options.share)
     if options.mask_format == "original":
         _warn_of_merged(segmenter, observer)
-    if share is not None:
-        inputs = inputs._replace(images=list(share.of(inputs.images)), problems=[] if share.number else inputs.problems)
+    parts = functools.partial(predict_and_write, segmenter=segmenter, output=output, options=options, observer=observer)
+    steps = _Steps(segmenter, parts, writer(segmenter, output, options, polygons), options.parts_above)
+    summary = _predict_into(output, steps, inputs, options, polygons, observer)
+    return msgspec.structs.replace(summary, seconds=time.monotonic() - start)
+
+
+def _predict_into(
+    output: Path,
+    steps: _Steps,
+    inputs: Inputs,
+    options: PredictOptions,
+    polygons: Annotations | None,
+    observer: Observer,
+) -> PredictSummary:
+    share = options.share
+    problems = problems_name(share.suffix if share is not None else "")
     with writing_alone(output, shared=share is not None):
-        problems = problems_name(share.suffix if share is not None else "")
-        _begin(output, segmenter, options, problems)
+        _begin(output, steps.segmenter, options, problems)
         # One file of all outlines is made from all predictions.
-        job = None if options.polygons == "coco" else job_of(segmenter, options)
+        job = None if options.polygons == "coco" else job_of(steps.segmenter, options)
         ledger = Ledger(output, job, again=options.again)
         record = _Record(output, problems, ledger, strict=options.strict, outlines=polygons is not None)
-        parts = functools.partial(
-            predict_and_write, segmenter=segmenter, output=output, options=options, observer=observer
-        )
         with ledger.opened():
-            steps = _Steps(segmenter, parts, write, options.parts_above)
-            summary = _predict_all(steps, inputs, record, observer, start)
+            summary = _predict_all(steps, inputs, record, observer)
         if polygons is not None:
             polygons.finish()
     return summary
+
+
+def _part_of(inputs: Inputs, share: Share | None) -> Inputs:
+    """The inputs of one of several jobs; the first one says what is wrong with the inputs as a whole."""
+    if share is None:
+        return inputs
+    images = list(share.of(inputs.images))
+    return Inputs(images, [], []) if share.number else inputs._replace(images=images)
 
 
 def _warn_of_merged(segmenter: Segmenter, observer: Observer) -> None:
@@ -194,8 +210,8 @@ class _Record:
         if facts.lost:
             self._lost.append((file, facts.lost))
 
-    def summary(self, total: int, left_out: Sequence[Path], seconds: float, observer: Observer) -> PredictSummary:
-        """The summary of the call, whose warnings the observer receives too."""
+    def summary(self, total: int, left_out: Sequence[Path], observer: Observer) -> PredictSummary:
+        """The summary of the call, without its time; the observer receives the warnings, too."""
         found = []
         for file, facts in self.ledger.noted:
             self._note(file, facts)
@@ -251,12 +267,12 @@ class _Record:
             kept=kept,
             failed=failed,
             problems=tuple(self._problems),
-            seconds=seconds,
+            seconds=0.0,
             warnings=tuple(found),
         )
 
 
-def _predict_all(steps: _Steps, inputs: Inputs, record: _Record, observer: Observer, start: float) -> PredictSummary:
+def _predict_all(steps: _Steps, inputs: Inputs, record: _Record, observer: Observer) -> PredictSummary:
     observer.phase(_PHASE)
     for one in inputs.problems:
         record.problem(one.files[0] if one.files else "", DataError(one.code, one.message, one.fix))
@@ -270,7 +286,7 @@ def _predict_all(steps: _Steps, inputs: Inputs, record: _Record, observer: Obser
         for done, outcome in enumerate(written, len(inputs.problems) + 1):
             record.add(outcome)
             observer.progress(done + record.ledger.kept, total)
-    return record.summary(total, inputs.left_out, time.monotonic() - start, observer)
+    return record.summary(total, inputs.left_out, observer)
 
 
 def _predictions(steps: _Steps, images: Iterable[Input], observer: Observer) -> Generator[Outcome, None, None]:

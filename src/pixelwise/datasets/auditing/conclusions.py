@@ -357,10 +357,9 @@ def _absent(dataset: Dataset, examinations: Iterable[Examination], split: str, a
     elsewhere = ""
     if files:
         others = list(dict.fromkeys(e.split for e in holders))
-        elsewhere = (
-            f"; {others} {'has' if len(files) == 1 else 'have'} pixels of {'it' if len(absent) == 1 else 'them'} "
-        )
-        elsewhere += f"in {counted(len(files), 'mask')}, e.g. {files[0]}"
+        them = "it" if len(absent) == 1 else "them"
+        elsewhere = f"; {' and '.join(others)} {'has' if len(others) == 1 else 'have'} pixels of {them} in "
+        elsewhere += f"{counted(len(files), 'mask')}, e.g. {files[0]}"
     if "train" in split:
         text = f"{split}: {names} {verb} no pixels and cannot be learnt{elsewhere}"
         fix = "label more images that show such classes, so that every split has some; or leave the classes out"
