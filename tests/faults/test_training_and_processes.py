@@ -7,8 +7,9 @@ import re
 import resource
 import shutil
 import signal
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 from observers import Told
@@ -199,6 +200,37 @@ def test_C9_a_killed_loader_process_is_replaced_and_the_run_stays_the_same(
     assert first is not None
     assert second is not None
     assert first.sha256("model") == second.sha256("model")
+
+
+@pytest.mark.parametrize("lost", [ConnectionResetError(104, "reset"), EOFError(), FileNotFoundError(2, "socket")])
+def test_C9_a_loader_process_killed_while_it_hands_over_a_batch_is_replaced(
+    lost: Exception, monkeypatch: pytest.MonkeyPatch, tiny_run: Path, tiny_data: Path, tiny_recipe: Path, tmp_path: Path
+):
+    original, failures = loading._loader, [lost]
+
+    def loader(*arguments: Any) -> Iterator[Any]:
+        for number, batch in enumerate(original(*arguments)):
+            if number == 2 and failures:
+                raise failures.pop()
+            yield batch
+
+    monkeypatch.setattr(loading, "_loader", loader)
+    said: list[str] = []
+    options: dict[str, Any] = {
+        "data": tiny_data,
+        "threads": 1,
+        "observer": Told(warn=lambda code, _: said.append(code)),
+    }
+    run = train(str(tiny_recipe), output=tmp_path / "run", overrides=["data.workers=1"], **options)
+    assert said.count("W603") == 1
+    first, second = (newest_checkpoint(folder / "checkpoints") for folder in (run, tiny_run))
+    assert first is not None
+    assert second is not None
+    assert first.sha256("model") == second.sha256("model")
+    # Without other processes it is no such death.
+    failures.append(lost)
+    with pytest.raises(type(lost)):
+        train(str(tiny_recipe), output=tmp_path / "alone", overrides=["data.workers=0"], **options)
 
 
 def test_C9_a_loader_process_killed_during_a_training_step_is_replaced(

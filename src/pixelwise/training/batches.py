@@ -45,6 +45,8 @@ READ_ATTEMPTS = 3
 RETRY_SECONDS = 0.2
 WORKER_RESTARTS = 3
 WORKER_DEATH = re.compile(r"DataLoader worker .*(exited unexpectedly|is killed by signal)")
+_LOST = (ConnectionError, EOFError, FileNotFoundError)
+"""What taking a tensor from a process raises that is gone by then."""
 PREFETCH_FACTOR = 2
 # A random stream separate from those of `order`.
 MIXING_STREAM = 2
@@ -284,8 +286,9 @@ def training_batches(
                     raise batch
                 plan.advance()
                 yield batch
-        except RuntimeError as error:
-            if not WORKER_DEATH.search(str(error)):
+        except (RuntimeError, *_LOST) as error:
+            # A process that dies while it hands over a batch breaks the connection before PyTorch notices its death.
+            if not (workers and isinstance(error, _LOST)) and not WORKER_DEATH.search(str(error)):
                 raise
             deaths += 1
             in_work = itertools.islice(plan, max(workers, 1) * PREFETCH_FACTOR)
@@ -363,7 +366,7 @@ def _handle_worker_death(
     deaths: int,
     indices: list[int],
     pairs: TrainingPairs,
-    error: RuntimeError,
+    error: Exception,
     warn: Warn,
 ) -> None:
     names = [printable(pairs.samples[index].image_path) for index in indices]
