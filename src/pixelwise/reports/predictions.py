@@ -22,13 +22,11 @@ def show_summary(summary: PredictSummary, output: Path, share: Share | None = No
         write_json(summary)
         return
     images = summary.ok + summary.failed
-    speed = (images - summary.kept) / max(summary.seconds, 1e-9)
+    predicted = images - summary.kept
+    speed = f", {predicted / max(summary.seconds, 1e-9):.1f} img/s" if predicted else ""
     for problem in summary.problems[:SHOWN]:
         write(f"{DataError(problem.code, problem.message, problem.help)}\n")
-    write(
-        f"{counted(images, 'image')}, {summary.ok} ok, {summary.failed} failed, {speed:.1f} img/s -> "
-        f"{printable(output)}\n"
-    )
+    write(f"{counted(images, 'image')}, {summary.ok} ok, {summary.failed} failed{speed} -> {printable(output)}\n")
     if summary.kept:
         write(f"{summary.kept} of them predicted earlier and kept; `--again` predicts all of them\n")
     if summary.failed:
