@@ -80,7 +80,9 @@ def test_A1_a_truncated_image_is_d101_with_its_size(root: Path, check: Check, ki
     assert f"({int(len(data) * share)} bytes)" in findings["D101"]["message"]
 
 
-@pytest.mark.parametrize(("content", "says"), [(b"", "0 bytes"), (b"<html>404</html>", "`<html>404")])
+@pytest.mark.parametrize(
+    ("content", "says"), [(b"", "0 bytes"), (b"<html>404</html>", "a web page"), (b"junk", "`junk`")]
+)
 def test_A2_what_is_no_image_is_d102_and_says_how_it_starts(root: Path, check: Check, content: bytes, says: str):
     image(root).write_bytes(content)
     code, findings, _ = check(root)

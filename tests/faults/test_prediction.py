@@ -129,7 +129,7 @@ def test_A2_files_that_are_no_images_are_reported_and_hidden_files_are_not(folde
 
     assert (summary.ok, summary.failed) == (1, 2)
     assert "0 bytes" in problems(output)["empty.png"]["message"]
-    assert "`<html" in problems(output)["page.jpg"]["message"]
+    assert "a web page" in problems(output)["page.jpg"]["message"]
 
 
 def test_A2_no_image_on_the_command_line(run_cli: Callable, tiny_run: Path, folder: Path, output: Path):

@@ -36,9 +36,10 @@ POLICIES = {
     "deploy": REFUSED,
     "data split": REFUSED,
     "data convert": REFUSED,
+    "data shard": REFUSED,
     "data town": REFUSED,
 }
-LOCKED = {"predict": "a", "export": "a", "quantize": "a", "deploy": "a", "data convert": "a", "data town": "a"}
+LOCKED = dict.fromkeys(("predict", "export", "quantize", "deploy", "data convert", "data shard", "data town"), "a")
 """Verb -> the part of its output folder that one process at a time writes."""
 
 
