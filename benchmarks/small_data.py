@@ -54,7 +54,7 @@ NOTES = """\
 One run each, with seed 0, pinned to a core of a shared machine. A second run had the other core, and other programs
 took up to a fifth of both, more or less of it at different times. So the clock was kept but roughly by what plans its
 length from its first steps: `unet` trained for 21.7, 23.2, 15.0 and 21.3 minutes (in the order of the columns),
-`unet-resnet18` for 18.3, 19.3 and, on camvid-367, 13.9. The loop of segmentation_models_pytorch took 19.3 to 19.7,
+`unet-resnet18` for 18.3, 19.3, 19.2 and 13.9. The loop of segmentation_models_pytorch took 19.3 to 19.7,
 Ultralytics 20.1 to 21.6. The smallest distance from `unet` to the next is 3.7 points, on nuclei-30.
 """
 Pair = tuple[str, Image.Image, np.ndarray]
