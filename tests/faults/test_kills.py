@@ -146,7 +146,7 @@ def killed(row: Row, times: int, commands: Commands, inputs: dict[str, Path], fo
 
 def files(folder: Path, *, relative: bool = False) -> set:
     found = {path for path in folder.rglob("*") if path.is_file() and TEMPORARY_PREFIX not in str(path)}
-    kept = {path for path in found if path.name != "run.lock"}
+    kept = {path for path in found if path.name not in ("run.lock", "lock")}
     return {path.relative_to(folder) for path in kept} if relative else kept
 
 
