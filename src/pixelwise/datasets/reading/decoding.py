@@ -243,7 +243,9 @@ def _identify(where: str, head: bytes, size: int) -> tuple[str, _Opener]:
         )
     found = foreign(head)
     if found is not None:
-        raise DataError("D102", f"{where}: not an image that can be read, but {found[0]} ({size} bytes)", found[1])
+        kind, way_out = found
+        message = f"{where}: not an image that can be read, but {kind} ({size} bytes)"
+        raise DataError("D102", message, f"it is {kind}: {way_out}")
     start = printable(head[:16].decode("latin-1"))
     raise DataError(
         "D102",
