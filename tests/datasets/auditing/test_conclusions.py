@@ -178,6 +178,21 @@ def test_of_a_class_without_pixels_the_masks_of_other_splits_are_named(make_fold
     assert "train has pixels of it in 2 masks, e.g. masks/train/a.png" in val.message
 
 
+def test_of_several_labels_per_pixel_the_images_are_named(tmp_path: Path):
+    for split, rust in (("train", 0), ("val", 255)):
+        for kind, pixels in (
+            ("images", np.full((4, 6, 3), 90 + rust // 9, np.uint8)),
+            ("masks/crack", np.eye(4, 6, dtype=np.uint8) * 255),
+            ("masks/rust", np.eye(4, 6, dtype=np.uint8) * np.uint8(rust)),
+        ):
+            folder, _, name = kind.partition("/")
+            path = tmp_path / folder / split / name / "a.png"
+            path.parent.mkdir(parents=True, exist_ok=True)
+            Image.fromarray(pixels).save(path)
+    (found,) = (one for one in audit(open_dataset(Data(), tmp_path)).findings if one.code == "W210")
+    assert found.message.endswith("val has pixels of it in 1 image, e.g. images/val/a.png")
+
+
 def test_masks_read_with_a_threshold_have_no_ignored_255(make_folder: MakeFolder):
     root = make_folder({"train/a": MASK * 255, "train/b": np.array([[3, 200]], np.uint8)})
     result = audit(open_dataset(Data(mask_threshold=128), root))

@@ -4,8 +4,9 @@ from pathlib import Path
 
 import pytest
 
-from pixelwise.errors import RunLockedError
+from pixelwise.errors import ResourceError, RunLockedError
 from pixelwise.prediction.inputs import Input
+from pixelwise.prediction.receipts import ledger as module
 from pixelwise.prediction.receipts.division import units
 from pixelwise.prediction.receipts.ledger import RECEIPTS, Facts, Ledger
 
@@ -163,6 +164,27 @@ def test_what_is_to_be_said_of_an_image_is_said_again(output: Path, photos: list
             ledger.add(image, write(output, image), facts)
     later = do(output, photos)
     assert later.noted == [(str(photos[1].path), Facts(animated=True)), (str(photos[2].path), Facts(lost="turned"))]
+
+
+def test_a_full_disk_hides_no_other_error_and_holds_no_lock(
+    output: Path, photos: list[Input], monkeypatch: pytest.MonkeyPatch
+):
+    def full(path: Path, data: bytes) -> None:
+        raise ResourceError("S601", "the disk is full", "free some space")
+
+    monkeypatch.setattr(module, "write_bytes", full)
+
+    def stopped() -> None:
+        ledger = Ledger(output, "job")
+        with ledger.opened():
+            image = next(iter(ledger.remaining(units(photos))))
+            ledger.add(image, write(output, image))
+            raise ValueError("the first error")
+
+    with pytest.raises(ValueError, match="first"):
+        stopped()
+    with Ledger(output, "other").opened():
+        pass
 
 
 def test_jobs_with_other_weights_do_not_write_to_one_output_at_the_same_time(output: Path, photos: list[Input]):

@@ -349,17 +349,19 @@ def _class_warnings(
 
 
 def _absent(dataset: Dataset, examinations: Iterable[Examination], split: str, absent: Sequence[str]) -> Finding:
-    """W210 for classes without a pixel in a split, with the files of other splits that have them."""
+    """W210 for classes without a pixel in a split, with the files of other splits that show them."""
     ids = [dataset.classes.index(name) for name in absent]
     holders = [e for e in examinations if e.pixels is not None and e.split != split and any(e.pixels[i] for i in ids)]
-    files = [mask_name(e, dataset) for e in holders]
+    files, what = [mask_name(e, dataset) for e in holders], "mask"
+    if dataset.multilabel:  # a pair has a mask per class
+        files, what = [relative_name(e.sample.image_path, dataset.root) for e in holders], "image"
     names, verb = some(absent, _NAMED), "has" if len(absent) == 1 else "have"
     elsewhere = ""
     if files:
         others = list(dict.fromkeys(e.split for e in holders))
         them = "it" if len(absent) == 1 else "them"
         elsewhere = f"; {' and '.join(others)} {'has' if len(others) == 1 else 'have'} pixels of {them} in "
-        elsewhere += f"{counted(len(files), 'mask')}, e.g. {files[0]}"
+        elsewhere += f"{counted(len(files), what)}, e.g. {files[0]}"
     if "train" in split:
         text = f"{split}: {names} {verb} no pixels and cannot be learnt{elsewhere}"
         fix = "label more images that show such classes, so that every split has some; or leave the classes out"

@@ -10,7 +10,7 @@ from typing import NamedTuple
 
 import msgspec
 
-from pixelwise.errors import DataError, RunLockedError
+from pixelwise.errors import DataError, ResourceError, RunLockedError
 from pixelwise.machine.locks import HeldLock
 from pixelwise.prediction.inputs import Input
 from pixelwise.prediction.receipts.division import key_of
@@ -111,8 +111,10 @@ class Ledger:
                 self._recorded = {path.stem for path in self._folder.glob("*.json")}
             yield
         finally:
-            for unit in list(self._open.values()):
-                self._write(unit)
+            # Units are open only after an error, which matters more than one of writing what is done.
+            with contextlib.suppress(OSError, ResourceError):
+                for unit in list(self._open.values()):
+                    self._write(unit)
             if self._lock is not None:
                 self._lock.release()
             if self._folder is not None and not any(self._folder.glob("*.json")):
