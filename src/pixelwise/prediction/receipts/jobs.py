@@ -27,8 +27,8 @@ _NOT_IN_FILES = {"strict": False, "device": "", "shard": None, "again": False, "
 def job_of(segmenter: Segmenter, options: PredictOptions) -> str:
     """The name of a job: equal for two predictions of the same image only if they write the same files.
 
-    Devices and numbers of threads are left out, although their rounding can turn a pixel in a hundred thousand: a
-    prediction that was begun on one machine goes on on another.
+    Devices and numbers of threads are left out, although their rounding can change single pixels: a prediction that was
+    begun on one machine goes on on another.
 
     Args:
         segmenter: The segmenter that predicts, with its options applied.
