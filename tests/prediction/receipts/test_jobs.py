@@ -45,6 +45,13 @@ class Scaled(GreyModel):
         super().__init__()
         self.scale = nn.Parameter(torch.ones(3, dtype=torch.bfloat16))
         self.register_buffer("steps", torch.tensor(0))
+        self.note = "first"
+
+    def get_extra_state(self) -> dict[str, str]:
+        return {"note": self.note}
+
+    def set_extra_state(self, state: dict[str, str]) -> None:
+        self.note = state["note"]
 
 
 def test_weights_and_all_that_the_segmenter_does_make_another_job():
@@ -55,14 +62,15 @@ def test_weights_and_all_that_the_segmenter_does_make_another_job():
         return job_of(segmenter, PredictOptions())
 
     assert job() == job()
-    changed, counted, flagged = Scaled(), Scaled(), Scaled()
+    changed, counted, flagged, noted = Scaled(), Scaled(), Scaled(), Scaled()
     with torch.no_grad():
         changed.scale[1] = 1.0078125  # the next bfloat16
     counted.get_buffer("steps").add_(1)
     flagged.align_corners = True
+    noted.note = "second"
     reading = msgspec.structs.replace(Segmenter(GreyModel()).reading, input_range=(0, 4095))
     others = [
-        job(GreyModel()), job(changed), job(counted), job(flagged), job(palette=PALETTE[::-1]),
+        job(GreyModel()), job(changed), job(counted), job(flagged), job(noted), job(palette=PALETTE[::-1]),
         job(input_size=(32, 32)), job(exact=True), job(reading=reading), job(protocol=PROTOCOLS["slide-1024x1024"]),
         job(whole_pixels=1), job(large_window=(7, 7)), job(training_scale=0.5), job(scale=0.5),
     ]  # fmt: skip

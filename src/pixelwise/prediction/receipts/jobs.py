@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import inspect
-from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +12,7 @@ import msgspec
 import torch
 from torch import nn
 
+from pixelwise.machine.facts import version_facts
 from pixelwise.models import SegmentationModel
 from pixelwise.prediction.options import PredictOptions
 from pixelwise.prediction.segmenter import Segmenter
@@ -38,7 +38,7 @@ def job_of(segmenter: Segmenter, options: PredictOptions) -> str:
         32 hexadecimal digits.
     """
     facts = {
-        "version": _version(),
+        "version": version_facts()[_OWN],
         "weights": _weights(segmenter.model),
         "network": _network(segmenter.model),
         "classes": segmenter.classes,
@@ -59,20 +59,17 @@ def job_of(segmenter: Segmenter, options: PredictOptions) -> str:
     return sha256_bytes(msgspec.json.encode(facts, enc_hook=repr))[:32]
 
 
-def _version() -> str:
-    with contextlib.suppress(PackageNotFoundError):
-        return version(_OWN)
-    return ""
-
-
 def _weights(model: SegmentationModel) -> str:
     """SHA-256 of the values of a network, or of the files of an artefact."""
     if isinstance(model, ArtefactModel):
         return model.sidecar.files_sha256
     digest = hashlib.sha256()
     for name, values in sorted(model.state_dict().items()):
+        if not isinstance(values, torch.Tensor):  # the extra state of a module of another package
+            digest.update(f"{name} {values!r}\n".encode())
+            continue
         digest.update(f"{name} {values.dtype} {tuple(values.shape)}\n".encode())
-        digest.update(values.detach().cpu().contiguous().flatten().view(torch.uint8).numpy())
+        digest.update(values.detach().cpu().contiguous().flatten().view(torch.uint8).numpy().data)
     return digest.hexdigest()
 
 
