@@ -3,7 +3,8 @@
 ONNX Runtime (1.29 and later, on Linux and macOS) reports the machine, every session and the model's hashes to
 Microsoft from native code, under an identifier that it keeps in the user's cache folder. `import openvino`,
 `openvino.convert_model` and `nncf.quantize` report to Google Analytics from child processes, under an identifier in
-`~/intel`. huggingface_hub names the calling program in every download request. Pixelwise itself sends nothing.
+`~/intel`. huggingface_hub names the calling program in every download request. Ray reports its clusters to its makers.
+Pixelwise itself sends nothing.
 """
 
 from __future__ import annotations
@@ -12,7 +13,7 @@ import os
 import sys
 from types import ModuleType
 
-_OFF = {"ORT_DISABLE_TELEMETRY": "1", "HF_HUB_DISABLE_TELEMETRY": "1"}
+_OFF = {"ORT_DISABLE_TELEMETRY": "1", "HF_HUB_DISABLE_TELEMETRY": "1", "RAY_USAGE_STATS_ENABLED": "0"}
 _OPENVINO = "openvino_telemetry"
 
 

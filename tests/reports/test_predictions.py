@@ -3,8 +3,8 @@ from pathlib import Path
 
 import pytest
 
-from pixelwise.prediction.predict import PredictSummary
 from pixelwise.prediction.receipts.shares import Share
+from pixelwise.prediction.summaries import PredictSummary
 from pixelwise.records.problems import Problem
 from pixelwise.reports.predictions import show_summary
 

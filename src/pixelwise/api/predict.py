@@ -12,8 +12,11 @@ from pixelwise.observer import Observer
 from pixelwise.options import chosen
 from pixelwise.prediction.loading import load
 from pixelwise.prediction.options import PredictOptions
-from pixelwise.prediction.predict import PredictSummary, predict_paths
+from pixelwise.prediction.predict import predict_paths
+from pixelwise.prediction.shards.into_tars import predict_into_tars
+from pixelwise.prediction.summaries import PredictSummary
 from pixelwise.recipes.overrides import in_words
+from pixelwise.storage.stores.addresses import place_of
 
 
 def predict(
@@ -56,6 +59,8 @@ def predict(
     given = [paths] if isinstance(paths, (str, os.PathLike)) else paths
     with observer_or_display(observer, changes) as watcher:
         options = in_words(chosen(PredictOptions, options, changes))
+        place = place_of(output)
+        tars = options.writes_tars(place)
         segmenter = load(
             run,
             device=options.device,
@@ -64,4 +69,6 @@ def predict(
             trust=options.trust,
             observer=watcher,
         )
-        return predict_paths(segmenter, given, Path(output), options, observer=watcher)
+        if tars:
+            return predict_into_tars(segmenter, Path(run), given, place, options, watcher)
+        return predict_paths(segmenter, given, place, options, observer=watcher)

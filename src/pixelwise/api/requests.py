@@ -109,15 +109,15 @@ def check_scoring(
     _check_folder(data)
 
 
-def check_predicting(run: AnyPath, paths: Iterable[str], options: PredictOptions) -> None:
+def check_predicting(run: AnyPath, paths: Iterable[str], output: AnyPath, options: PredictOptions) -> None:
     """Refuse to predict with what is not a run or an artefact, or for images that do not exist.
 
     Raises:
         CheckpointError: K420, `run` is not a run folder.
         DataError: D223, there is no such file or folder.
-        RecipeError: R251 or R260, there is no such part of the images.
+        RecipeError: R251, options exclude each other; R260, there is no such part of the images.
     """
-    _ = options.share
+    _ = options.share, options.writes_tars(output)
     from pixelwise.prediction.inputs import refuse_missing
     from pixelwise.runtimes import is_artefact
 

@@ -18,6 +18,7 @@ EXAMPLES = (
     'pixelwise predict runs/unet-1 a.jpg "more/*.png" --alpha 0.3',
     "pixelwise predict runs/unet-1 slides --window 1024x1024  # very large images",
     "pixelwise predict runs/unet-1 photos -o masks --shard 3/8  # one of the jobs 0 to 7 of an array",
+    "pixelwise predict runs/unet-1 s3://bucket/photos -o s3://bucket/masks --engine ray  # data in shards, a cluster",
 )
 """Shown at the end of the help."""
 
@@ -33,7 +34,11 @@ def run(
         "those of the training, such as input_range=[0,65535].",
     ),
     output: Path = typer.Option(
-        Path("predictions"), "--output", "-o", metavar="FOLDER", help="Folder for masks/ and overlays/."
+        Path("predictions"),
+        "--output",
+        "-o",
+        metavar="FOLDER",
+        help="Folder for masks/ and overlays/; or an address, such as s3://bucket/masks, for tars of them.",
     ),
     *,
     options: PredictOptions,
@@ -51,7 +56,7 @@ def run(
     if not asked.names:
         raise typer.BadParameter("there are settings but no image; give at least one file, folder or pattern")
     options = msgspec.structs.replace(options, overrides=asked.settings)
-    check_predicting(run, asked.names, options)
+    check_predicting(run, asked.names, output, options)
     import pixelwise
     from pixelwise.reports.displays import display
     from pixelwise.reports.predictions import show_summary

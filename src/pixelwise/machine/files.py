@@ -14,6 +14,8 @@ from pathlib import Path
 MOVES_OPEN_FILES = sys.platform != "win32"
 """Whether open files, and folders that contain open files, can be renamed and removed."""
 _BLOCK = 1 << 20
+# What file systems without hard links say.
+_NO_LINKS = (errno.EPERM, errno.ENOSYS, errno.EOPNOTSUPP, errno.EMLINK, errno.ENOTSUP, errno.EINVAL)
 _PAUSES = (0.01, 0.05, 0.1, 0.2, 0.4)
 # Access denied, sharing violation, lock violation: Windows's errors while another program has a file open.
 _BUSY = (5, 32, 33)
@@ -36,6 +38,32 @@ def replace_file(source: Path, target: Path) -> None:
 def rename(source: Path, target: Path) -> None:
     """Rename to a name that must not exist yet; otherwise like `replace_file`."""
     _while_busy(lambda: os.rename(source, target))
+
+
+def link_new(source: Path, target: Path) -> bool:
+    """Give a file a second name, unless that name is taken; returns whether it was given.
+
+    Of several processes that do this at the same time exactly one succeeds, on network file systems too. Where the file
+    system has no hard links, the content is written to a new file, which a crash can leave incomplete.
+
+    Raises:
+        OSError: The name cannot be given.
+    """
+    try:
+        os.link(source, target)
+    except FileExistsError:
+        return False
+    except OSError as error:
+        if error.errno not in _NO_LINKS:
+            raise
+        try:
+            with open(target, "xb") as file:
+                file.write(source.read_bytes())
+        except FileExistsError:
+            return False
+        flush(target)
+    flush(target.parent)
+    return True
 
 
 def flush(path: Path) -> None:

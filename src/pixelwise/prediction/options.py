@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from typing import Annotated, Literal
 
 from msgspec import Meta
@@ -10,6 +11,9 @@ from pixelwise.errors import RecipeError
 from pixelwise.options import Options
 from pixelwise.prediction.receipts.shares import Share, parse_share
 from pixelwise.recipes.sizes import Size
+from pixelwise.storage.stores.addresses import address_of
+
+_NAME_RAY = "add `engine` ray and `tars`, or leave them out"
 
 PaletteName = Literal["official", "cvd"]
 """`official`: the data set's own colours; `cvd`: colours that colour-blind people can tell apart."""
@@ -18,6 +22,9 @@ MaskFormat = Literal["ids", "original", "cityscapes", "voc", "ade20k"]
 """`ids`: class ids in the model's own order, with a palette; `original`: the values or colours of the masks that the
 network was trained with; `cityscapes`: 8-bit labelIds (road is 7);
 `voc`: class ids with VOC's palette; `ade20k`: 8-bit, class id + 1. Ignored pixels are 255, 0, 255 and 0."""
+
+Engine = Literal["here", "ray"]
+"""`here`: this process; `ray`: workers of Ray, on this machine or a cluster."""
 
 PolygonFormat = Literal["labelme", "coco", "geojson"]
 """`labelme`: one JSON file per image; `coco`: one `annotations.json`; `geojson`: one file per image, exact outlines in
@@ -52,6 +59,15 @@ class PredictOptions(Options, frozen=True, kw_only=True):
             call with the same weights and options, and its file has not changed since (size and time).
         shard: Predict one of N parts of the images, numbered from 0: `0/8` is the first of eight. The jobs of an array
             write to the same output, each its own part.
+        tars: Write tars of about 256 images, with a receipt each, instead of a file per image. It is always so if the
+            output is an address. Several workers may then share the work, and `predictions.parquet` lists what became
+            of every image.
+        engine: Who predicts the tars: this process (`here`), or the workers of Ray (`ray`), which are restarted when
+            they die.
+        workers: Number of workers of Ray. Left out, one for each core but one, or for each GPU.
+        gpus_per_worker: Number of GPUs of a worker of Ray; 0.5 if two share one.
+        address: Address of a Ray cluster, such as `auto` or `ray://host:10001`. Left out, Ray is started on this
+            machine.
         device: Device to run on: `auto` (a GPU if there is one, else `cpu`), `cpu`, `cuda` or `cuda:N`. Artefacts
             always run on the CPU.
         overrides: Settings for reading images that differ from those of the training, such as
@@ -72,9 +88,46 @@ class PredictOptions(Options, frozen=True, kw_only=True):
     strict: bool = False
     again: bool = False
     shard: Annotated[str | None, Meta(extra={"metavar": "I/N"})] = None
+    tars: bool = False
+    engine: Annotated[Engine, Meta(extra={"late": True})] = "here"
+    workers: Annotated[int | None, Meta(ge=1, extra={"late": True})] = None
+    gpus_per_worker: Annotated[float, Meta(ge=0, extra={"late": True})] = 0.0
+    address: Annotated[str | None, Meta(extra={"late": True})] = None
     device: str = "auto"
     overrides: Annotated[tuple[str, ...], Meta(extra={"hidden": True})] = ()
     trust: bool = False
+
+    def writes_tars(self, output: str | os.PathLike[str]) -> bool:
+        """Whether tars are written to this output instead of a file per image.
+
+        Raises:
+            RecipeError: R251, options exclude each other.
+        """
+        if not self.tars and address_of(output) is None:
+            if self.engine != "here":
+                raise RecipeError(
+                    "R251",
+                    f"`engine` is {self.engine}, but a file per image is written",
+                    "set `tars`: workers that may die and begin again need receipts",
+                )
+            if self.workers is not None or self.address is not None or self.gpus_per_worker:
+                raise RecipeError("R251", "`workers`, `address` and `gpus_per_worker` are for Ray", _NAME_RAY)
+            return False
+        if self.engine == "here" and (self.workers is not None or self.address is not None or self.gpus_per_worker):
+            raise RecipeError("R251", "`workers`, `address` and `gpus_per_worker` are for Ray", _NAME_RAY)
+        if self.again:
+            raise RecipeError(
+                "R251",
+                "`again` does not go with tars, which are written once",
+                "leave it out, or choose another `output`",
+            )
+        if self.polygons not in (None, "geojson"):
+            raise RecipeError(
+                "R251",
+                f"`polygons` {self.polygons} does not go with tars, in which an editor does not find it",
+                "leave one of them out, or choose geojson",
+            )
+        return True
 
     @property
     def share(self) -> Share | None:

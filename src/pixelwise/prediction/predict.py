@@ -13,9 +13,6 @@ from typing import Any, NamedTuple
 import msgspec
 import numpy as np
 
-from pixelwise.datasets.findings import Finding, finding
-from pixelwise.datasets.layouts.listing import describe_endings
-from pixelwise.datasets.reading.decoding import SUFFIXES
 from pixelwise.errors import DataError, RecipeError
 from pixelwise.observer import SILENT, Observer, observing
 from pixelwise.options import chosen
@@ -33,38 +30,16 @@ from pixelwise.prediction.receipts.jobs import job_of
 from pixelwise.prediction.receipts.ledger import Facts, Ledger
 from pixelwise.prediction.receipts.shares import Share
 from pixelwise.prediction.segmenter import Segmenter
-from pixelwise.records.problems import Problem, append_problems, clear_problems, problems_name
+from pixelwise.prediction.summaries import PredictSummary, Record
+from pixelwise.records.problems import append_problems, clear_problems, problems_name
 from pixelwise.storage import json_text, printable, write_text
 from pixelwise.storage.locks import writing_alone
-from pixelwise.storage.names import counted
 
 CLASSES = "classes.json"
-_PHASE = "predicting"
+PREDICTING = "predicting"
+"""Name of the phase whose progress counts images."""
 AHEAD = 2
 """Number of images read ahead of, and written behind, the one being predicted: at most five are in memory."""
-
-
-class PredictSummary(msgspec.Struct, frozen=True, kw_only=True):
-    """Summary of a prediction.
-
-    Attributes:
-        ok: Number of images whose masks are written.
-        kept: Number of those that an earlier call with the same weights and options has written, and that were not
-            predicted again.
-        failed: Number of files that failed.
-        problems: The error of each failed file.
-        seconds: Wall time of the call.
-        warnings: What was left out without an error: W107 frames after the first, W160 positions on the map, W162
-            outlines of images that were predicted in parts, W215 files of folders and patterns that are not taken for
-            images.
-    """
-
-    ok: int
-    kept: int = 0
-    failed: int
-    problems: tuple[Problem, ...]
-    seconds: float
-    warnings: tuple[Finding, ...] = ()
 
 
 def predict_paths(
@@ -119,15 +94,14 @@ def predict_paths(
     inputs = _part_of(find_inputs(paths, [output / MASKS, output / OVERLAYS]), options.share)
     if options.mask_format == "original":
         _warn_of_merged(segmenter, observer)
-    parts = functools.partial(predict_and_write, segmenter=segmenter, output=output, options=options, observer=observer)
-    steps = _Steps(segmenter, parts, writer(segmenter, output, options, polygons), options.parts_above)
+    steps = steps_of(segmenter, output, options, polygons, observer)
     summary = _predict_into(output, steps, inputs, options, polygons, observer)
     return msgspec.structs.replace(summary, seconds=time.monotonic() - start)
 
 
 def _predict_into(
     output: Path,
-    steps: _Steps,
+    steps: Steps,
     inputs: Inputs,
     options: PredictOptions,
     polygons: Annotations | None,
@@ -140,9 +114,13 @@ def _predict_into(
         # One file of all outlines is made from all predictions.
         job = None if options.polygons == "coco" else job_of(steps.segmenter, options)
         ledger = Ledger(output, job, again=options.again)
-        record = _Record(output, problems, ledger, strict=options.strict, outlines=polygons is not None)
+        record = Record(
+            strict=options.strict,
+            outlines=polygons is not None,
+            write=lambda problem: append_problems(output, [problem], problems),
+        )
         with ledger.opened():
-            summary = _predict_all(steps, inputs, record, observer)
+            summary = _predict_all(steps, inputs, ledger, record, observer)
         if polygons is not None:
             polygons.finish()
     return summary
@@ -162,7 +140,19 @@ def _warn_of_merged(segmenter: Segmenter, observer: Observer) -> None:
         observer.warn("W161", merged)
 
 
-class _Steps(NamedTuple):
+def steps_of(
+    segmenter: Segmenter, output: Path, options: PredictOptions, polygons: Annotations | None, observer: Observer
+) -> Steps:
+    """What is done with an input.
+
+    Raises:
+        RecipeError: R222, the mask format belongs to a data set with other classes, or has no multi-label masks.
+    """
+    parts = functools.partial(predict_and_write, segmenter=segmenter, output=output, options=options, observer=observer)
+    return Steps(segmenter, parts, writer(segmenter, output, options, polygons), options.parts_above)
+
+
+class Steps(NamedTuple):
     """What is done with an input.
 
     Attributes:
@@ -178,118 +168,45 @@ class _Steps(NamedTuple):
     parts_above: int | None
 
 
-class _Record:
-    """What happened to the inputs. Errors go to `problems.jsonl` at once; if `strict`, the first one is raised."""
-
-    def __init__(self, output: Path, name: str, ledger: Ledger, *, strict: bool, outlines: bool) -> None:
-        self._output, self._name, self._strict, self._outlines = output, name, strict, outlines
-        self.ledger = ledger
-        self._in_parts: list[str] = []
-        self._problems: list[Problem] = []
-        self._animated: list[str] = []
-        self._lost: list[tuple[str, str]] = []
-
-    def problem(self, file: str, error: DataError) -> None:
-        if self._strict:
-            raise error
-        self._problems.append(Problem(file=file, code=error.code, message=error.message, help=error.help))
-        append_problems(self._output, self._problems[-1:], self._name)
-
-    def add(self, outcome: Outcome) -> None:
-        file, facts = printable(outcome.source.path), Facts(outcome.animated, outcome.lost, outcome.value is None)
-        self.ledger.add(outcome.source, outcome.files, facts)
-        if isinstance(outcome.value, DataError):
-            self.problem(file, outcome.value)
-        self._note(file, facts)
-
-    def _note(self, file: str, facts: Facts) -> None:
-        if facts.in_parts:
-            self._in_parts.append(file)
-        if facts.animated:
-            self._animated.append(file)
-        if facts.lost:
-            self._lost.append((file, facts.lost))
-
-    def summary(self, total: int, left_out: Sequence[Path], observer: Observer) -> PredictSummary:
-        """The summary of the call, without its time; the observer receives the warnings, too."""
-        found = []
-        for file, facts in self.ledger.noted:
-            self._note(file, facts)
-        if left_out:
-            found.append(
-                finding(
-                    "W215",
-                    f"{counted(len(left_out), 'file')} without an image extension left out: "
-                    f"{describe_endings(left_out)}",
-                    [printable(path) for path in left_out],
-                    f"extensions of images: {', '.join(SUFFIXES)}; a file that is named itself is read whatever its "
-                    "name",
-                )
-            )
-        if self._animated:
-            found.append(
-                finding(
-                    "W107",
-                    f"{counted(len(self._animated), 'image')} with several frames or pages, of which only the first "
-                    f"is predicted, e.g. {self._animated[0]}",
-                    self._animated,
-                    "export the frames as single images",
-                )
-            )
-        if self._lost:
-            file, reason = self._lost[0]
-            found.append(
-                finding(
-                    "W160",
-                    f"{counted(len(self._lost), 'mask')} without the position on the map that the image has, e.g. of "
-                    f"{file}: {reason}",
-                    [file for file, _ in self._lost],
-                    "write the image again without turning it, for example with gdal_translate",
-                )
-            )
-        if self._in_parts and self._outlines:
-            found.append(
-                finding(
-                    "W162",
-                    f"{counted(len(self._in_parts), 'image')} predicted in parts, without outlines, e.g. "
-                    f"{self._in_parts[0]}",
-                    self._in_parts,
-                    "draw them from the mask: gdal_polygonize.py MASK.tif OUT.geojson; or raise data.max_pixels and "
-                    "`parts_above`",
-                )
-            )
-        for one in found:
-            observer.warn(one.code, f"{one.message}; {one.fix}")
-        failed = len(self._problems)
-        kept = self.ledger.kept
-        return PredictSummary(
-            ok=total - failed,
-            kept=kept,
-            failed=failed,
-            problems=tuple(self._problems),
-            seconds=0.0,
-            warnings=tuple(found),
-        )
-
-
-def _predict_all(steps: _Steps, inputs: Inputs, record: _Record, observer: Observer) -> PredictSummary:
-    observer.phase(_PHASE)
+def _predict_all(steps: Steps, inputs: Inputs, ledger: Ledger, record: Record, observer: Observer) -> PredictSummary:
+    observer.phase(PREDICTING)
     for one in inputs.problems:
         record.problem(one.files[0] if one.files else "", DataError(one.code, one.message, one.fix))
     total = len(inputs.images) + len(inputs.problems)
     steps.segmenter.warn = Once(observer.warn)
-    predictions = _predictions(steps, record.ledger.remaining(units(inputs.images)), observer)
-    written = in_background(steps.write, predictions, ahead=AHEAD)
     # Closed here because after an error the garbage collector might do so in one of their threads, which cannot wait
     # for itself.
-    with contextlib.closing(predictions), contextlib.closing(written):
+    with contextlib.closing(outcomes(steps, ledger.remaining(units(inputs.images)), observer)) as written:
         for done, outcome in enumerate(written, len(inputs.problems) + 1):
-            record.add(outcome)
-            observer.progress(done + record.ledger.kept, total)
-    return record.summary(total, inputs.left_out, observer)
+            facts = Facts(outcome.animated, outcome.lost, outcome.value is None)
+            ledger.add(outcome.source, outcome.files, facts)
+            if isinstance(outcome.value, DataError):
+                record.problem(printable(outcome.source.path), outcome.value)
+            record.note(printable(outcome.source.path), facts)
+            observer.progress(done + ledger.kept, total)
+    for file, facts in ledger.noted:
+        record.note(file, facts)
+    return record.summary(total, ledger.kept, inputs.left_out, observer)
 
 
-def _predictions(steps: _Steps, images: Iterable[Input], observer: Observer) -> Generator[Outcome, None, None]:
+def outcomes(steps: Steps, images: Iterable[Input], observer: Observer) -> Generator[Outcome, None, None]:
+    """Predict images and write what belongs to each; the next ones are read, and the last ones written, meanwhile.
+
+    Args:
+        steps: What is done with an image.
+        images: The images.
+        observer: Receives the progress of images that are predicted in parts.
+
+    Yields:
+        What is known of each image once its files are written, in order.
+    """
+    predictions = _predictions(steps, images, observer)
+    written = in_background(steps.write, predictions, ahead=AHEAD)
+    with contextlib.closing(predictions), contextlib.closing(written):
+        yield from written
+
+
+def _predictions(steps: Steps, images: Iterable[Input], observer: Observer) -> Generator[Outcome, None, None]:
     """Yield the outcome of every image, while the next ones are read in the background."""
     segmenter = steps.segmenter
     read = functools.partial(
@@ -304,7 +221,7 @@ def _predictions(steps: _Steps, images: Iterable[Input], observer: Observer) -> 
                 yield outcome._replace(value=segmenter.predict(outcome.value))
             elif isinstance(outcome.value, str):
                 done = steps.parts(outcome)
-                observer.phase(_PHASE)
+                observer.phase(PREDICTING)
                 yield done
             else:
                 yield outcome
@@ -322,6 +239,12 @@ def _begin(output: Path, segmenter: Segmenter, options: PredictOptions, problems
                 f"{printable(folder)} holds files that are not predictions (there is no {CLASSES} beside it)",
                 "choose another `output`, so that none of them is overwritten",
             )
+    write_text(output / CLASSES, classes_document(segmenter, options))
+    clear_problems(output, problems)
+
+
+def classes_document(segmenter: Segmenter, options: PredictOptions) -> str:
+    """The content of `classes.json`: what the values of the masks mean, as JSON."""
     values, ignored = mask_values(options.mask_format, segmenter.classes, segmenter.label_table)
     colors = choose_palette(segmenter.palette, options.palette)
     classes = [
@@ -331,5 +254,4 @@ def _begin(output: Path, segmenter: Segmenter, options: PredictOptions, problems
     document: dict[str, object] = {"classes": classes, "ignore": ignored}
     if segmenter.model.multilabel:
         document = {"classes": classes, "multilabel": True}
-    write_text(output / CLASSES, json_text(document))
-    clear_problems(output, problems)
+    return json_text(document)

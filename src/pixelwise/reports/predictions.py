@@ -5,8 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 
 from pixelwise.errors import DataError
-from pixelwise.prediction.predict import PredictSummary
 from pixelwise.prediction.receipts.shares import Share
+from pixelwise.prediction.summaries import PredictSummary
 from pixelwise.records.problems import problems_name
 from pixelwise.reports.standard_output import write, write_json
 from pixelwise.storage import printable

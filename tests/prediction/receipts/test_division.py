@@ -3,7 +3,7 @@ from pathlib import Path
 import pytest
 
 from pixelwise.prediction.inputs import Input
-from pixelwise.prediction.receipts.division import MEAN_LENGTH, MOST, key_of, units
+from pixelwise.prediction.receipts.division import MEAN_LENGTH, key_of, units
 
 
 def images(names: list[str], folder: str = "photos") -> list[Input]:
@@ -16,7 +16,7 @@ NAMES = [f"frame_{number:06d}" for number in range(20_000)]
 def test_units_are_all_images_once_in_their_order():
     found = list(units(images(NAMES)))
     assert [one.name.as_posix() for unit in found for one in unit] == NAMES
-    assert all(1 <= len(unit) <= MOST for unit in found)
+    assert all(1 <= len(unit) <= 4 * MEAN_LENGTH for unit in found)
     assert len(NAMES) / len(found) == pytest.approx(MEAN_LENGTH, rel=0.15)
 
 

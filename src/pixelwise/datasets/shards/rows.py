@@ -55,6 +55,14 @@ class Shards:
         several = self.index.facts.multilabel
         return self.index.keys[row].as_py(), image or "", masks if several else masks[0]
 
+    def marks(self, rows: np.ndarray) -> list[tuple[str, ...]]:
+        """What changes with the content of rows: id, and the name and SHA-256 of the image."""
+        images = self.index.files[0]
+        return [
+            (self.index.keys[row].as_py(), images.names[row].as_py(), images.sha256[row].tobytes().hex())
+            for row in map(int, rows)
+        ]
+
     def _members(self, row: int) -> list[Member | None]:
         shard = self.index.facts.shards[self.index.shards[row]].name
         there = [files for files in self.index.files if files.offsets[row] >= 0]

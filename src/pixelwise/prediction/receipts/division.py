@@ -12,26 +12,30 @@ from pixelwise.storage.stores.addresses import address_of
 
 MEAN_LENGTH = 32
 """Number of images in most units, about: so many are predicted again if their receipt is lost."""
-MOST = 128
-"""Largest number of images in a unit."""
+_MOST = 4
+"""Largest number of images in a unit, as a multiple of the mean."""
 
 
-def units(images: Sequence[Input]) -> Iterator[Sequence[Input]]:
+def units(images: Sequence[Input], mean: int = MEAN_LENGTH) -> Iterator[Sequence[Input]]:
     """Divide images that follow each other into units.
 
     Where a unit ends depends on the name of its last image alone, so images that are added or removed change the units
     around them and no others.
+
+    Args:
+        images: The images.
+        mean: Number of images in a unit, about.
     """
     start = 0
     for position, image in enumerate(images, 1):
-        if position - start == MOST or position == len(images) or _ends(image):
+        if position - start == _MOST * mean or position == len(images) or _ends(image, mean):
             yield images[start:position]
             start = position
 
 
-def _ends(image: Input) -> bool:
+def _ends(image: Input, mean: int) -> bool:
     digest = hashlib.blake2b(_bytes(image.name.as_posix()), digest_size=4).digest()
-    return int.from_bytes(digest, "little") % MEAN_LENGTH == 0
+    return int.from_bytes(digest, "little") % mean == 0
 
 
 def key_of(image: Input) -> str:

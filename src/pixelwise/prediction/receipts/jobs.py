@@ -20,7 +20,19 @@ from pixelwise.runtimes import ArtefactModel
 from pixelwise.storage import sha256_bytes, sha256_file
 
 _OWN = "pixelwise"
-_NOT_IN_FILES = {"strict": False, "device": "", "shard": None, "again": False, "trust": False, "overrides": ()}
+_NOT_IN_FILES = {
+    "strict": False,
+    "device": "",
+    "shard": None,
+    "again": False,
+    "trust": False,
+    "overrides": (),
+    "tars": False,
+    "engine": "here",
+    "workers": None,
+    "gpus_per_worker": 0.0,
+    "address": None,
+}
 """Options that change nothing in a file that is written, or whose effect the segmenter shows."""
 
 

@@ -1,7 +1,8 @@
-"""Object stores and servers, of whose files ranges are read through obstore."""
+"""Object stores and servers, whose files are read by ranges, and written, through obstore."""
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import os
 import re
@@ -9,6 +10,7 @@ import threading
 from collections.abc import Callable
 from datetime import timedelta
 from functools import cache
+from pathlib import Path
 from typing import Any, NamedTuple, TypeVar
 
 from pixelwise.errors import RecipeError
@@ -29,6 +31,7 @@ _CLIENT = {"connect_timeout": "10s", "timeout": "60s"}
 _STATUS = re.compile(r"\b([45]\d\d) [A-Z][A-Za-z ]{2,30}")
 _ENDPOINTS = ("AWS_ENDPOINT_URL", "AWS_ENDPOINT_URL_S3", "AWS_ENDPOINT", "AZURE_STORAGE_ENDPOINT")
 _REFUSED = ("PermissionDeniedError", "UnauthenticatedError")
+_TAKEN = ("AlreadyExistsError", "PreconditionError")
 
 _at_once = threading.BoundedSemaphore(MOST_AT_ONCE)
 _started = False
@@ -99,6 +102,35 @@ class RemoteStore:
         with _at_once:
             return _asked(lambda: bytes(_obstore().get_range(client, name, start=offset, end=offset + size)))
 
+    def put(self, name: str, content: bytes | Path) -> None:
+        """See `OutputStore.put`; large files are sent in parts."""
+        client = self._open()
+        with _at_once:
+            _asked(lambda: _obstore().put(client, name, content))
+
+    def create(self, name: str, content: bytes) -> bool:
+        """See `OutputStore.create`."""
+        client = self._open()
+        try:
+            with _at_once:
+                _asked(lambda: _obstore().put(client, name, content, mode="create"))
+        except FileExistsError:
+            return False
+        return True
+
+    def names(self, folder: str) -> list[str]:
+        """See `OutputStore.names`."""
+        client = self._open()
+        with _at_once:
+            found = _asked(lambda: [one["path"] for some in _obstore().list(client, folder or None) for one in some])
+        return sorted(found)
+
+    def remove(self, name: str) -> None:
+        """See `OutputStore.remove`."""
+        client = self._open()
+        with _at_once, contextlib.suppress(FileNotFoundError):
+            _asked(lambda: _obstore().delete(client, name))
+
     def _open(self) -> Any:
         if _forked:
             # The runtime of obstore does not survive a fork: a request would wait for ever.
@@ -161,6 +193,8 @@ def _reason(error: Exception) -> OSError:
     kind, status = type(error).__name__, _STATUS.search(str(error))
     if isinstance(error, FileNotFoundError) or kind == "NotFoundError":
         return FileNotFoundError(errno.ENOENT, "there is no such file in the store")
+    if kind in _TAKEN:
+        return FileExistsError(errno.EEXIST, "there is such a file in the store already")
     if isinstance(error, PermissionError) or kind in _REFUSED or (status and status[1] in ("401", "403")):
         return PermissionError(errno.EACCES, "the store refuses access; credentials come from the environment")
     return OSError(errno.EIO, f"the store does not answer as expected{f' ({status[0]})' if status else ''}")

@@ -1,15 +1,19 @@
-"""What a store of large files can do, and two stores: a folder of this machine, and bytes in memory."""
+"""What a store of files can do, and two stores: a folder of this machine, and bytes in memory."""
 
 from __future__ import annotations
 
 import errno
+import os
+import shutil
 import threading
 from collections import OrderedDict
 from pathlib import Path
 from typing import Protocol
 
+from pixelwise.machine.files import flush, let_others_read, link_new
 from pixelwise.machine.memory import available_memory
 from pixelwise.machine.positions import PositionedFile
+from pixelwise.storage.atomic import TEMPORARY_PREFIX, scratch_folder, writing
 from pixelwise.storage.names import is_plain_name
 
 MOST_OPEN = 64
@@ -41,6 +45,51 @@ class Store(Protocol):
         Raises:
             OSError: There is no such file, or it cannot be read.
             MemoryError: There is less memory than that.
+        """
+        ...
+
+
+class OutputStore(Store, Protocol):
+    """A store to which files are written, each complete or not at all."""
+
+    def put(self, name: str, content: bytes | Path) -> None:
+        """Write a file, over one of the same name.
+
+        Args:
+            name: Name of the file, with `/` between folders.
+            content: Its content, or a file of this machine that has it.
+
+        Raises:
+            OSError: It cannot be written.
+        """
+        ...
+
+    def create(self, name: str, content: bytes) -> bool:
+        """Write a file unless there is one of this name; returns whether it was written.
+
+        Of several processes that do this at the same time, on whatever machines, exactly one writes.
+
+        Raises:
+            OSError: It cannot be written.
+        """
+        ...
+
+    def names(self, folder: str) -> list[str]:
+        """The names of the files in a folder and below it, sorted; empty if there is no such folder.
+
+        Args:
+            folder: The folder; empty for the whole store.
+
+        Raises:
+            OSError: They cannot be listed.
+        """
+        ...
+
+    def remove(self, name: str) -> None:
+        """Remove a file, if there is one of this name.
+
+        Raises:
+            OSError: It cannot be removed.
         """
         ...
 
@@ -82,15 +131,55 @@ class FolderStore:
         require_memory(min(size, file.size))
         return file.read(offset, size)
 
+    def put(self, name: str, content: bytes | Path) -> None:
+        """See `OutputStore.put`."""
+        self._forget(name)
+        with writing(self._path(name)) as temporary:
+            if isinstance(content, Path):
+                shutil.copyfile(content, temporary)
+            else:
+                temporary.write_bytes(content)
+
+    def create(self, name: str, content: bytes) -> bool:
+        """See `OutputStore.create`."""
+        path = self._path(name)
+        with scratch_folder(path.parent) as scratch:
+            written = scratch / path.name
+            written.write_bytes(content)
+            flush(written)
+            let_others_read(written)
+            return link_new(written, path)
+
+    def names(self, folder: str) -> list[str]:
+        """See `OutputStore.names`; files that are being written are left out."""
+        found = []
+        for parent, folders, files in os.walk(self._path(folder) if folder else self.folder):
+            folders[:] = [name for name in folders if not name.startswith(TEMPORARY_PREFIX)]
+            relative = Path(parent).relative_to(self.folder)
+            found += [(relative / name).as_posix() for name in files if not name.startswith(TEMPORARY_PREFIX)]
+        return sorted(found)
+
+    def remove(self, name: str) -> None:
+        """See `OutputStore.remove`."""
+        self._forget(name)
+        self._path(name).unlink(missing_ok=True)
+
+    def _path(self, name: str) -> Path:
+        if not all(map(is_plain_name, name.split("/"))):
+            raise OSError(errno.EINVAL, "its name leads out of the folder", name)
+        return self.folder / name
+
+    def _forget(self, name: str) -> None:
+        with self._lock:
+            self._opened.pop(name, None)
+
     def _open(self, name: str) -> PositionedFile:
         with self._lock:
             found = self._opened.get(name)
             if found is not None:
                 self._opened.move_to_end(name)
                 return found
-        if not is_plain_name(name):
-            raise OSError(errno.EINVAL, "its name leads out of the folder", name)
-        found = PositionedFile(self.folder / name)
+        found = PositionedFile(self._path(name))
         with self._lock:
             found = self._opened.setdefault(name, found)
             while len(self._opened) > MOST_OPEN:

@@ -1,0 +1,161 @@
+"""Prediction into tars: which units there are, which are done, who does the others, and what is said at the end."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import time
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+
+import msgspec
+
+from pixelwise.datasets.shards.packages import parquet
+from pixelwise.errors import DataError, RecipeError
+from pixelwise.machine.thread_pools import thread_pool
+from pixelwise.observer import Observer, Relay
+from pixelwise.prediction.deviations import Once
+from pixelwise.prediction.options import PredictOptions
+from pixelwise.prediction.predict import PREDICTING, classes_document
+from pixelwise.prediction.receipts.jobs import job_of
+from pixelwise.prediction.segmenter import Segmenter
+from pixelwise.prediction.shards.commits import Commits, Receipt
+from pixelwise.prediction.shards.listing import finish
+from pixelwise.prediction.shards.units import Unit, find_units
+from pixelwise.prediction.shards.work import Job, predict_shard
+from pixelwise.prediction.summaries import PredictSummary, Record
+from pixelwise.storage import printable
+from pixelwise.storage.stores.addresses import address_of, place_of, with_access
+
+Engine = Callable[[Sequence[Unit], Job, Commits, Observer], Iterator[Receipt]]
+"""Predicts units, in any order."""
+_READ_TOGETHER = 32
+
+
+def predict_into_tars(
+    segmenter: Segmenter,
+    run: Path,
+    paths: Sequence[str | os.PathLike[str]],
+    output: Path,
+    options: PredictOptions,
+    observer: Observer,
+) -> PredictSummary:
+    """Predict images, and write masks and overlays into tars of a folder or an object store.
+
+    A unit of images, those of one tar or about 256 of a folder, becomes one tar `UNIT-....tar` in WebDataset naming
+    (`KEY.mask.png`, `KEY.overlay.jpg`) and a receipt in `receipts/`. Units that have one are not predicted again, so
+    the same call goes on where it was stopped, and several workers share the work. When all are done,
+    `predictions.parquet` lists every image with the place of its files and the pixels of each class.
+
+    Args:
+        segmenter: Segmenter that predicts in this process.
+        run: Run or artefact that it was loaded from, which workers load, too.
+        paths: Image files, folders, patterns, and folders and addresses of data in shards.
+        output: Folder or address.
+        options: Options of the prediction.
+        observer: Receives progress and warnings.
+
+    Raises:
+        DataError: As `find_units` and `predict_shard`.
+        RecipeError: R220, the output is one of `paths`; R221, it holds other predictions; R222, the mask format belongs
+            to a data set with other classes; R240, a package is missing.
+        ResourceError: S601, a disk is full; S611, the output cannot be written.
+    """
+    start = time.monotonic()
+    segmenter.scale, segmenter.warn = options.scale, Once(observer.warn)
+    _refuse_input(paths, output)
+    parquet()
+    found = find_units(paths)
+    share = options.share
+    mine = found.units if share is None else share.of(found.units)
+    given = tuple(with_access(one) for one in map(address_of, (*map(place_of, paths), output)) if one is not None)
+    job = Job(job_of(segmenter, options), run.absolute(), options, output, given)
+    commits = Commits(output, job.name)
+    commits.claim(classes_document(segmenter, options).encode())
+    record = Record(strict=options.strict, outlines=options.polygons is not None, write=lambda problem: None)
+    if share is None or share.number == 0:
+        for one in found.problems:
+            record.problem(one.files[0] if one.files else "", DataError(one.code, one.message, one.fix))
+    unreadable = record.failures
+    done = commits.done()
+    kept = _note_all(record, commits, [unit for unit in mine if unit.name in done])
+    left = [unit for unit in mine if unit.name not in done]
+    total = sum(len(unit.pictures) for unit in mine) + unreadable
+    observer.phase(PREDICTING)
+    progress = _Progress(observer, kept + unreadable, total)
+    engine = _over_ray if options.engine == "ray" else _here(segmenter)
+    with contextlib.closing(engine(left, job, commits, progress)) as receipts:  # type: ignore[type-var]
+        for receipt in receipts:
+            _note(record, receipt)
+            progress.unit_done(len(receipt.images))
+    if commits.done() >= {unit.name for unit in found.units}:
+        finish(commits, found.units, len(segmenter.classes))
+    left_out = found.left_out if share is None or share.number == 0 else []
+    summary = record.summary(total, kept, left_out, observer)
+    return msgspec.structs.replace(summary, seconds=time.monotonic() - start)
+
+
+def _refuse_input(paths: Sequence[str | os.PathLike[str]], output: Path) -> None:
+    for path in paths:
+        place = place_of(path)
+        same = place == output if address_of(output) else os.path.realpath(place) == os.path.realpath(output)
+        if same:
+            raise RecipeError(
+                "R220",
+                f"{printable(place)} is the folder to which predictions are written",
+                "choose another `output`, so that no input is overwritten",
+            )
+
+
+def _here(segmenter: Segmenter) -> Engine:
+    """The engine that predicts the units in this process, one after the other."""
+
+    def predict(units: Sequence[Unit], job: Job, commits: Commits, observer: Observer) -> Iterator[Receipt]:
+        for unit in units:
+            yield predict_shard(unit, segmenter, commits, job, observer)
+
+    return predict
+
+
+def _over_ray(units: Sequence[Unit], job: Job, commits: Commits, observer: Observer) -> Iterator[Receipt]:
+    # Imported here: Ray takes seconds to import, and is not a package that everybody has.
+    from pixelwise.prediction.shards.ray_engine import over_ray
+
+    return over_ray(units, job)
+
+
+class _Progress(Relay):
+    """Counts the images of all units where those of one are counted."""
+
+    def __init__(self, observer: Observer, done: int, total: int) -> None:
+        super().__init__(observer)
+        self._done, self._total = done, total
+        observer.progress(done, total)
+
+    def progress(self, done: int, total: int | None) -> None:
+        """Images of the unit that are done."""
+        self._observer.progress(self._done + done, self._total)
+
+    def unit_done(self, images: int) -> None:
+        """A unit of so many images is done."""
+        self._done += images
+        self._observer.progress(self._done, self._total)
+
+
+def _note_all(record: Record, commits: Commits, units: Sequence[Unit]) -> int:
+    """Note what earlier calls have done; the number of images whose masks are there."""
+    kept = 0
+    with thread_pool(_READ_TOGETHER) as pool:
+        for receipt in pool.map(commits.receipt, (unit.name for unit in units)):
+            if receipt is not None:
+                _note(record, receipt)
+                kept += sum(image.problem is None for image in receipt.images)
+    return kept
+
+
+def _note(record: Record, receipt: Receipt) -> None:
+    for image in receipt.images:
+        if image.problem is not None:
+            record.failed(image.problem)
+        else:
+            record.note(image.name, image.facts)

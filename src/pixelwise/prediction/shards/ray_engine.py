@@ -1,0 +1,122 @@
+"""Prediction into tars by the workers of Ray, on one machine or many.
+
+Ray Data calls a worker at least once for each unit: the units of one that died are predicted again, by another. What is
+visible stays single, because a unit counts only by its receipt.
+"""
+
+from __future__ import annotations
+
+import pickle
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+import msgspec
+
+from pixelwise.errors import PixelwiseError, RecipeError
+from pixelwise.prediction.shards.commits import Commits, Receipt
+from pixelwise.prediction.shards.units import Unit
+from pixelwise.prediction.shards.work import Job, load_for, predict_shard
+
+INSTALL = "pip install 'pixelwise[cluster]'"
+
+
+class Worker:
+    """An actor of Ray, which loads the network once and then predicts units.
+
+    Args:
+        job: The job.
+    """
+
+    def __init__(self, job: Job) -> None:
+        self._job, self._segmenter = job, load_for(job)
+        self._commits = Commits(job.output, job.name)
+
+    def __call__(self, batch: dict[str, Any]) -> dict[str, list[bytes]]:
+        """Predict the units of a batch; an error is a row as well, because an exception would end all of the work."""
+        rows: dict[str, list[bytes]] = {"receipt": [], "error": []}
+        for content in batch["unit"]:
+            receipt, error = b"", b""
+            try:
+                found = predict_shard(pickle.loads(content), self._segmenter, self._commits, self._job)
+                receipt = msgspec.json.encode(found)
+            except PixelwiseError as raised:
+                error = pickle.dumps(raised)
+            rows["receipt"].append(receipt)
+            rows["error"].append(error)
+        return rows
+
+
+def over_ray(units: Sequence[Unit], job: Job) -> Iterator[Receipt]:
+    """Predict units with the workers of a Ray cluster, or of this machine.
+
+    Args:
+        units: The units.
+        job: The job; its run, and its output if that is a folder, are on every machine under the same name.
+
+    Yields:
+        The receipts, as the units become done.
+
+    Raises:
+        RecipeError: R240, Ray is not installed; R252, it cannot start as many workers as asked for.
+        PixelwiseError: The first error of a unit, after all others are done.
+    """
+    if not units:
+        return
+    ray = _ray()
+    options = job.options
+    started = not ray.is_initialized()
+    if started:
+        ray.init(address=options.address, log_to_driver=False, include_dashboard=False, logging_level="error")
+    try:
+        context = ray.data.DataContext.get_current()
+        context.enable_progress_bars = False
+        workers = _number_of_workers(ray, job)
+        rows = ray.data.from_items(
+            [{"unit": pickle.dumps(unit)} for unit in units], override_num_blocks=len(units)
+        ).map_batches(
+            Worker,
+            fn_constructor_args=(job,),
+            batch_size=1,
+            compute=ray.data.ActorPoolStrategy(min_size=1, max_size=workers),
+            num_cpus=1,
+            num_gpus=options.gpus_per_worker or None,
+        )
+        first = None
+        for row in rows.iter_rows():
+            if row["error"]:
+                first = first or pickle.loads(row["error"])
+            else:
+                yield msgspec.json.decode(row["receipt"], type=Receipt)
+        if first is not None:
+            raise first
+    finally:
+        if started:
+            ray.shutdown()
+
+
+def _number_of_workers(ray: Any, job: Job) -> int:
+    """As many as asked for, or as there is room for: a core is left to Ray itself, without which it waits for ever."""
+    there = ray.cluster_resources()
+    gpus = job.options.gpus_per_worker
+    room = int(there.get("CPU", 1)) - 1
+    if gpus:
+        room = min(room, int(there.get("GPU", 0) / gpus))
+    wanted = job.options.workers
+    if (wanted or 1) > max(room, 1) or (gpus and room < 1):
+        needs = f"{gpus:g} GPUs and a core each" if gpus else "a core each"
+        raise RecipeError(
+            "R252",
+            f"Ray has {there.get('CPU', 0):g} cores, one of which it needs itself, and {there.get('GPU', 0):g} GPUs; "
+            f"{wanted or 1} workers need {needs}",
+            "lower `workers` or `gpus_per_worker`, or give the `address` of a larger cluster",
+        )
+    return wanted or max(room, 1)
+
+
+def _ray() -> Any:
+    try:
+        import ray
+        import ray.data
+    except ImportError as error:
+        raise RecipeError("R240", "the engine `ray` needs Ray Data, which is not installed", INSTALL) from error
+    return ray

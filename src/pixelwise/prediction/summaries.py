@@ -1,0 +1,148 @@
+"""What is said of a prediction at its end: numbers, errors, and what was left out."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+import msgspec
+
+from pixelwise.datasets.findings import Finding, finding
+from pixelwise.datasets.layouts.listing import describe_endings
+from pixelwise.datasets.reading.decoding import SUFFIXES
+from pixelwise.errors import DataError
+from pixelwise.observer import Observer
+from pixelwise.prediction.receipts.ledger import Facts
+from pixelwise.records.problems import Problem
+from pixelwise.storage import printable
+from pixelwise.storage.names import counted
+
+
+class PredictSummary(msgspec.Struct, frozen=True, kw_only=True):
+    """Summary of a prediction.
+
+    Attributes:
+        ok: Number of images whose masks are written.
+        kept: Number of those that an earlier call with the same weights and options has written, and that were not
+            predicted again.
+        failed: Number of files that failed.
+        problems: The error of each failed file.
+        seconds: Wall time of the call.
+        warnings: What was left out without an error: W107 frames after the first, W160 positions on the map, W162
+            outlines of images that were predicted in parts, W215 files of folders and patterns that are not taken for
+            images.
+    """
+
+    ok: int
+    kept: int = 0
+    failed: int
+    problems: tuple[Problem, ...]
+    seconds: float
+    warnings: tuple[Finding, ...] = ()
+
+
+class Record:
+    """What happened to the inputs.
+
+    Args:
+        strict: Whether the first error is raised instead of being recorded.
+        outlines: Whether outlines are written, which images predicted in parts have none of.
+        write: Receives each error at once.
+    """
+
+    def __init__(self, *, strict: bool, outlines: bool, write: Callable[[Problem], None]) -> None:
+        self._strict, self._outlines, self._write = strict, outlines, write
+        self._in_parts: list[str] = []
+        self._problems: list[Problem] = []
+        self._animated: list[str] = []
+        self._lost: list[tuple[str, str]] = []
+
+    @property
+    def failures(self) -> int:
+        """Number of files that failed so far."""
+        return len(self._problems)
+
+    def problem(self, file: str, error: DataError) -> None:
+        """Note the error of a file, or raise it."""
+        if self._strict:
+            raise error
+        self.failed(Problem(file=file, code=error.code, message=error.message, help=error.help))
+
+    def failed(self, problem: Problem) -> None:
+        """Note an error that is not raised."""
+        self._problems.append(problem)
+        self._write(problem)
+
+    def note(self, file: str, facts: Facts) -> None:
+        """Note what is to be said of a file that was predicted."""
+        if facts.in_parts:
+            self._in_parts.append(file)
+        if facts.animated:
+            self._animated.append(file)
+        if facts.lost:
+            self._lost.append((file, facts.lost))
+
+    def summary(self, total: int, kept: int, left_out: Sequence[Path], observer: Observer) -> PredictSummary:
+        """The summary of a prediction, without its time; the observer receives the warnings, too.
+
+        Args:
+            total: Number of files.
+            kept: Number of those that were predicted earlier.
+            left_out: Files that were not taken for images.
+            observer: Receives the warnings.
+        """
+        found = []
+        if left_out:
+            found.append(
+                finding(
+                    "W215",
+                    f"{counted(len(left_out), 'file')} without an image extension left out: "
+                    f"{describe_endings(left_out)}",
+                    [printable(path) for path in left_out],
+                    f"extensions of images: {', '.join(SUFFIXES)}; a file that is named itself is read whatever its "
+                    "name",
+                )
+            )
+        if self._animated:
+            found.append(
+                finding(
+                    "W107",
+                    f"{counted(len(self._animated), 'image')} with several frames or pages, of which only the first "
+                    f"is predicted, e.g. {self._animated[0]}",
+                    self._animated,
+                    "export the frames as single images",
+                )
+            )
+        if self._lost:
+            file, reason = self._lost[0]
+            found.append(
+                finding(
+                    "W160",
+                    f"{counted(len(self._lost), 'mask')} without the position on the map that the image has, e.g. of "
+                    f"{file}: {reason}",
+                    [file for file, _ in self._lost],
+                    "write the image again without turning it, for example with gdal_translate",
+                )
+            )
+        if self._in_parts and self._outlines:
+            found.append(
+                finding(
+                    "W162",
+                    f"{counted(len(self._in_parts), 'image')} predicted in parts, without outlines, e.g. "
+                    f"{self._in_parts[0]}",
+                    self._in_parts,
+                    "draw them from the mask: gdal_polygonize.py MASK.tif OUT.geojson; or raise data.max_pixels and "
+                    "`parts_above`",
+                )
+            )
+        for one in found:
+            observer.warn(one.code, f"{one.message}; {one.fix}")
+        failed = len(self._problems)
+        return PredictSummary(
+            ok=total - failed,
+            kept=kept,
+            failed=failed,
+            problems=tuple(self._problems),
+            seconds=0.0,
+            warnings=tuple(found),
+        )
