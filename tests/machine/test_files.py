@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from pixelwise.machine import files
-from pixelwise.machine.files import flush, is_disk_full, let_others_read, rename, replace_file
+from pixelwise.machine.files import flush, is_disk_full, let_others_read, link_new, rename, replace_file
 
 
 def busy(number: int) -> PermissionError:
@@ -99,3 +99,19 @@ def test_every_error_for_a_full_disk_is_recognised():
         error = OSError(errno.EINVAL, "of Windows")
         error.winerror = number  # type: ignore[attr-defined]
         assert is_disk_full(error) is full
+
+
+@pytest.mark.parametrize("without_links", [False, True])
+def test_a_second_name_is_given_only_if_it_is_free(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, without_links: bool
+):
+    def refused(*_: object) -> None:
+        raise OSError(errno.EPERM, "no hard links here")
+
+    if without_links:
+        monkeypatch.setattr(os, "link", refused)
+    (tmp_path / "one").write_bytes(b"one")
+    (tmp_path / "two").write_bytes(b"two")
+    assert link_new(tmp_path / "one", tmp_path / "name")
+    assert not link_new(tmp_path / "two", tmp_path / "name")
+    assert (tmp_path / "name").read_bytes() == b"one"

@@ -12,6 +12,7 @@ from pixelwise.cli.line import completion
 from pixelwise.cli.line.words import images
 from pixelwise.cli.options import takes
 from pixelwise.prediction.options import PredictOptions
+from pixelwise.storage.stores.addresses import place_of
 
 EXAMPLES = (
     "pixelwise predict runs/unet-1 photos -o masks",
@@ -63,6 +64,6 @@ def run(
 
     with display() as observer:
         summary = pixelwise.predict(run, asked.names, output, options, observer=observer)
-    show_summary(summary, output, options.share, as_json=json)
+    show_summary(summary, place_of(output), options.share, tars=options.writes_tars(output), as_json=json)
     if summary.failed:
         raise typer.Exit(3)

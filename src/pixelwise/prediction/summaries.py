@@ -23,8 +23,8 @@ class PredictSummary(msgspec.Struct, frozen=True, kw_only=True):
 
     Attributes:
         ok: Number of images whose masks are written.
-        kept: Number of those that an earlier call with the same weights and options has written, and that were not
-            predicted again.
+        kept: Number of images that were not predicted again, because an earlier call with the same weights and options
+            has done it; in tars those that failed are kept, too.
         failed: Number of files that failed.
         problems: The error of each failed file.
         seconds: Wall time of the call.

@@ -6,6 +6,7 @@ from pathlib import Path
 
 from pixelwise.errors import DataError
 from pixelwise.prediction.receipts.shares import Share
+from pixelwise.prediction.shards.listing import TABLE
 from pixelwise.prediction.summaries import PredictSummary
 from pixelwise.records.problems import problems_name
 from pixelwise.reports.standard_output import write, write_json
@@ -16,8 +17,18 @@ SHOWN = 3
 """Number of errors that are printed; all of them are in `problems.jsonl`."""
 
 
-def show_summary(summary: PredictSummary, output: Path, share: Share | None = None, *, as_json: bool = False) -> None:
-    """Print how many images were predicted and where the failed ones are listed, or the summary as JSON."""
+def show_summary(
+    summary: PredictSummary, output: Path, share: Share | None = None, *, tars: bool = False, as_json: bool = False
+) -> None:
+    """Print how many images were predicted and where the failed ones are listed, or the summary as JSON.
+
+    Args:
+        summary: The summary.
+        output: Folder or address of the output.
+        share: The part of the images that was predicted; None for all of them.
+        tars: Whether tars were written, once and for all.
+        as_json: Print JSON.
+    """
     if as_json:
         write_json(summary)
         return
@@ -28,7 +39,10 @@ def show_summary(summary: PredictSummary, output: Path, share: Share | None = No
         write(f"{DataError(problem.code, problem.message, problem.help)}\n")
     write(f"{counted(images, 'image')}, {summary.ok} ok, {summary.failed} failed{speed} -> {printable(output)}\n")
     if summary.kept:
-        write(f"{summary.kept} of them predicted earlier and kept; `--again` predicts all of them\n")
-    if summary.failed:
+        again = "" if tars else "; `--again` predicts all of them"
+        write(f"{summary.kept} of them predicted earlier and kept{again}\n")
+    if tars and share is not None:
+        write(f"what is done of all parts: {printable(output)}, whose last part lists it in {TABLE}\n")
+    elif summary.failed:
         what = "all failed images" if summary.failed > SHOWN else "failed images"
         write(f"{what}, with reasons: {printable(output / problems_name(share.suffix if share is not None else ''))}\n")

@@ -18,7 +18,8 @@ from pixelwise.recipes.protocols import PROTOCOLS
 
 SAME = [
     {"strict": True}, {"device": "cpu"}, {"again": True}, {"shard": "1/3"}, {"trust": True},
-    {"overrides": ("data.input_range=[0,1]",)},
+    {"overrides": ("data.input_range=[0,1]",)}, {"tars": True}, {"engine": "ray"}, {"workers": 3},
+    {"gpus_per_worker": 0.5}, {"address": "auto"},
 ]  # fmt: skip
 """Options that change no file, and one whose effect the segmenter shows."""
 OTHER = [

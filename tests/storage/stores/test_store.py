@@ -61,7 +61,7 @@ def test_threads_share_the_files_although_they_are_closed_meanwhile(folder: Path
     assert wrong == []
 
 
-@pytest.mark.parametrize("name", ["../secret", "a/b", "..", "", "C:secret", "/etc/passwd"])
+@pytest.mark.parametrize("name", ["../secret", "a/../../secret", "..", "", "C:secret", "/etc/passwd"])
 def test_names_do_not_lead_out_of_the_folder(folder: Path, name: str):
     (folder.parent / "secret").write_bytes(b"secret")
     with pytest.raises(OSError, match="leads out"):
@@ -90,3 +90,43 @@ def test_a_forked_process_reads_on(folder: Path):
         os._exit(0 if store.read("1.tar", 0, 2) == b"\x01\x01" else 1)
     assert os.waitpid(child, 0)[1] == 0
     assert store.read("1.tar", 1, 1) == b"\x01"
+
+
+def test_files_are_written_listed_and_removed(tmp_path: Path):
+    store = FolderStore(tmp_path / "out")
+    assert store.names("") == []
+    store.put("a/b.tar", b"first")
+    assert store.read("a/b.tar", 0, 9) == b"first"
+    (tmp_path / "source").write_bytes(b"second")
+    store.put("a/b.tar", tmp_path / "source")
+    assert store.read("a/b.tar", 0, 9) == b"second"
+    store.put("c", b"")
+    assert store.names("") == ["a/b.tar", "c"]
+    assert store.names("a") == ["a/b.tar"]
+    for _ in range(2):
+        store.remove("a/b.tar")
+    assert store.names("a") == []
+
+
+def test_of_those_that_create_a_file_one_does(tmp_path: Path):
+    store, winners = FolderStore(tmp_path), []
+    threads = [
+        threading.Thread(target=lambda own=own: store.create("one", own) and winners.append(own))
+        for own in (bytes([number]) * 1000 for number in range(16))
+    ]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert len(winners) == 1
+    assert store.read("one", 0, 2000) == winners[0]
+    assert store.names("") == ["one"]
+
+
+@pytest.mark.parametrize("name", ["../a", "/a", "a/../../b", "a//b", ""])
+def test_no_name_leads_out_of_the_folder(tmp_path: Path, name: str):
+    store = FolderStore(tmp_path / "out")
+    for work in (lambda: store.put(name, b""), lambda: store.create(name, b""), lambda: store.remove(name)):
+        with pytest.raises(OSError, match="leads out"):
+            work()
+    assert not (tmp_path / "a").exists()

@@ -7,6 +7,7 @@ import os
 import time
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
+from typing import NamedTuple
 
 import msgspec
 
@@ -18,8 +19,9 @@ from pixelwise.prediction.deviations import Once
 from pixelwise.prediction.options import PredictOptions
 from pixelwise.prediction.predict import PREDICTING, classes_document
 from pixelwise.prediction.receipts.jobs import job_of
+from pixelwise.prediction.receipts.ledger import Facts
 from pixelwise.prediction.segmenter import Segmenter
-from pixelwise.prediction.shards.commits import Commits, Receipt
+from pixelwise.prediction.shards.commits import Commits, Predicted, Receipt
 from pixelwise.prediction.shards.listing import finish
 from pixelwise.prediction.shards.units import Unit, find_units
 from pixelwise.prediction.shards.work import Job, predict_shard
@@ -78,16 +80,19 @@ def predict_into_tars(
             record.problem(one.files[0] if one.files else "", DataError(one.code, one.message, one.fix))
     unreadable = record.failures
     done = commits.done()
-    kept = _note_all(record, commits, [unit for unit in mine if unit.name in done])
-    left = [unit for unit in mine if unit.name not in done]
+    receipts = {one.unit: _brief(one) for one in _read(commits, [unit.name for unit in mine if unit.name in done])}
+    kept = sum(one.images for one in receipts.values())
+    left = [unit for unit in mine if unit.name not in receipts]
     total = sum(len(unit.pictures) for unit in mine) + unreadable
     observer.phase(PREDICTING)
     progress = _Progress(observer, kept + unreadable, total)
     engine = _over_ray if options.engine == "ray" else _here(segmenter)
-    with contextlib.closing(engine(left, job, commits, progress)) as receipts:  # type: ignore[type-var]
-        for receipt in receipts:
-            _note(record, receipt)
+    with contextlib.closing(engine(left, job, commits, progress)) as found_receipts:  # type: ignore[type-var]
+        for receipt in found_receipts:
+            receipts[receipt.unit] = _brief(receipt)
             progress.unit_done(len(receipt.images))
+    for unit in mine:
+        _note(record, receipts[unit.name])
     if commits.done() >= {unit.name for unit in found.units}:
         finish(commits, found.units, len(segmenter.classes))
     left_out = found.left_out if share is None or share.number == 0 else []
@@ -142,19 +147,28 @@ class _Progress(Relay):
         self._observer.progress(self._done, self._total)
 
 
-def _note_all(record: Record, commits: Commits, units: Sequence[Unit]) -> int:
-    """Note what earlier calls have done; the number of images whose masks are there."""
-    kept = 0
+class _Brief(NamedTuple):
+    """What the summary needs of a receipt: the number of its images, and those of which there is something to say."""
+
+    images: int
+    remarkable: tuple[Predicted, ...]
+
+
+def _brief(receipt: Receipt) -> _Brief:
+    remarkable = tuple(one for one in receipt.images if one.problem is not None or one.facts != Facts())
+    return _Brief(len(receipt.images), remarkable)
+
+
+def _read(commits: Commits, units: Sequence[str]) -> Iterator[Receipt]:
+    """The receipts of units that are done, but of those whose receipt was damaged."""
     with thread_pool(_READ_TOGETHER) as pool:
-        for receipt in pool.map(commits.receipt, (unit.name for unit in units)):
+        for receipt in pool.map(commits.receipt, units):
             if receipt is not None:
-                _note(record, receipt)
-                kept += sum(image.problem is None for image in receipt.images)
-    return kept
+                yield receipt
 
 
-def _note(record: Record, receipt: Receipt) -> None:
-    for image in receipt.images:
+def _note(record: Record, brief: _Brief) -> None:
+    for image in brief.remarkable:
         if image.problem is not None:
             record.failed(image.problem)
         else:

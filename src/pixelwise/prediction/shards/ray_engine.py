@@ -6,6 +6,8 @@ visible stays single, because a unit counts only by its receipt.
 
 from __future__ import annotations
 
+import logging
+import os
 import pickle
 from collections.abc import Iterator, Sequence
 from typing import Any
@@ -13,6 +15,7 @@ from typing import Any
 import msgspec
 
 from pixelwise.errors import PixelwiseError, RecipeError
+from pixelwise.prediction.segmenter import Segmenter
 from pixelwise.prediction.shards.commits import Commits, Receipt
 from pixelwise.prediction.shards.units import Unit
 from pixelwise.prediction.shards.work import Job, load_for, predict_shard
@@ -21,29 +24,32 @@ INSTALL = "pip install 'pixelwise[cluster]'"
 
 
 class Worker:
-    """An actor of Ray, which loads the network once and then predicts units.
+    """An actor of Ray, which loads the network with its first unit and then predicts units."""
 
-    Args:
-        job: The job.
-    """
-
-    def __init__(self, job: Job) -> None:
-        self._job, self._segmenter = job, load_for(job)
-        self._commits = Commits(job.output, job.name)
+    def __init__(self) -> None:
+        # What the constructor would be given lies in Ray's object store, from where a worker that is restarted might
+        # not get it any more.
+        self._opened: tuple[Job, Segmenter, Commits] | None = None
 
     def __call__(self, batch: dict[str, Any]) -> dict[str, list[bytes]]:
         """Predict the units of a batch; an error is a row as well, because an exception would end all of the work."""
         rows: dict[str, list[bytes]] = {"receipt": [], "error": []}
-        for content in batch["unit"]:
+        for content in batch["task"]:
             receipt, error = b"", b""
             try:
-                found = predict_shard(pickle.loads(content), self._segmenter, self._commits, self._job)
-                receipt = msgspec.json.encode(found)
+                unit, job = pickle.loads(content)
+                receipt = msgspec.json.encode(self._predict(unit, job))
             except PixelwiseError as raised:
                 error = pickle.dumps(raised)
             rows["receipt"].append(receipt)
             rows["error"].append(error)
         return rows
+
+    def _predict(self, unit: Unit, job: Job) -> Receipt:
+        if self._opened is None:
+            self._opened = job, load_for(job), Commits(job.output, job.name)
+        job, segmenter, commits = self._opened
+        return predict_shard(unit, segmenter, commits, job)
 
 
 def over_ray(units: Sequence[Unit], job: Job) -> Iterator[Receipt]:
@@ -68,14 +74,13 @@ def over_ray(units: Sequence[Unit], job: Job) -> Iterator[Receipt]:
     if started:
         ray.init(address=options.address, log_to_driver=False, include_dashboard=False, logging_level="error")
     try:
-        context = ray.data.DataContext.get_current()
-        context.enable_progress_bars = False
+        ray.data.DataContext.get_current().enable_progress_bars = False
+        for name in ("ray", "ray.data"):
+            logging.getLogger(name).setLevel(logging.ERROR)
         workers = _number_of_workers(ray, job)
-        rows = ray.data.from_items(
-            [{"unit": pickle.dumps(unit)} for unit in units], override_num_blocks=len(units)
-        ).map_batches(
+        tasks = [{"task": pickle.dumps((unit, job))} for unit in units]
+        rows = ray.data.from_items(tasks, override_num_blocks=len(tasks)).map_batches(
             Worker,
-            fn_constructor_args=(job,),
             batch_size=1,
             compute=ray.data.ActorPoolStrategy(min_size=1, max_size=workers),
             num_cpus=1,
@@ -114,6 +119,8 @@ def _number_of_workers(ray: Any, job: Job) -> int:
 
 
 def _ray() -> Any:
+    # Its core writes about its actors to the standard error of whoever starts it.
+    os.environ.setdefault("RAY_BACKEND_LOG_LEVEL", "fatal")
     try:
         import ray
         import ray.data
