@@ -25,8 +25,8 @@ from PIL import Image
 from pixelwise.datasets.samples import Reading
 from pixelwise.errors import DataError
 from pixelwise.prediction.predict import predict_paths
+from pixelwise.prediction.receipts.summaries import PredictSummary
 from pixelwise.prediction.segmenter import Segmenter
-from pixelwise.prediction.summaries import PredictSummary
 
 LABELS = np.kron(np.array([[0, 1], [2, 3]], np.uint8), np.ones((16, 24), np.uint8))
 ORIENTATION = 0x0112

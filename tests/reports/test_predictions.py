@@ -4,7 +4,7 @@ from pathlib import Path
 import pytest
 
 from pixelwise.prediction.receipts.shares import Share
-from pixelwise.prediction.summaries import PredictSummary
+from pixelwise.prediction.receipts.summaries import PredictSummary
 from pixelwise.records.problems import Problem
 from pixelwise.reports.predictions import show_summary
 

@@ -13,8 +13,8 @@ from pixelwise.options import chosen
 from pixelwise.prediction.loading import load
 from pixelwise.prediction.options import PredictOptions
 from pixelwise.prediction.predict import predict_paths
+from pixelwise.prediction.receipts.summaries import PredictSummary
 from pixelwise.prediction.shards.into_tars import predict_into_tars
-from pixelwise.prediction.summaries import PredictSummary
 from pixelwise.recipes.overrides import in_words
 from pixelwise.storage.stores.addresses import place_of
 

@@ -29,8 +29,8 @@ from pixelwise.prediction.receipts.division import units
 from pixelwise.prediction.receipts.jobs import job_of
 from pixelwise.prediction.receipts.ledger import Facts, Ledger
 from pixelwise.prediction.receipts.shares import Share
+from pixelwise.prediction.receipts.summaries import PredictSummary, Record
 from pixelwise.prediction.segmenter import Segmenter
-from pixelwise.prediction.summaries import PredictSummary, Record
 from pixelwise.records.problems import append_problems, clear_problems, problems_name
 from pixelwise.storage import json_text, printable, write_text
 from pixelwise.storage.locks import writing_alone

@@ -6,8 +6,8 @@ from pathlib import Path
 
 from pixelwise.errors import DataError
 from pixelwise.prediction.receipts.shares import Share
+from pixelwise.prediction.receipts.summaries import PredictSummary
 from pixelwise.prediction.shards.listing import TABLE
-from pixelwise.prediction.summaries import PredictSummary
 from pixelwise.records.problems import problems_name
 from pixelwise.reports.standard_output import write, write_json
 from pixelwise.storage import printable

@@ -32,8 +32,8 @@ def photos(tiny_data: Path, tmp_path: Path) -> Path:
     return folder
 
 
-def job_for(run: Path, output: Path, **options: bool) -> Job:
-    chosen = PredictOptions(tars=True, overlay=False, **options)
+def job_for(run: Path, output: Path, *, strict: bool = False) -> Job:
+    chosen = PredictOptions(tars=True, overlay=False, strict=strict)
     job = Job("", run, chosen, output)
     return job._replace(name=job_of(load_for(job), chosen))
 

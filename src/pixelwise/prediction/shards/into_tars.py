@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import os
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterator, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
@@ -20,16 +20,17 @@ from pixelwise.prediction.options import PredictOptions
 from pixelwise.prediction.predict import PREDICTING, classes_document
 from pixelwise.prediction.receipts.jobs import job_of
 from pixelwise.prediction.receipts.ledger import Facts
+from pixelwise.prediction.receipts.summaries import PredictSummary, Record
 from pixelwise.prediction.segmenter import Segmenter
 from pixelwise.prediction.shards.commits import Commits, Predicted, Receipt
 from pixelwise.prediction.shards.listing import finish
 from pixelwise.prediction.shards.units import Unit, find_units
 from pixelwise.prediction.shards.work import Job, predict_shard
-from pixelwise.prediction.summaries import PredictSummary, Record
 from pixelwise.storage import printable
 from pixelwise.storage.stores.addresses import address_of, place_of, with_access
 
-Engine = Callable[[Sequence[Unit], Job, Commits, Observer], Iterator[Receipt]]
+Receipts = Generator[Receipt, None, None]
+Engine = Callable[[Sequence[Unit], Job, Commits, Observer], Receipts]
 """Predicts units, in any order."""
 _READ_TOGETHER = 32
 
@@ -79,25 +80,46 @@ def predict_into_tars(
         for one in found.problems:
             record.problem(one.files[0] if one.files else "", DataError(one.code, one.message, one.fix))
     unreadable = record.failures
-    done = commits.done()
-    receipts = {one.unit: _brief(one) for one in _read(commits, [unit.name for unit in mine if unit.name in done])}
-    kept = sum(one.images for one in receipts.values())
-    left = [unit for unit in mine if unit.name not in receipts]
-    total = sum(len(unit.pictures) for unit in mine) + unreadable
     observer.phase(PREDICTING)
-    progress = _Progress(observer, kept + unreadable, total)
-    engine = _over_ray if options.engine == "ray" else _here(segmenter)
-    with contextlib.closing(engine(left, job, commits, progress)) as found_receipts:  # type: ignore[type-var]
-        for receipt in found_receipts:
-            receipts[receipt.unit] = _brief(receipt)
-            progress.unit_done(len(receipt.images))
+    work = _Work(job, commits, _over_ray if options.engine == "ray" else _here(segmenter))
+    briefs, kept = work.do(mine, observer, unreadable)
     for unit in mine:
-        _note(record, receipts[unit.name])
+        _note(record, briefs[unit.name])
     if commits.done() >= {unit.name for unit in found.units}:
         finish(commits, found.units, len(segmenter.classes))
     left_out = found.left_out if share is None or share.number == 0 else []
+    total = sum(brief.images for brief in briefs.values()) + unreadable
     summary = record.summary(total, kept, left_out, observer)
     return msgspec.structs.replace(summary, seconds=time.monotonic() - start)
+
+
+class _Work(NamedTuple):
+    """How units are predicted."""
+
+    job: Job
+    commits: Commits
+    engine: Engine
+
+    def do(self, units: Sequence[Unit], observer: Observer, unreadable: int) -> tuple[dict[str, _Brief], int]:
+        """Predict the units that are not done; what became of each of all, and how many images were done before.
+
+        Args:
+            units: All units.
+            observer: Receives progress.
+            unreadable: Number of entries that are counted and cannot be read.
+        """
+        done = self.commits.done()
+        names = [unit.name for unit in units if unit.name in done]
+        briefs = {receipt.unit: _brief(receipt) for receipt in _read(self.commits, names)}
+        kept = sum(one.images for one in briefs.values())
+        left = [unit for unit in units if unit.name not in briefs]
+        total = sum(len(unit.pictures) for unit in units) + unreadable
+        progress = _Progress(observer, kept + unreadable, total)
+        with contextlib.closing(self.engine(left, self.job, self.commits, progress)) as receipts:
+            for receipt in receipts:
+                briefs[receipt.unit] = _brief(receipt)
+                progress.unit_done(len(receipt.images))
+        return briefs, kept
 
 
 def _refuse_input(paths: Sequence[str | os.PathLike[str]], output: Path) -> None:
@@ -115,14 +137,14 @@ def _refuse_input(paths: Sequence[str | os.PathLike[str]], output: Path) -> None
 def _here(segmenter: Segmenter) -> Engine:
     """The engine that predicts the units in this process, one after the other."""
 
-    def predict(units: Sequence[Unit], job: Job, commits: Commits, observer: Observer) -> Iterator[Receipt]:
+    def predict(units: Sequence[Unit], job: Job, commits: Commits, observer: Observer) -> Receipts:
         for unit in units:
             yield predict_shard(unit, segmenter, commits, job, observer)
 
     return predict
 
 
-def _over_ray(units: Sequence[Unit], job: Job, commits: Commits, observer: Observer) -> Iterator[Receipt]:
+def _over_ray(units: Sequence[Unit], job: Job, commits: Commits, observer: Observer) -> Receipts:
     # Imported here: Ray takes seconds to import, and is not a package that everybody has.
     from pixelwise.prediction.shards.ray_engine import over_ray
 

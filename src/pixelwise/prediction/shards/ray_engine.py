@@ -9,7 +9,7 @@ from __future__ import annotations
 import logging
 import os
 import pickle
-from collections.abc import Iterator, Sequence
+from collections.abc import Generator, Sequence
 from typing import Any
 
 import msgspec
@@ -52,7 +52,7 @@ class Worker:
         return predict_shard(unit, segmenter, commits, job)
 
 
-def over_ray(units: Sequence[Unit], job: Job) -> Iterator[Receipt]:
+def over_ray(units: Sequence[Unit], job: Job) -> Generator[Receipt, None, None]:
     """Predict units with the workers of a Ray cluster, or of this machine.
 
     Args:

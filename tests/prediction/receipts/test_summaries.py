@@ -5,7 +5,7 @@ from observers import Told
 
 from pixelwise.errors import DataError
 from pixelwise.prediction.receipts.ledger import Facts
-from pixelwise.prediction.summaries import Record
+from pixelwise.prediction.receipts.summaries import Record
 from pixelwise.records.problems import Problem
 
 ERROR = DataError("D101", "a.png: damaged", "copy it again")

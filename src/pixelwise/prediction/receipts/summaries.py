@@ -91,18 +91,7 @@ class Record:
             left_out: Files that were not taken for images.
             observer: Receives the warnings.
         """
-        found = []
-        if left_out:
-            found.append(
-                finding(
-                    "W215",
-                    f"{counted(len(left_out), 'file')} without an image extension left out: "
-                    f"{describe_endings(left_out)}",
-                    [printable(path) for path in left_out],
-                    f"extensions of images: {', '.join(SUFFIXES)}; a file that is named itself is read whatever its "
-                    "name",
-                )
-            )
+        found = [_left_out(left_out)] if left_out else []
         if self._animated:
             found.append(
                 finding(
@@ -146,3 +135,12 @@ class Record:
             seconds=0.0,
             warnings=tuple(found),
         )
+
+
+def _left_out(files: Sequence[Path]) -> Finding:
+    return finding(
+        "W215",
+        f"{counted(len(files), 'file')} without an image extension left out: {describe_endings(files)}",
+        [printable(path) for path in files],
+        f"extensions of images: {', '.join(SUFFIXES)}; a file that is named itself is read whatever its name",
+    )
