@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import functools
+import itertools
 import os
 import time
 from collections.abc import Callable, Generator, Iterable, Sequence
@@ -22,12 +23,13 @@ from pixelwise.options import chosen
 from pixelwise.prediction.annotation_files import Annotations, annotations_of
 from pixelwise.prediction.background import in_background
 from pixelwise.prediction.deviations import Once
+from pixelwise.prediction.engine.engine import Engine
 from pixelwise.prediction.inputs import Input, Inputs, find_inputs
 from pixelwise.prediction.mask_formats import mask_values
 from pixelwise.prediction.options import PredictOptions
 from pixelwise.prediction.original_values import original_values
 from pixelwise.prediction.outcomes import MASKS, OVERLAYS, Outcome, predict_and_write, read_input, writer
-from pixelwise.prediction.prediction import choose_palette
+from pixelwise.prediction.prediction import Prediction, choose_palette
 from pixelwise.prediction.receipts.division import units
 from pixelwise.prediction.receipts.jobs import job_of
 from pixelwise.prediction.receipts.ledger import Facts, Ledger
@@ -298,16 +300,36 @@ def _predictions(steps: _Steps, images: Iterable[Input], observer: Observer) -> 
         channels=segmenter.model.preprocessing.in_channels,
         parts_above=steps.parts_above,
     )
+    engine = Engine(segmenter)
     with contextlib.closing(in_background(read, images, ahead=AHEAD)) as outcomes:
-        for outcome in outcomes:
-            if isinstance(outcome.value, np.ndarray):
-                yield outcome._replace(value=segmenter.predict(outcome.value))
-            elif isinstance(outcome.value, str):
-                done = steps.parts(outcome)
-                observer.phase(_PHASE)
-                yield done
-            else:
-                yield outcome
+        for together, group in itertools.groupby(outcomes, functools.partial(_shares, engine=engine)):
+            if together:
+                with contextlib.closing(engine.predictions(group, _pixels, _predicted)) as predicted:
+                    yield from predicted
+                continue
+            for outcome in group:
+                if isinstance(outcome.value, str):
+                    done = steps.parts(outcome)
+                    observer.phase(_PHASE)
+                    yield done
+                else:
+                    yield _predicted(outcome, engine.segmenter.predict(_pixels(outcome)))
+
+
+def _shares(outcome: Outcome, engine: Engine) -> bool:
+    """Whether what was read is predicted together with others; errors go along."""
+    pixels = _pixels(outcome)
+    if pixels is None:
+        return not isinstance(outcome.value, str)
+    return engine.shares((pixels.shape[0], pixels.shape[1]))
+
+
+def _pixels(outcome: Outcome) -> np.ndarray | None:
+    return outcome.value if isinstance(outcome.value, np.ndarray) else None
+
+
+def _predicted(outcome: Outcome, prediction: Prediction) -> Outcome:
+    return outcome._replace(value=prediction)
 
 
 def _begin(output: Path, segmenter: Segmenter, options: PredictOptions, problems: str) -> None:

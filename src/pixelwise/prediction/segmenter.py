@@ -178,22 +178,44 @@ class Segmenter:
                     "leave out `scores`, or give parts of the image as arrays",
                 )
             return LargePrediction(self, pixels, self.observer)
-        size = (pixels.shape[0], pixels.shape[1])
-        self.warn(self.remarks(size))
-        seen = RESIZE[self.protocol.resampling](pixels, self.seen_size(size))
-        protocol = fitted_to(self.protocol_for((seen.shape[0], seen.shape[1])), self.model.fixed_size)
-        with prediction_mode(self.model):
-            labels, softmax = self._labels_and_scores(seen, size, protocol, scores)
+        self.warn(self.remarks((pixels.shape[0], pixels.shape[1])))
+        (found,) = self.predict_alike([pixels], scores, [fed.source])
+        return found
+
+    def predict_alike(
+        self, images: Sequence[np.ndarray], scores: bool = False, sources: Sequence[str] | None = None
+    ) -> list[Prediction]:
+        """Predict images of one size, in one forward pass unless they are seen through windows.
+
+        Args:
+            images: Images uint8 (H, W, C) of equal size, as `predict` takes them.
+            scores: Whether to return the scores too.
+            sources: File or address of each image.
+        """
+        size = (images[0].shape[0], images[0].shape[1])
+        resize = RESIZE[self.protocol.resampling]
+        seen = [resize(image, self.seen_size(size)) for image in images]
+        seen_size = (seen[0].shape[0], seen[0].shape[1])
+        protocol = fitted_to(self.protocol_for(seen_size), self.model.fixed_size)
         several = self.model.multilabel
-        return Prediction(
-            image=pixels,
-            labels=unpacked(labels, len(self.classes)) if several else labels,
-            scores=softmax,
-            classes=self.classes,
-            palette=self.palette,
-            multilabel=several,
-            source=fed.source,
-        )
+        found = []
+        with prediction_mode(self.model):
+            logits = main_logits(self.model, seen, pad_to=protocol.pad_to) if protocol.one_look else None
+            for place, image in enumerate(images):
+                own = None if logits is None else logits[place : place + 1]
+                labels, softmax = self._labels_and_scores(seen[place], own, size, protocol, scores)
+                found.append(
+                    Prediction(
+                        image=image,
+                        labels=unpacked(labels, len(self.classes)) if several else labels,
+                        scores=softmax,
+                        classes=self.classes,
+                        palette=self.palette,
+                        multilabel=several,
+                        source=sources[place] if sources is not None else "",
+                    )
+                )
+        return found
 
     def seen_size(self, size: Size) -> Size:
         """(height, width) of the network's input for an image of that size, without padding."""
@@ -223,16 +245,16 @@ class Segmenter:
         return self.protocol
 
     def _labels_and_scores(
-        self, seen: np.ndarray, size: Size, protocol: Protocol, scores: bool
+        self, seen: np.ndarray, logits: Tensor | None, size: Size, protocol: Protocol, scores: bool
     ) -> tuple[np.ndarray, np.ndarray | None]:
-        """Class ids or bit fields (H, W) at `size` for an image at the input size, and on request its scores."""
+        """Class ids or bit fields (H, W) at `size` for an image at the input size, and on request its scores.
+
+        `logits` (1, K, h, w) are those of the image if the protocol takes it in at one look.
+        """
         seen_size = (seen.shape[0], seen.shape[1])
         if protocol.window is not None and size == seen_size and not scores:
             return self._labels_of_windows(seen, protocol), None
-        if protocol.one_look:
-            output: NetworkOutput = main_logits(self.model, [seen], pad_to=protocol.pad_to)
-        else:
-            output = views_of(self.model, [seen], protocol, keep=scores)
+        output: NetworkOutput = views_of(self.model, [seen], protocol, keep=scores) if logits is None else logits
         labels = decide(self.model, output, seen_size, size, protocol).labels.cpu().numpy()
         if not scores:
             return labels, None
