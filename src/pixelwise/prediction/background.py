@@ -20,8 +20,8 @@ def in_background(
 ) -> Generator[Result, None, None]:
     """`map` whose calls run in background threads, at most `ahead` of the result that is waited for.
 
-    They run in `threads` threads, by default as many as read files. An exception of `function` is raised in place of its result. Closing the generator cancels the calls that have not
-    begun.
+    There are `threads` of them, by default as many as for reading files. An exception of `function` is raised in place
+    of its result. Closing the generator cancels the calls that have not begun.
     """
     remaining = iter(items)
     pending: deque[Future[Result]] = deque()

@@ -26,6 +26,7 @@ from pixelwise.models import SegmentationModel
 from pixelwise.observer import SILENT
 from pixelwise.prediction.combinations import unpacked
 from pixelwise.prediction.deviations import Once, Remark, deviations, stretching
+from pixelwise.prediction.engine.batching import ON_CPU, ON_GPU, SINGLE, Batch, Limits, batches, in_order
 from pixelwise.prediction.feeding import Fed, OneImage, each, is_one, read_one
 from pixelwise.prediction.large.blocks import Blocks, Joining, joined_labels
 from pixelwise.prediction.large.choice import InParts, reason_for_parts
@@ -44,6 +45,7 @@ from pixelwise.recipes.class_sets.palettes import colorblind_palette
 from pixelwise.recipes.class_sets.tables import Color
 from pixelwise.recipes.protocols import PROTOCOLS, Protocol
 from pixelwise.recipes.sizes import Size
+from pixelwise.runtimes import ArtefactModel
 from pixelwise.runtimes.inference import fitted_to
 from pixelwise.storage import printable
 from pixelwise.views import classes_in_words, line
@@ -140,7 +142,8 @@ class Segmenter:
 
         Returns:
             One image gives its prediction, a list or a batch gives a list. A folder, a pattern or a generator, which
-            may be longer than memory allows, gives an iterator that predicts each image when it is asked for. A TIFF
+            may be longer than memory allows, gives an iterator that predicts images when they are asked for: those of
+            a generator one by one, otherwise small ones of equal size together. A TIFF
             file that is too large to be decoded whole gives a
             `pixelwise.prediction.large.prediction.LargePrediction`.
 
@@ -155,8 +158,11 @@ class Segmenter:
         self._refuse_scores(scores)
         if is_one(images):
             return self._predict(read_one(images, self._pixels), scores)
-        found = (self._predict(fed, scores) for fed in each(images, self._pixels))
-        return list(found) if isinstance(images, (list, tuple, np.ndarray)) else found
+        fed = each(images, self._pixels)
+        if not isinstance(images, (list, tuple, np.ndarray, str, os.PathLike)):
+            return (self._predict(one, scores) for one in fed)
+        found = self._in_batches(fed, scores)
+        return found if isinstance(images, (str, os.PathLike)) else list(found)
 
     def _refuse_scores(self, scores: bool) -> None:
         if scores and not self.model.gives_scores:
@@ -181,6 +187,33 @@ class Segmenter:
         self.warn(self.remarks((pixels.shape[0], pixels.shape[1])))
         (found,) = self.predict_alike([pixels], scores, [fed.source])
         return found
+
+    def _in_batches(self, all: Iterable[Fed], scores: bool) -> Iterator[Any]:
+        """Predictions in the order of the images, those of equal size in batches."""
+
+        def size_of(fed: Fed) -> Size | Path:
+            pixels = fed.pixels
+            return pixels.path if isinstance(pixels, InParts) else (pixels.shape[0], pixels.shape[1])
+
+        def seen_pixels(fed: Fed) -> int:
+            size = size_of(fed)
+            return self.whole_pixels if isinstance(size, Path) else math.prod(self.seen_size(size))
+
+        def predicted(batch: Batch[Fed]) -> Batch[Any]:
+            images = [fed.pixels for fed in batch.items if isinstance(fed.pixels, np.ndarray)]
+            if len(images) <= 1:
+                return Batch(batch.places, tuple(self._predict(fed, scores) for fed in batch.items))
+            self.warn(self.remarks((images[0].shape[0], images[0].shape[1])))
+            return Batch(batch.places, tuple(self.predict_alike(images, scores, [fed.source for fed in batch.items])))
+
+        return in_order(map(predicted, batches(all, size_of, seen_pixels, self.batch_limits)))
+
+    @property
+    def batch_limits(self) -> Limits:
+        """How many images of equal size are predicted in one forward pass."""
+        if isinstance(self.model, ArtefactModel) and self.model.sidecar.input.batch is not None:
+            return SINGLE
+        return ON_CPU if next(self.model.parameters()).device.type == "cpu" else ON_GPU
 
     def predict_alike(
         self, images: Sequence[np.ndarray], scores: bool = False, sources: Sequence[str] | None = None

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
+from typing import TypeVar
 
 import numpy as np
 import torch
@@ -17,6 +19,8 @@ from pixelwise.runtimes.reading import read_sidecar
 from pixelwise.runtimes.sidecar import Sidecar
 from pixelwise.runtimes.targets import Engine, Target, find_target
 from pixelwise.storage import printable
+
+T = TypeVar("T")
 
 
 class ArtefactModel(SegmentationModel):
@@ -129,6 +133,20 @@ class ArtefactModel(SegmentationModel):
             "export it again; if that does not help, export it for one image size (without `dynamic`)",
         )
 
+    def for_threads(self, count: int) -> ArtefactModel | None:
+        """The artefact for so many threads that run it at the same time and compute with one thread each.
+
+        Returns:
+            The artefact, opened another time; None if its runtime cannot do this.
+
+        Raises:
+            CheckpointError: K463, the runtime cannot open the file.
+        """
+        again = find_target(self.sidecar.runtime).open_for_threads
+        if again is None:
+            return None
+        return ArtefactModel(self.sidecar, _opened(self.sidecar.runtime, self._path, again, count), self._path).eval()
+
     def _bytes(self, images: Tensor) -> Tensor:
         """Undo the normalisation: images (B, 3, H, W) to the original uint8 (B, H, W, 3)."""
         mean, std = (
@@ -190,9 +208,12 @@ def open_engine(target: str, file: Path, threads: int | None = None) -> Engine:
         RecipeError: R240, the runtime is not installed; R250, there is no such target.
         CheckpointError: K463, the runtime cannot open the file.
     """
-    opened = find_target(target)
+    return _opened(target, file, find_target(target).open, threads)
+
+
+def _opened(target: str, file: Path, open: Callable[[Path, T], Engine], threads: T) -> Engine:
     try:
-        return opened.open(file, threads)
+        return open(file, threads)
     except (CheckpointError, RecipeError):
         raise
     except Exception as error:  # every runtime has exceptions of its own

@@ -24,6 +24,12 @@ class Limits(NamedTuple):
     items: int
 
 
+ON_CPU = Limits(pixels=1 << 16, items=16)
+"""Larger batches leave the caches of a processor, and take longer per image than single images."""
+ON_GPU = Limits(pixels=1 << 21, items=64)
+SINGLE = Limits(pixels=1, items=1)
+
+
 class Batch(NamedTuple, Generic[Item]):
     """Items of equal size.
 

@@ -5,8 +5,9 @@ from __future__ import annotations
 import contextlib
 import copy
 import functools
+import math
 import queue
-from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterable, Iterator
 from typing import TypeVar
 
 import numpy as np
@@ -14,13 +15,12 @@ import torch
 
 from pixelwise.machine.threads import default_threads
 from pixelwise.models import SegmentationModel
-from pixelwise.observer import SILENT
 from pixelwise.prediction.background import in_background
-from pixelwise.prediction.deviations import Once
-from pixelwise.prediction.engine.batching import Batch, Limits, batches, in_order
+from pixelwise.prediction.engine.batching import Batch, batches, in_order
 from pixelwise.prediction.engine.folding import copied, made_for_prediction
 from pixelwise.prediction.prediction import Prediction
 from pixelwise.prediction.segmenter import WHOLE_PIXELS, Segmenter
+from pixelwise.recipes.sizes import Size
 from pixelwise.runtimes import ArtefactModel
 
 VERSION = 1
@@ -29,10 +29,6 @@ TOGETHER_PIXELS = 1 << 20
 """Number of input pixels up to which images share batches and threads; each larger one has all threads for itself."""
 MOST_THREADS = WHOLE_PIXELS // TOGETHER_PIXELS
 """So that images that are predicted at a time need no more memory than the largest one that is predicted whole."""
-ON_CPU = Limits(pixels=1 << 16, items=16)
-"""What is in a batch on a CPU: larger ones leave its caches, and take longer per image than single images."""
-ON_GPU = Limits(pixels=1 << 21, items=64)
-SINGLE = Limits(pixels=1, items=1)
 
 Item = TypeVar("Item")
 
@@ -55,11 +51,9 @@ class Engine:
     @functools.cached_property
     def segmenter(self) -> Segmenter:
         """The segmenter with a network made for prediction, for images that are predicted alone."""
-        made = copy.copy(self._given)
-        made.model = made_for_prediction(self._given.model)
-        return made
+        return self._with(made_for_prediction(self._given.model))
 
-    def shares(self, size: tuple[int, int]) -> bool:
+    def shares(self, size: Size) -> bool:
         """Whether an image of that (height, width) is predicted together with others."""
         return self._pixels(size) <= TOGETHER_PIXELS
 
@@ -76,7 +70,7 @@ class Engine:
             image: The image uint8 (H, W, C) of an item, or None, if there is nothing to predict.
             done: The item with the prediction of its image.
         """
-        helpers = self._helpers()
+        helpers = self._helpers
         free: queue.SimpleQueue[Segmenter] = queue.SimpleQueue()
         for helper in helpers:
             free.put(helper)
@@ -87,67 +81,58 @@ class Engine:
                 return batch
             helper = free.get()
             try:
-                if self._divides:
+                if self._device == "cpu" and len(helpers) > 1:
                     torch.set_num_threads(1)
                 found = helper.predict_alike(images)
             finally:
                 free.put(helper)
             return Batch(batch.places, tuple(map(done, batch.items, found)))
 
-        def sized(item: Item) -> tuple[int, int] | None:
+        def size_of(item: Item) -> Size | None:
             found = image(item)
             return None if found is None else (found.shape[0], found.shape[1])
 
         def checked() -> Iterator[Batch[Item]]:
-            for batch in batches(items, sized, lambda item: self._pixels(sized(item)), self.limits):
-                if size := sized(batch.items[0]):
+            for batch in batches(items, size_of, lambda item: self._pixels(size_of(item)), self._given.batch_limits):
+                if size := size_of(batch.items[0]):
                     # Here, because whoever receives warnings expects them from one thread.
                     self._given.warn(self._given.remarks(size))
                 yield batch
 
-        count = len(helpers)
-        with _threads_kept(), contextlib.closing(
-            in_background(predicted, checked(), ahead=2 * count, threads=count)
-        ) as found:
-            yield from in_order(found)
+        threads = len(helpers)
+        work = in_background(predicted, checked(), ahead=2 * threads, threads=threads)
+        with _threads_kept(), contextlib.closing(work):
+            yield from in_order(work)
 
-    @property
-    def limits(self) -> Limits:
-        """What is in a batch."""
-        model = self._given.model
-        if isinstance(model, ArtefactModel) and model.sidecar.input.batch is not None:
-            return SINGLE
-        return ON_CPU if self._device == "cpu" else ON_GPU
+    @functools.cached_property
+    def _helpers(self) -> list[Segmenter]:
+        """A segmenter for each thread that predicts."""
+        given, threads = self._given.model, min(default_threads(), MOST_THREADS)
+        if self._device != "cpu":
+            return [self._with(given)]
+        if isinstance(given, ArtefactModel):
+            shared = given.for_threads(threads) if threads > 1 else None
+            return [self._with(given)] if shared is None else [self._with(shared)] * threads
+        made = self.segmenter.model
+        # What a module notes while it computes is not shared; weights are.
+        others = [copied(made, shared=True) for _ in range(threads - 1)]
+        return [self._with(model) for model in (made, *others) if model is not None]
 
-    @property
-    def _divides(self) -> bool:
-        """Whether images are divided among threads, instead of each image."""
-        return self._device == "cpu" and not isinstance(self._given.model, ArtefactModel)
+    def _with(self, model: SegmentationModel) -> Segmenter:
+        found = copy.copy(self._given)
+        found.model = model
+        return found
 
-    def _helpers(self) -> Sequence[Segmenter]:
-        """A segmenter for each thread; what a module notes while it computes is not shared, its weights are."""
-        count = min(default_threads(), MOST_THREADS) if self._divides else 1
-        models: list[SegmentationModel | None] = [self.segmenter.model]
-        models += [copied(self.segmenter.model, shared=True) for _ in range(count - 1)]
-        helpers = []
-        for model in models:
-            if model is not None:
-                helper = copy.copy(self.segmenter)
-                helper.model, helper.warn = model, Once(SILENT.warn)
-                helpers.append(helper)
-        return helpers
-
-    def _pixels(self, size: tuple[int, int] | None) -> int:
+    def _pixels(self, size: Size | None) -> int:
         """Number of input pixels of an image of that size; 0 if there is none."""
         if size is None:
             return 0
-        height, width = self._given.seen_size(size)
-        return height * width
+        return math.prod(self._given.seen_size(size))
 
 
 @contextlib.contextmanager
 def _threads_kept() -> Iterator[None]:
-    """Restore the number of threads of PyTorch, which counts for threads that are started later."""
+    """Restore PyTorch's number of threads, which also counts for threads that are started later."""
     before = torch.get_num_threads()
     try:
         yield
