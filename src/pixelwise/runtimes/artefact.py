@@ -46,6 +46,7 @@ class ArtefactModel(SegmentationModel):
         self.enlarged_to = sidecar.output.enlarged_to
         self._engine = engine
         self._path = path
+        self._shared: dict[int, ArtefactModel] = {}
         # Shows callers the device of the inputs, as a network's parameters do: these runtimes compute on the CPU.
         self.place = nn.Parameter(torch.zeros(0), requires_grad=False)
 
@@ -137,7 +138,7 @@ class ArtefactModel(SegmentationModel):
         """The artefact for so many threads that run it at the same time and compute with one thread each.
 
         Returns:
-            The artefact, opened another time; None if its runtime cannot do this.
+            The artefact, opened another time unless it was for an earlier call; None if its runtime cannot do this.
 
         Raises:
             CheckpointError: K463, the runtime cannot open the file.
@@ -145,7 +146,10 @@ class ArtefactModel(SegmentationModel):
         again = find_target(self.sidecar.runtime).open_for_threads
         if again is None:
             return None
-        return ArtefactModel(self.sidecar, _opened(self.sidecar.runtime, self._path, again, count), self._path).eval()
+        if count not in self._shared:
+            engine = _opened(self.sidecar.runtime, self._path, again, count)
+            self._shared[count] = ArtefactModel(self.sidecar, engine, self._path).eval()
+        return self._shared[count]
 
     def _bytes(self, images: Tensor) -> Tensor:
         """Undo the normalisation: images (B, 3, H, W) to the original uint8 (B, H, W, 3)."""
