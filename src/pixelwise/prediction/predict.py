@@ -43,7 +43,7 @@ from pixelwise.storage.names import counted
 CLASSES = "classes.json"
 _PHASE = "predicting"
 AHEAD = 2
-"""Number of images read ahead of, and written behind, the one being predicted: at most five are in memory."""
+"""Number of images read ahead of, and written behind, those being predicted: at most five large ones are in memory."""
 
 
 class PredictSummary(msgspec.Struct, frozen=True, kw_only=True):

@@ -17,6 +17,8 @@ EXAMPLE = (67, 98)
 """(height, width) of the example with which a network is held against the one it was made from."""
 TOLERANCE = 1e-3
 """Largest difference of a logit, relative to the largest logit, that rounding explains."""
+_PADDED_BY_TIMM = "timm.layers.conv2d_same"
+"""Module of convolutions that pad as TensorFlow does, and otherwise are those of PyTorch."""
 
 
 def made_for_prediction(model: SegmentationModel) -> SegmentationModel:
@@ -27,7 +29,7 @@ def made_for_prediction(model: SegmentationModel) -> SegmentationModel:
 
     Returns:
         The copy; `model` itself if it is an artefact, is not on the CPU in float32, cannot be copied, or if its copy
-        gives other logits on an example, as when a convolution changes its weights in each call.
+        gives other logits on an example, as when a module uses the output of a convolution beside its normalisation.
     """
     if isinstance(model, ArtefactModel) or any(_elsewhere(values) for values in model.parameters()):
         return model
@@ -108,9 +110,10 @@ def _pairs(model: SegmentationModel, example: Tensor) -> tuple[dict[nn.Module, n
 
 
 def _is_plain(norm: Any, conv: Any) -> bool:
-    """Whether a normalisation uses recorded statistics, and its weights and those of the convolution are stored."""
+    """Whether a normalisation uses recorded statistics, and the convolution before it applies its weights as stored."""
+    convolves = type(conv) is nn.Conv2d or type(conv).__module__ == _PADDED_BY_TIMM
     known = type(norm) is nn.BatchNorm2d or {"act", "drop"} <= dict(norm.named_children()).keys()
-    return known and norm.running_var is not None and norm.affine and "weight" in conv._parameters
+    return convolves and known and norm.running_var is not None and norm.affine
 
 
 def _merge(conv: Any, norm: Any) -> None:
