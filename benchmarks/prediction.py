@@ -199,14 +199,15 @@ def plain_onnx(network: Path, images: Path) -> Predict:
 
     from pixelwise.prediction.loading import load
 
-    mean, std = (np.float32(values)[:, None, None] for values in normalization(load(network).model.preprocessing))
+    statistics = normalization(load(network).model.preprocessing)
+    mean, std = (np.asarray(values, np.float32)[:, None, None] for values in statistics)
     session = onnxruntime.InferenceSession(network / "model.onnx", providers=["CPUExecutionProvider"])
     name = session.get_inputs()[0].name
 
     def predict(folder: Path) -> None:
         for file in sorted(images.iterdir()):
             pixels = np.asarray(Image.open(file).convert("RGB"), np.float32).transpose(2, 0, 1) / 255
-            logits = session.run(None, {name: ((pixels - mean) / std)[None]})[0]
+            logits = np.asarray(session.run(None, {name: ((pixels - mean) / std)[None]})[0])
             Image.fromarray(logits[0].argmax(0).astype(np.uint8)).save(folder / f"{file.stem}.png")
 
     return predict

@@ -308,12 +308,13 @@ def _predictions(steps: _Steps, images: Iterable[Input], observer: Observer) -> 
                     yield from predicted
                 continue
             for outcome in group:
-                if isinstance(outcome.value, str):
-                    done = steps.parts(outcome)
-                    observer.phase(_PHASE)
-                    yield done
-                else:
-                    yield _predicted(outcome, engine.segmenter.predict(_pixels(outcome)))
+                pixels = _pixels(outcome)
+                if pixels is not None:
+                    yield _predicted(outcome, engine.segmenter.predict(pixels))
+                    continue
+                done = steps.parts(outcome)
+                observer.phase(_PHASE)
+                yield done
 
 
 def _shares(outcome: Outcome, engine: Engine) -> bool:

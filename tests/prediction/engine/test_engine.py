@@ -14,6 +14,7 @@ from torch import Tensor, nn
 from pixelwise.errors import DataError
 from pixelwise.models import SegmentationModel
 from pixelwise.models.building import build_model
+from pixelwise.observer import Observer
 from pixelwise.prediction.engine import engine as module
 from pixelwise.prediction.engine.engine import Engine
 from pixelwise.prediction.predict import predict_paths
@@ -137,6 +138,22 @@ def test_what_a_strict_prediction_did_before_a_bad_image_is_kept(photos: Path, t
     summary = predict_paths(segmenter, [photos], tmp_path / "out", overlay=False, strict=True)
 
     assert (summary.ok, summary.kept) == (11, 5)
+
+
+def test_what_was_done_before_an_interrupt_is_kept(photos: Path, tmp_path: Path):
+    class Interrupting(Observer):
+        def progress(self, done: int, total: int | None = None) -> None:
+            if done == 8:
+                raise KeyboardInterrupt
+
+    segmenter = Segmenter(GreyModel(), palette=PALETTE)
+    with pytest.raises(KeyboardInterrupt):
+        predict_paths(segmenter, [photos], tmp_path / "out", overlay=False, observer=Interrupting())
+
+    summary = predict_paths(segmenter, [photos], tmp_path / "out", overlay=False)
+
+    # Eight were noted, and one of them is damaged.
+    assert (summary.ok, summary.kept, summary.failed) == (11, 7, 1)
 
 
 def test_large_images_between_small_ones_are_predicted_alone(
