@@ -280,7 +280,8 @@ def _predict_all(steps: _Steps, inputs: Inputs, record: _Record, observer: Obser
         record.problem(one.files[0] if one.files else "", DataError(one.code, one.message, one.fix))
     total = len(inputs.images) + len(inputs.problems)
     steps.segmenter.warn = Once(observer.warn)
-    predictions = _predictions(steps, record.ledger.remaining(units(inputs.images)), observer)
+    engine = Engine(steps.segmenter, len(inputs.images))
+    predictions = _predictions(steps, engine, record.ledger.remaining(units(inputs.images)), observer)
     written = in_background(steps.write, predictions, ahead=AHEAD)
     # Closed here because after an error the garbage collector might do so in one of their threads, which cannot wait
     # for itself.
@@ -291,7 +292,9 @@ def _predict_all(steps: _Steps, inputs: Inputs, record: _Record, observer: Obser
     return record.summary(total, inputs.left_out, observer)
 
 
-def _predictions(steps: _Steps, images: Iterable[Input], observer: Observer) -> Generator[Outcome, None, None]:
+def _predictions(
+    steps: _Steps, engine: Engine, images: Iterable[Input], observer: Observer
+) -> Generator[Outcome, None, None]:
     """Yield the outcome of every image, while the next ones are read in the background."""
     segmenter = steps.segmenter
     read = functools.partial(
@@ -300,7 +303,6 @@ def _predictions(steps: _Steps, images: Iterable[Input], observer: Observer) -> 
         channels=segmenter.model.preprocessing.in_channels,
         parts_above=steps.parts_above,
     )
-    engine = Engine(segmenter)
     with contextlib.closing(in_background(read, images, ahead=AHEAD)) as outcomes:
         for together, group in itertools.groupby(outcomes, functools.partial(_shares, engine=engine)):
             if together:

@@ -18,6 +18,7 @@ from pixelwise.observer import Observer
 from pixelwise.prediction.engine import engine as module
 from pixelwise.prediction.engine.engine import Engine
 from pixelwise.prediction.predict import predict_paths
+from pixelwise.prediction.prediction import Prediction
 from pixelwise.prediction.segmenter import Segmenter
 from pixelwise.recipes.families.enet import ENetSpec
 
@@ -77,6 +78,20 @@ def test_small_images_share_forward_passes_and_each_has_one_thread(monkeypatch: 
     # Three of these are of the example of the network made for prediction. 16 images have 65536 pixels.
     assert sorted(Watched.seen[3:]) == [(4, 1), (16, 1)]
     assert torch.get_num_threads() == before
+
+
+@pytest.mark.parametrize(("count", "used"), [(1, True), (module.FEW - 1, True), (module.FEW, False)])
+def test_for_a_few_images_no_network_is_copied(count: int, used: bool):
+    segmenter = Segmenter(GreyModel())
+
+    list(Engine(segmenter, count).predictions([image_of(labels_of(0, (8, 8)))] * count, lambda item: item, labels_only))
+
+    # A copy would be asked instead.
+    assert (segmenter.model.sizes[-1] == (count, 3, 8, 8)) is used  # type: ignore[attr-defined]
+
+
+def labels_only(item: np.ndarray, found: Prediction) -> np.ndarray:
+    return found.labels
 
 
 def test_errors_of_the_network_end_the_work_after_the_images_before_them(monkeypatch: pytest.MonkeyPatch):

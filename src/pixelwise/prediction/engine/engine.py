@@ -29,6 +29,8 @@ TOGETHER_PIXELS = 1 << 20
 """Number of input pixels up to which images share batches and threads; each larger one has all threads for itself."""
 MOST_THREADS = WHOLE_PIXELS // TOGETHER_PIXELS
 """So that images that are predicted at a time need no more memory than the largest one that is predicted whole."""
+FEW = 8
+"""Number of images below which copying a network, or opening an artefact again, takes longer than it saves."""
 
 Item = TypeVar("Item")
 
@@ -42,16 +44,17 @@ class Engine:
 
     Args:
         segmenter: The segmenter; a change of its weights after the first prediction is not seen.
+        images: Number of images; below `FEW`, the segmenter is used as it is, one batch after the other.
     """
 
-    def __init__(self, segmenter: Segmenter) -> None:
-        self._given = segmenter
+    def __init__(self, segmenter: Segmenter, images: int = FEW) -> None:
+        self._given, self._few = segmenter, images < FEW
         self._device = next(segmenter.model.parameters()).device.type
 
     @functools.cached_property
     def segmenter(self) -> Segmenter:
         """The segmenter with a network made for prediction, for images that are predicted alone."""
-        return self._with(made_for_prediction(self._given.model))
+        return self._given if self._few else self._with(made_for_prediction(self._given.model))
 
     def shares(self, size: Size) -> bool:
         """Whether an image of that (height, width) is predicted together with others."""
@@ -108,7 +111,7 @@ class Engine:
     def _helpers(self) -> list[Segmenter]:
         """A segmenter for each thread that predicts."""
         given, threads = self._given.model, min(default_threads(), MOST_THREADS)
-        if self._device != "cpu":
+        if self._device != "cpu" or self._few:
             return [self._with(given)]
         if isinstance(given, ArtefactModel):
             shared = given.for_threads(threads) if threads > 1 else None
