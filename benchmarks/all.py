@@ -103,6 +103,7 @@ COMMANDS: dict[str, Callable[[Path], list[str]]] = {
     "distributed": lambda data: [],
     "steps": lambda data: ["--data", str(data)],
     "int8": lambda data: [],
+    "prediction": lambda data: ["--data", str(data)],
 }
 """Benchmarks in running order, each with a function that gives its arguments."""
 
@@ -218,6 +219,17 @@ def steps_rows(measured: Measured) -> list[Row]:
     return made
 
 
+def prediction_rows(measured: Measured) -> list[Row]:
+    """Rows for prediction from files to masks, beside an earlier version if one was measured."""
+    times = measured["times_faster"]
+    pairs = [(f"pixelwise, {kind} over before, {kind}", kind) for kind in ("run", "ONNX", "OpenVINO")]
+    return [
+        Row(f"prediction of a folder, {kind}", "the version before", 2, triple(times[name]))
+        for name, kind in pairs
+        if name in times
+    ]
+
+
 ROWS: dict[str, Callable[[Measured], list[Row]]] = {
     "starting": starting_rows,
     "data_path": data_path_rows,
@@ -225,6 +237,7 @@ ROWS: dict[str, Callable[[Measured], list[Row]]] = {
     "training": training_rows,
     "contention": contention_rows,
     "steps": steps_rows,
+    "prediction": prediction_rows,
 }
 
 
@@ -249,6 +262,9 @@ def plots(found: Mapping[str, Measured]) -> list[tuple[str, str, str, list[Bar]]
         made.append(
             ("training", "Training on the CPU, ResNet-18 U-Net, 4 images of 360x480", "images per second", bars)
         )
+    if "prediction" in found:
+        bars = [Bar(name, triple(one)) for name, one in found["prediction"]["images_per_second"].items()]
+        made.append(("prediction", "Prediction, from PNG files to PNG masks of 480x360", "images per second", bars))
     return made
 
 

@@ -45,5 +45,12 @@ def test_closing_ends_the_threads():
     assert threading.active_count() == before
 
 
+def test_there_are_as_many_threads_as_asked_for():
+    all_there = threading.Barrier(3, timeout=20)
+
+    # Each call waits until three of them run.
+    assert len(list(in_background(lambda _: all_there.wait(), range(6), ahead=3, threads=3))) == 6
+
+
 def test_no_items_give_no_results():
     assert list(in_background(str, [], ahead=3)) == []

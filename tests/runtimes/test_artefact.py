@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import importlib
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import numpy as np
 import pytest
 import torch
@@ -14,8 +16,10 @@ from pixelwise.errors import CheckpointError, RecipeError
 from pixelwise.recipes.catalog import recipe
 from pixelwise.recipes.schema.model import Preprocessing
 from pixelwise.recipes.schema.recipe import to_plain
+from pixelwise.runtimes import artefact as module
 from pixelwise.runtimes.artefact import ArtefactModel, open_engine
 from pixelwise.runtimes.sidecar import Complexity, Input, Licence, Output, Sidecar
+from pixelwise.runtimes.targets import find_target
 
 
 def without(monkeypatch: pytest.MonkeyPatch, package: str) -> None:
@@ -95,6 +99,40 @@ def test_a_runtime_takes_no_more_threads_than_the_process_has_cores(
     for runtime in ("onnx", "openvino"):
         assert np.array_equal(open_engine(runtime, doubled, asked)(images), 2 * images)
     assert told == [threads, threads]
+
+
+@pytest.mark.parametrize("runtime", ["onnx", "openvino"])
+def test_threads_that_share_an_engine_get_their_own_results(doubled: Path, runtime: str) -> None:
+    pytest.importorskip("onnxruntime" if runtime == "onnx" else runtime)
+    open_for_threads = find_target(runtime).open_for_threads
+    assert open_for_threads is not None
+    engine = open_for_threads(doubled, 3)
+    inputs = [np.full((1, 8), number, np.float32) for number in range(60)]
+
+    with ThreadPoolExecutor(3) as pool:
+        found = list(pool.map(engine, inputs))
+
+    assert [values.tolist() for values in found] == [(2 * values).tolist() for values in inputs]
+
+
+def test_an_artefact_is_opened_again_for_threads_if_its_runtime_can_be_shared(
+    monkeypatch: pytest.MonkeyPatch, doubled: Path
+) -> None:
+    pytest.importorskip("onnxruntime")
+    model = artefact(lambda images: images)
+    with pytest.raises(CheckpointError, match=r"model\.onnx: onnx cannot open it") as caught:
+        model.for_threads(2)
+    assert caught.value.code == "K463"
+
+    model._path = doubled
+    shared = model.for_threads(2)
+    assert shared is not None
+    assert shared.run(np.ones((1, 8), np.float32)).tolist() == [[2.0] * 8]
+    assert model.for_threads(2) is shared
+
+    alone = msgspec.structs.replace(find_target("onnx"), open_for_threads=None)
+    monkeypatch.setattr(module, "find_target", lambda _: alone)
+    assert model.for_threads(2) is None
 
 
 def artefact(engine: Any, **changes: Any) -> ArtefactModel:

@@ -16,16 +16,16 @@ Result = TypeVar("Result")
 
 
 def in_background(
-    function: Callable[[Item], Result], items: Iterable[Item], *, ahead: int
+    function: Callable[[Item], Result], items: Iterable[Item], *, ahead: int, threads: int | None = None
 ) -> Generator[Result, None, None]:
     """`map` whose calls run in background threads, at most `ahead` of the result that is waited for.
 
-    An exception of `function` is raised in place of its result. Closing the generator cancels the calls that have not
-    begun.
+    There are `threads` of them, by default as many as for reading files. An exception of `function` is raised in place
+    of its result. Closing the generator cancels the calls that have not begun.
     """
     remaining = iter(items)
     pending: deque[Future[Result]] = deque()
-    with thread_pool(reading_threads()) as pool:
+    with thread_pool(threads or reading_threads()) as pool:
         try:
             for item in itertools.islice(remaining, max(ahead, 1)):
                 pending.append(pool.submit(function, item))

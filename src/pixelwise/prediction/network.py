@@ -65,14 +65,16 @@ def views_of(
 @contextlib.contextmanager
 def prediction_mode(model: nn.Module) -> Iterator[None]:
     """Context in evaluation mode and without gradients; afterwards the mode of every module is restored."""
-    modes = [(module, module.training) for module in model.modules()]
-    model.eval()
+    # Setting the mode of every module takes milliseconds, and mostly all are in evaluation mode.
+    training = [module for module in model.modules() if module.training]
+    if training:
+        model.eval()
     try:
         with torch.inference_mode():
             yield
     finally:
-        for module, training in modes:
-            module.training = training
+        for module in training:
+            module.training = True
 
 
 def main_logits(

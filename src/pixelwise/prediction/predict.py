@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import functools
+import itertools
 import os
 import time
 from collections.abc import Callable, Generator, Iterable, Sequence
@@ -19,12 +20,13 @@ from pixelwise.options import chosen
 from pixelwise.prediction.annotation_files import Annotations, annotations_of
 from pixelwise.prediction.background import in_background
 from pixelwise.prediction.deviations import Once
+from pixelwise.prediction.engine.engine import Engine
 from pixelwise.prediction.inputs import Input, Inputs, find_inputs
 from pixelwise.prediction.mask_formats import mask_values
 from pixelwise.prediction.options import PredictOptions
 from pixelwise.prediction.original_values import original_values
 from pixelwise.prediction.outcomes import MASKS, OVERLAYS, Outcome, predict_and_write, read_input, writer
-from pixelwise.prediction.prediction import choose_palette
+from pixelwise.prediction.prediction import Prediction, choose_palette
 from pixelwise.prediction.receipts.division import units
 from pixelwise.prediction.receipts.jobs import job_of
 from pixelwise.prediction.receipts.ledger import Facts, Ledger
@@ -39,7 +41,7 @@ CLASSES = "classes.json"
 PREDICTING = "predicting"
 """Name of the phase whose progress counts images."""
 AHEAD = 2
-"""Number of images read ahead of, and written behind, the one being predicted: at most five are in memory."""
+"""Number of images read ahead of, and written behind, those being predicted: at most five large ones are in memory."""
 
 
 def predict_paths(
@@ -174,9 +176,11 @@ def _predict_all(steps: Steps, inputs: Inputs, ledger: Ledger, record: Record, o
         record.problem(one.files[0] if one.files else "", DataError(one.code, one.message, one.fix))
     total = len(inputs.images) + len(inputs.problems)
     steps.segmenter.warn = Once(observer.warn)
+    engine = Engine(steps.segmenter, len(inputs.images))
+    left = ledger.remaining(units(inputs.images))
     # Closed here because after an error the garbage collector might do so in one of their threads, which cannot wait
     # for itself.
-    with contextlib.closing(outcomes(steps, ledger.remaining(units(inputs.images)), observer)) as written:
+    with contextlib.closing(outcomes(steps, engine, left, observer)) as written:
         for done, outcome in enumerate(written, len(inputs.problems) + 1):
             facts = Facts(outcome.animated, outcome.lost, outcome.value is None)
             ledger.add(outcome.source, outcome.files, facts)
@@ -189,24 +193,29 @@ def _predict_all(steps: Steps, inputs: Inputs, ledger: Ledger, record: Record, o
     return record.summary(total, ledger.kept, inputs.left_out, observer)
 
 
-def outcomes(steps: Steps, images: Iterable[Input], observer: Observer) -> Generator[Outcome, None, None]:
+def outcomes(
+    steps: Steps, engine: Engine, images: Iterable[Input], observer: Observer
+) -> Generator[Outcome, None, None]:
     """Predict images and write what belongs to each; the next ones are read, and the last ones written, meanwhile.
 
     Args:
         steps: What is done with an image.
+        engine: Predicts the images that are read whole.
         images: The images.
         observer: Receives the progress of images that are predicted in parts.
 
     Yields:
         What is known of each image once its files are written, in order.
     """
-    predictions = _predictions(steps, images, observer)
+    predictions = _predictions(steps, engine, images, observer)
     written = in_background(steps.write, predictions, ahead=AHEAD)
     with contextlib.closing(predictions), contextlib.closing(written):
         yield from written
 
 
-def _predictions(steps: Steps, images: Iterable[Input], observer: Observer) -> Generator[Outcome, None, None]:
+def _predictions(
+    steps: Steps, engine: Engine, images: Iterable[Input], observer: Observer
+) -> Generator[Outcome, None, None]:
     """Yield the outcome of every image, while the next ones are read in the background."""
     segmenter = steps.segmenter
     read = functools.partial(
@@ -216,15 +225,35 @@ def _predictions(steps: Steps, images: Iterable[Input], observer: Observer) -> G
         parts_above=steps.parts_above,
     )
     with contextlib.closing(in_background(read, images, ahead=AHEAD)) as outcomes:
-        for outcome in outcomes:
-            if isinstance(outcome.value, np.ndarray):
-                yield outcome._replace(value=segmenter.predict(outcome.value))
-            elif isinstance(outcome.value, str):
+        for together, group in itertools.groupby(outcomes, functools.partial(_shares, engine=engine)):
+            if together:
+                with contextlib.closing(engine.predictions(group, _pixels, _predicted)) as predicted:
+                    yield from predicted
+                continue
+            for outcome in group:
+                pixels = _pixels(outcome)
+                if pixels is not None:
+                    yield _predicted(outcome, engine.segmenter.predict(pixels))
+                    continue
                 done = steps.parts(outcome)
                 observer.phase(PREDICTING)
                 yield done
-            else:
-                yield outcome
+
+
+def _shares(outcome: Outcome, engine: Engine) -> bool:
+    """Whether what was read is predicted together with others; errors go along."""
+    pixels = _pixels(outcome)
+    if pixels is None:
+        return not isinstance(outcome.value, str)
+    return engine.shares((pixels.shape[0], pixels.shape[1]))
+
+
+def _pixels(outcome: Outcome) -> np.ndarray | None:
+    return outcome.value if isinstance(outcome.value, np.ndarray) else None
+
+
+def _predicted(outcome: Outcome, prediction: Prediction) -> Outcome:
+    return outcome._replace(value=prediction)
 
 
 def _begin(output: Path, segmenter: Segmenter, options: PredictOptions, problems: str) -> None:

@@ -26,6 +26,7 @@ from pixelwise.models import SegmentationModel
 from pixelwise.observer import SILENT
 from pixelwise.prediction.combinations import unpacked
 from pixelwise.prediction.deviations import Once, Remark, deviations, stretching
+from pixelwise.prediction.engine.batching import ON_CPU, ON_GPU, SINGLE, Batch, Limits, batches, in_order
 from pixelwise.prediction.feeding import Fed, OneImage, each, is_one, read_one
 from pixelwise.prediction.large.blocks import Blocks, Joining, joined_labels
 from pixelwise.prediction.large.choice import InParts, reason_for_parts
@@ -44,6 +45,7 @@ from pixelwise.recipes.class_sets.palettes import colorblind_palette
 from pixelwise.recipes.class_sets.tables import Color
 from pixelwise.recipes.protocols import PROTOCOLS, Protocol
 from pixelwise.recipes.sizes import Size
+from pixelwise.runtimes import ArtefactModel
 from pixelwise.runtimes.inference import fitted_to
 from pixelwise.storage import printable
 from pixelwise.views import classes_in_words, line
@@ -140,7 +142,8 @@ class Segmenter:
 
         Returns:
             One image gives its prediction, a list or a batch gives a list. A folder, a pattern or a generator, which
-            may be longer than memory allows, gives an iterator that predicts each image when it is asked for. A TIFF
+            may be longer than memory allows, gives an iterator that predicts images when they are asked for: those of
+            a generator one by one, otherwise small ones of equal size together. A TIFF
             file that is too large to be decoded whole gives a
             `pixelwise.prediction.large.prediction.LargePrediction`.
 
@@ -155,8 +158,11 @@ class Segmenter:
         self._refuse_scores(scores)
         if is_one(images):
             return self._predict(read_one(images, self._pixels), scores)
-        found = (self._predict(fed, scores) for fed in each(images, self._pixels))
-        return list(found) if isinstance(images, (list, tuple, np.ndarray)) else found
+        fed = each(images, self._pixels)
+        if not isinstance(images, (list, tuple, np.ndarray, str, os.PathLike)):
+            return (self._predict(one, scores) for one in fed)
+        found = self._in_batches(fed, scores)
+        return found if isinstance(images, (str, os.PathLike)) else list(found)
 
     def _refuse_scores(self, scores: bool) -> None:
         if scores and not self.model.gives_scores:
@@ -178,22 +184,71 @@ class Segmenter:
                     "leave out `scores`, or give parts of the image as arrays",
                 )
             return LargePrediction(self, pixels, self.observer)
-        size = (pixels.shape[0], pixels.shape[1])
-        self.warn(self.remarks(size))
-        seen = RESIZE[self.protocol.resampling](pixels, self.seen_size(size))
-        protocol = fitted_to(self.protocol_for((seen.shape[0], seen.shape[1])), self.model.fixed_size)
-        with prediction_mode(self.model):
-            labels, softmax = self._labels_and_scores(seen, size, protocol, scores)
+        self.warn(self.remarks((pixels.shape[0], pixels.shape[1])))
+        (found,) = self.predict_alike([pixels], scores, [fed.source])
+        return found
+
+    def _in_batches(self, all: Iterable[Fed], scores: bool) -> Iterator[Any]:
+        """Predictions in the order of the images, those of equal size in batches."""
+
+        def size_of(fed: Fed) -> Size | Path:
+            pixels = fed.pixels
+            return pixels.path if isinstance(pixels, InParts) else (pixels.shape[0], pixels.shape[1])
+
+        def seen_pixels(fed: Fed) -> int:
+            size = size_of(fed)
+            return self.whole_pixels if isinstance(size, Path) else math.prod(self.seen_size(size))
+
+        def predicted(batch: Batch[Fed]) -> Batch[Any]:
+            images = [fed.pixels for fed in batch.items if isinstance(fed.pixels, np.ndarray)]
+            if len(images) <= 1:
+                return Batch(batch.places, tuple(self._predict(fed, scores) for fed in batch.items))
+            self.warn(self.remarks((images[0].shape[0], images[0].shape[1])))
+            return Batch(batch.places, tuple(self.predict_alike(images, scores, [fed.source for fed in batch.items])))
+
+        return in_order(map(predicted, batches(all, size_of, seen_pixels, self.batch_limits)))
+
+    @property
+    def batch_limits(self) -> Limits:
+        """How many images of equal size are predicted in one forward pass."""
+        if isinstance(self.model, ArtefactModel) and self.model.sidecar.input.batch is not None:
+            return SINGLE
+        return ON_CPU if next(self.model.parameters()).device.type == "cpu" else ON_GPU
+
+    def predict_alike(
+        self, images: Sequence[np.ndarray], scores: bool = False, sources: Sequence[str] | None = None
+    ) -> list[Prediction]:
+        """Predict images of one size, in one forward pass unless they are seen through windows.
+
+        Args:
+            images: Images uint8 (H, W, C) of equal size, as `predict` takes them.
+            scores: Whether to return the scores too.
+            sources: File or address of each image.
+        """
+        size = (images[0].shape[0], images[0].shape[1])
+        resize = RESIZE[self.protocol.resampling]
+        seen = [resize(image, self.seen_size(size)) for image in images]
+        seen_size = (seen[0].shape[0], seen[0].shape[1])
+        protocol = fitted_to(self.protocol_for(seen_size), self.model.fixed_size)
         several = self.model.multilabel
-        return Prediction(
-            image=pixels,
-            labels=unpacked(labels, len(self.classes)) if several else labels,
-            scores=softmax,
-            classes=self.classes,
-            palette=self.palette,
-            multilabel=several,
-            source=fed.source,
-        )
+        found = []
+        with prediction_mode(self.model):
+            logits = main_logits(self.model, seen, pad_to=protocol.pad_to) if protocol.one_look else None
+            for place, image in enumerate(images):
+                own = None if logits is None else logits[place : place + 1]
+                labels, softmax = self._labels_and_scores(seen[place], own, size, protocol, scores)
+                found.append(
+                    Prediction(
+                        image=image,
+                        labels=unpacked(labels, len(self.classes)) if several else labels,
+                        scores=softmax,
+                        classes=self.classes,
+                        palette=self.palette,
+                        multilabel=several,
+                        source=sources[place] if sources is not None else "",
+                    )
+                )
+        return found
 
     def seen_size(self, size: Size) -> Size:
         """(height, width) of the network's input for an image of that size, without padding."""
@@ -223,16 +278,16 @@ class Segmenter:
         return self.protocol
 
     def _labels_and_scores(
-        self, seen: np.ndarray, size: Size, protocol: Protocol, scores: bool
+        self, seen: np.ndarray, logits: Tensor | None, size: Size, protocol: Protocol, scores: bool
     ) -> tuple[np.ndarray, np.ndarray | None]:
-        """Class ids or bit fields (H, W) at `size` for an image at the input size, and on request its scores."""
+        """Class ids or bit fields (H, W) at `size` for an image at the input size, and on request its scores.
+
+        `logits` (1, K, h, w) are those of the image if the protocol takes it in at one look.
+        """
         seen_size = (seen.shape[0], seen.shape[1])
         if protocol.window is not None and size == seen_size and not scores:
             return self._labels_of_windows(seen, protocol), None
-        if protocol.one_look:
-            output: NetworkOutput = main_logits(self.model, [seen], pad_to=protocol.pad_to)
-        else:
-            output = views_of(self.model, [seen], protocol, keep=scores)
+        output: NetworkOutput = views_of(self.model, [seen], protocol, keep=scores) if logits is None else logits
         labels = decide(self.model, output, seen_size, size, protocol).labels.cpu().numpy()
         if not scores:
             return labels, None

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
+from typing import TypeVar
 
 import numpy as np
 import torch
@@ -17,6 +19,8 @@ from pixelwise.runtimes.reading import read_sidecar
 from pixelwise.runtimes.sidecar import Sidecar
 from pixelwise.runtimes.targets import Engine, Target, find_target
 from pixelwise.storage import printable
+
+T = TypeVar("T")
 
 
 class ArtefactModel(SegmentationModel):
@@ -42,6 +46,7 @@ class ArtefactModel(SegmentationModel):
         self.enlarged_to = sidecar.output.enlarged_to
         self._engine = engine
         self._path = path
+        self._shared: dict[int, ArtefactModel] = {}
         # Shows callers the device of the inputs, as a network's parameters do: these runtimes compute on the CPU.
         self.place = nn.Parameter(torch.zeros(0), requires_grad=False)
 
@@ -129,6 +134,23 @@ class ArtefactModel(SegmentationModel):
             "export it again; if that does not help, export it for one image size (without `dynamic`)",
         )
 
+    def for_threads(self, count: int) -> ArtefactModel | None:
+        """The artefact for so many threads that run it at the same time and compute with one thread each.
+
+        Returns:
+            The artefact, opened another time unless it was for an earlier call; None if its runtime cannot do this.
+
+        Raises:
+            CheckpointError: K463, the runtime cannot open the file.
+        """
+        again = find_target(self.sidecar.runtime).open_for_threads
+        if again is None:
+            return None
+        if count not in self._shared:
+            engine = _opened(self.sidecar.runtime, self._path, again, count)
+            self._shared[count] = ArtefactModel(self.sidecar, engine, self._path).eval()
+        return self._shared[count]
+
     def _bytes(self, images: Tensor) -> Tensor:
         """Undo the normalisation: images (B, 3, H, W) to the original uint8 (B, H, W, 3)."""
         mean, std = (
@@ -190,9 +212,12 @@ def open_engine(target: str, file: Path, threads: int | None = None) -> Engine:
         RecipeError: R240, the runtime is not installed; R250, there is no such target.
         CheckpointError: K463, the runtime cannot open the file.
     """
-    opened = find_target(target)
+    return _opened(target, file, find_target(target).open, threads)
+
+
+def _opened(target: str, file: Path, open: Callable[[Path, T], Engine], threads: T) -> Engine:
     try:
-        return opened.open(file, threads)
+        return open(file, threads)
     except (CheckpointError, RecipeError):
         raise
     except Exception as error:  # every runtime has exceptions of its own

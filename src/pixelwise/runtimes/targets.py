@@ -39,6 +39,8 @@ class Target(msgspec.Struct, frozen=True, kw_only=True):
             Its exceptions are reported as K461.
         open: Opens a file for a number of threads per call (None: the runtime's default). Its exceptions, and those
             of the engine that it returns, are reported as K463.
+        open_for_threads: Opens a file for so many threads of the caller, which call the engine at the same time and
+            compute with one thread each; None: engines of this runtime are not called by several threads.
         embed: Writes properties (names and texts) into the file that the runtime opens; None: it has no room for them.
         embedded: Reads these properties back, without running or trusting the file; raises whatever a file that is not
             of this format makes it raise.
@@ -61,6 +63,7 @@ class Target(msgspec.Struct, frozen=True, kw_only=True):
     suffixes: tuple[str, ...]
     write: Callable[[ExportedNetwork, Path], list[Path]]
     open: Callable[[Path, int | None], Engine]
+    open_for_threads: Callable[[Path, int], Engine] | None = None
     embed: Callable[[Path, dict[str, str]], None] | None = None
     embedded: Callable[[Path], dict[str, str]] | None = None
     check: Callable[[Path, Collection[str]], str] | None = None

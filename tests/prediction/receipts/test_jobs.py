@@ -78,6 +78,13 @@ def test_weights_and_all_that_the_segmenter_does_make_another_job():
     assert len({job(), *others}) == 1 + len(others)
 
 
+def test_an_engine_that_rounds_in_another_way_makes_another_job(monkeypatch: pytest.MonkeyPatch):
+    segmenter = Segmenter(GreyModel(), palette=PALETTE)
+    first = job_of(segmenter, PredictOptions())
+    monkeypatch.setattr("pixelwise.prediction.receipts.jobs.ENGINE", 0)
+    assert job_of(segmenter, PredictOptions()) != first
+
+
 def test_the_name_of_a_job_is_the_same_in_every_process(tiny_run: Path):
     script = (
         "import sys, pixelwise; from pixelwise.prediction.options import PredictOptions; "

@@ -35,7 +35,7 @@ def photos(tiny_data: Path, tmp_path: Path) -> Path:
 def job_for(run: Path, output: Path, *, strict: bool = False) -> Job:
     chosen = PredictOptions(tars=True, overlay=False, strict=strict)
     job = Job("", run, chosen, output)
-    return job._replace(name=job_of(load_for(job), chosen))
+    return job._replace(name=job_of(load_for(job).given, chosen))
 
 
 @pytest.mark.heavy  # seven processes that import PyTorch
@@ -46,12 +46,12 @@ def test_an_image_that_ends_the_process_is_found_and_the_others_are_predicted(
     (tmp_path / "killer" / "sitecustomize.py").write_text(KILLER)
     monkeypatch.setenv("PYTHONPATH", f"{tmp_path / 'killer'}{os.pathsep}{os.environ.get('PYTHONPATH', '')}")
     job = job_for(tiny_run, tmp_path / "out")
-    commits, segmenter = Commits(job.output, job.name), load_for(job)
+    commits = Commits(job.output, job.name)
     (unit,) = find_units([photos]).units
     for _ in range(PATIENCE):
         commits.attempt(unit.name)
 
-    receipt = predict_shard(unit, segmenter, commits, job)
+    receipt = predict_shard(unit, load_for(job), commits, job)
 
     problems = {image.name: image.problem and image.problem.code for image in receipt.images}
     assert problems == {"a": None, "b": None, "deadly": "D136", "x": None, "y": None}

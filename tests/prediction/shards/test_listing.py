@@ -5,6 +5,7 @@ from pathlib import Path
 
 from prediction.shards.photos import grey_segmenter, job_and_commits, make_photos, masks_in, table_of
 
+from pixelwise.prediction.engine.engine import Engine
 from pixelwise.prediction.shards.listing import finish
 from pixelwise.prediction.shards.units import find_units
 from pixelwise.prediction.shards.work import predict_shard
@@ -15,7 +16,7 @@ def test_every_image_has_a_row_and_every_bad_one_a_line(tmp_path: Path):
     job, commits = job_and_commits(segmenter, output, overlay=False)
     units = find_units([photos]).units
     for unit in units:
-        predict_shard(unit, segmenter, commits, job)
+        predict_shard(unit, Engine(segmenter), commits, job)
     finish(commits, units, 4)
 
     rows = table_of(output)
@@ -38,12 +39,12 @@ def test_what_was_written_for_images_that_changed_is_replaced_and_for_others_kep
     job, commits = job_and_commits(segmenter, output, overlay=False)
     for folder in (other, one):
         for unit in (units := find_units([folder]).units):
-            predict_shard(unit, segmenter, commits, job)
+            predict_shard(unit, Engine(segmenter), commits, job)
         finish(commits, units, 4)
     assert len(list(output.glob("*.tar"))) == 2
     os.utime(one / "001.png", ns=(1, 1))
     for unit in (units := find_units([one]).units):
-        predict_shard(unit, segmenter, commits, job)
+        predict_shard(unit, Engine(segmenter), commits, job)
     finish(commits, units, 4)
     assert sorted(masks_in(output)) == ["000.mask.png", "001.mask.png", "z0.mask.png", "z1.mask.png"]
     assert len(commits.done()) == 2

@@ -11,6 +11,7 @@ from PIL import Image
 from prediction.shards.photos import grey_segmenter, job_and_commits, labels_of, make_photos, masks_in
 
 from pixelwise.errors import DataError
+from pixelwise.prediction.engine.engine import Engine
 from pixelwise.prediction.shards.commits import Commits
 from pixelwise.prediction.shards.units import find_units
 from pixelwise.prediction.shards.work import predict_shard
@@ -23,7 +24,9 @@ def test_a_unit_becomes_a_tar_and_a_receipt_with_counts_by_hand(tmp_path: Path):
     (unit,) = find_units([photos]).units
     told: list[tuple[str, int, int | None]] = []
 
-    receipt = predict_shard(unit, segmenter, commits, job, Told(progress=lambda *progress: told.append(progress)))
+    receipt = predict_shard(
+        unit, Engine(segmenter), commits, job, Told(progress=lambda *progress: told.append(progress))
+    )
 
     assert [image.name for image in receipt.images] == ["000", "001", "002"]
     assert told[-1][1:] == (3, 3)
@@ -46,9 +49,9 @@ def test_a_unit_that_is_done_is_not_predicted_again(tmp_path: Path):
     photos, segmenter = make_photos(tmp_path / "photos", 2), grey_segmenter()
     job, commits = job_and_commits(segmenter, tmp_path / "out")
     (unit,) = find_units([photos]).units
-    first = predict_shard(unit, segmenter, commits, job)
+    first = predict_shard(unit, Engine(segmenter), commits, job)
     (photos / "000.png").unlink()
-    assert predict_shard(unit, segmenter, commits, job) == first
+    assert predict_shard(unit, Engine(segmenter), commits, job) == first
 
 
 def test_two_workers_leave_what_one_leaves(tmp_path: Path):
@@ -69,7 +72,7 @@ def test_two_workers_leave_what_one_leaves(tmp_path: Path):
     job, first = job_and_commits(segmenter, tmp_path / "out")
     second = Late(tmp_path / "out", job.name)
     second.blind = True
-    assert predict_shard(unit, segmenter, first, job) == predict_shard(unit, segmenter, second, job)
+    assert predict_shard(unit, Engine(segmenter), first, job) == predict_shard(unit, Engine(segmenter), second, job)
     assert len(list((tmp_path / "out").glob("*.tar"))) == 1
 
 
@@ -78,9 +81,9 @@ def test_changed_images_and_strict_ones_leave_no_receipt(tmp_path: Path):
     job, commits = job_and_commits(segmenter, tmp_path / "out", strict=True)
     (unit,) = find_units([photos]).units
     with pytest.raises(DataError) as caught:
-        predict_shard(unit, segmenter, commits, job)
+        predict_shard(unit, Engine(segmenter), commits, job)
     assert caught.value.code == "D102"
     os.utime(photos / "000.png", ns=(1, 1))
     with pytest.raises(DataError, match="changed since"):
-        predict_shard(unit, segmenter, commits, job)
+        predict_shard(unit, Engine(segmenter), commits, job)
     assert commits.done() == set()

@@ -14,6 +14,7 @@ from torch import nn
 
 from pixelwise.machine.facts import version_facts
 from pixelwise.models import SegmentationModel
+from pixelwise.prediction.engine.engine import VERSION as ENGINE
 from pixelwise.prediction.options import PredictOptions
 from pixelwise.prediction.segmenter import Segmenter
 from pixelwise.runtimes import ArtefactModel
@@ -51,6 +52,7 @@ def job_of(segmenter: Segmenter, options: PredictOptions) -> str:
     """
     facts = {
         "version": version_facts()[_OWN],
+        "engine": ENGINE,
         "weights": _weights(segmenter.model),
         "network": _network(segmenter.model),
         "classes": segmenter.classes,

@@ -111,7 +111,6 @@ def work(task: str, notes: str) -> None:
 
 
 def _lines(job: Job, folder: Path, pictures: Sequence[tuple[int, Picture]]) -> Iterator[bytes]:
-    segmenter = load_for(job)
-    known = predict_some([picture for _, picture in pictures], segmenter, job.options, folder)
+    known = predict_some([picture for _, picture in pictures], load_for(job), job.options, folder)
     for (position, _), one in zip(pictures, known, strict=True):
         yield msgspec.json.encode(_Note(position, one)) + b"\n"

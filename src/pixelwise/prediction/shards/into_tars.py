@@ -16,6 +16,7 @@ from pixelwise.errors import DataError, RecipeError
 from pixelwise.machine.thread_pools import thread_pool
 from pixelwise.observer import Observer, Relay
 from pixelwise.prediction.deviations import Once
+from pixelwise.prediction.engine.engine import Engine as NetworkEngine
 from pixelwise.prediction.options import PredictOptions
 from pixelwise.prediction.predict import PREDICTING, classes_document
 from pixelwise.prediction.receipts.jobs import job_of
@@ -138,8 +139,9 @@ def _here(segmenter: Segmenter) -> Engine:
     """The engine that predicts the units in this process, one after the other."""
 
     def predict(units: Sequence[Unit], job: Job, commits: Commits, observer: Observer) -> Receipts:
+        network = NetworkEngine(segmenter)
         for unit in units:
-            yield predict_shard(unit, segmenter, commits, job, observer)
+            yield predict_shard(unit, network, commits, job, observer)
 
     return predict
 

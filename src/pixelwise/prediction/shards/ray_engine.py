@@ -15,7 +15,7 @@ from typing import Any
 import msgspec
 
 from pixelwise.errors import PixelwiseError, RecipeError
-from pixelwise.prediction.segmenter import Segmenter
+from pixelwise.prediction.engine.engine import Engine
 from pixelwise.prediction.shards.commits import Commits, Receipt
 from pixelwise.prediction.shards.units import Unit
 from pixelwise.prediction.shards.work import Job, load_for, predict_shard
@@ -29,7 +29,7 @@ class Worker:
     def __init__(self) -> None:
         # What the constructor would be given lies in Ray's object store, from where a worker that is restarted might
         # not get it any more.
-        self._opened: tuple[Job, Segmenter, Commits] | None = None
+        self._opened: tuple[Job, Engine, Commits] | None = None
 
     def __call__(self, batch: dict[str, Any]) -> dict[str, list[bytes]]:
         """Predict the units of a batch; an error is a row as well, because an exception would end all of the work."""
@@ -48,8 +48,8 @@ class Worker:
     def _predict(self, unit: Unit, job: Job) -> Receipt:
         if self._opened is None:
             self._opened = job, load_for(job), Commits(job.output, job.name)
-        job, segmenter, commits = self._opened
-        return predict_shard(unit, segmenter, commits, job)
+        job, engine, commits = self._opened
+        return predict_shard(unit, engine, commits, job)
 
 
 def over_ray(units: Sequence[Unit], job: Job) -> Generator[Receipt, None, None]:

@@ -14,6 +14,7 @@ from pixelwise.errors import DataError
 from pixelwise.observer import SILENT, Observer
 from pixelwise.prediction.annotation_files import POLYGONS, annotations_of
 from pixelwise.prediction.background import in_background
+from pixelwise.prediction.engine.engine import Engine
 from pixelwise.prediction.loading import load
 from pixelwise.prediction.options import PredictOptions
 from pixelwise.prediction.outcomes import Outcome
@@ -71,8 +72,8 @@ class Known(NamedTuple):
     problem: Problem | None = None
 
 
-def load_for(job: Job) -> Segmenter:
-    """The segmenter of a job, in any process.
+def load_for(job: Job) -> Engine:
+    """The network of a job, in any process.
 
     Raises:
         As `pixelwise.prediction.loading.load`.
@@ -84,10 +85,10 @@ def load_for(job: Job) -> Segmenter:
         job.run, device=options.device, window=options.window, overrides=options.overrides, trust=options.trust
     )
     segmenter.scale = options.scale
-    return segmenter
+    return Engine(segmenter)
 
 
-def predict_shard(unit: Unit, segmenter: Segmenter, commits: Commits, job: Job, observer: Observer = SILENT) -> Receipt:
+def predict_shard(unit: Unit, engine: Engine, commits: Commits, job: Job, observer: Observer = SILENT) -> Receipt:
     """Predict the images of a unit, and put a tar and a receipt into the output.
 
     The work may be done more than once, for example by a worker that is believed dead; what is visible comes from one
@@ -96,7 +97,7 @@ def predict_shard(unit: Unit, segmenter: Segmenter, commits: Commits, job: Job, 
 
     Args:
         unit: The unit.
-        segmenter: The segmenter of the job.
+        engine: Predicts with the segmenter of the job.
         commits: The receipts of the job.
         job: The job.
         observer: Receives the number of images that are done.
@@ -114,6 +115,7 @@ def predict_shard(unit: Unit, segmenter: Segmenter, commits: Commits, job: Job, 
         return found
     marks_match(unit)
     attempts = commits.attempt(unit.name)
+    segmenter = engine.given
     multilabel = segmenter.classes if segmenter.model.multilabel else ()
     with tempfile.TemporaryDirectory(prefix="pixelwise-") as scratch:
         folder = Path(scratch)
@@ -123,7 +125,7 @@ def predict_shard(unit: Unit, segmenter: Segmenter, commits: Commits, job: Job, 
 
             known = predict_carefully(unit.pictures, job, folder)
         else:
-            known = predict_some(unit.pictures, segmenter, job.options, folder, observer)
+            known = predict_some(unit.pictures, engine, job.options, folder, observer)
         packer, images = Packer(folder, multilabel), []
         with contextlib.closing(known):
             try:
@@ -140,7 +142,7 @@ def predict_shard(unit: Unit, segmenter: Segmenter, commits: Commits, job: Job, 
 
 def predict_some(
     pictures: Sequence[Picture],
-    segmenter: Segmenter,
+    engine: Engine,
     options: PredictOptions,
     folder: Path,
     observer: Observer = SILENT,
@@ -153,10 +155,11 @@ def predict_some(
     Raises:
         DataError: D272, the store of an image does not answer; with `strict`, the error of the first bad image.
     """
+    segmenter = engine.given
     polygons = None if options.polygons is None else annotations_of(options.polygons, folder, segmenter.classes)
     steps = steps_of(segmenter, folder, options, polygons, observer)
     images = (picture.image for picture in _fetched(pictures))
-    with contextlib.closing(outcomes(steps, images, SILENT)) as found:
+    with contextlib.closing(outcomes(steps, engine, images, SILENT)) as found:
         for outcome in found:
             yield _known(outcome, folder, segmenter, strict=options.strict)
 

@@ -58,6 +58,11 @@ def open_engine(file: Path, threads: int | None) -> Engine:
     return lambda images: session.run(None, {name: images})[0]
 
 
+def open_for_threads(file: Path, count: int) -> Engine:
+    """Start a session that computes in the thread of the caller, so that any number of threads can share it."""
+    return open_engine(file, 1)
+
+
 def embed(file: Path, properties: dict[str, str]) -> None:
     """Write properties into the metadata (`metadata_props`) of the model."""
     proto = _read(file)
@@ -142,6 +147,7 @@ TARGET = register_target(
         suffixes=(".onnx",),
         write=write,
         open=open_engine,
+        open_for_threads=open_for_threads,
         embed=embed,
         embedded=embedded,
         check=check,

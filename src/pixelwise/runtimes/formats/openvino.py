@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import tempfile
+import threading
 from collections.abc import Collection
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from pixelwise.machine.threads import core_limit
 from pixelwise.runtimes.formats import onnx
@@ -33,16 +34,33 @@ def open_engine(file: Path, threads: int | None) -> Engine:
     """Compile the model for the CPU, in float32."""
     import numpy as np
 
-    openvino = require("openvino", "running an OpenVINO file")
-    core = openvino.Core()
-    # Without the hint, processors with bfloat16 units would compute in bfloat16.
-    settings: dict[str, str | int] = {"INFERENCE_PRECISION_HINT": "f32"}
     # The runtime itself respects an affinity mask, but not a container's CPU quota.
-    if (limited := threads or core_limit()) is not None:
-        settings["INFERENCE_NUM_THREADS"] = limited
-    compiled = core.compile_model(str(file), "CPU", settings)
+    limited = threads or core_limit()
+    compiled = _compiled(file, {} if limited is None else {"INFERENCE_NUM_THREADS": limited})
     # Copied, because the next call overwrites the runtime's own array.
     return lambda images: np.array(compiled(images)[0])
+
+
+def open_for_threads(file: Path, count: int) -> Engine:
+    """Compile the model for `count` callers at a time, each of which gets a core."""
+    import numpy as np
+
+    settings = {"PERFORMANCE_HINT": "THROUGHPUT", "NUM_STREAMS": str(count), "INFERENCE_NUM_THREADS": count}
+    compiled = _compiled(file, settings)
+    own = threading.local()
+
+    def run(images: np.ndarray) -> np.ndarray:
+        if not hasattr(own, "request"):
+            own.request = compiled.create_infer_request()
+        return np.array(own.request.infer(images)[0])
+
+    return run
+
+
+def _compiled(file: Path, settings: dict[str, str | int]) -> Any:
+    """The model compiled for the CPU, in float32: by default, processors with bfloat16 units compute in bfloat16."""
+    openvino = require("openvino", "running an OpenVINO file")
+    return openvino.Core().compile_model(str(file), "CPU", {"INFERENCE_PRECISION_HINT": "f32"} | settings)
 
 
 def check(file: Path, listed: Collection[str]) -> str:
@@ -62,6 +80,7 @@ TARGET = register_target(
         suffixes=(".xml", ".bin"),
         write=write,
         open=open_engine,
+        open_for_threads=open_for_threads,
         check=check,
         packages=("onnx", "onnxscript", "openvino"),
         install=EXPORT,
