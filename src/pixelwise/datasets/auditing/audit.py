@@ -6,9 +6,10 @@ problem stops the audit, and nothing is written into the data set's folder.
 
 from __future__ import annotations
 
+import itertools
 import json
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 
 import msgspec
@@ -17,7 +18,7 @@ import numpy as np
 from pixelwise.datasets.auditing.conclusions import Twins, collect_findings
 from pixelwise.datasets.auditing.correspondence import MOST_COMPARED, SHOWN, MaskFit, mask_fits
 from pixelwise.datasets.auditing.examination import Examination, ExaminationCache, examine, relative_name
-from pixelwise.datasets.auditing.near_duplicates import KEPT_TWINS, HashedImage, NearDuplicate, repeated, twins_across
+from pixelwise.datasets.auditing.near_duplicates import KEPT_TWINS, Looks, NearDuplicate, repeated, twins_across
 from pixelwise.datasets.findings import Finding
 from pixelwise.datasets.fingerprint import HashCache, stat_signature
 from pixelwise.datasets.reading.ahead import TOGETHER, fetch_files, is_far
@@ -178,8 +179,11 @@ def _audit(dataset: Dataset, names: Sequence[str], observer: Observer, *, fresh:
     pairs = [(name, sample) for name in names for sample in dataset.splits[name]]
     hashes = HashCache(dataset.root)
     examinations = _examine_all(dataset, pairs, hashes, observer=observer, fresh=fresh)
-    statistics = {name: _statistics([e for e in examinations if e.split == name], dataset) for name in names}
-    twins = _twins(examinations, names)
+    looks = {name: _looks([e for e in examinations if e.split == name]) for name in names}
+    statistics = {
+        name: _statistics([e for e in examinations if e.split == name], dataset, looks[name]) for name in names
+    }
+    twins = _twins(dataset, looks)
     fits = mask_fits([(e.split, e.sample.id, e.grids) for e in examinations])
     return Audit(
         dataset=dataset.name,
@@ -198,12 +202,12 @@ def _audit(dataset: Dataset, names: Sequence[str], observer: Observer, *, fresh:
         turned=_turned(examinations) if dataset.reading.exif == "apply" else 0,
         near_duplicates=tuple(
             NearDuplicate(
-                splits=(one.split, other.split),
+                splits=splits,
                 ids=(one.id, other.id),
-                files=(relative_name(one.path, dataset.root), relative_name(other.path, dataset.root)),
+                files=(relative_name(one.image_path, dataset.root), relative_name(other.image_path, dataset.root)),
                 distance=distance,
             )
-            for pairs_of_splits in twins.values()
+            for splits, pairs_of_splits in twins.items()
             for one, other, distance in pairs_of_splits[:KEPT_TWINS]
         ),
     )
@@ -279,20 +283,24 @@ def _together(
         yield some
 
 
-def _twins(examinations: Sequence[Examination], splits: Sequence[str]) -> Twins:
-    """Near-duplicates across splits, for every two splits that have any."""
-    images = {split: [_hashed(e) for e in examinations if e.split == split] for split in splits}
-    pairs = {
-        (one, other): twins_across(images[one], images[other])
-        for index, one in enumerate(splits)
-        for other in splits[index + 1 :]
-    }
-    return {names: found for names, found in pairs.items() if found}
+def _looks(examinations: Sequence[Examination]) -> Looks:
+    looks = Looks(len(examinations))
+    for row, examination in enumerate(examinations):
+        looks.set(row, examination.digest, examination.look)
+    return looks
 
 
-def _hashed(examination: Examination) -> HashedImage:
-    sample = examination.sample
-    return HashedImage(examination.split, sample.id, sample.image_path, examination.digest, examination.look)
+def _twins(dataset: Dataset, looks: Mapping[str, Looks]) -> Twins:
+    """Near-duplicates across splits, for every two splits that have any: the nearest first."""
+    twins = {}
+    for one, other in itertools.combinations(looks, 2):
+        first, second = dataset.splits[one], dataset.splits[other]
+        found = [
+            (first[row], second[twin], bits) for row, twin, bits in twins_across(looks[one], looks[other]).tolist()
+        ]
+        if found:
+            twins[one, other] = sorted(found, key=lambda pair: (pair[2], pair[1].id))
+    return twins
 
 
 def _cache_key(dataset: Dataset, splits: Sequence[str]) -> str:
@@ -314,7 +322,7 @@ def _turned(examinations: Sequence[Examination]) -> int:
     return len({e.sample.image_path for e in examinations if e.image is not None and e.image.orientation != 1})
 
 
-def _statistics(examinations: Sequence[Examination], dataset: Dataset) -> SplitStatistics:
+def _statistics(examinations: Sequence[Examination], dataset: Dataset, looks: Looks) -> SplitStatistics:
     num_classes = len(dataset.classes)
     usable = [e.pixels for e in examinations if e.pixels is not None]
     counts = np.stack(usable) if usable else np.zeros((0, 256), np.int64)
@@ -331,7 +339,7 @@ def _statistics(examinations: Sequence[Examination], dataset: Dataset) -> SplitS
         pixels_of_images_with_class=tuple((present * areas).sum(axis=0).tolist()),
         mean=mean,
         std=std,
-        repeated=repeated([_hashed(e) for e in examinations]),
+        repeated=repeated(looks, [e.sample.id for e in examinations]),
     )
 
 

@@ -10,7 +10,6 @@ from pixelwise.datasets.auditing.conventions import mixed_conventions
 from pixelwise.datasets.auditing.correspondence import MaskFit
 from pixelwise.datasets.auditing.examination import Examination, mask_name, relative_name
 from pixelwise.datasets.auditing.mask_conclusions import disturbed, nothing_to_learn, swapped
-from pixelwise.datasets.auditing.near_duplicates import HashedImage
 from pixelwise.datasets.auditing.positions import position_findings
 from pixelwise.datasets.explanations import (
     describe_counts,
@@ -23,14 +22,14 @@ from pixelwise.datasets.explanations import (
 from pixelwise.datasets.findings import Finding, finding
 from pixelwise.datasets.labels import add_counts
 from pixelwise.datasets.reading.areas import MAX_VALUES
-from pixelwise.datasets.samples import Dataset
+from pixelwise.datasets.samples import Dataset, Sample
 from pixelwise.errors import DataError
 from pixelwise.recipes.class_sets.tables import IGNORE
 from pixelwise.storage import printable
 from pixelwise.storage.names import counted, some
 
-Twins = Mapping[tuple[str, str], Sequence[tuple[HashedImage, HashedImage, int]]]
-"""Two splits -> near-duplicates: an image of the first, one of the second, and the Hamming distance of their hashes."""
+Twins = Mapping[tuple[str, str], Sequence[tuple[Sample, Sample, int]]]
+"""Two splits -> near-duplicates: a pair of the first, one of the second, and the Hamming distance of their hashes."""
 
 # A message names at most this many classes.
 _NAMED = 8
@@ -205,8 +204,8 @@ def _near_duplicates(dataset: Dataset, twins: Twins) -> list[Finding]:
     findings = []
     for (first, second), pairs in twins.items():
         one, other, _ = pairs[0]
-        names = [relative_name(image.path, dataset.root) for pair in pairs for image in pair[:2]]
-        example = f"{relative_name(other.path, dataset.root)} looks like {relative_name(one.path, dataset.root)}"
+        names = [relative_name(sample.image_path, dataset.root) for pair in pairs for sample in pair[:2]]
+        example = " looks like ".join(relative_name(sample.image_path, dataset.root) for sample in (other, one))
         findings.append(
             finding(
                 "W134",
