@@ -246,7 +246,7 @@ def _examine_all(
     fresh: bool,
 ) -> list[Examination]:
     """Examine every pair, in order; finished examinations are cached even if the audit is interrupted."""
-    known = ExaminationCache(dataset, fresh=fresh)
+    known = ExaminationCache(dataset, fresh=fresh, expected=len(pairs))
     step = -(-len(pairs) // MOST_COMPARED)
     compared = {(name, sample.id) for name, sample in pairs[:: max(1, step)]}
 
