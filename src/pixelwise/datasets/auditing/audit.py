@@ -16,9 +16,10 @@ from pathlib import Path
 
 import msgspec
 
-from pixelwise.datasets.auditing.conclusions import Facts, Twins, collect_findings
+from pixelwise.datasets.auditing.conclusions import collect_findings
 from pixelwise.datasets.auditing.correspondence import MOST_COMPARED, SHOWN, Grids, MaskFit, mask_fits
 from pixelwise.datasets.auditing.examination import NO_GRIDS, Examination, ExaminationCache, examine, relative_name
+from pixelwise.datasets.auditing.facts import Facts
 from pixelwise.datasets.auditing.near_duplicates import (
     KEPT_TWINS,
     NO_SIGNATURE,
@@ -27,6 +28,7 @@ from pixelwise.datasets.auditing.near_duplicates import (
     repeated,
     twins_across,
 )
+from pixelwise.datasets.auditing.shared_images import Twins
 from pixelwise.datasets.auditing.sums import SplitSums
 from pixelwise.datasets.findings import Finding
 from pixelwise.datasets.fingerprint import HashCache, stat_signature

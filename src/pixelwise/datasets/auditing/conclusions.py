@@ -3,17 +3,15 @@
 from __future__ import annotations
 
 import shlex
-from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
-import numpy as np
-
-from pixelwise.datasets.auditing.conventions import Conventions, mixed_conventions
+from pixelwise.datasets.auditing.conventions import mixed_conventions
 from pixelwise.datasets.auditing.correspondence import MaskFit
-from pixelwise.datasets.auditing.examination import Examination, mask_name, relative_name
-from pixelwise.datasets.auditing.mask_conclusions import Disturbances, Swapped, disturbed, nothing_to_learn
-from pixelwise.datasets.auditing.positions import Positions
+from pixelwise.datasets.auditing.examination import Examination, relative_name
+from pixelwise.datasets.auditing.facts import Cases, Facts
+from pixelwise.datasets.auditing.mask_conclusions import disturbed, nothing_to_learn
+from pixelwise.datasets.auditing.shared_images import Twins, leaks, near_duplicates
 from pixelwise.datasets.auditing.sums import SplitSums
 from pixelwise.datasets.explanations import (
     describe_counts,
@@ -24,15 +22,10 @@ from pixelwise.datasets.explanations import (
     number_of,
 )
 from pixelwise.datasets.findings import Affected, Finding, finding
-from pixelwise.datasets.reading.areas import MAX_VALUES
 from pixelwise.datasets.samples import Dataset, Sample
-from pixelwise.errors import DataError
 from pixelwise.recipes.class_sets.tables import IGNORE
 from pixelwise.storage import printable
 from pixelwise.storage.names import counted, some
-
-Twins = Mapping[tuple[str, str], Sequence[tuple[Sample, Sample, int]]]
-"""Two splits -> near-duplicates: a pair of the first, one of the second, and the Hamming distance of their hashes."""
 
 # A message names at most this many classes.
 _NAMED = 8
@@ -48,83 +41,6 @@ _SUPERSEDED = {
     "D203": frozenset({"D202", "D203"}),
 }
 """Code of a finding about all masks -> codes of findings that it explains."""
-
-
-class Facts:
-    """What findings need to know about all pairs, added up one pair after the other: it grows little with their number.
-
-    Args:
-        dataset: The data set.
-    """
-
-    def __init__(self, dataset: Dataset) -> None:
-        self.dataset = dataset
-        self.errors: dict[str, Cases] = {}
-        self.raw_ids: Counter[int] = Counter()
-        self.with_ids, self.palettes, self.see_through, self.void = (Affected() for _ in range(4))
-        self.images: dict[str, Affected] = {}
-        self.unusable_labels = False
-        self.swapped = Swapped()
-        self.conventions, self.disturbances = Conventions(dataset), Disturbances(dataset)
-        self.positions = Positions(dataset)
-        self._colors: dict[int, tuple[int, int, int]] = {}
-
-    def add(self, examination: Examination) -> None:
-        """Add one pair."""
-        for path, error in examination.errors:
-            self.errors.setdefault(error.code, Cases()).add(examination, path, error, self.dataset.root)
-        sample, root = examination.sample, self.dataset.root
-        self.raw_ids.update(examination.raw_ids)
-        mask_path = sample.mask_path
-        if mask_path and examination.raw_ids:
-            self.with_ids.add(lambda: relative_name(mask_path, root))
-        if any(self._colors.setdefault(raw, color) != color for raw, color in examination.colors.items()):
-            self.palettes.add(lambda: mask_name(examination, self.dataset))
-        if examination.see_through:
-            self.see_through.add(lambda: mask_name(examination, self.dataset))
-        pixels, size = examination.pixels, examination.size
-        if pixels is not None and int(pixels[IGNORE]) == size[0] * size[1]:
-            self.void.add(lambda: mask_name(examination, self.dataset))
-        self.unusable_labels |= pixels is None and mask_path is not None
-        for code, applies in _image_facts(examination, self.dataset):
-            if applies:
-                self.images.setdefault(code, Affected()).add(lambda: relative_name(sample.image_path, root))
-        self.swapped.add(examination)
-        self.conventions.add(examination)
-        self.disturbances.add(examination)
-        self.positions.add(examination)
-
-
-class Cases:
-    """The errors of one code.
-
-    Attributes:
-        files: The files.
-        first: The error of the first of them.
-        unknown_ids: Raw value -> number of pixels of the values without a class.
-        raw_ids: Raw value -> number of pixels of all values.
-        colors: Colour -> number of pixels of the colours without a class.
-        all_colored: Whether each of the masks has such colours.
-        more_colors: Whether a mask has more such colours than were kept.
-    """
-
-    def __init__(self) -> None:
-        self.files = Affected()
-        self.first: DataError | None = None
-        self.unknown_ids, self.raw_ids, self.colors = (Counter[int]() for _ in range(3))
-        self.all_colored, self.more_colors = True, False
-
-    def add(self, examination: Examination, path: Path, error: DataError, root: Path) -> None:
-        """Add the error of one pair."""
-        self.files.add(lambda: relative_name(path, root))
-        self.first = self.first or error
-        if error.code == "D202":
-            self.unknown_ids.update(examination.unknown_ids)
-            self.raw_ids.update(examination.raw_ids)
-        if error.code == "D205":
-            self.colors.update(examination.unknown_colors)
-            self.all_colored &= bool(examination.unknown_colors)
-            self.more_colors |= len(examination.unknown_colors) == MAX_VALUES
 
 
 def collect_findings(
@@ -153,8 +69,8 @@ def collect_findings(
     findings += _per_file(facts)
     findings = [*general, *(found for found in findings if found.code not in superfluous)]
     findings += _damaged_on_disk(dataset, changed)
-    findings += _leaks(dataset, splits)
-    findings += _near_duplicates(dataset, twins)
+    findings += leaks(dataset, splits)
+    findings += near_duplicates(dataset, twins)
     findings += _foreign_masks(dataset, fits)
     findings += [found for found in _different_palettes(facts.palettes) if found.code not in superfluous]
     findings += _image_warnings(facts)
@@ -250,76 +166,6 @@ def _damaged_on_disk(dataset: Dataset, changed: Sequence[Path]) -> list[Finding]
     ]
 
 
-def _leaks(dataset: Dataset, splits: Mapping[str, SplitSums]) -> list[Finding]:
-    """Identical images in several splits, which leak training data into the evaluation."""
-    names = list(splits)
-    digests = np.concatenate([splits[name].looks.digests for name in names]) if names else np.zeros(0, "S32")
-    ends = np.cumsum([len(splits[name].looks) for name in names])
-    # Rows of one content in their order, so that the first of each split is the first of its run.
-    order = np.argsort(digests, kind="stable")
-    order = order[digests[order] != b""]
-    group = np.cumsum(digests[order][1:] != digests[order][:-1]) if len(order) else np.zeros(0, np.int64)
-    group = np.concatenate([np.zeros(min(1, len(order)), np.int64), group])
-    split = np.searchsorted(ends, order, side="right")
-    first = np.ones(len(order), bool)
-    first[1:] = (group[1:] != group[:-1]) | (split[1:] != split[:-1])
-    order, group, split = order[first], group[first], split[first]
-    several = np.flatnonzero(np.bincount(group) > 1) if len(group) else np.zeros(0, np.int64)
-    starts, stops = (np.searchsorted(group, several, side) for side in ("left", "right"))
-    # By the first file of each content.
-    ranked = np.argsort(order[starts], kind="stable") if len(several) else []
-    shared: dict[tuple[str, ...], Affected] = {}
-    examples: dict[tuple[str, ...], list[str]] = {}
-    numbers: Counter[tuple[str, ...]] = Counter()
-    begins = ends - [len(splits[name].looks) for name in names]
-    for one in ranked:
-        places = range(int(starts[one]), int(stops[one]))
-        where = tuple(names[split[place]] for place in places)
-        numbers[where] += 1
-        paths = [dataset.splits[names[split[i]]][int(order[i] - begins[split[i]])].image_path for i in places]
-        examples.setdefault(where, [relative_name(path, dataset.root) for path in paths])
-        for path in paths:
-            shared.setdefault(where, Affected()).add(lambda path=path: relative_name(path, dataset.root))
-    findings = []
-    for where, files in shared.items():
-        example = " and ".join(examples[where])
-        findings.append(
-            finding(
-                "D133",
-                f"{_images(numbers[where], 'is', 'are')} in {' and '.join(where)} with identical content, e.g. "
-                f"{example}: scores on {where[-1]} would be too high",
-                files.first,
-                f"remove them, with their masks, from {where[0]} or from {where[-1]}",
-                total=files.number,
-            )
-        )
-    return findings
-
-
-def _images(number: int, one: str, several: str) -> str:
-    return f"1 image {one}" if number == 1 else f"{number} images {several}"
-
-
-def _near_duplicates(dataset: Dataset, twins: Twins) -> list[Finding]:
-    """Images of two splits that look alike: re-encoded copies, or neighbouring frames of a video."""
-    findings = []
-    for (first, second), pairs in twins.items():
-        one, other, _ = pairs[0]
-        names = [relative_name(sample.image_path, dataset.root) for pair in pairs for sample in pair[:2]]
-        example = " looks like ".join(relative_name(sample.image_path, dataset.root) for sample in (other, one))
-        findings.append(
-            finding(
-                "W134",
-                f"{_images(len(pairs), f'of {second} looks', f'of {second} look')} like images of {first}, e.g. "
-                f"{example}: scores on {second} would be too high",
-                list(dict.fromkeys(names)),
-                "keep each video sequence in one split (`pixelwise data split` with `group`), or remove the images "
-                f"from {first}",
-            )
-        )
-    return findings
-
-
 def _black_and_white(facts: Facts) -> list[Finding]:
     table, seen = facts.dataset.label_table, facts.raw_ids
     if table.threshold is not None:
@@ -377,19 +223,6 @@ def _different_palettes(masks: Affected) -> list[Finding]:
             total=masks.number,
         )
     ]
-
-
-def _image_facts(examination: Examination, dataset: Dataset) -> tuple[tuple[str, bool], ...]:
-    """Codes of warnings about single images, and whether they apply."""
-    facts = examination.image
-    if facts is None:
-        return ()
-    return (
-        ("W102", examination.misnamed),
-        ("W106", facts.transparent),
-        ("W107", facts.animated),
-        ("W141", dataset.reading.input_range is not None and not facts.ranged),
-    )
 
 
 def _image_warnings(facts: Facts) -> list[Finding]:
