@@ -148,7 +148,7 @@ class PartedCache:
         ordered = dict(sorted(values.items()))
         digest = sha256_bytes(msgspec.msgpack.encode([(key, value) for key, (_, value) in ordered.items()]))
         name = f"{self._key}-{int(digest[:14], 16)}"
-        if name not in self._names:
+        if name not in self._names and name not in self._written:
             remember(self._kind, name, ordered)
         with self._lock:
             self._written[name] = len(values)
@@ -172,6 +172,8 @@ class PartedCache:
             if self._names[place] not in self._written
         }
         small = [name for name, number in self._written.items() if 2 * number < self._most]
+        if not old and not self._damaged and len(small) < 2:
+            return
         large = self._written.keys() - set(small)
         kept = large | {self._write(values) for values in self._joined(old, small)}
         # On a full disk nothing was written, which nobody hears of.
