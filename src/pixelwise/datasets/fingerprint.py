@@ -118,6 +118,15 @@ class Digested(Protocol):
         ...
 
 
+@runtime_checkable
+class Identified(Protocol):
+    """Samples that are told from others at once, without making one after the other."""
+
+    def identity(self) -> str:
+        """SHA-256 (hexadecimal) of ids, places and content of all samples, in their order."""
+        ...
+
+
 def _digests_of(samples: Sequence[Sample], cache: HashCache, *, fresh: bool) -> Iterable[Digests]:
     if isinstance(samples, Digested) and not fresh:
         return samples.digests()

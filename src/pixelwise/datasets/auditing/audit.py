@@ -31,7 +31,7 @@ from pixelwise.datasets.auditing.near_duplicates import (
 from pixelwise.datasets.auditing.shared_images import Twins
 from pixelwise.datasets.auditing.sums import SplitSums
 from pixelwise.datasets.findings import Finding
-from pixelwise.datasets.fingerprint import HashCache, stat_signature
+from pixelwise.datasets.fingerprint import HashCache, Identified, stat_signature
 from pixelwise.datasets.reading.ahead import TOGETHER, fetch_files, is_far
 from pixelwise.datasets.samples import Dataset, Sample
 from pixelwise.errors import DataError
@@ -350,9 +350,8 @@ def _twins(dataset: Dataset, looks: Mapping[str, Looks]) -> Twins:
 
 
 def _cache_key(dataset: Dataset, splits: Sequence[str]) -> str:
-    paths = [
-        path for name in splits for sample in dataset.splits[name] for path in (sample.image_path, *sample.mask_files)
-    ]
+    listed = [samples for name in splits if not isinstance(samples := dataset.splits[name], Identified)]
+    paths = (path for samples in listed for one in samples for path in (one.image_path, *one.mask_files))
     plain = msgspec.to_builtins((AUDIT.version, dataset, splits), enc_hook=_plain)
     # Names of classes and files may hold bytes that are not UTF-8, which JSON writes as escapes.
     described = json.dumps(plain)
@@ -360,7 +359,9 @@ def _cache_key(dataset: Dataset, splits: Sequence[str]) -> str:
 
 
 def _plain(value: Path | Sequence[Sample]) -> str | list[Sample]:
-    return printable(value) if isinstance(value, Path) else list(value)
+    if isinstance(value, Path):
+        return printable(value)
+    return value.identity() if isinstance(value, Identified) else list(value)
 
 
 def _statistics(sums: SplitSums, samples: Sequence[Sample]) -> SplitStatistics:
