@@ -17,7 +17,7 @@ import numpy as np
 
 from pixelwise.errors import ResourceError
 from pixelwise.storage.cache_kinds import CacheKind
-from pixelwise.storage.caches import Found, found_in_cache, recall, remember, remove
+from pixelwise.storage.caches import Found, cache_folder, entry_path, recall, remember, remove
 from pixelwise.storage.hashing import sha256_bytes
 
 _SHARE = 16
@@ -120,17 +120,14 @@ class PartedCache:
         self._used = np.zeros(len(order), bool)
 
     def _existing(self) -> list[str]:
-        return [one.name.key for one in self._found() if one.name]
-
-    def _found(self) -> list[Found]:
-        """The parts in the cache folder."""
-        start = f"{self._key}-"
+        """Keys of the parts in the cache folder."""
         try:
-            found = [one for one in found_in_cache() if one.kind is self._kind]
+            folder = cache_folder()
+            paths = sorted(folder.glob(self._kind.entry_name(f"{self._key}-*")))
+            names = [self._kind.parse(path.relative_to(folder).as_posix()) for path in paths if not path.is_dir()]
         except (OSError, ResourceError):
             return []
-        version = self._kind.version
-        return [one for one in found if one.name and one.name.version == version and one.name.key.startswith(start)]
+        return [name.key for name in names if name is not None]
 
     def _load(self, name: str) -> _Values | None:
         return recall(self._kind, name, _Values)
@@ -202,6 +199,5 @@ class PartedCache:
         return not self._used[begin:end].any()
 
     def _remove(self, names: set[str]) -> None:
-        for one in self._found():
-            if one.name and one.name.key in names:
-                remove(one)
+        for name in names:
+            remove(Found(entry_path(self._kind, name)))
