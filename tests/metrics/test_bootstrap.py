@@ -1,12 +1,13 @@
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 
 import numpy as np
 import pytest
 import torch
 
-from pixelwise.metrics import METRICS, ScoredImage, Task, confusion_matrix, miou_interval
+from pixelwise.metrics import METRICS, ScoredImage, Task, bootstrap, confusion_matrix, miou_interval
 
 
 def test_images_that_are_all_alike_leave_nothing_to_chance():
@@ -49,6 +50,38 @@ def test_the_same_seed_gives_the_same_interval_and_another_one_another():
 
     assert miou_interval(intersections, unions) == miou_interval(intersections, unions)
     assert miou_interval(intersections, unions) != miou_interval(intersections, unions, seed=1)
+
+
+def test_the_interval_of_a_split_of_usual_size_stays_as_it_was():
+    random = np.random.default_rng(2)
+    unions, intersections = random.integers(50, 90, (30, 4)), random.integers(0, 50, (30, 4))
+
+    assert miou_interval(intersections, unions) == pytest.approx((0.3001851652426201, 0.39638426149006195), abs=1e-15)
+
+
+def test_poisson_weights_agree_with_drawing(monkeypatch: pytest.MonkeyPatch):
+    random = np.random.default_rng(5)
+    unions = random.integers(1, 90, (300, 3)) * (random.random((300, 3)) < 0.6)
+    intersections = (unions * random.random((300, 3))).astype(np.int64)
+    resamples = 4000
+    drawn = miou_interval(intersections, unions, resamples=resamples) or (0, 0)
+    monkeypatch.setattr(bootstrap, "MOST_DRAWN", 200)
+    weighted = miou_interval(intersections, unions, resamples=resamples) or (0, 0)
+
+    assert weighted != drawn
+    # The standard error of the 2.5 % percentile of a normal distribution, in standard deviations of the resamples.
+    deviation = (drawn[1] - drawn[0]) / (2 * 1.96)
+    error = math.sqrt(0.025 * 0.975 / resamples) / (math.exp(-(1.96**2) / 2) / math.sqrt(2 * math.pi))
+    assert np.abs(np.subtract(weighted, drawn)).max() < 4 * math.sqrt(2) * error * deviation
+
+
+def test_poisson_weights_leave_nothing_to_chance_if_all_images_are_alike(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(bootstrap, "MOST_DRAWN", 10)
+    intersections, unions = np.tile([[3, 1]], (20, 1)), np.tile([[4, 2]], (20, 1))
+
+    assert miou_interval(intersections, unions) == pytest.approx(((3 / 4 + 1 / 2) / 2,) * 2)
+    monkeypatch.setattr(bootstrap, "_IMAGES", 3)
+    assert miou_interval(intersections, unions) == pytest.approx(((3 / 4 + 1 / 2) / 2,) * 2)
 
 
 @pytest.mark.parametrize("count", [0, 1])

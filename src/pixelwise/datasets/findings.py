@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Literal
 
 import msgspec
@@ -35,16 +35,43 @@ class Finding(msgspec.Struct, frozen=True, kw_only=True):
     split: str = ""
 
 
-def finding(code: str, message: str, files: Sequence[str] = (), fix: str = "") -> Finding:
-    """A `Finding` about `files`; codes that start with W are warnings, all others errors."""
+def finding(code: str, message: str, files: Sequence[str] = (), fix: str = "", *, total: int | None = None) -> Finding:
+    """A `Finding` about `files`; codes that start with W are warnings, all others errors.
+
+    Args:
+        code: Code of the error or warning.
+        message: See `Finding`.
+        files: Affected files, of which the first are listed.
+        fix: See `Finding`.
+        total: Number of affected files if `files` are only the first of them.
+    """
     return Finding(
         code=code,
         severity="warning" if code.startswith("W") else "error",
         message=message,
         files=tuple(files[:NAMED_FILES]),
-        total=len(files),
+        total=len(files) if total is None else total,
         fix=fix,
     )
+
+
+class Affected:
+    """The files of a finding, counted one after the other; only the first names are kept.
+
+    Attributes:
+        number: Number of files.
+        first: Names of the first `NAMED_FILES` of them.
+    """
+
+    def __init__(self) -> None:
+        self.number = 0
+        self.first: list[str] = []
+
+    def add(self, name: Callable[[], str]) -> None:
+        """Count a file; `name` is called only if the name is kept."""
+        self.number += 1
+        if len(self.first) < NAMED_FILES:
+            self.first.append(name())
 
 
 def finding_of(error: DataError, file: str) -> Finding:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+import struct
 import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
@@ -16,26 +17,22 @@ from pixelwise.machine.thread_pools import thread_pool
 from pixelwise.machine.threads import reading_threads
 from pixelwise.storage import sha256_bytes, sha256_file
 from pixelwise.storage.cache_kinds import HASHES
-from pixelwise.storage.caches import recall, remember
+from pixelwise.storage.parted import PartedCache
 from pixelwise.storage.stores.members import Member, state_of
 
 Digests = tuple[str, str, str | list[str | None] | None]
 """Id of a sample, SHA-256 of its image, and of its mask or masks; None without masks."""
 SETTLED_SECONDS = 2.0
 """Hashes of younger files are not cached: they may change again within the resolution of their time stamps."""
-
-
-class _CachedHash(msgspec.Struct, frozen=True, array_like=True):
-    size: int
-    mtime_ns: int
-    sha256: str
+_PART = 16384
+_FACTS = struct.Struct("<qq")
 
 
 class HashCache:
     """SHA-256 of files, cached by path, size and modification time in the user's cache folder.
 
     Args:
-        root: Folder of the data set; every folder has its own cache file.
+        root: Folder of the data set; every folder has its own cache.
 
     Attributes:
         changed: Files whose content changed although size and modification time did not: they were damaged on disk.
@@ -43,9 +40,7 @@ class HashCache:
     """
 
     def __init__(self, root: Path) -> None:
-        self._key = sha256_bytes(os.fsencode(root.resolve()))[:20]
-        self._known = self._load()
-        self._new: dict[bytes, _CachedHash] = {}
+        self._parts = PartedCache(HASHES, sha256_bytes(os.fsencode(root.resolve()))[:20], most=_PART, gone=is_gone)
         self.changed: list[Path] = []
 
     def digest(self, path: Path, *, fresh: bool = False) -> str:
@@ -61,27 +56,25 @@ class HashCache:
                 self.changed.append(path)
             return path.place.sha256.hex()
         facts = path.stat()
-        key = os.fsencode(path.absolute())
-        known = self._known.get(key)
-        same_stat = known is not None and (known.size, known.mtime_ns) == (facts.st_size, facts.st_mtime_ns)
-        if known is not None and same_stat and not fresh:
-            return known.sha256
+        key, state = os.fsencode(path.absolute()), _FACTS.pack(facts.st_size, facts.st_mtime_ns)
+        known = self._parts.get(key, lambda value: value.startswith(state))
+        if known is not None and not fresh:
+            return known[len(state) :].hex()
         digest = sha256_file(path)
-        if known is not None and same_stat and known.sha256 != digest:
+        if known is not None and known[len(state) :].hex() != digest:
             self.changed.append(path)
-        elif not same_stat and time.time() - facts.st_mtime > SETTLED_SECONDS:
-            self._new[key] = _CachedHash(facts.st_size, facts.st_mtime_ns, digest)
+        elif known is None and time.time() - facts.st_mtime > SETTLED_SECONDS:
+            self._parts.put(key, state + bytes.fromhex(digest))
         return digest
 
     def save(self) -> None:
-        """Write new hashes to the cache folder, atomically; those of `changed` files keep their old value."""
-        if self._new:
-            # Another process may have saved in the meantime: keep its entries.
-            remember(HASHES, self._key, {**self._load(), **self._new})
-            self._new = {}
+        """Write new hashes to the cache folder; those of `changed` files keep their old value."""
+        self._parts.save()
 
-    def _load(self) -> dict[bytes, _CachedHash]:
-        return recall(HASHES, self._key, dict[bytes, _CachedHash]) or {}
+
+def is_gone(path: bytes) -> bool:
+    """Whether a file was removed from its folder; False for one in an archive, in a store, or in a lost folder."""
+    return not os.path.lexists(path) and os.path.isdir(os.path.dirname(path))
 
 
 def fingerprint(dataset: Dataset, splits: Sequence[str] | None = None, *, fresh: bool = False) -> str:
@@ -122,6 +115,15 @@ class Digested(Protocol):
 
     def digests(self) -> Iterator[Digests]:
         """Id and hashes of every sample."""
+        ...
+
+
+@runtime_checkable
+class Identified(Protocol):
+    """Samples that are told from others at once, without making one after the other."""
+
+    def identity(self) -> str:
+        """SHA-256 (hexadecimal) of ids, places and content of all samples, in their order."""
         ...
 
 

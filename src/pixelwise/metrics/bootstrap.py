@@ -2,18 +2,23 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import TYPE_CHECKING, Literal, Self
 
 import numpy as np
 
 from pixelwise.metrics.metric import Accumulator, Metric, Task, Value, register
+from pixelwise.metrics.poisson import PoissonSums
 
 if TYPE_CHECKING:
     from pixelwise.metrics.image import ScoredImage
 
 RESAMPLES = 1000
 LEVEL = 0.95
+MOST_DRAWN = 100_000
+"""Images up to which each resample draws as many as there are; of more, each image has a Poisson weight."""
 _CHUNK = 50
+_IMAGES = 4096
 
 
 def miou_interval(
@@ -28,7 +33,9 @@ def miou_interval(
     """Confidence interval of the mean IoU of a split (percentiles of a bootstrap over its images).
 
     Each resample draws as many images as the split has, with replacement, and adds up their counts as for the
-    score of the split. The interval is the uncertainty from the choice of images, not from training seeds.
+    score of the split. Of more than `MOST_DRAWN` images, each counts with a Poisson-distributed weight of mean 1
+    instead, which needs no memory for the draws. The interval is the uncertainty from the choice of images, not from
+    training seeds.
     Images of one video are similar, so for them the interval is too narrow.
 
     Args:
@@ -46,15 +53,9 @@ def miou_interval(
     count, classes = int(useful.sum()), unions.shape[1]
     if count < 2:
         return None
-    # Integers below 2^53 are exact in float64, so the interval does not depend on the number of threads.
-    parts = np.concatenate([intersections[useful], unions[useful]], axis=1).astype(np.float64)
-    random = np.random.default_rng(seed)
+    resampled = _weighted_sums if count > MOST_DRAWN else _drawn_sums
     means = []
-    for start in range(0, resamples, _CHUNK):
-        rows = min(_CHUNK, resamples - start)
-        drawn = random.integers(0, count, (rows, count)) + count * np.arange(rows)[:, None]
-        weights = np.bincount(drawn.ravel(), minlength=rows * count).reshape(rows, count)
-        sums = weights @ parts  # (rows, 2 K)
+    for sums in resampled(intersections, unions, useful, resamples, seed):
         above, below = sums[:, :classes], sums[:, classes:]
         iou = np.divide(above, below, out=np.zeros_like(above), where=below > 0)
         divisor = (below > 0).sum(1) if absent == "skip" else classes
@@ -62,6 +63,33 @@ def miou_interval(
     outside = 100 * (1 - level) / 2
     lower, upper = np.percentile(np.concatenate(means), [outside, 100 - outside])
     return float(lower), float(upper)
+
+
+def _drawn_sums(
+    intersections: np.ndarray, unions: np.ndarray, useful: np.ndarray, resamples: int, seed: int
+) -> Iterator[np.ndarray]:
+    """Sums over images drawn with replacement: (some resamples, 2 K)."""
+    # Integers below 2^53 are exact in float64, so the interval does not depend on the number of threads.
+    parts = np.concatenate([intersections[useful], unions[useful]], axis=1).astype(np.float64)
+    count = len(parts)
+    random = np.random.default_rng(seed)
+    for start in range(0, resamples, _CHUNK):
+        rows = min(_CHUNK, resamples - start)
+        drawn = random.integers(0, count, (rows, count)) + count * np.arange(rows)[:, None]
+        weights = np.bincount(drawn.ravel(), minlength=rows * count).reshape(rows, count)
+        yield weights @ parts
+
+
+def _weighted_sums(
+    intersections: np.ndarray, unions: np.ndarray, useful: np.ndarray, resamples: int, seed: int
+) -> Iterator[np.ndarray]:
+    """Sums over images with Poisson weights: (resamples, 2 K)."""
+    rows = np.flatnonzero(useful)
+    found = PoissonSums(2 * unions.shape[1], resamples, seed)
+    for start in range(0, len(rows), _IMAGES):
+        some = rows[start : start + _IMAGES]
+        found.add(np.concatenate([intersections[some], unions[some]], axis=1), start)
+    yield found.sums
 
 
 class IntervalAccumulator(Accumulator):

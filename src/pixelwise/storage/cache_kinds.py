@@ -128,11 +128,16 @@ EXAMINED = CacheKind(
     purpose="facts about each checked image and mask, so that only changed files are decoded again",
     prefix="examined-",
     suffix=".msgpack",
-    version=7,
+    version=8,
     unmarked=4,
 )
 HASHES = CacheKind(
-    name="hashes", purpose="SHA-256 hashes of a data set's files", prefix="hashes-", suffix=".msgpack", unmarked=1
+    name="hashes",
+    purpose="SHA-256 hashes of a data set's files",
+    prefix="hashes-",
+    suffix=".msgpack",
+    version=2,
+    unmarked=1,
 )
 MASK_IDS = CacheKind(
     name="mask-ids",

@@ -1,4 +1,6 @@
 import os
+import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -192,3 +194,30 @@ def test_a_copy_in_another_quality_is_a_warning_and_no_error(make_folder: MakeFo
     assert pair.files == ("images/train/1.png", "images/val/2.png")
     assert pair.splits == ("train", "val")
     raise_for_errors(found)
+
+
+@pytest.mark.heavy
+def test_a_kill_loses_what_was_examined_last(make_folder: MakeFolder, monkeypatch: pytest.MonkeyPatch):
+    root = make_folder({f"train/{number:03}": A for number in range(100)})
+    for path in root.rglob("*.png"):
+        os.utime(path, (1_700_000_000, 1_700_000_000))
+    lines = (
+        "import os, pathlib, sys",
+        "from pixelwise.datasets.auditing.audit import audit",
+        "from pixelwise.datasets.opening import open_dataset",
+        "from pixelwise.recipes.schema.data import Data",
+        "dataset = open_dataset(Data(classes=('a', 'b', 'c')), pathlib.Path(sys.argv[1]))",
+        "audit(dataset, progress=lambda done, total: os.kill(os.getpid(), 9) if done == 90 else None)",
+    )
+    killed = subprocess.run([sys.executable, "-c", "\n".join(lines), str(root)], check=False)
+    assert killed.returncode == -9
+    examined: list[str] = []
+    real = module.examine
+
+    def examine(split, sample, *rest, **options):
+        examined.append(sample.id)
+        return real(split, sample, *rest, **options)
+
+    monkeypatch.setattr(module, "examine", examine)
+    audited(root)
+    assert 0 < len(examined) < 10 + 0.15 * 90

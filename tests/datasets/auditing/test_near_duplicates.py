@@ -1,15 +1,18 @@
 import io
-from pathlib import Path
+import itertools
+import uuid
+from collections.abc import Sequence
 
 import cv2
 import numpy as np
 import pytest
 from PIL import Image
 
+from pixelwise.datasets.auditing import near_duplicates
 from pixelwise.datasets.auditing.near_duplicates import (
     MAX_DISTANCE,
     NO_SIGNATURE,
-    HashedImage,
+    Looks,
     Signature,
     alike,
     repeated,
@@ -24,8 +27,16 @@ def scene(seed: int, size: tuple[int, int] = (180, 240)) -> np.ndarray:
     return cv2.resize(coarse, size[::-1], interpolation=cv2.INTER_CUBIC)
 
 
-def seen(split: str, id: str, image: np.ndarray, digest: str | None = None) -> HashedImage:
-    return HashedImage(split, id, Path(f"{split}/{id}.png"), digest or f"{split}{id}", signature_of(image))
+def looks_of(*images: np.ndarray, content: str = "") -> Looks:
+    """Images whose files all have the same content if `content` is given, else each its own."""
+    return looks_with([(content or uuid.uuid4().hex * 2, signature_of(image)) for image in images])
+
+
+def looks_with(known: Sequence[tuple[str, Signature]]) -> Looks:
+    looks = Looks(len(known))
+    for row, (digest, signature) in enumerate(known):
+        looks.set(row, digest, signature)
+    return looks
 
 
 def as_jpeg(image: np.ndarray) -> np.ndarray:
@@ -67,19 +78,80 @@ def test_flat_and_tiny_images_are_like_none():
 
 
 def test_every_image_has_its_nearest_twin_once():
-    train = [seen("train", str(number), scene(number)) for number in range(300)]
-    val = [seen("val", "x", as_jpeg(scene(250))), seen("val", "y", scene(1000)), seen("val", "z", as_jpeg(scene(3)))]
-    pairs = twins_across(train, val)
-    assert sorted((one.id, other.id) for one, other, _ in pairs) == [("250", "x"), ("3", "z")]
-    assert [distance for _, _, distance in pairs] == sorted(distance for _, _, distance in pairs)
-    assert twins_across(train, []) == twins_across([], val) == []
+    train = looks_of(*(scene(number) for number in range(300)))
+    val = looks_of(as_jpeg(scene(250)), scene(1000), as_jpeg(scene(3)))
+    assert [(row, twin) for row, twin, _ in twins_across(train, val).tolist()] == [(250, 0), (3, 2)]
+    assert len(twins_across(train, looks_of())) == len(twins_across(looks_of(), val)) == 0
 
 
 def test_identical_files_are_left_to_the_exact_comparison():
-    assert twins_across([seen("train", "a", scene(0), "same")], [seen("val", "b", scene(0), "same")]) == []
+    assert len(twins_across(looks_of(scene(0), content="ab" * 32), looks_of(scene(0), content="ab" * 32))) == 0
+    assert twins_across(looks_of(scene(0), content="ab" * 32), looks_of(scene(0))).tolist() == [[0, 0, 0]]
+
+
+def crowded(random: np.random.Generator, number: int) -> Looks:
+    """Images around few scenes: hashes at 0 to 8 bits, thumbnails with or without noise, several with one content."""
+    known = []
+    for _ in range(number):
+        center = signature_of(scene(int(random.integers(4))))
+        bits = random.choice(64, int(random.integers(9)), replace=False)
+        noise = random.integers(-1, 2, 256) * int(random.choice([0, 0, 20, 90]))
+        pixels = np.clip(np.frombuffer(center.thumbnail, np.uint8).astype(int) + noise, 0, 255).astype(np.uint8)
+        look = Signature(center.hash ^ sum(1 << int(bit) for bit in bits), pixels.tobytes())
+        known.append((f"{random.integers(6):02x}" * 32, look if random.random() > 0.1 else NO_SIGNATURE))
+    return looks_with(known)
+
+
+def by_comparing_all(first: Looks, second: Looks) -> list[list[int]]:
+    """The definition: every image with every other, in the order of their distances, then of the first ones."""
+    found = []
+    for twin in range(len(second)):
+        other = second.signature(twin)
+        distances = [((first.signature(row).hash ^ other.hash).bit_count(), row) for row in range(len(first))]
+        fitting = (
+            [row, twin, bits]
+            for bits, row in sorted(distances)
+            if first.digests[row] != second.digests[twin] and alike(first.signature(row), other)
+        )
+        found += itertools.islice(fitting, 1)
+    return found
+
+
+@pytest.mark.parametrize("seed", range(8))
+def test_twins_are_those_of_comparing_all(seed: int):
+    random = np.random.default_rng(seed)
+    first, second = crowded(random, 60), crowded(random, 50)
+    expected = by_comparing_all(first, second)
+    assert twins_across(first, second).tolist() == expected
+    assert len({bits for _, _, bits in expected}) > 2
+
+
+def test_few_images_at_a_time_give_the_same(monkeypatch: pytest.MonkeyPatch):
+    random = np.random.default_rng(0)
+    first, second = crowded(random, 60), crowded(random, 50)
+    for name in ("_BLOCK", "_TOGETHER", "_MOST_AT_ONCE"):
+        monkeypatch.setattr(near_duplicates, name, 3)
+    assert twins_across(first, second).tolist() == by_comparing_all(first, second)
+
+
+def test_a_few_scenes_in_very_many_files_are_compared_once_each(monkeypatch: pytest.MonkeyPatch):
+    compared = 0
+    alike_images = near_duplicates._alike_images
+
+    def counting(first: Looks, rows: np.ndarray, second: Looks, others: np.ndarray) -> np.ndarray:
+        nonlocal compared
+        compared += len(rows)
+        return alike_images(first, rows, second, others)
+
+    monkeypatch.setattr(near_duplicates, "_alike_images", counting)
+    look = signature_of(scene(0))
+    first, second = (looks_with([(f"{side}{row:063x}", look) for row in range(2000)]) for side in "ab")
+    assert twins_across(first, second).tolist() == [[0, row, 0] for row in range(2000)]
+    assert compared == 2000
 
 
 def test_frames_of_a_video_are_counted_against_the_last_new_one():
     frames = [scene(0), as_jpeg(scene(0)), scene(1), as_jpeg(scene(1)), as_jpeg(scene(1)), scene(0)]
-    assert repeated([seen("val", str(number), frame) for number, frame in enumerate(frames)]) == 3
-    assert repeated([]) == 0
+    assert repeated(looks_of(*frames), list("abcdef")) == 3
+    assert repeated(looks_of(*frames), list("acbdef")) == 1
+    assert repeated(looks_of(), []) == 0

@@ -87,3 +87,18 @@ def test_a_hundred_thousand_samples_take_no_memory_until_they_are_asked_for():
     tracemalloc.stop()
     assert chosen[3] == "0030000.jpg"
     assert peak < 100_000
+
+
+def test_samples_are_identified_by_ids_places_and_content():
+    def identity(rows: range = range(4), change: int = 0, **others: object) -> str:
+        masks = files(".mask.png", 5, 500)
+        masks.sha256.view(np.uint8)[-1 - 32] = change
+        return ShardedSamples(shards(5, masks, **others), rows).identity()  # type: ignore[arg-type]
+
+    changed = msgspec.structs.replace(FACTS, shards=(Shard("b.tar", 10**15),))
+    several = [identity(), identity(range(3)), identity(range(1, 4)), identity(change=1), identity(facts=changed)]
+    assert len(set(several)) == len(several)
+    assert identity() == identity()
+    assert identity(range(3)) == identity(range(3), change=1)
+    other_place = shards(5, files(".mask.png", 5, 501))
+    assert ShardedSamples(other_place, range(4)).identity() != identity()

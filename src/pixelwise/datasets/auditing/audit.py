@@ -6,32 +6,46 @@ problem stops the audit, and nothing is written into the data set's folder.
 
 from __future__ import annotations
 
+import itertools
 import json
-from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections import Counter, deque
+from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
+from concurrent.futures import Future
+from contextlib import closing
 from pathlib import Path
 
 import msgspec
-import numpy as np
 
-from pixelwise.datasets.auditing.conclusions import Twins, collect_findings
-from pixelwise.datasets.auditing.correspondence import MOST_COMPARED, SHOWN, MaskFit, mask_fits
-from pixelwise.datasets.auditing.examination import Examination, ExaminationCache, examine, relative_name
-from pixelwise.datasets.auditing.near_duplicates import KEPT_TWINS, HashedImage, NearDuplicate, repeated, twins_across
+from pixelwise.datasets.auditing.conclusions import collect_findings
+from pixelwise.datasets.auditing.correspondence import MOST_COMPARED, SHOWN, Grids, MaskFit, mask_fits
+from pixelwise.datasets.auditing.examination import NO_GRIDS, Examination, ExaminationCache, examine, relative_name
+from pixelwise.datasets.auditing.facts import Facts
+from pixelwise.datasets.auditing.near_duplicates import (
+    KEPT_TWINS,
+    NO_SIGNATURE,
+    Looks,
+    NearDuplicate,
+    repeated,
+    twins_across,
+)
+from pixelwise.datasets.auditing.shared_images import Twins
+from pixelwise.datasets.auditing.sums import SplitSums
 from pixelwise.datasets.findings import Finding
-from pixelwise.datasets.fingerprint import HashCache, stat_signature
+from pixelwise.datasets.fingerprint import HashCache, Identified, stat_signature
 from pixelwise.datasets.reading.ahead import TOGETHER, fetch_files, is_far
 from pixelwise.datasets.samples import Dataset, Sample
 from pixelwise.errors import DataError
 from pixelwise.machine.thread_pools import thread_pool
 from pixelwise.machine.threads import reading_threads
 from pixelwise.observer import SILENT, Observer
-from pixelwise.recipes.class_sets.tables import IGNORE
 from pixelwise.storage import printable, remembered, sha256_bytes
 from pixelwise.storage.cache_kinds import AUDIT
 from pixelwise.storage.caches import subject_of
 from pixelwise.storage.names import counted
 from pixelwise.views import line
+
+_AHEAD = 128
+"""Pairs that are being examined or wait for it."""
 
 
 class _ProgressCallback(Observer):
@@ -175,38 +189,67 @@ def audit(
 
 def _audit(dataset: Dataset, names: Sequence[str], observer: Observer, *, fresh: bool) -> Audit:
     observer.phase("looking at the data")
-    pairs = [(name, sample) for name in names for sample in dataset.splits[name]]
     hashes = HashCache(dataset.root)
-    examinations = _examine_all(dataset, pairs, hashes, observer=observer, fresh=fresh)
-    statistics = {name: _statistics([e for e in examinations if e.split == name], dataset) for name in names}
-    twins = _twins(examinations, names)
-    fits = mask_fits([(e.split, e.sample.id, e.grids) for e in examinations])
+    sums = {name: SplitSums(dataset, len(dataset.splits[name])) for name in names}
+    facts, whole = Facts(dataset), _Whole()
+    with closing(_examinations(dataset, names, hashes, observer=observer, fresh=fresh)) as examinations:
+        for examination in examinations:
+            sums[examination.split].add(examination)
+            facts.add(examination)
+            whole.add(examination)
+    twins = _twins(dataset, {name: one.looks for name, one in sums.items()})
+    fits = mask_fits(whole.grids)
     return Audit(
         dataset=dataset.name,
         layout=dataset.layout,
         classes=dataset.classes,
         multilabel=dataset.multilabel,
         splits={name: len(dataset.splits[name]) for name in names},
-        statistics=statistics,
-        sizes=_sizes(examinations),
-        mask_encodings=dict(Counter(e.encoding for e in examinations if e.encoding).most_common()),
-        unusable={name: tuple(e.sample.id for e in examinations if e.split == name and e.errors) for name in names},
-        findings=collect_findings(
-            dataset, examinations, {n: s.pixels for n, s in statistics.items()}, hashes.changed, twins, fits
-        ),
+        statistics={name: _statistics(one, dataset.splits[name]) for name, one in sums.items()},
+        sizes=_sizes(whole.sizes),
+        mask_encodings=dict(whole.encodings.most_common()),
+        unusable={name: tuple(one.unusable) for name, one in sums.items()},
+        findings=collect_findings(facts, sums, lambda: _every(dataset, names, hashes), hashes.changed, twins, fits),
         least_fitting=tuple(fits[:SHOWN]),
-        turned=_turned(examinations) if dataset.reading.exif == "apply" else 0,
+        turned=len(whole.turned) if dataset.reading.exif == "apply" else 0,
         near_duplicates=tuple(
             NearDuplicate(
-                splits=(one.split, other.split),
+                splits=splits,
                 ids=(one.id, other.id),
-                files=(relative_name(one.path, dataset.root), relative_name(other.path, dataset.root)),
+                files=(relative_name(one.image_path, dataset.root), relative_name(other.image_path, dataset.root)),
                 distance=distance,
             )
-            for pairs_of_splits in twins.values()
+            for splits, pairs_of_splits in twins.items()
             for one, other, distance in pairs_of_splits[:KEPT_TWINS]
         ),
     )
+
+
+class _Whole:
+    """What is counted over all splits together.
+
+    Attributes:
+        sizes: Size of a readable image -> number of images.
+        encodings: Encoding of a mask -> number of masks.
+        turned: Hashes of the paths of the image files that state another orientation than upright.
+        grids: Split, id and grids of the pairs whose masks are compared with their photos.
+    """
+
+    def __init__(self) -> None:
+        self.sizes: Counter[tuple[int, int]] = Counter()
+        self.encodings: Counter[str] = Counter()
+        self.turned: set[int] = set()
+        self.grids: list[tuple[str, str, Grids]] = []
+
+    def add(self, examination: Examination) -> None:
+        if examination.image is not None:
+            self.sizes[examination.size] += 1
+            if examination.image.orientation != 1:
+                self.turned.add(hash(examination.sample.image_path))
+        if examination.encoding:
+            self.encodings[examination.encoding] += 1
+        if examination.grids.edges:
+            self.grids.append((examination.split, examination.sample.id, examination.grids))
 
 
 def raise_for_errors(audit: Audit, allow: Sequence[str] = ()) -> None:
@@ -233,72 +276,82 @@ def raise_for_errors(audit: Audit, allow: Sequence[str] = ()) -> None:
     raise DataError(first.code, message, first.fix)
 
 
-def _examine_all(
+def _examinations(
     dataset: Dataset,
-    pairs: Sequence[tuple[str, Sample]],
+    names: Sequence[str],
     hashes: HashCache,
     *,
-    observer: Observer,
-    fresh: bool,
-) -> list[Examination]:
+    observer: Observer = SILENT,
+    fresh: bool = False,
+) -> Generator[Examination]:
     """Examine every pair, in order; finished examinations are cached even if the audit is interrupted."""
-    known = ExaminationCache(dataset, fresh=fresh)
-    step = -(-len(pairs) // MOST_COMPARED)
-    compared = {(name, sample.id) for name, sample in pairs[:: max(1, step)]}
+    total = sum(len(dataset.splits[name]) for name in names)
+    known = ExaminationCache(dataset, fresh=fresh, expected=total)
+    step = max(1, -(-total // MOST_COMPARED))
 
-    def examined(pair: tuple[str, Sample]) -> Examination:
-        found = known.get(*pair)
+    def examined(one: tuple[int, str, Sample]) -> Examination:
+        number, split, sample = one
+        found = known.get(split, sample)
         if found is None:
-            found = examine(*pair, dataset, hashes, fresh=fresh, compared=(pair[0], pair[1].id) in compared)
+            found = examine(split, sample, dataset, hashes, fresh=fresh, compared=number % step == 0)
             known.put(found)
         return found
 
-    examinations: list[Examination] = []
+    pairs = ((split, sample) for split in names for sample in dataset.splits[split])
+    numbered = ((number, *pair) for number, pair in enumerate(pairs))
+    done = 0
     try:
         with thread_pool(reading_threads()) as pool:
-            for together in _together(pairs, known, dataset):
-                for examination in pool.map(examined, together):
-                    examinations.append(examination)
-                    observer.progress(len(examinations), len(pairs))
+            # Some at a time: what waits to be examined takes memory, too.
+            waiting: deque[Future[Examination]] = deque()
+            for one in _fetched(numbered, known) if is_far(dataset) else numbered:
+                waiting.append(pool.submit(examined, one))
+                if len(waiting) < _AHEAD:
+                    continue
+                done += 1
+                yield waiting.popleft().result()
+                observer.progress(done, total)
+            while waiting:
+                done += 1
+                yield waiting.popleft().result()
+                observer.progress(done, total)
     finally:
         hashes.save()
         known.save()
-    return examinations
 
 
-def _together(
-    pairs: Sequence[tuple[str, Sample]], known: ExaminationCache, dataset: Dataset
-) -> Iterator[Sequence[tuple[str, Sample]]]:
-    """The pairs in parts that are examined together: all of them, but a few of those that lie on another machine."""
-    if not is_far(dataset):
-        yield pairs
-        return
-    for start in range(0, len(pairs), 4 * TOGETHER):
-        some = pairs[start : start + 4 * TOGETHER]
-        fetch_files(sample for split, sample in some if known.get(split, sample) is None)
-        yield some
+def _fetched(pairs: Iterator[tuple[int, str, Sample]], known: ExaminationCache) -> Iterator[tuple[int, str, Sample]]:
+    """The pairs, of which a few that lie on another machine are read at the same time."""
+    while some := list(itertools.islice(pairs, 4 * TOGETHER)):
+        fetch_files(sample for _, split, sample in some if known.get(split, sample) is None)
+        yield from some
 
 
-def _twins(examinations: Sequence[Examination], splits: Sequence[str]) -> Twins:
-    """Near-duplicates across splits, for every two splits that have any."""
-    images = {split: [_hashed(e) for e in examinations if e.split == split] for split in splits}
-    pairs = {
-        (one, other): twins_across(images[one], images[other])
-        for index, one in enumerate(splits)
-        for other in splits[index + 1 :]
-    }
-    return {names: found for names, found in pairs.items() if found}
+def _every(dataset: Dataset, names: Sequence[str], hashes: HashCache) -> list[Examination]:
+    """The examinations of all pairs once more, without what only single images need."""
+    found = []
+    for examination in _examinations(dataset, names, hashes):
+        examination.pixels, examination.look, examination.grids = None, NO_SIGNATURE, NO_GRIDS
+        found.append(examination)
+    return found
 
 
-def _hashed(examination: Examination) -> HashedImage:
-    sample = examination.sample
-    return HashedImage(examination.split, sample.id, sample.image_path, examination.digest, examination.look)
+def _twins(dataset: Dataset, looks: Mapping[str, Looks]) -> Twins:
+    """Near-duplicates across splits, for every two splits that have any: the nearest first."""
+    twins = {}
+    for one, other in itertools.combinations(looks, 2):
+        first, second = dataset.splits[one], dataset.splits[other]
+        found = [
+            (first[row], second[twin], bits) for row, twin, bits in twins_across(looks[one], looks[other]).tolist()
+        ]
+        if found:
+            twins[one, other] = sorted(found, key=lambda pair: (pair[2], pair[1].id))
+    return twins
 
 
 def _cache_key(dataset: Dataset, splits: Sequence[str]) -> str:
-    paths = [
-        path for name in splits for sample in dataset.splits[name] for path in (sample.image_path, *sample.mask_files)
-    ]
+    listed = [samples for name in splits if not isinstance(samples := dataset.splits[name], Identified)]
+    paths = (path for samples in listed for one in samples for path in (one.image_path, *one.mask_files))
     plain = msgspec.to_builtins((AUDIT.version, dataset, splits), enc_hook=_plain)
     # Names of classes and files may hold bytes that are not UTF-8, which JSON writes as escapes.
     described = json.dumps(plain)
@@ -306,58 +359,38 @@ def _cache_key(dataset: Dataset, splits: Sequence[str]) -> str:
 
 
 def _plain(value: Path | Sequence[Sample]) -> str | list[Sample]:
-    return printable(value) if isinstance(value, Path) else list(value)
+    if isinstance(value, Path):
+        return printable(value)
+    return value.identity() if isinstance(value, Identified) else list(value)
 
 
-def _turned(examinations: Sequence[Examination]) -> int:
-    """Number of different image files that state another orientation than upright."""
-    return len({e.sample.image_path for e in examinations if e.image is not None and e.image.orientation != 1})
-
-
-def _statistics(examinations: Sequence[Examination], dataset: Dataset) -> SplitStatistics:
-    num_classes = len(dataset.classes)
-    usable = [e.pixels for e in examinations if e.pixels is not None]
-    counts = np.stack(usable) if usable else np.zeros((0, 256), np.int64)
-    pixels = counts[:, :num_classes]
-    present = pixels > 0
-    areas = np.array([e.size[0] * e.size[1] for e in examinations if e.pixels is not None], np.int64)[:, None]
-    mean, std = _normalisation(examinations, len(dataset.reading.channels or (0, 1, 2)))
+def _statistics(sums: SplitSums, samples: Sequence[Sample]) -> SplitStatistics:
+    mean, std = sums.normalisation()
     return SplitStatistics(
-        images=len(usable),
-        pixels=tuple(pixels.sum(axis=0).tolist()),
-        void_pixels=int(counts[:, IGNORE].sum()),
-        labelled_pixels=int(areas.sum() - counts[:, IGNORE].sum()),
-        images_with_class=tuple(present.sum(axis=0).tolist()),
-        pixels_of_images_with_class=tuple((present * areas).sum(axis=0).tolist()),
+        images=sums.images,
+        pixels=sums.pixels,
+        void_pixels=sums.void_pixels,
+        labelled_pixels=sums.area - sums.void_pixels,
+        images_with_class=tuple(sums.images_with_class.tolist()),
+        pixels_of_images_with_class=tuple(sums.area_with_class.tolist()),
         mean=mean,
         std=std,
-        repeated=repeated([_hashed(e) for e in examinations]),
+        repeated=repeated(sums.looks, [sample.id for sample in samples]),
     )
 
 
-def _normalisation(examinations: Sequence[Examination], channels: int) -> tuple[tuple[float, ...], tuple[float, ...]]:
-    """Mean and standard deviation of each channel over all pixels, in 0..1."""
-    readable = [e for e in examinations if e.image is not None]
-    if not readable:
-        return (0.0,) * channels, (1.0,) * channels
-    areas = np.array([e.size[0] * e.size[1] for e in readable], np.float64)[:, None]
-    means = (areas * [e.channel_means for e in readable]).sum(axis=0) / areas.sum()
-    squares = (areas * [e.channel_squares for e in readable]).sum(axis=0) / areas.sum()
-    deviations = np.sqrt(np.maximum(squares - means**2, 0))
-    return tuple((means / 255).tolist()), tuple((deviations / 255).tolist())
-
-
-def _sizes(examinations: Sequence[Examination]) -> ImageSizes:
-    counts = Counter(e.size for e in examinations if e.image is not None)
+def _sizes(counts: Counter[tuple[int, int]]) -> ImageSizes:
     if not counts:
         return ImageSizes()
     most_common, images = counts.most_common(1)[0]
     by_area = sorted(counts, key=lambda size: (size[0] * size[1], size))
-    every = [size for size in by_area for _ in range(counts[size])]
+    readable = sum(counts.values())
+    up_to = itertools.accumulate(counts[size] for size in by_area)
+    middle = next(size for size, number in zip(by_area, up_to, strict=True) if number > readable // 2)
     return ImageSizes(
         most_common=most_common,
         most_common_images=images,
-        usual=most_common if 2 * images >= len(every) else every[len(every) // 2],
+        usual=most_common if 2 * images >= readable else middle,
         smallest=by_area[0],
         largest=by_area[-1],
         distinct=len(counts),

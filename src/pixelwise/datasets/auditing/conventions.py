@@ -37,6 +37,100 @@ def mixed_conventions(dataset: Dataset, examinations: Sequence[Examination]) -> 
     return [found] if found else []
 
 
+class Conventions:
+    """Whether `mixed_conventions` may find anything, of masks that are seen one after the other.
+
+    It looks at all masks together, several times. What it needs to find something is known from sets of values.
+
+    Args:
+        dataset: The data set.
+    """
+
+    def __init__(self, dataset: Dataset) -> None:
+        self._table = dataset.label_table
+        self._by_color = bool(self._table.colors) and not self._table.ids
+        self._read_one_by_one = (
+            dataset.multilabel or self._table.threshold is not None or self._table.tolerance is not None
+        )
+        self._colored = self._plain = self._unknown = False
+        self._values: set[int] = set()
+        self._sets: set[frozenset[int]] | None = set()  # None once there are more than two values besides 0
+        self._color_ids: dict[tuple[int, int, int], int] = {}
+        self._id_colors: dict[int, tuple[int, int, int]] = {}
+        self._renumbered = False
+        self._beside_zero: set[int] = set()
+        self._without_zero: set[int] | None = None  # what all masks without 0 have in common
+        self._white = self._others = self._ignored = False
+
+    def add(self, mask: Examination) -> None:
+        """Look at one mask."""
+        if self._read_one_by_one:
+            return
+        self._colored |= mask.areas.colored
+        self._plain |= bool(mask.areas.pixels) and not mask.areas.colored
+        self._unknown |= bool(mask.unknown_colors or mask.unknown_ids)
+        if not mask.raw_ids or mask.areas.colored:
+            return
+        raw_ids = mask.raw_ids.keys()
+        self._values |= raw_ids
+        if self._sets is not None:
+            self._sets = None if len(self._values - {0}) > 2 else self._sets | {frozenset(raw_ids)}
+        used = {color: raw for raw, color in mask.colors.items()}
+        one_color_two_ids = any(self._color_ids.setdefault(color, raw) != raw for color, raw in used.items())
+        one_id_two_colors = any(self._id_colors.setdefault(raw, color) != color for color, raw in used.items())
+        self._renumbered |= one_color_two_ids and one_id_two_colors
+        if 0 in raw_ids:
+            self._beside_zero |= raw_ids
+        else:
+            self._without_zero = set(raw_ids) if self._without_zero is None else self._without_zero & raw_ids
+        self._white |= raw_ids == {0, IGNORE}
+        if raw_ids - {0, IGNORE}:
+            self._others = True
+            self._ignored |= IGNORE in raw_ids
+
+    def may_be_mixed(self) -> bool:
+        """Whether the masks have to be looked at together; if not, `mixed_conventions` finds nothing in them."""
+        if self._read_one_by_one:
+            return False
+        return (
+            (self._colored and self._plain and self._unknown)
+            or (self._renumbered and not self._by_color)
+            or self._have_two_whites()
+            or self._have_two_scales()
+            or self._are_shifted()
+            or (self._white and self._others and not self._ignored)
+        )
+
+    def _have_two_whites(self) -> bool:
+        values = self._values - {0}
+        if self._sets is None or len(values) != 2:
+            return False
+        table = self._table.ids
+        low, high = sorted(values)
+        if table.get(low) == table.get(high) and high in table:
+            return False
+        return high in _FULL and low in (1, *_FULL) and not any(values <= some for some in self._sets)
+
+    def _have_two_scales(self) -> bool:
+        values = self._values - {0, IGNORE}
+        first = next(value for value in range(1, len(values) + 2) if value not in values)
+        grey = {value for value in values if value > first}
+        choices = [grey | {IGNORE}] * (IGNORE in self._values) + [grey]
+        # Smaller values may be grey values, too, which makes it no easier.
+        return bool(grey) and any(_evenly_spaced(choice, number) for choice in choices for number in range(1, first))
+
+    def _are_shifted(self) -> bool:
+        values = self._values - {IGNORE}
+        largest = max(values, default=0)
+        return (
+            len(values) >= 4
+            and values == set(range(largest + 1))
+            and largest not in self._beside_zero
+            and self._without_zero is not None
+            and largest in self._without_zero
+        )
+
+
 def _mixed(dataset: Dataset, groups: Sequence[tuple[Sequence[Examination], str]], fix: str) -> Finding:
     """The finding about two groups of masks; files of both are listed, those of the smaller group first."""
     ordered = sorted(groups, key=lambda group: len(group[0]))
@@ -172,8 +266,12 @@ def _two_scales(dataset: Dataset, masks: Sequence[Examination]) -> Finding | Non
 
 def _scale(grey: Iterable[int], number: int) -> dict[int, int] | None:
     """Grey value -> rank, if at least two values are multiples of one step, as far as rounding goes."""
+    return _evenly_spaced(grey, number) if len(set(grey)) >= 2 else None
+
+
+def _evenly_spaced(grey: Iterable[int], number: int) -> dict[int, int] | None:
     values = sorted(grey)
-    if len(values) < 2:
+    if not values:
         return None
     step = values[-1] / number
     ranks = {value: round(value / step) for value in values}

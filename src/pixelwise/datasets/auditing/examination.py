@@ -15,7 +15,7 @@ import numpy as np
 
 from pixelwise.datasets.auditing.correspondence import Grids, grids_of
 from pixelwise.datasets.auditing.near_duplicates import NO_SIGNATURE, Signature, signature_of
-from pixelwise.datasets.fingerprint import SETTLED_SECONDS, HashCache
+from pixelwise.datasets.fingerprint import SETTLED_SECONDS, HashCache, is_gone
 from pixelwise.datasets.labels import color_codes, count_values
 from pixelwise.datasets.reading.areas import MAX_VALUES, NO_AREAS, Areas, measure
 from pixelwise.datasets.reading.decoding import SUFFIXES
@@ -27,7 +27,7 @@ from pixelwise.errors import DataError
 from pixelwise.recipes.class_sets.tables import IGNORE, IGNORE_BIT
 from pixelwise.storage import printable, sha256_bytes
 from pixelwise.storage.cache_kinds import EXAMINED
-from pixelwise.storage.caches import recall, remember
+from pixelwise.storage.parted import PartedCache
 from pixelwise.storage.stores.members import state_of
 
 NO_GRIDS = Grids()
@@ -216,42 +216,39 @@ def _compare_sizes(
     return labels
 
 
-_Entries = dict[bytes, tuple[bytes, bytes]]
-"""Key of a pair -> state of its files (sizes and modification times), and the encoded examination."""
-
-
 class ExaminationCache:
     """Cached examinations, by path, size and modification time of a pair's files.
 
-    The user's cache folder holds one file per data set and reading options, so that after a change only the changed
-    pairs are decoded again.
+    The user's cache folder holds them in parts, so that after a change only the changed pairs are decoded again, and
+    after a kill only those of the part that was being filled.
 
     Args:
         dataset: The data set, as returned by `open_dataset`.
         fresh: Discard earlier examinations; new ones are cached all the same.
+        expected: Number of pairs that will be examined; 0 if unknown.
     """
 
-    def __init__(self, dataset: Dataset, *, fresh: bool = False) -> None:
+    def __init__(self, dataset: Dataset, *, fresh: bool = False, expected: int = 0) -> None:
         # Error messages contain the number of classes; class names do not matter.
         facts: tuple[object, ...] = (EXAMINED.version, dataset.label_table, dataset.reading, len(dataset.classes))
         if dataset.multilabel:
             facts = (*facts, "multilabel")
         key = os.fsencode(dataset.root.resolve()) + b"\0" + msgspec.json.encode(facts)
-        self._key = sha256_bytes(key)[:20]
-        self._known: _Entries = {} if fresh else recall(EXAMINED, self._key, _Entries) or {}
-        self._new: _Entries = {}
+        self._fresh = fresh
+        self._parts = PartedCache(EXAMINED, sha256_bytes(key)[:20], expected=expected, gone=_is_gone)
 
     def get(self, split: str, sample: Sample) -> Examination | None:
         """The cached examination of a pair, or None if there is none or a file has changed since."""
-        key, state = _key(split, sample), _state(sample)
-        known = self._known.get(key)
-        if known is None or state is None or known[0] != state:
+        state = _state(sample)
+        if self._fresh or state is None:
+            return None
+        known = self._parts.get(_key(split, sample), lambda value: value.partition(b"\0")[0] == state)
+        if known is None:
             return None
         try:
-            found = _DECODER.decode(known[1])
+            found = _DECODER.decode(known.partition(b"\0")[2])
         except (msgspec.DecodeError, ValueError):
             return None
-        self._new[key] = known
         found.sample = sample  # files in shards are more than their paths
         return found
 
@@ -260,12 +257,11 @@ class ExaminationCache:
         state = _state(examination.sample, settled=True)
         if state is not None:
             encoded = msgspec.msgpack.encode(examination, enc_hook=_to_plain)
-            self._new[_key(examination.split, examination.sample)] = (state, encoded)
+            self._parts.put(_key(examination.split, examination.sample), state + b"\0" + encoded)
 
     def save(self) -> None:
-        """Write used and new entries to the cache folder, atomically; entries of other splits are kept."""
-        if any(self._known.get(key) != value for key, value in self._new.items()):
-            remember(EXAMINED, self._key, {**self._known, **self._new})
+        """Write what is not written yet to the cache folder; entries of other splits are kept."""
+        self._parts.save()
 
 
 def _key(split: str, sample: Sample) -> bytes:
@@ -273,6 +269,10 @@ def _key(split: str, sample: Sample) -> bytes:
     if sample.ignore_mask is not None:
         paths = (*paths, sample.ignore_mask)
     return b"\0".join([split.encode(), sample.id.encode(), *(os.fsencode(path) for path in paths)])
+
+
+def _is_gone(key: bytes) -> bool:
+    return is_gone(key.split(b"\0")[2])
 
 
 def _state(sample: Sample, *, settled: bool = False) -> bytes | None:

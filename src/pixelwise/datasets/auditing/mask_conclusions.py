@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 
 from pixelwise.datasets.auditing.examination import Examination, mask_name, relative_name
 from pixelwise.datasets.classes.resampling import (
     Disturbed,
+    Ramps,
     disturbed_colors,
     disturbed_finding,
     disturbed_ids,
@@ -14,7 +15,7 @@ from pixelwise.datasets.classes.resampling import (
     with_ramps,
 )
 from pixelwise.datasets.explanations import are_smoothed, describe_counts, describe_ids, label_map_override
-from pixelwise.datasets.findings import Finding, finding
+from pixelwise.datasets.findings import NAMED_FILES, Finding, finding
 from pixelwise.datasets.labels import add_counts
 from pixelwise.datasets.samples import Dataset
 from pixelwise.recipes.class_sets.tables import IGNORE
@@ -29,25 +30,39 @@ _SWAPPED = 0.8
 _TRIMAP = 3
 
 
-def swapped(dataset: Dataset, examinations: Sequence[Examination]) -> list[Finding]:
-    """D262 for pairs whose image is a mask and whose mask is a photo."""
-    cases = [e for e in examinations if e.image is not None and e.shades <= _MOST_SHADES and _is_photo(e)]
-    if not cases:
-        return []
-    files = [name for e in cases for name in (relative_name(e.sample.image_path, dataset.root), mask_name(e, dataset))]
-    whole = len(cases) >= _SWAPPED * len(examinations)
-    what = "images and masks are swapped" if whole else f"image and mask are swapped in {len(cases)} pairs"
-    fix = "exchange the names of the two folders" if whole else "exchange each image with its mask"
-    first = cases[0]
-    return [
-        finding(
-            "D262",
+class Swapped:
+    """Pairs whose image is a mask and whose mask is a photo, counted one after the other."""
+
+    def __init__(self) -> None:
+        self._pairs = self._cases = 0
+        self._first: list[Examination] = []
+
+    def add(self, examination: Examination) -> None:
+        """Look at one pair."""
+        self._pairs += 1
+        if examination.image is not None and examination.shades <= _MOST_SHADES and _is_photo(examination):
+            self._cases += 1
+            if len(self._first) < NAMED_FILES:
+                self._first.append(examination)
+
+    def findings(self, dataset: Dataset) -> list[Finding]:
+        """D262 if there are any."""
+        if not self._cases:
+            return []
+        first = self._first[0]
+        files = [
+            name
+            for e in self._first
+            for name in (relative_name(e.sample.image_path, dataset.root), mask_name(e, dataset))
+        ]
+        whole = self._cases >= _SWAPPED * self._pairs
+        what = "images and masks are swapped" if whole else f"image and mask are swapped in {self._cases} pairs"
+        fix = "exchange the names of the two folders" if whole else "exchange each image with its mask"
+        message = (
             f"{what}: e.g. {files[0]} has {first.shades} colours, as a mask has, and {files[1]} has "
-            f"{first.areas.values}, as a photo has",
-            files,
-            fix,
+            f"{first.areas.values}, as a photo has"
         )
-    ]
+        return [finding("D262", message, files, fix, total=2 * self._cases)]
 
 
 def _is_photo(examination: Examination) -> bool:
@@ -56,10 +71,40 @@ def _is_photo(examination: Examination) -> bool:
     return areas.values > (_FEWEST_COLORS if areas.colored else _MOST_SHADES) and (areas.noisy or not even)
 
 
+class Disturbances:
+    """Whether `disturbed` may find anything, of masks that are seen one after the other.
+
+    Args:
+        dataset: The data set.
+    """
+
+    def __init__(self, dataset: Dataset) -> None:
+        self._looked_for = _are_whole_values(dataset)
+        self._lossy = self._unknown_colors = False
+        self._ramps = Ramps()
+
+    def add(self, mask: Examination) -> None:
+        """Look at one mask."""
+        self._lossy |= mask.lossy
+        if mask.areas.pixels and not mask.lossy:
+            self._unknown_colors |= bool(mask.unknown_colors)
+            self._ramps.add(mask.areas)
+
+    def may_be_disturbed(self) -> bool:
+        """Whether the masks have to be looked at together; if not, `disturbed` finds nothing in them."""
+        return self._looked_for and (self._lossy or self._unknown_colors or self._ramps.any())
+
+
+def _are_whole_values(dataset: Dataset) -> bool:
+    """Whether values mean what they are: without several labels per pixel, a threshold or a tolerance."""
+    table = dataset.label_table
+    return not dataset.multilabel and table.threshold is None and table.tolerance is None
+
+
 def disturbed(dataset: Dataset, examinations: Sequence[Examination]) -> list[Finding]:
     """D260 for masks that were resized with interpolation or disturbed, D203 for those in a lossy format; W264."""
     table = dataset.label_table
-    if dataset.multilabel or table.threshold is not None or table.tolerance is not None:
+    if not _are_whole_values(dataset):
         return []
     findings = []
     lossless = [e for e in examinations if e.areas.pixels and not e.lossy]
@@ -136,18 +181,16 @@ def _lossy(dataset: Dataset, cases: Sequence[Examination]) -> list[Finding]:
     return findings
 
 
-def nothing_to_learn(
-    dataset: Dataset, examinations: Iterable[Examination], pixels: Mapping[str, Sequence[int]]
-) -> list[Finding]:
-    """D263 if at most one class has pixels, in the whole data set or in the training split."""
-    examinations = list(examinations)
-    if any(e.pixels is None and e.sample.mask_path is not None for e in examinations):
-        return []  # the missing classes may be in the pairs that cannot be used
-    usable = {e.split for e in examinations}
+def nothing_to_learn(dataset: Dataset, pixels: Mapping[str, Sequence[int]]) -> list[Finding]:
+    """D263 if at most one class has pixels, in the whole data set or in the training split.
+
+    Args:
+        dataset: The data set, all of whose labelled pairs can be used.
+        pixels: Split that has pairs -> number of labelled pixels of each class.
+    """
     present = {
         split: [name for name, count in zip(dataset.classes, counts, strict=True) if count]
         for split, counts in pixels.items()
-        if split in usable
     }
     everywhere = {name for names in present.values() for name in names}
     fewest = 1 if dataset.multilabel else 2

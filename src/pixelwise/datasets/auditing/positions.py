@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable
+from collections.abc import Mapping
 from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
 
 from pixelwise.datasets.auditing.examination import Examination, relative_name
-from pixelwise.datasets.findings import Finding, finding
+from pixelwise.datasets.findings import Affected, Finding, finding
 from pixelwise.datasets.reading.georeference import Placement, placement_of, read_georeference
 from pixelwise.datasets.reading.tiff import is_tiff
 from pixelwise.datasets.samples import Dataset
@@ -33,17 +33,36 @@ class _Placed(NamedTuple):
     there: Placement | None
 
 
-def position_findings(dataset: Dataset, examinations: Iterable[Examination]) -> list[Finding]:
+class Positions:
     """What is wrong with the positions of images and masks; nothing for images without positions.
 
-    Only headers are read.
+    Only headers are read, of one pair after the other.
 
     Args:
         dataset: The data set.
-        examinations: The examinations of all pairs.
     """
-    placed = [found for one in examinations if (found := _placed(dataset, one)) is not None]
-    return [*_elsewhere(placed), *_varying(placed)]
+
+    def __init__(self, dataset: Dataset) -> None:
+        self._dataset = dataset
+        self._elsewhere = Affected()
+        self._reason = ""
+        self._extremes: dict[int | None, tuple[tuple[float, str], tuple[float, str]]] = {}
+
+    def add(self, examination: Examination) -> None:
+        """Look at one pair."""
+        one = _placed(self._dataset, examination)
+        if one is None:
+            return
+        if one.there is not None and (reason := _difference(one, one.there)):
+            self._reason = self._reason or reason
+            self._elsewhere.add(lambda: one.mask)
+        size = (_pixel_size(one.here), one.image)
+        smallest, largest = self._extremes.get(one.here.epsg, (size, size))
+        self._extremes[one.here.epsg] = min(smallest, size), max(largest, size)
+
+    def findings(self) -> list[Finding]:
+        """Masks that lie elsewhere on the map than their images, and pixels that cover areas of different size."""
+        return [*_elsewhere(self._elsewhere, self._reason), *_varying(self._extremes)]
 
 
 def _placed(dataset: Dataset, examination: Examination) -> _Placed | None:
@@ -66,20 +85,19 @@ def _placement(path: Path) -> Placement | None:
     return None if place is None or place.turned else placement_of(place)
 
 
-def _elsewhere(placed: list[_Placed]) -> list[Finding]:
+def _elsewhere(found: Affected, reason: str) -> list[Finding]:
     """Masks that lie elsewhere on the map than their images."""
-    found = [(one, reason) for one in placed if one.there is not None and (reason := _difference(one, one.there))]
-    if not found:
+    if not found.number:
         return []
-    first, reason = found[0]
-    masks = counted(len(found), "mask")
+    masks = counted(found.number, "mask")
     return [
         finding(
             "W163",
-            f"{masks} elsewhere on the map than the image, e.g. {first.mask}: {reason}",
-            [one.mask for one, _ in found],
+            f"{masks} elsewhere on the map than the image, e.g. {found.first[0]}: {reason}",
+            found.first,
             "check which image the mask was drawn for; pixels are paired by their rows and columns, whatever the map "
             "says",
+            total=found.number,
         )
     ]
 
@@ -96,14 +114,10 @@ def _difference(one: _Placed, there: Placement) -> str:
     return f"up to {pixels:.1f} pixels away" if pixels >= SHIFTED else ""
 
 
-def _varying(placed: list[_Placed]) -> list[Finding]:
+def _varying(extremes: Mapping[int | None, tuple[tuple[float, str], tuple[float, str]]]) -> list[Finding]:
     """Images whose pixels cover areas of different size, which a network sees as objects of different size."""
-    by_system: dict[int | None, list[tuple[float, str]]] = {}
-    for one in placed:
-        by_system.setdefault(one.here.epsg, []).append((_pixel_size(one.here), one.image))
     found = []
-    for epsg, sizes in by_system.items():
-        (smallest, fine), (largest, coarse) = min(sizes), max(sizes)
+    for epsg, ((smallest, fine), (largest, coarse)) in extremes.items():
         if smallest > 0 and largest / smallest >= VARYING:
             system = "" if epsg is None else f" (in units of EPSG:{epsg})"
             found.append(

@@ -90,11 +90,41 @@ def disturbed_ids(masks: Sequence[Areas], *, lossy: bool = False) -> Disturbed |
 
 def with_ramps(masks: Sequence[Areas]) -> list[int]:
     """Positions of the masks of ids whose values change gradually at their borders, as interpolation leaves them."""
-    measured = [i for i, mask in enumerate(masks) if mask.steps >= _FEWEST_STEPS and _inner_share(mask) >= _LEAST_INNER]
-    found = [i for i in measured if _ramp_share(masks[i]) >= _usual_ramps(masks[i])]
+    measured = [i for i, mask in enumerate(masks) if _is_measured(mask)]
+    found = [i for i in measured if _has_ramps(masks[i])]
     if len(found) < _FEW * len(measured):
-        return [i for i in found if _ramp_share(masks[i]) >= max(_CLEAR, _usual_ramps(masks[i]))]
+        return [i for i in found if _has_clear_ramps(masks[i])]
     return found
+
+
+class Ramps:
+    """Whether `with_ramps` finds any mask, of masks that are seen one after the other."""
+
+    def __init__(self) -> None:
+        self._measured = self._found = self._clear = 0
+
+    def add(self, mask: Areas) -> None:
+        """Look at one mask."""
+        if _is_measured(mask):
+            self._measured += 1
+            self._found += _has_ramps(mask)
+            self._clear += _has_ramps(mask) and _has_clear_ramps(mask)
+
+    def any(self) -> bool:
+        """Whether there are masks with ramps among those seen."""
+        return bool(self._clear if self._found < _FEW * self._measured else self._found)
+
+
+def _is_measured(mask: Areas) -> bool:
+    return mask.steps >= _FEWEST_STEPS and _inner_share(mask) >= _LEAST_INNER
+
+
+def _has_ramps(mask: Areas) -> bool:
+    return _ramp_share(mask) >= _usual_ramps(mask)
+
+
+def _has_clear_ramps(mask: Areas) -> bool:
+    return _ramp_share(mask) >= max(_CLEAR, _usual_ramps(mask))
 
 
 def _ramp_share(mask: Areas) -> float:

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import hashlib
+import os
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import overload
 
+import msgspec
 import numpy as np
 
 from pixelwise.datasets.fingerprint import Digests
@@ -108,6 +111,19 @@ class ShardedSamples(Sequence[Sample]):
     def digests(self) -> Iterator[Digests]:
         """See `pixelwise.datasets.fingerprint.Digested`."""
         return map(self.shards.digests, map(int, self.rows))
+
+    def identity(self) -> str:
+        """See `pixelwise.datasets.fingerprint.Identified`."""
+        index, rows = self.shards.index, np.asarray(self.rows, np.int64)
+        digest = hashlib.sha256(repr((os.fsencode(self.shards.root), index.facts.multilabel)).encode())
+        digest.update(msgspec.json.encode([shard.name for shard in index.facts.shards]))
+        digest.update(msgspec.json.encode(index.keys.take(rows).to_pylist()))
+        digest.update(index.shards[rows].tobytes())
+        for files in index.files:
+            for column in (files.offsets, files.sizes, files.sha256):
+                digest.update(np.ascontiguousarray(column[rows]).tobytes())
+            digest.update(msgspec.json.encode(files.names.take(rows).to_pylist()))
+        return digest.hexdigest()
 
     def __iter__(self) -> Iterator[Sample]:
         return map(self.shards.sample, map(int, self.rows))

@@ -1,0 +1,85 @@
+"""Findings about images that are in several splits, as they are or nearly so."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+
+import numpy as np
+
+from pixelwise.datasets.auditing.examination import relative_name
+from pixelwise.datasets.auditing.sums import SplitSums
+from pixelwise.datasets.findings import Affected, Finding, finding
+from pixelwise.datasets.samples import Dataset, Sample
+
+Twins = Mapping[tuple[str, str], Sequence[tuple[Sample, Sample, int]]]
+"""Two splits -> near-duplicates: a pair of the first, one of the second, and the Hamming distance of their hashes."""
+
+
+def leaks(dataset: Dataset, splits: Mapping[str, SplitSums]) -> list[Finding]:
+    """Identical images in several splits, which leak training data into the evaluation."""
+    shared: dict[tuple[str, ...], Affected] = {}
+    examples: dict[tuple[str, ...], str] = {}
+    numbers: Counter[tuple[str, ...]] = Counter()
+    for images in _with_equal_content(splits):
+        where = tuple(split for split, _ in images)
+        names = [relative_name(dataset.splits[split][row].image_path, dataset.root) for split, row in images]
+        numbers[where] += 1
+        examples.setdefault(where, " and ".join(names))
+        files = shared.setdefault(where, Affected())
+        for name in names:
+            files.add(lambda name=name: name)
+    findings = []
+    for where, files in shared.items():
+        findings.append(
+            finding(
+                "D133",
+                f"{_images(numbers[where], 'is', 'are')} in {' and '.join(where)} with identical content, e.g. "
+                f"{examples[where]}: scores on {where[-1]} would be too high",
+                files.first,
+                f"remove them, with their masks, from {where[0]} or from {where[-1]}",
+                total=files.number,
+            )
+        )
+    return findings
+
+
+def _with_equal_content(splits: Mapping[str, SplitSums]) -> Iterable[list[tuple[str, int]]]:
+    """Split and row of the first image of each split, for every content that is in several splits."""
+    names, numbers = list(splits), [len(sums.looks) for sums in splits.values()]
+    digests = np.concatenate([np.zeros(0, "S32"), *(sums.looks.digests for sums in splits.values())])
+    split = np.repeat(np.arange(len(names)), numbers)
+    _, content = np.unique(digests, return_inverse=True)
+    _, firsts = np.unique(content * len(names) + split, return_index=True)
+    firsts = np.sort(firsts[digests[firsts] != b""])
+    several = np.bincount(content[firsts])[content[firsts]] > 1
+    begins = np.cumsum([0, *numbers])
+    groups: dict[int, list[tuple[str, int]]] = {}
+    for place in firsts[several].tolist():
+        image = names[split[place]], place - int(begins[split[place]])
+        groups.setdefault(int(content[place]), []).append(image)
+    return groups.values()
+
+
+def _images(number: int, one: str, several: str) -> str:
+    return f"1 image {one}" if number == 1 else f"{number} images {several}"
+
+
+def near_duplicates(dataset: Dataset, twins: Twins) -> list[Finding]:
+    """Images of two splits that look alike: re-encoded copies, or neighbouring frames of a video."""
+    findings = []
+    for (first, second), pairs in twins.items():
+        one, other, _ = pairs[0]
+        names = [relative_name(sample.image_path, dataset.root) for pair in pairs for sample in pair[:2]]
+        example = " looks like ".join(relative_name(sample.image_path, dataset.root) for sample in (other, one))
+        findings.append(
+            finding(
+                "W134",
+                f"{_images(len(pairs), f'of {second} looks', f'of {second} look')} like images of {first}, e.g. "
+                f"{example}: scores on {second} would be too high",
+                list(dict.fromkeys(names)),
+                "keep each video sequence in one split (`pixelwise data split` with `group`), or remove the images "
+                f"from {first}",
+            )
+        )
+    return findings
