@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import functools
 import re
@@ -17,7 +18,7 @@ from pixelwise.datasets.reading.regions.images import ImageRegions
 from pixelwise.datasets.samples import Reading
 from pixelwise.errors import DataError, RecipeError
 from pixelwise.observer import Observer
-from pixelwise.prediction.annotation_files import Annotations
+from pixelwise.prediction.annotation_files import Annotations, Pictured
 from pixelwise.prediction.inputs import Input
 from pixelwise.prediction.large.choice import reason_for_parts
 from pixelwise.prediction.large.parts import predict_in_parts
@@ -174,7 +175,12 @@ def class_folders(classes: tuple[str, ...]) -> list[str]:
 
 
 def predict_and_write(
-    outcome: Outcome, segmenter: Segmenter, output: Path, options: PredictOptions, observer: Observer
+    outcome: Outcome,
+    segmenter: Segmenter,
+    output: Path,
+    options: PredictOptions,
+    observer: Observer,
+    annotations: Annotations | None = None,
 ) -> Outcome:
     """Predict an input in parts and write its files; returns the outcome with what is known of it, or its error.
 
@@ -184,6 +190,7 @@ def predict_and_write(
         output: Folder for all files that are written.
         options: Options of the prediction.
         observer: Receives progress.
+        annotations: Receives the objects of the image.
     """
     source, classes = outcome.source, segmenter.classes
     _, ignored = mask_values(options.mask_format, classes, segmenter.label_table)
@@ -197,9 +204,17 @@ def predict_and_write(
         code = mask_code(options.mask_format, classes, colors, segmenter.label_table)
         planes = [Plane(output / MASKS / source.name, code, nodata=ignored if isinstance(ignored, int) else None)]
     try:
-        with ImageRegions(source.path, segmenter.reading) as image:
+        with ImageRegions(source.path, segmenter.reading) as image, contextlib.ExitStack() as closing:
+            pictured = Pictured(source.path, source.name, image.size, segmenter.model.multilabel, image.place)
             shown = predict_in_parts(
-                segmenter, image, planes, str(outcome.value), output, preview=options.overlay, observer=observer
+                segmenter,
+                image,
+                planes,
+                str(outcome.value),
+                output,
+                preview=options.overlay,
+                take=None if annotations is None else closing.enter_context(annotations.receiving(pictured)),
+                observer=observer,
             )
     except DataError as error:
         return Outcome(source, with_way_out(error, segmenter.model.preprocessing.in_channels))

@@ -54,9 +54,8 @@ class PredictSummary(msgspec.Struct, frozen=True, kw_only=True):
         failed: Number of files that failed.
         problems: The error of each failed file.
         seconds: Wall time of the call.
-        warnings: What was left out without an error: W107 frames after the first, W160 positions on the map, W162
-            outlines of images that were predicted in parts, W215 files of folders and patterns that are not taken for
-            images.
+        warnings: What was left out without an error: W107 frames after the first, W160 positions on the map, W215
+            files of folders and patterns that are not taken for images.
     """
 
     ok: int
@@ -90,7 +89,8 @@ def predict_paths(
 
     TIFF images that are too large to be decoded whole (see `PredictOptions.parts_above`) are read, predicted and
     written in parts, within a memory that does not depend on their size: their masks are tiled TIFF files with
-    overviews, `masks/NAME.tif`, and their overlays are reduced.
+    overviews, `masks/NAME.tif`, and their overlays are reduced. Outlines are written as objects are completed, in that
+    order to GeoJSON; those for editors are kept until the image is done.
 
     What an earlier call has done with the same weights and options is not done again, unless the image or its masks
     have changed; so a prediction that was stopped goes on where it was. `PredictOptions.again` predicts all images.
@@ -119,7 +119,14 @@ def predict_paths(
     inputs = _part_of(find_inputs(paths, [output / MASKS, output / OVERLAYS]), options.share)
     if options.mask_format == "original":
         _warn_of_merged(segmenter, observer)
-    parts = functools.partial(predict_and_write, segmenter=segmenter, output=output, options=options, observer=observer)
+    parts = functools.partial(
+        predict_and_write,
+        segmenter=segmenter,
+        output=output,
+        options=options,
+        observer=observer,
+        annotations=polygons,
+    )
     steps = _Steps(segmenter, parts, writer(segmenter, output, options, polygons), options.parts_above)
     summary = _predict_into(output, steps, inputs, options, polygons, observer)
     return msgspec.structs.replace(summary, seconds=time.monotonic() - start)
@@ -140,7 +147,7 @@ def _predict_into(
         # One file of all outlines is made from all predictions.
         job = None if options.polygons == "coco" else job_of(steps.segmenter, options)
         ledger = Ledger(output, job, again=options.again)
-        record = _Record(output, problems, ledger, strict=options.strict, outlines=polygons is not None)
+        record = _Record(output, problems, ledger, strict=options.strict)
         with ledger.opened():
             summary = _predict_all(steps, inputs, record, observer)
         if polygons is not None:
@@ -181,10 +188,9 @@ class _Steps(NamedTuple):
 class _Record:
     """What happened to the inputs. Errors go to `problems.jsonl` at once; if `strict`, the first one is raised."""
 
-    def __init__(self, output: Path, name: str, ledger: Ledger, *, strict: bool, outlines: bool) -> None:
-        self._output, self._name, self._strict, self._outlines = output, name, strict, outlines
+    def __init__(self, output: Path, name: str, ledger: Ledger, *, strict: bool) -> None:
+        self._output, self._name, self._strict = output, name, strict
         self.ledger = ledger
-        self._in_parts: list[str] = []
         self._problems: list[Problem] = []
         self._animated: list[str] = []
         self._lost: list[tuple[str, str]] = []
@@ -196,15 +202,13 @@ class _Record:
         append_problems(self._output, self._problems[-1:], self._name)
 
     def add(self, outcome: Outcome) -> None:
-        file, facts = printable(outcome.source.path), Facts(outcome.animated, outcome.lost, outcome.value is None)
+        file, facts = printable(outcome.source.path), Facts(outcome.animated, outcome.lost)
         self.ledger.add(outcome.source, outcome.files, facts)
         if isinstance(outcome.value, DataError):
             self.problem(file, outcome.value)
         self._note(file, facts)
 
     def _note(self, file: str, facts: Facts) -> None:
-        if facts.in_parts:
-            self._in_parts.append(file)
         if facts.animated:
             self._animated.append(file)
         if facts.lost:
@@ -245,17 +249,6 @@ class _Record:
                     f"{file}: {reason}",
                     [file for file, _ in self._lost],
                     "write the image again without turning it, for example with gdal_translate",
-                )
-            )
-        if self._in_parts and self._outlines:
-            found.append(
-                finding(
-                    "W162",
-                    f"{counted(len(self._in_parts), 'image')} predicted in parts, without outlines, e.g. "
-                    f"{self._in_parts[0]}",
-                    self._in_parts,
-                    "draw them from the mask: gdal_polygonize.py MASK.tif OUT.geojson; or raise data.max_pixels and "
-                    "`parts_above`",
                 )
             )
         for one in found:

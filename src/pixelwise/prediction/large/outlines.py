@@ -9,7 +9,7 @@ The polygons are those of `pixelwise.prediction.polygons`.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from typing import NamedTuple
 
 import cv2
@@ -197,6 +197,36 @@ class Outlines:
             kept[owner].append(part.copy())
         self._open = list(kept.values())
         return np.concatenate(complete), np.concatenate(owners)
+
+
+class Drawing:
+    """Hands on the objects of a prediction whose rows come from top to bottom.
+
+    Args:
+        width: Number of columns.
+        classes: Number of classes.
+        several: Whether rows hold bit fields of classes instead of class ids.
+        take: Receives class id and polygon of each object, as soon as it is complete.
+    """
+
+    def __init__(self, width: int, classes: int, take: Callable[[int, Polygon], None], *, several: bool) -> None:
+        self._classes, self._several, self._take = classes, several, take
+        self._outlines = [Outlines(width) for _ in range(classes if several else 1)]
+
+    def add(self, labels: np.ndarray) -> None:
+        """Add the next rows: class ids (R, W), others of which are ignored; or bit fields (R, W)."""
+        labels = labels.astype(np.int32)
+        for class_id, outlines in enumerate(self._outlines):
+            inside = (labels >> class_id & 1) != 0 if self._several else labels < self._classes
+            values = np.where(inside, class_id if self._several else labels, NOTHING)
+            for label, polygon in outlines.add(values):
+                self._take(label, polygon)
+
+    def finish(self) -> None:
+        """Hand on the objects that reach the last row."""
+        for outlines in self._outlines:
+            for label, polygon in outlines.finish():
+                self._take(label, polygon)
 
 
 def outlines_of(bands: Iterable[np.ndarray], width: int) -> Iterator[tuple[int, Polygon]]:

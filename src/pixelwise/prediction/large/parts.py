@@ -12,8 +12,10 @@ import numpy as np
 
 from pixelwise.datasets.reading.regions.images import ImageRegions
 from pixelwise.observer import PARTS, SILENT, Observer
+from pixelwise.prediction.annotation_files import Take
 from pixelwise.prediction.combinations import unpacked
 from pixelwise.prediction.large.blocks import Block, Blocks, Joining
+from pixelwise.prediction.large.outlines import Drawing
 from pixelwise.prediction.large.previews import Preview
 from pixelwise.prediction.large.scaled import ScaledImage
 from pixelwise.prediction.large.shrunk import shrunk_blocks, shrunken
@@ -35,6 +37,7 @@ def predict_in_parts(
     scratch: Path,
     *,
     preview: bool = True,
+    take: Take | None = None,
     observer: Observer = SILENT,
 ) -> Prediction | None:
     """Predict an image in parts and write its masks.
@@ -46,6 +49,7 @@ def predict_in_parts(
         reason: Why it is predicted in parts, as a sentence without its end; the observer is told.
         scratch: Folder in which temporary files may be made.
         preview: Whether to make a reduced picture.
+        take: Receives the objects of the image as they are completed, from top to bottom; None to draw no outlines.
         observer: Receives the way in which the image is predicted, and progress after every window.
 
     Returns:
@@ -61,10 +65,11 @@ def predict_in_parts(
     shown = Preview(size, channels, np.int32 if several else np.uint8) if preview else None
     observer.note(f"{_words(segmenter, image, shown)}: {reason}")
     observer.phase(PARTS)
+    drawing = None if take is None else Drawing(size[1], len(segmenter.classes), take, several=several)
     with (
         scratch_folder(scratch) as folder,
         prediction_mode(model),
-        Canvas(size, planes, folder, shown) as canvas,
+        Canvas(size, planes, folder, shown, drawing) as canvas,
     ):
         for block in blocks_of(segmenter, image, folder, observer):
             canvas.add(block)

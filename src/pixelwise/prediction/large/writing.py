@@ -10,6 +10,7 @@ import numpy as np
 
 from pixelwise.datasets.reading.georeference import Georeference
 from pixelwise.prediction.large.blocks import Block
+from pixelwise.prediction.large.outlines import Drawing
 from pixelwise.prediction.large.previews import Preview
 from pixelwise.prediction.large.pyramids import Look, MaskPyramid
 from pixelwise.prediction.mask_formats import MaskCode
@@ -55,10 +56,13 @@ class Canvas:
         planes: The masks.
         scratch: Folder for temporary files.
         preview: Receives the blocks, too; None to make no overlay.
+        drawing: Receives complete rows of class ids or bit fields; None to draw no outlines.
     """
 
-    def __init__(self, size: Size, planes: list[Plane], scratch: Path, preview: Preview | None) -> None:
-        self._size, self._planes, self._preview = size, planes, preview
+    def __init__(
+        self, size: Size, planes: list[Plane], scratch: Path, preview: Preview | None, drawing: Drawing | None = None
+    ) -> None:
+        self._size, self._planes, self._preview, self._drawing = size, planes, preview, drawing
         self._masks = [MaskPyramid(size, plane.look(), scratch) for plane in planes]
         self._band: np.ndarray | None = None
 
@@ -81,6 +85,8 @@ class Canvas:
         if where.right == self._size[1]:
             for plane, mask in zip(self._planes, self._masks, strict=True):
                 mask.add(plane.values(self._band))
+            if self._drawing is not None:
+                self._drawing.add(self._band)
             self._band = None
 
     def save(self, place: Georeference | None) -> None:
@@ -89,6 +95,8 @@ class Canvas:
         Raises:
             ResourceError: S601, the disk is full.
         """
+        if self._drawing is not None:
+            self._drawing.finish()
         for plane, mask in zip(self._planes, self._masks, strict=True):
             mask.write(_with(plane.path, ".tif"), () if place is None else place.tags)
             for ending, content in ((".tfw", place and place.world), (".prj", place and place.projection)):
