@@ -28,6 +28,8 @@ TOLERANCE = 0.7
 SMALLEST = 9
 """Objects of fewer pixels are left out: nobody corrects them one by one."""
 _LABELME = "5.5.0"
+_POINTS = 1 << 14
+"""Number of points that are turned into text together."""
 
 
 Take = Callable[[int, Polygon], None]
@@ -209,7 +211,8 @@ class GeoJson:
             def take(class_id: int, polygon: Polygon) -> None:
                 nonlocal separator
                 if class_id != background:
-                    file.write(separator + msgspec.json.encode(self._feature(class_id, polygon, placement)))
+                    file.write(separator)
+                    file.writelines(self._feature(class_id, polygon, placement))
                     separator = b",\n"
 
             file.write(b'{"type": "FeatureCollection",\n')
@@ -224,20 +227,27 @@ class GeoJson:
     def finish(self) -> None:
         """Nothing is left to write."""
 
-    def _feature(self, class_id: int, polygon: Polygon, placement: Placement | None) -> dict[str, Any]:
-        rings = [_closed(ring, placement) for ring in (polygon.outline, *polygon.holes)]
-        return {
-            "type": "Feature",
-            "properties": {"class": self._classes[class_id], "class_id": class_id, "pixels": polygon.area},
-            "geometry": {"type": "Polygon", "coordinates": rings},
-        }
+    def _feature(self, class_id: int, polygon: Polygon, placement: Placement | None) -> Iterator[bytes]:
+        """The JSON of an object in pieces: that of one across the whole image would take the memory of many images."""
+        properties = {"class": self._classes[class_id], "class_id": class_id, "pixels": polygon.area}
+        yield b'{"type": "Feature", "properties": ' + msgspec.json.encode(properties)
+        yield b', "geometry": {"type": "Polygon", "coordinates": ['
+        for number, ring in enumerate((polygon.outline, *polygon.holes)):
+            yield b", " if number else b""
+            yield from _closed(ring, placement)
+        yield b"]}}"
 
 
-def _closed(ring: np.ndarray, placement: Placement | None) -> list[list[float]]:
-    """A ring of pixel corners int32 (N, 2) as coordinates that end where they begin."""
-    points = ring if placement is None else placement.points(ring)
+def _closed(ring: np.ndarray, placement: Placement | None) -> Iterator[bytes]:
+    """A ring of pixel corners int32 (N, 2) as the JSON of coordinates that end where they begin."""
     # Outlines are clockwise where y points down, and still so on the map; GeoJSON wants the opposite.
-    return [*points[:1].tolist(), *points[:0:-1].tolist(), *points[:1].tolist()]
+    turned = np.concatenate([ring[:1], ring[:0:-1], ring[:1]])
+    for first in range(0, len(turned), _POINTS):
+        part = turned[first : first + _POINTS]
+        points = part if placement is None else placement.points(part)
+        yield b"," if first else b"["
+        yield msgspec.json.encode(points.tolist())[1:-1]
+    yield b"]"
 
 
 def annotations_of(kind: PolygonFormat, output: Path, classes: Sequence[str]) -> Annotations:

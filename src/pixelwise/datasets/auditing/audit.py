@@ -18,6 +18,7 @@ from pixelwise.datasets.auditing.conclusions import Twins, collect_findings
 from pixelwise.datasets.auditing.correspondence import MOST_COMPARED, SHOWN, MaskFit, mask_fits
 from pixelwise.datasets.auditing.examination import Examination, ExaminationCache, examine, relative_name
 from pixelwise.datasets.auditing.near_duplicates import KEPT_TWINS, HashedImage, NearDuplicate, repeated, twins_across
+from pixelwise.datasets.auditing.places import Places, places_of
 from pixelwise.datasets.findings import Finding
 from pixelwise.datasets.fingerprint import HashCache, stat_signature
 from pixelwise.datasets.reading.ahead import TOGETHER, fetch_files, is_far
@@ -112,6 +113,7 @@ class Audit(msgspec.Struct, frozen=True, kw_only=True):
         multilabel: Whether a pixel may belong to several classes.
         least_fitting: The masks whose borders agree least with the edges of their photos, the suspicious ones first.
         turned: Number of images that were turned upright because their files (EXIF, XMP) state another orientation.
+        places: Where the images lie on the map; None if none of them has a position.
     """
 
     dataset: str
@@ -127,6 +129,7 @@ class Audit(msgspec.Struct, frozen=True, kw_only=True):
     multilabel: bool = False
     least_fitting: tuple[MaskFit, ...] = ()
     turned: int = 0
+    places: Places | None = None
 
     def __repr__(self) -> str:
         pairs = ", ".join(f"{number} {split}" for split, number in self.splits.items())
@@ -180,6 +183,7 @@ def _audit(dataset: Dataset, names: Sequence[str], observer: Observer, *, fresh:
     examinations = _examine_all(dataset, pairs, hashes, observer=observer, fresh=fresh)
     statistics = {name: _statistics([e for e in examinations if e.split == name], dataset) for name in names}
     twins = _twins(examinations, names)
+    places, elsewhere = places_of(dataset, examinations)
     fits = mask_fits([(e.split, e.sample.id, e.grids) for e in examinations])
     return Audit(
         dataset=dataset.name,
@@ -193,7 +197,9 @@ def _audit(dataset: Dataset, names: Sequence[str], observer: Observer, *, fresh:
         unusable={name: tuple(e.sample.id for e in examinations if e.split == name and e.errors) for name in names},
         findings=collect_findings(
             dataset, examinations, {n: s.pixels for n, s in statistics.items()}, hashes.changed, twins, fits
-        ),
+        )
+        + tuple(elsewhere),
+        places=places,
         least_fitting=tuple(fits[:SHOWN]),
         turned=_turned(examinations) if dataset.reading.exif == "apply" else 0,
         near_duplicates=tuple(

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterable
 from pathlib import Path
 from typing import NamedTuple
@@ -92,7 +91,7 @@ def _difference(one: _Placed, there: Placement) -> str:
     height, width = one.size
     corners = np.array([[0, 0], [width, 0], [0, height], [width, height]])
     metres = np.abs(here.points(corners) - there.points(corners)).max()
-    pixels = metres / max(_pixel_size(here), np.finfo(float).tiny)
+    pixels = metres / max(here.pixel_size, np.finfo(float).tiny)
     return f"up to {pixels:.1f} pixels away" if pixels >= SHIFTED else ""
 
 
@@ -100,7 +99,7 @@ def _varying(placed: list[_Placed]) -> list[Finding]:
     """Images whose pixels cover areas of different size, which a network sees as objects of different size."""
     by_system: dict[int | None, list[tuple[float, str]]] = {}
     for one in placed:
-        by_system.setdefault(one.here.epsg, []).append((_pixel_size(one.here), one.image))
+        by_system.setdefault(one.here.epsg, []).append((one.here.pixel_size, one.image))
     found = []
     for epsg, sizes in by_system.items():
         (smallest, fine), (largest, coarse) = min(sizes), max(sizes)
@@ -116,9 +115,3 @@ def _varying(placed: list[_Placed]) -> list[Finding]:
                 )
             )
     return found
-
-
-def _pixel_size(placement: Placement) -> float:
-    """Length of a pixel's side on the map: the root of its area."""
-    a, b, _, d, e, _ = placement.affine
-    return math.sqrt(abs(a * e - b * d))

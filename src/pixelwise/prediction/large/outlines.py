@@ -9,6 +9,7 @@ The polygons are those of `pixelwise.prediction.polygons`.
 
 from __future__ import annotations
 
+from array import array
 from collections.abc import Callable, Iterable, Iterator
 from typing import NamedTuple
 
@@ -316,14 +317,15 @@ def _polygons(corners: np.ndarray, owners: np.ndarray) -> Iterator[tuple[int, Po
         yield label, Polygon(rings[0], tuple(rings[1:]))
 
 
-def _rings(following: np.ndarray) -> Iterator[tuple[int, list[int]]]:
+def _rings(following: np.ndarray) -> Iterator[tuple[int, array[int]]]:
     """The first place of each cycle, ascending, and its places in their order."""
-    links = following.tolist()
+    # Not lists: the corners of an object across the whole image would take five times the memory.
+    links = memoryview(following)
     done = bytearray(len(links))
     for first in range(len(links)):
         if done[first]:
             continue
-        ring, one = [first], links[first]
+        ring, one = array("q", [first]), links[first]
         while one != first:
             ring.append(one)
             done[one] = 1
