@@ -23,6 +23,7 @@ from pixelwise.prediction.inputs import Input
 from pixelwise.prediction.large.choice import reason_for_parts
 from pixelwise.prediction.large.parts import predict_in_parts
 from pixelwise.prediction.large.previews import middles, reduced_image, reduction
+from pixelwise.prediction.large.probabilities import PROBABILITIES, write_probabilities
 from pixelwise.prediction.large.writing import Plane
 from pixelwise.prediction.mask_formats import as_geotiff, grey_png, mask_code, mask_values
 from pixelwise.prediction.options import PredictOptions
@@ -124,6 +125,9 @@ def _write(
         ]
     else:
         files = save(output / MASKS, name, encode(prediction.labels), place)
+    if prediction.scores is not None:
+        path = output / PROBABILITIES / name
+        files += write_probabilities(path, prediction.scores, prediction.classes, place, output)
     if draw is not None:
         files.append(_below(output / OVERLAYS, name, ".jpg"))
         write_bytes(files[-1], jpeg(draw(reduced(prediction, OVERLAY_PIXELS))))
@@ -203,6 +207,8 @@ def predict_and_write(
         colors = choose_palette(segmenter.palette, options.palette)
         code = mask_code(options.mask_format, classes, colors, segmenter.label_table)
         planes = [Plane(output / MASKS / source.name, code, nodata=ignored if isinstance(ignored, int) else None)]
+    if options.probabilities:
+        planes.append(Plane(output / PROBABILITIES / source.name, bands=tuple(classes)))
     try:
         with ImageRegions(source.path, segmenter.reading) as image, contextlib.ExitStack() as closing:
             pictured = Pictured(source.path, source.name, image.size, segmenter.model.multilabel, image.place)

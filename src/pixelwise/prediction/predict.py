@@ -23,6 +23,7 @@ from pixelwise.prediction.annotation_files import Annotations, annotations_of
 from pixelwise.prediction.background import in_background
 from pixelwise.prediction.deviations import Once
 from pixelwise.prediction.inputs import Input, Inputs, find_inputs
+from pixelwise.prediction.large.probabilities import PROBABILITIES
 from pixelwise.prediction.mask_formats import mask_values
 from pixelwise.prediction.options import PredictOptions
 from pixelwise.prediction.original_values import original_values
@@ -39,6 +40,8 @@ from pixelwise.storage.locks import writing_alone
 from pixelwise.storage.names import counted
 
 CLASSES = "classes.json"
+FOLDERS = (MASKS, OVERLAYS, PROBABILITIES)
+"""Folders of images below the output."""
 _PHASE = "predicting"
 AHEAD = 2
 """Number of images read ahead of, and written behind, the one being predicted: at most five are in memory."""
@@ -92,6 +95,9 @@ def predict_paths(
     overviews, `masks/NAME.tif`, and their overlays are reduced. Outlines are written as objects are completed, in that
     order to GeoJSON; those for editors are kept until the image is done.
 
+    With `probabilities`, the probabilities of the classes are in `probabilities/NAME.tif`, with one band per class and
+    the position of the image: 255 times the probability, rounded, and 0 in all bands where pixels are missing.
+
     What an earlier call has done with the same weights and options is not done again, unless the image or its masks
     have changed; so a prediction that was stopped goes on where it was. `PredictOptions.again` predicts all images.
 
@@ -104,6 +110,7 @@ def predict_paths(
         changes: Single fields of `PredictOptions`.
 
     Raises:
+        CheckpointError: K466, `probabilities` of an artefact that outputs class ids.
         DataError: D223, one of `paths` yields no image; with `strict`, the error of the first bad file.
         RecipeError: R220, an input is inside an output folder; R221, an output folder holds files that are not
             predictions; R222, the mask format belongs to a data set with other classes; R251, options exclude each
@@ -115,8 +122,10 @@ def predict_paths(
     observer = observing(observer, changes)
     options = chosen(PredictOptions, options, changes)
     segmenter.scale = options.scale
+    if options.probabilities:
+        segmenter.require_scores()
     polygons = None if options.polygons is None else annotations_of(options.polygons, output, segmenter.classes)
-    inputs = _part_of(find_inputs(paths, [output / MASKS, output / OVERLAYS]), options.share)
+    inputs = _part_of(find_inputs(paths, [output / folder for folder in FOLDERS]), options.share)
     if options.mask_format == "original":
         _warn_of_merged(segmenter, observer)
     parts = functools.partial(
@@ -127,7 +136,7 @@ def predict_paths(
         observer=observer,
         annotations=polygons,
     )
-    steps = _Steps(segmenter, parts, writer(segmenter, output, options, polygons), options.parts_above)
+    steps = _Steps(segmenter, parts, writer(segmenter, output, options, polygons), options)
     summary = _predict_into(output, steps, inputs, options, polygons, observer)
     return msgspec.structs.replace(summary, seconds=time.monotonic() - start)
 
@@ -176,13 +185,13 @@ class _Steps(NamedTuple):
         segmenter: Predicts what is read whole.
         parts: Predicts and writes what is not.
         write: Writes what was read and predicted whole.
-        parts_above: Number of pixels above which TIFF images are predicted in parts; None to decide by the memory.
+        options: Options of the prediction.
     """
 
     segmenter: Segmenter
     parts: Callable[[Outcome], Outcome]
     write: Callable[[Outcome], Outcome]
-    parts_above: int | None
+    options: PredictOptions
 
 
 class _Record:
@@ -289,12 +298,12 @@ def _predictions(steps: _Steps, images: Iterable[Input], observer: Observer) -> 
         read_input,
         reading=segmenter.reading,
         channels=segmenter.model.preprocessing.in_channels,
-        parts_above=steps.parts_above,
+        parts_above=steps.options.parts_above,
     )
     with contextlib.closing(in_background(read, images, ahead=AHEAD)) as outcomes:
         for outcome in outcomes:
             if isinstance(outcome.value, np.ndarray):
-                yield outcome._replace(value=segmenter.predict(outcome.value))
+                yield outcome._replace(value=segmenter.predict(outcome.value, scores=steps.options.probabilities))
             elif isinstance(outcome.value, str):
                 done = steps.parts(outcome)
                 observer.phase(_PHASE)
@@ -308,7 +317,7 @@ def _begin(output: Path, segmenter: Segmenter, options: PredictOptions, problems
 
     A folder of masks without `classes.json` beside it may hold weeks of manual labelling, so it is never written to.
     """
-    for folder in (output / MASKS, output / OVERLAYS):
+    for folder in (output / name for name in FOLDERS):
         if not (output / CLASSES).is_file() and folder.is_dir() and any(folder.iterdir()):
             raise RecipeError(
                 "R221",

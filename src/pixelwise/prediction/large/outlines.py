@@ -112,12 +112,13 @@ class Outlines:
         roots = self._joined(components[0, 1:-1], count)
         last = np.where(values[-1, 1:-1] == NOTHING, -1, roots[components[-1, 1:-1]])
         going_on = np.unique(last[last >= 0])
-        complete, owners = self._divide(found, roots, count, going_on)
+        complete = self._divide(found, roots, count, going_on)
+        del found, values, components
         # From here on, everything refers to the new last row.
         self._objects = np.searchsorted(going_on, last)
         self._row = labels[-1:]
         self._top += len(labels)
-        yield from _polygons(complete, owners)
+        yield from _polygons(complete)
 
     def _joined(self, first_row: np.ndarray, count: int) -> np.ndarray:
         """Number of the object to which each component and, after these, each open object belongs.
@@ -172,9 +173,7 @@ class Outlines:
         objects = np.concatenate([found.objects, found.objects[bottom[~upwards]]])
         return found._replace(corners=np.concatenate([corners, later]), objects=objects)
 
-    def _divide(
-        self, found: _Found, roots: np.ndarray, count: int, going_on: np.ndarray
-    ) -> tuple[np.ndarray, np.ndarray]:
+    def _divide(self, found: _Found, roots: np.ndarray, count: int, going_on: np.ndarray) -> list[np.ndarray]:
         """Keep the corners of objects that go on; returns those of complete objects, and the object of each."""
         kept: dict[int, list[np.ndarray]] = {one: [] for one in going_on.tolist()}
         complete: list[np.ndarray] = []
@@ -197,7 +196,7 @@ class Outlines:
             # Copied, since a view would keep the whole band.
             kept[owner].append(part.copy())
         self._open = list(kept.values())
-        return np.concatenate(complete), np.concatenate(owners)
+        return [np.concatenate(complete), np.concatenate(owners)]
 
 
 class Drawing:
@@ -288,8 +287,13 @@ def _corners(values: np.ndarray, components: np.ndarray, top: int, first: int) -
     return _Found(corners, objects, right, below, down, beside)
 
 
-def _polygons(corners: np.ndarray, owners: np.ndarray) -> Iterator[tuple[int, Polygon]]:
-    """Label and polygon of each object, from all of its corners."""
+def _polygons(complete: list[np.ndarray]) -> Iterator[tuple[int, Polygon]]:
+    """Label and polygon of each object, from all of its corners.
+
+    Args:
+        complete: The corners and the object of each, which are taken from the list: there may be very many of them.
+    """
+    owners, corners = complete.pop(), complete.pop()
     is_link = corners["x"] < 0
     links = corners[is_link]
     corners, owners = corners[~is_link], owners[~is_link]
@@ -299,8 +303,9 @@ def _polygons(corners: np.ndarray, owners: np.ndarray) -> Iterator[tuple[int, Po
     numbers = corners["number"][by_number]
     corners["following"][by_number[np.searchsorted(numbers, links["number"])]] = links["following"]
     following = by_number[np.searchsorted(numbers, corners["following"])]
+    x, y, labels = (np.ascontiguousarray(corners[name]) for name in ("x", "y", "label"))
+    del corners, order, by_number, numbers, is_link
     # Where an object touches itself at a corner, its border turns left there, so that no ring meets itself.
-    x, y = corners["x"], corners["y"]
     twice = np.flatnonzero((x[1:] == x[:-1]) & (y[1:] == y[:-1]) & (owners[1:] == owners[:-1]))
     following[twice], following[twice + 1] = following[twice + 1], following[twice]
     points = np.stack([x, y], axis=1)
@@ -311,7 +316,7 @@ def _polygons(corners: np.ndarray, owners: np.ndarray) -> Iterator[tuple[int, Po
         if owner is not None and owners[first] != owner:
             yield label, Polygon(rings[0], tuple(rings[1:]))
             rings = []
-        owner, label = owners[first], int(corners["label"][first])
+        owner, label = owners[first], int(labels[first])
         rings.append(points[ring])
     if rings:
         yield label, Polygon(rings[0], tuple(rings[1:]))

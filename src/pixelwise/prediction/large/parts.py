@@ -45,7 +45,7 @@ def predict_in_parts(
     Args:
         segmenter: The segmenter that predicts.
         image: The image.
-        planes: The masks.
+        planes: The masks, and the file of probabilities.
         reason: Why it is predicted in parts, as a sentence without its end; the observer is told.
         scratch: Folder in which temporary files may be made.
         preview: Whether to make a reduced picture.
@@ -71,7 +71,7 @@ def predict_in_parts(
         prediction_mode(model),
         Canvas(size, planes, folder, shown, drawing) as canvas,
     ):
-        for block in blocks_of(segmenter, image, folder, observer):
+        for block in blocks_of(segmenter, image, folder, observer, any(plane.bands for plane in planes)):
             canvas.add(block)
         canvas.save(image.place)
     if shown is None:
@@ -141,7 +141,9 @@ def way_of(segmenter: Segmenter, size: Size) -> Way:
     return Way(seen, protocol, words, tapered=tapered)
 
 
-def blocks_of(segmenter: Segmenter, image: ImageRegions, scratch: Path, observer: Observer) -> Iterator[Block]:
+def blocks_of(
+    segmenter: Segmenter, image: ImageRegions, scratch: Path, observer: Observer, probabilities: bool = False
+) -> Iterator[Block]:
     """The blocks of an image with their class ids, as the segmenter predicts them.
 
     Args:
@@ -149,11 +151,12 @@ def blocks_of(segmenter: Segmenter, image: ImageRegions, scratch: Path, observer
         image: The image.
         scratch: Folder for temporary files.
         observer: Receives progress.
+        probabilities: Whether blocks have the probabilities of the classes.
     """
     size, model, way = image.size, segmenter.model, way_of(segmenter, image.size)
     if way.whole:
         shrunk = shrunken(image.read, size, way.seen, way.protocol.resampling)
-        for block in shrunk_blocks(model, image.read, size, shrunk, way.protocol):
+        for block in shrunk_blocks(model, image.read, size, shrunk, way.protocol, probabilities=probabilities):
             yield block
             observer.progress(block.where.top * size[1] + block.where.height * block.where.right, size[0] * size[1])
         return
@@ -164,6 +167,7 @@ def blocks_of(segmenter: Segmenter, image: ImageRegions, scratch: Path, observer
         way.seen,
         Joining(way.protocol, model.align_corners, model.multilabel, way.tapered),
         scratch=scratch,
+        classes=len(segmenter.classes) if probabilities else 0,
     )
     for block in found:
         yield block if scaled is None else scaled.enlarged(block)
