@@ -16,6 +16,7 @@ import numpy as np
 from pixelwise.datasets.findings import Finding, finding
 from pixelwise.datasets.layouts.listing import describe_endings
 from pixelwise.datasets.reading.decoding import SUFFIXES
+from pixelwise.datasets.reading.tiff import stack_in_words
 from pixelwise.errors import DataError, RecipeError
 from pixelwise.observer import SILENT, Observer, observing
 from pixelwise.options import chosen
@@ -244,7 +245,7 @@ class _Record:
                 finding(
                     "W107",
                     f"{counted(len(self._animated), 'image')} with several frames or pages, of which only the first "
-                    f"is predicted, e.g. {self._animated[0]}",
+                    f"is predicted, e.g. {self._animated[0]}{stack_in_words(Path(self._animated[0]))}",
                     self._animated,
                     "export the frames as single images",
                 )

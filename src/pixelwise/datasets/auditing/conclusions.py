@@ -23,6 +23,7 @@ from pixelwise.datasets.explanations import (
 from pixelwise.datasets.findings import Finding, finding
 from pixelwise.datasets.labels import add_counts
 from pixelwise.datasets.reading.areas import MAX_VALUES
+from pixelwise.datasets.reading.tiff import stack_in_words
 from pixelwise.datasets.samples import Dataset
 from pixelwise.errors import DataError
 from pixelwise.recipes.class_sets.tables import IGNORE
@@ -279,6 +280,8 @@ def _different_palettes(dataset: Dataset, examinations: Iterable[Examination]) -
 
 def _image_warnings(dataset: Dataset, examinations: Iterable[Examination]) -> list[Finding]:
     readable = [(e, e.image) for e in examinations if e.image is not None]
+    stacks = [e for e, facts in readable if facts.animated]
+    axes = stack_in_words(stacks[0].sample.image_path) if stacks else ""
     cases = (
         (
             "W102",
@@ -294,8 +297,8 @@ def _image_warnings(dataset: Dataset, examinations: Iterable[Examination]) -> li
         ),
         (
             "W107",
-            [e for e, facts in readable if facts.animated],
-            tuple(f"{verb} several frames or pages; only the first is used" for verb in _HAS),
+            stacks,
+            tuple(f"{verb} several frames or pages{axes}; only the first is used" for verb in _HAS),
             "export the frames as single images if another one is needed",
         ),
         (
