@@ -93,11 +93,9 @@ def predict_paths(
 
     TIFF images that are too large to be decoded whole (see `PredictOptions.parts_above`) are read, predicted and
     written in parts, within a memory that does not depend on their size: their masks are tiled TIFF files with
-    overviews, `masks/NAME.tif`, and their overlays are reduced. Outlines are written as objects are completed, in that
-    order to GeoJSON; those for editors are kept until the image is done.
+    overviews, `masks/NAME.tif`, and their overlays are reduced. Outlines are written to GeoJSON as they are completed.
 
-    With `probabilities`, the probabilities of the classes are in `probabilities/NAME.tif`, with one band per class and
-    the position of the image: 255 times the probability, rounded, and 0 in all bands where pixels are missing.
+    With `probabilities`, `probabilities/NAME.tif` has one band per class: 255 times the probability, rounded.
 
     What an earlier call has done with the same weights and options is not done again, unless the image or its masks
     have changed; so a prediction that was stopped goes on where it was. `PredictOptions.again` predicts all images.
@@ -122,24 +120,22 @@ def predict_paths(
     start = time.monotonic()
     observer = observing(observer, changes)
     options = chosen(PredictOptions, options, changes)
-    segmenter.scale = options.scale
-    if options.probabilities:
-        segmenter.require_scores()
+    _apply(options, segmenter)
     polygons = None if options.polygons is None else annotations_of(options.polygons, output, segmenter.classes)
     inputs = _part_of(find_inputs(paths, [output / folder for folder in FOLDERS]), options.share)
     if options.mask_format == "original":
         _warn_of_merged(segmenter, observer)
-    parts = functools.partial(
-        predict_and_write,
-        segmenter=segmenter,
-        output=output,
-        options=options,
-        observer=observer,
-        annotations=polygons,
-    )
-    steps = _Steps(segmenter, parts, writer(segmenter, output, options, polygons), options)
+    common = {"segmenter": segmenter, "output": output, "options": options, "annotations": polygons}
+    parts = functools.partial(predict_and_write, observer=observer, **common)
+    steps = _Steps(segmenter, parts, writer(**common), options)
     summary = _predict_into(output, steps, inputs, options, polygons, observer)
     return msgspec.structs.replace(summary, seconds=time.monotonic() - start)
+
+
+def _apply(options: PredictOptions, segmenter: Segmenter) -> None:
+    segmenter.scale = options.scale
+    if options.probabilities:
+        segmenter.require_scores()
 
 
 def _predict_into(

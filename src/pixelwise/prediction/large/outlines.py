@@ -325,7 +325,7 @@ def _polygons(complete: list[np.ndarray]) -> Iterator[tuple[int, Polygon]]:
 def _rings(following: np.ndarray) -> Iterator[tuple[int, array[int]]]:
     """The first place of each cycle, ascending, and its places in their order."""
     # Not lists: the corners of an object across the whole image would take five times the memory.
-    links = memoryview(following)
+    links = following.data
     done = bytearray(len(links))
     for first in range(len(links)):
         if done[first]:

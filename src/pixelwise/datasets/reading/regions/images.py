@@ -187,7 +187,8 @@ class ImageRegions:
         if len(pages) != count or any(one is None or one.shape != page.shape for one in pages):
             raise not_in_parts(self.path, f"it is one array of shape {list(series.shape)}, not one page per band")
         # Frames are pages without the tags that they share with the first one.
-        return [file.pages.get(one.index, aspage=True) if one.keyframe is not one else one for one in pages]
+        found: list[Any] = [file.pages.get(one.index, aspage=True) if one.keyframe is not one else one for one in pages]
+        return found
 
     def _place(self) -> None:
         self._missing: MissingPixels | None = None
