@@ -115,7 +115,7 @@ def _edges(components: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray, 
 def _doubled_area(ring: np.ndarray) -> int:
     """Twice the area within a ring; negative if it is counter-clockwise."""
     x, y = ring.astype(np.int64).T
-    return int((x * np.roll(y, -1) - np.roll(x, -1) * y).sum())
+    return int(x[:-1] @ y[1:] - x[1:] @ y[:-1] + x[-1] * y[0] - x[0] * y[-1])
 
 
 def simplified(polygon: Polygon, tolerance: float) -> Polygon:
