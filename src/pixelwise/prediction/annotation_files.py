@@ -2,19 +2,23 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
-from collections.abc import Sequence
+import threading
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, NamedTuple, Protocol
 
+import msgspec
 import numpy as np
 
 from pixelwise.datasets.reading.georeference import Georeference, Placement, placement_of
 from pixelwise.prediction.options import PolygonFormat
 from pixelwise.prediction.overlays import background_of
-from pixelwise.prediction.polygons import Polygon
+from pixelwise.prediction.polygons import Polygon, simplified
 from pixelwise.prediction.prediction import Prediction
-from pixelwise.storage import json_text, printable, write_text
+from pixelwise.recipes.sizes import Size
+from pixelwise.storage import json_text, printable, write_text, writing
 
 POLYGONS = "polygons"
 """Folder of the annotations."""
@@ -24,10 +28,34 @@ TOLERANCE = 0.7
 SMALLEST = 9
 """Objects of fewer pixels are left out: nobody corrects them one by one."""
 _LABELME = "5.5.0"
+_POINTS = 1 << 14
+"""Number of points that are turned into text together."""
+
+
+Take = Callable[[int, Polygon], None]
+"""Receives the objects of an image: class id and exact polygon."""
+
+
+class Pictured(NamedTuple):
+    """The image that a prediction is of, without its pixels.
+
+    Attributes:
+        path: Path of the image file.
+        name: Name under which its results are written, relative to their folder, without extension.
+        size: (height, width) of the upright image.
+        multilabel: Whether a pixel may belong to several classes, so that none of them is the background.
+        place: Its position on the map, if it has one.
+    """
+
+    path: Path
+    name: Path
+    size: Size
+    multilabel: bool = False
+    place: Georeference | None = None
 
 
 class Annotations(Protocol):
-    """Annotations of predicted images."""
+    """Annotations of predicted images. They may be used by several threads."""
 
     def add(self, image: Path, name: Path, prediction: Prediction, place: Georeference | None = None) -> None:
         """Add an image.
@@ -39,6 +67,13 @@ class Annotations(Protocol):
             place: Its position on the map, if it has one.
         """
 
+    def receiving(self, image: Pictured) -> contextlib.AbstractContextManager[Take]:
+        """Context that yields what receives the objects of an image one by one, the background among them.
+
+        The image is added at the end of the block, or not at all if it fails.
+        """
+        ...
+
     def finish(self) -> None:
         """Write what is written once for all images."""
 
@@ -48,24 +83,35 @@ class LabelMe:
 
     Args:
         folder: Folder of the files.
+        classes: Class names.
     """
 
-    def __init__(self, folder: Path) -> None:
-        self._folder = folder
+    def __init__(self, folder: Path, classes: Sequence[str]) -> None:
+        self._folder, self._classes = folder, tuple(classes)
 
     def add(self, image: Path, name: Path, prediction: Prediction, place: Georeference | None = None) -> None:
         """Write the file of an image."""
-        path = self._folder / name.with_name(f"{name.name}.json")
-        height, width = prediction.image.shape[:2]
+        self._write(_pictured(image, name, prediction, place), objects(prediction))
+
+    @contextlib.contextmanager
+    def receiving(self, image: Pictured) -> Iterator[Take]:
+        """Keep the simplified outlines of an image, and write its file at the end."""
+        kept = _Kept(self._classes, image.multilabel)
+        yield kept.take
+        self._write(image, kept.objects())
+
+    def _write(self, image: Pictured, found: Iterable[tuple[str, np.ndarray]]) -> None:
+        path = self._folder / image.name.with_name(f"{image.name.name}.json")
+        height, width = image.size
         shapes = [
             {"label": label, "points": ring.tolist(), "group_id": None, "shape_type": "polygon", "flags": {}}
-            for label, ring in objects(prediction)
+            for label, ring in found
         ]
         content = {
             "version": _LABELME,
             "flags": {},
             "shapes": shapes,
-            "imagePath": printable(_from(path.parent, image)),
+            "imagePath": printable(_from(path.parent, image.path)),
             "imageData": None,
             "imageHeight": height,
             "imageWidth": width,
@@ -88,15 +134,29 @@ class Coco:
         self._folder, self._classes = folder, tuple(classes)
         self._images: list[dict[str, Any]] = []
         self._annotations: list[dict[str, Any]] = []
+        self._lock = threading.Lock()
 
     def add(self, image: Path, name: Path, prediction: Prediction, place: Georeference | None = None) -> None:
         """Keep the outlines of an image."""
-        height, width = prediction.image.shape[:2]
+        found = objects(prediction)
+        with self._lock:
+            self._keep(_pictured(image, name, prediction, place), found)
+
+    @contextlib.contextmanager
+    def receiving(self, image: Pictured) -> Iterator[Take]:
+        """Keep the simplified outlines of an image."""
+        kept = _Kept(self._classes, image.multilabel)
+        yield kept.take
+        with self._lock:
+            self._keep(image, kept.objects())
+
+    def _keep(self, image: Pictured, found: Iterable[tuple[str, np.ndarray]]) -> None:
+        height, width = image.size
         number = len(self._images) + 1
         # Editors and data sets find images by their names below a folder of their own.
-        file = printable(name.with_name(f"{name.name}{image.suffix}").as_posix())
+        file = printable(image.name.with_name(f"{image.name.name}{image.path.suffix}").as_posix())
         self._images.append({"id": number, "file_name": file, "width": width, "height": height})
-        for label, ring in objects(prediction):
+        for label, ring in found:
             (left, top), (right, bottom) = ring.min(0).tolist(), ring.max(0).tolist()
             self._annotations.append(
                 {
@@ -127,50 +187,74 @@ class GeoJson:
 
     Args:
         folder: Folder of the files.
+        classes: Class names.
     """
 
-    def __init__(self, folder: Path) -> None:
-        self._folder = folder
+    def __init__(self, folder: Path, classes: Sequence[str]) -> None:
+        self._folder, self._classes = folder, tuple(classes)
 
     def add(self, image: Path, name: Path, prediction: Prediction, place: Georeference | None = None) -> None:
         """Write the file of an image."""
-        placement = None if place is None else placement_of(place)
-        background = None if prediction.multilabel else background_of(prediction.classes)
-        features = [
-            {
-                "type": "Feature",
-                "properties": {"class": label, "class_id": class_id, "pixels": polygon.area},
-                "geometry": {
-                    "type": "Polygon",
-                    "coordinates": [_closed(ring, placement) for ring in (polygon.outline, *polygon.holes)],
-                },
-            }
-            for class_id, (label, polygons) in enumerate(prediction.polygons().items())
-            for polygon in polygons
-            if class_id != background
-        ]
-        content: dict[str, Any] = {"type": "FeatureCollection", "features": features}
-        if placement is not None and placement.epsg is not None:
-            # Not in the standard any more, which knows only longitude and latitude; GDAL and QGIS read and write it.
-            content["crs"] = {"type": "name", "properties": {"name": f"urn:ogc:def:crs:EPSG::{placement.epsg}"}}
-        write_text(self._folder / name.with_name(f"{name.name}.geojson"), json_text(content))
+        with self.receiving(_pictured(image, name, prediction, place)) as take:
+            for class_id, polygons in enumerate(prediction.polygons().values()):
+                for polygon in polygons:
+                    take(class_id, polygon)
+
+    @contextlib.contextmanager
+    def receiving(self, image: Pictured) -> Iterator[Take]:
+        """Write the outlines of an image as they come, a line each."""
+        placement = None if image.place is None else placement_of(image.place)
+        background = None if image.multilabel else background_of(self._classes)
+        path, separator = self._folder / image.name.with_name(f"{image.name.name}.geojson"), b""
+        with writing(path) as temporary, temporary.open("wb") as file:
+
+            def take(class_id: int, polygon: Polygon) -> None:
+                nonlocal separator
+                if class_id != background:
+                    file.write(separator)
+                    file.writelines(self._feature(class_id, polygon, placement))
+                    separator = b",\n"
+
+            file.write(b'{"type": "FeatureCollection",\n')
+            if placement is not None and placement.epsg is not None:
+                # Not in the standard any more, which knows only longitude and latitude; GDAL and QGIS use it.
+                system = {"type": "name", "properties": {"name": f"urn:ogc:def:crs:EPSG::{placement.epsg}"}}
+                file.write(b'"crs": ' + msgspec.json.encode(system) + b",\n")
+            file.write(b'"features": [\n')
+            yield take
+            file.write(b"\n]}\n")
 
     def finish(self) -> None:
         """Nothing is left to write."""
 
+    def _feature(self, class_id: int, polygon: Polygon, placement: Placement | None) -> Iterator[bytes]:
+        """The JSON of an object in pieces: that of one across the whole image would take the memory of many images."""
+        properties = {"class": self._classes[class_id], "class_id": class_id, "pixels": polygon.area}
+        yield b'{"type": "Feature", "properties": ' + msgspec.json.encode(properties)
+        yield b', "geometry": {"type": "Polygon", "coordinates": ['
+        for number, ring in enumerate((polygon.outline, *polygon.holes)):
+            yield b", " if number else b""
+            yield from _closed(ring, placement)
+        yield b"]}}"
 
-def _closed(ring: np.ndarray, placement: Placement | None) -> list[list[float]]:
-    """A ring of pixel corners int32 (N, 2) as coordinates that end where they begin."""
-    points = ring if placement is None else placement.points(ring)
+
+def _closed(ring: np.ndarray, placement: Placement | None) -> Iterator[bytes]:
+    """A ring of pixel corners int32 (N, 2) as the JSON of coordinates that end where they begin."""
     # Outlines are clockwise where y points down, and still so on the map; GeoJSON wants the opposite.
-    return [*points[:1].tolist(), *points[:0:-1].tolist(), *points[:1].tolist()]
+    turned = np.concatenate([ring[:1], ring[:0:-1], ring[:1]])
+    for first in range(0, len(turned), _POINTS):
+        part = turned[first : first + _POINTS]
+        points = part if placement is None else placement.points(part)
+        yield b"," if first else b"["
+        yield msgspec.json.encode(points.tolist())[1:-1]
+    yield b"]"
 
 
 def annotations_of(kind: PolygonFormat, output: Path, classes: Sequence[str]) -> Annotations:
     """The annotations of that kind, below `output`."""
     if kind == "geojson":
-        return GeoJson(output / POLYGONS)
-    return LabelMe(output / POLYGONS) if kind == "labelme" else Coco(output / POLYGONS, classes)
+        return GeoJson(output / POLYGONS, classes)
+    return (LabelMe if kind == "labelme" else Coco)(output / POLYGONS, classes)
 
 
 def objects(prediction: Prediction) -> list[tuple[str, np.ndarray]]:
@@ -178,15 +262,38 @@ def objects(prediction: Prediction) -> list[tuple[str, np.ndarray]]:
 
     Large ones come first, so that whoever draws them in this order draws the small ones over them.
     """
-    background = None if prediction.multilabel else background_of(prediction.classes)
-    found = [
-        (polygon, name)
-        for class_id, (name, polygons) in enumerate(prediction.polygons(TOLERANCE).items())
-        for polygon in polygons
-        if class_id != background and polygon.area >= SMALLEST
-    ]
-    found.sort(key=lambda one: -one[0].area)
-    return [(name, in_one_ring(polygon)) for polygon, name in found]
+    kept = _Kept(prediction.classes, prediction.multilabel)
+    for class_id, polygons in enumerate(prediction.polygons().values()):
+        for polygon in polygons:
+            kept.take(class_id, polygon)
+    return kept.objects()
+
+
+class _Kept:
+    """The simplified outlines of an image, without those of the background and of small objects."""
+
+    def __init__(self, classes: Sequence[str], multilabel: bool) -> None:
+        self._classes, self._background = classes, None if multilabel else background_of(classes)
+        self._found: list[tuple[float, int, float, Polygon]] = []
+
+    def take(self, class_id: int, polygon: Polygon) -> None:
+        """Receive an object."""
+        if class_id != self._background:
+            kept = simplified(polygon, TOLERANCE) if TOLERANCE else polygon
+            if kept.area >= SMALLEST:
+                self._found.append((-kept.area, class_id, -polygon.area, kept))
+
+    def objects(self) -> list[tuple[str, np.ndarray]]:
+        """Class name and ring int32 (N, 2) of each, the largest first."""
+        return [
+            (self._classes[class_id], in_one_ring(polygon))
+            for _, class_id, _, polygon in sorted(self._found, key=lambda one: one[:3])
+        ]
+
+
+def _pictured(image: Path, name: Path, prediction: Prediction, place: Georeference | None) -> Pictured:
+    height, width = prediction.image.shape[:2]
+    return Pictured(image, name, (height, width), prediction.multilabel, place)
 
 
 def in_one_ring(polygon: Polygon) -> np.ndarray:

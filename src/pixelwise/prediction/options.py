@@ -47,6 +47,8 @@ class PredictOptions(Options, frozen=True, kw_only=True):
         polygons: Also write the outlines of the objects: for correction in an editor a file of LabelMe per image, or
             one file of COCO, without small objects; for maps a file of GeoJSON per image, in its coordinates. The
             background is left out.
+        probabilities: Also write the probabilities of the classes, a TIFF file with one band per class: 0 to 255 for 0
+            to 1, rounded. Artefacts that output class ids have none.
         window: Size of overlapping sliding windows for prediction, for example 1024x1024. Left out, the protocol
             decides.
         parts_above: Number of pixels above which a TIFF image is read, predicted and written in parts, so that the
@@ -82,6 +84,7 @@ class PredictOptions(Options, frozen=True, kw_only=True):
     legend: bool = False
     mask_format: Annotated[MaskFormat, Meta(extra={"flag": "--format"})] = "ids"
     polygons: PolygonFormat | None = None
+    probabilities: bool = False
     window: Annotated[Size | None, Meta(extra={"metavar": "WIDTHxHEIGHT"})] = None
     parts_above: Annotated[int | None, Meta(ge=0, extra={"metavar": "PIXELS"})] = None
     scale: Annotated[float | None, Meta(gt=0, le=1)] = None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import functools
 import re
@@ -17,11 +18,12 @@ from pixelwise.datasets.reading.regions.images import ImageRegions
 from pixelwise.datasets.samples import Reading
 from pixelwise.errors import DataError, RecipeError
 from pixelwise.observer import Observer
-from pixelwise.prediction.annotation_files import Annotations
+from pixelwise.prediction.annotation_files import Annotations, Pictured
 from pixelwise.prediction.inputs import Input
 from pixelwise.prediction.large.choice import reason_for_parts
 from pixelwise.prediction.large.parts import predict_in_parts
 from pixelwise.prediction.large.previews import middles, reduced_image, reduction
+from pixelwise.prediction.large.probabilities import PROBABILITIES, write_probabilities
 from pixelwise.prediction.large.writing import Plane
 from pixelwise.prediction.mask_formats import as_geotiff, grey_png, mask_code, mask_values
 from pixelwise.prediction.options import PredictOptions
@@ -123,6 +125,9 @@ def _write(
         ]
     else:
         files = save(output / MASKS, name, encode(prediction.labels), place)
+    if prediction.scores is not None:
+        path = output / PROBABILITIES / name
+        files += write_probabilities(path, prediction.scores, prediction.classes, place, output)
     if draw is not None:
         files.append(_below(output / OVERLAYS, name, ".jpg"))
         write_bytes(files[-1], jpeg(draw(reduced(prediction, OVERLAY_PIXELS))))
@@ -174,7 +179,12 @@ def class_folders(classes: tuple[str, ...]) -> list[str]:
 
 
 def predict_and_write(
-    outcome: Outcome, segmenter: Segmenter, output: Path, options: PredictOptions, observer: Observer
+    outcome: Outcome,
+    segmenter: Segmenter,
+    output: Path,
+    options: PredictOptions,
+    observer: Observer,
+    annotations: Annotations | None = None,
 ) -> Outcome:
     """Predict an input in parts and write its files; returns the outcome with what is known of it, or its error.
 
@@ -184,6 +194,7 @@ def predict_and_write(
         output: Folder for all files that are written.
         options: Options of the prediction.
         observer: Receives progress.
+        annotations: Receives the objects of the image.
     """
     source, classes = outcome.source, segmenter.classes
     _, ignored = mask_values(options.mask_format, classes, segmenter.label_table)
@@ -196,10 +207,20 @@ def predict_and_write(
         colors = choose_palette(segmenter.palette, options.palette)
         code = mask_code(options.mask_format, classes, colors, segmenter.label_table)
         planes = [Plane(output / MASKS / source.name, code, nodata=ignored if isinstance(ignored, int) else None)]
+    if options.probabilities:
+        planes.append(Plane(output / PROBABILITIES / source.name, bands=tuple(classes)))
     try:
-        with ImageRegions(source.path, segmenter.reading) as image:
+        with ImageRegions(source.path, segmenter.reading) as image, contextlib.ExitStack() as closing:
+            pictured = Pictured(source.path, source.name, image.size, segmenter.model.multilabel, image.place)
             shown = predict_in_parts(
-                segmenter, image, planes, str(outcome.value), output, preview=options.overlay, observer=observer
+                segmenter,
+                image,
+                planes,
+                str(outcome.value),
+                output,
+                preview=options.overlay,
+                take=None if annotations is None else closing.enter_context(annotations.receiving(pictured)),
+                observer=observer,
             )
     except DataError as error:
         return Outcome(source, with_way_out(error, segmenter.model.preprocessing.in_channels))

@@ -55,7 +55,7 @@ def polygons_of(mask: np.ndarray, tolerance: float = 0.0) -> list[Polygon]:
             holes.setdefault(component, []).append(ring)
     found = [Polygon(outer[one], tuple(holes.get(one, ()))) for one in range(1, count)]
     found.sort(key=lambda polygon: -polygon.area)
-    return [_simplified(polygon, tolerance) for polygon in found] if tolerance else found
+    return [simplified(polygon, tolerance) for polygon in found] if tolerance else found
 
 
 def _rings(components: np.ndarray) -> list[tuple[int, np.ndarray]]:
@@ -115,11 +115,16 @@ def _edges(components: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray, 
 def _doubled_area(ring: np.ndarray) -> int:
     """Twice the area within a ring; negative if it is counter-clockwise."""
     x, y = ring.astype(np.int64).T
-    return int((x * np.roll(y, -1) - np.roll(x, -1) * y).sum())
+    return int(x[:-1] @ y[1:] - x[1:] @ y[:-1] + x[-1] * y[0] - x[0] * y[-1])
 
 
-def _simplified(polygon: Polygon, tolerance: float) -> Polygon:
-    """A polygon of fewer corners; rings that would vanish stay or, if they are holes, are left out."""
+def simplified(polygon: Polygon, tolerance: float) -> Polygon:
+    """A polygon of fewer corners; rings that would vanish stay or, if they are holes, are left out.
+
+    Args:
+        polygon: Outline of the pixels.
+        tolerance: Distance in pixels by which the result may differ from it, more than 0.
+    """
     outline = _approximated(polygon.outline, tolerance)
     holes = (_approximated(hole, tolerance) for hole in polygon.holes)
     return Polygon(

@@ -22,6 +22,7 @@ from pixelwise.prediction.background import in_background
 from pixelwise.prediction.deviations import Once
 from pixelwise.prediction.engine.engine import Engine
 from pixelwise.prediction.inputs import Input, Inputs, find_inputs
+from pixelwise.prediction.large.probabilities import PROBABILITIES
 from pixelwise.prediction.mask_formats import mask_values
 from pixelwise.prediction.options import PredictOptions
 from pixelwise.prediction.original_values import original_values
@@ -38,6 +39,8 @@ from pixelwise.storage import json_text, printable, write_text
 from pixelwise.storage.locks import writing_alone
 
 CLASSES = "classes.json"
+FOLDERS = (MASKS, OVERLAYS, PROBABILITIES)
+"""Folders of images below the output."""
 PREDICTING = "predicting"
 """Name of the phase whose progress counts images."""
 AHEAD = 2
@@ -67,7 +70,9 @@ def predict_paths(
 
     TIFF images that are too large to be decoded whole (see `PredictOptions.parts_above`) are read, predicted and
     written in parts, within a memory that does not depend on their size: their masks are tiled TIFF files with
-    overviews, `masks/NAME.tif`, and their overlays are reduced.
+    overviews, `masks/NAME.tif`, and their overlays are reduced. Outlines are written to GeoJSON as they are completed.
+
+    With `probabilities`, `probabilities/NAME.tif` has one band per class: 255 times the probability, rounded.
 
     What an earlier call has done with the same weights and options is not done again, unless the image or its masks
     have changed; so a prediction that was stopped goes on where it was. `PredictOptions.again` predicts all images.
@@ -81,6 +86,7 @@ def predict_paths(
         changes: Single fields of `PredictOptions`.
 
     Raises:
+        CheckpointError: K466, `probabilities` of an artefact that outputs class ids.
         DataError: D223, one of `paths` yields no image; with `strict`, the error of the first bad file.
         RecipeError: R220, an input is inside an output folder; R221, an output folder holds files that are not
             predictions; R222, the mask format belongs to a data set with other classes; R251, options exclude each
@@ -91,14 +97,25 @@ def predict_paths(
     start = time.monotonic()
     observer = observing(observer, changes)
     options = chosen(PredictOptions, options, changes)
-    segmenter.scale = options.scale
+    apply_options(options, segmenter)
     polygons = None if options.polygons is None else annotations_of(options.polygons, output, segmenter.classes)
-    inputs = _part_of(find_inputs(paths, [output / MASKS, output / OVERLAYS]), options.share)
+    inputs = _part_of(find_inputs(paths, [output / folder for folder in FOLDERS]), options.share)
     if options.mask_format == "original":
         _warn_of_merged(segmenter, observer)
     steps = steps_of(segmenter, output, options, polygons, observer)
     summary = _predict_into(output, steps, inputs, options, polygons, observer)
     return msgspec.structs.replace(summary, seconds=time.monotonic() - start)
+
+
+def apply_options(options: PredictOptions, segmenter: Segmenter) -> None:
+    """Bring a segmenter to what the options say.
+
+    Raises:
+        CheckpointError: K466, probabilities are asked for, and an artefact outputs class ids.
+    """
+    segmenter.scale = options.scale
+    if options.probabilities:
+        segmenter.require_scores()
 
 
 def _predict_into(
@@ -116,11 +133,7 @@ def _predict_into(
         # One file of all outlines is made from all predictions.
         job = None if options.polygons == "coco" else job_of(steps.segmenter, options)
         ledger = Ledger(output, job, again=options.again)
-        record = Record(
-            strict=options.strict,
-            outlines=polygons is not None,
-            write=lambda problem: append_problems(output, [problem], problems),
-        )
+        record = Record(strict=options.strict, write=lambda problem: append_problems(output, [problem], problems))
         with ledger.opened():
             summary = _predict_all(steps, inputs, ledger, record, observer)
         if polygons is not None:
@@ -150,8 +163,9 @@ def steps_of(
     Raises:
         RecipeError: R222, the mask format belongs to a data set with other classes, or has no multi-label masks.
     """
-    parts = functools.partial(predict_and_write, segmenter=segmenter, output=output, options=options, observer=observer)
-    return Steps(segmenter, parts, writer(segmenter, output, options, polygons), options.parts_above)
+    common = {"segmenter": segmenter, "output": output, "options": options, "annotations": polygons}
+    parts = functools.partial(predict_and_write, observer=observer, **common)
+    return Steps(segmenter, parts, writer(**common), options)
 
 
 class Steps(NamedTuple):
@@ -161,13 +175,13 @@ class Steps(NamedTuple):
         segmenter: Predicts what is read whole.
         parts: Predicts and writes what is not.
         write: Writes what was read and predicted whole.
-        parts_above: Number of pixels above which TIFF images are predicted in parts; None to decide by the memory.
+        options: Options of the prediction.
     """
 
     segmenter: Segmenter
     parts: Callable[[Outcome], Outcome]
     write: Callable[[Outcome], Outcome]
-    parts_above: int | None
+    options: PredictOptions
 
 
 def _predict_all(steps: Steps, inputs: Inputs, ledger: Ledger, record: Record, observer: Observer) -> PredictSummary:
@@ -182,7 +196,7 @@ def _predict_all(steps: Steps, inputs: Inputs, ledger: Ledger, record: Record, o
     # for itself.
     with contextlib.closing(outcomes(steps, engine, left, observer)) as written:
         for done, outcome in enumerate(written, len(inputs.problems) + 1):
-            facts = Facts(outcome.animated, outcome.lost, outcome.value is None)
+            facts = Facts(outcome.animated, outcome.lost)
             ledger.add(outcome.source, outcome.files, facts)
             if isinstance(outcome.value, DataError):
                 record.problem(printable(outcome.source.path), outcome.value)
@@ -222,10 +236,10 @@ def _predictions(
         read_input,
         reading=segmenter.reading,
         channels=segmenter.model.preprocessing.in_channels,
-        parts_above=steps.parts_above,
+        parts_above=steps.options.parts_above,
     )
     with contextlib.closing(in_background(read, images, ahead=AHEAD)) as outcomes:
-        for together, group in itertools.groupby(outcomes, functools.partial(_shares, engine=engine)):
+        for together, group in itertools.groupby(outcomes, functools.partial(_shares, steps=steps, engine=engine)):
             if together:
                 with contextlib.closing(engine.predictions(group, _pixels, _predicted)) as predicted:
                     yield from predicted
@@ -233,19 +247,19 @@ def _predictions(
             for outcome in group:
                 pixels = _pixels(outcome)
                 if pixels is not None:
-                    yield _predicted(outcome, engine.segmenter.predict(pixels))
+                    yield _predicted(outcome, engine.segmenter.predict(pixels, scores=steps.options.probabilities))
                     continue
                 done = steps.parts(outcome)
                 observer.phase(PREDICTING)
                 yield done
 
 
-def _shares(outcome: Outcome, engine: Engine) -> bool:
-    """Whether what was read is predicted together with others; errors go along."""
+def _shares(outcome: Outcome, steps: Steps, engine: Engine) -> bool:
+    """Whether what was read is predicted together with others, which gives no scores; errors go along."""
     pixels = _pixels(outcome)
     if pixels is None:
         return not isinstance(outcome.value, str)
-    return engine.shares((pixels.shape[0], pixels.shape[1]))
+    return not steps.options.probabilities and engine.shares((pixels.shape[0], pixels.shape[1]))
 
 
 def _pixels(outcome: Outcome) -> np.ndarray | None:
@@ -261,7 +275,7 @@ def _begin(output: Path, segmenter: Segmenter, options: PredictOptions, problems
 
     A folder of masks without `classes.json` beside it may hold weeks of manual labelling, so it is never written to.
     """
-    for folder in (output / MASKS, output / OVERLAYS):
+    for folder in (output / name for name in FOLDERS):
         if not (output / CLASSES).is_file() and folder.is_dir() and any(folder.iterdir()):
             raise RecipeError(
                 "R221",

@@ -155,7 +155,8 @@ class Segmenter:
                 `pixelwise.predict` skips such files and lists them.
             ValueError: An array is not uint8 (H, W, C) with the C channels of the network.
         """
-        self._refuse_scores(scores)
+        if scores:
+            self.require_scores()
         if is_one(images):
             return self._predict(read_one(images, self._pixels), scores)
         fed = each(images, self._pixels)
@@ -164,8 +165,13 @@ class Segmenter:
         found = self._in_batches(fed, scores)
         return found if isinstance(images, (str, os.PathLike)) else list(found)
 
-    def _refuse_scores(self, scores: bool) -> None:
-        if scores and not self.model.gives_scores:
+    def require_scores(self) -> None:
+        """Refuse a network that has no scores.
+
+        Raises:
+            CheckpointError: K466, it is an exported artefact that outputs class ids only.
+        """
+        if not self.model.gives_scores:
             raise CheckpointError(
                 "K466", "the artefact outputs class ids, not scores", "export the run again without `argmax`"
             )

@@ -120,7 +120,7 @@ AUDIT = CacheKind(
     purpose="findings of `pixelwise check` for a data set",
     prefix="audit-",
     suffix=".msgpack",
-    version=10,
+    version=11,
     unmarked=6,
 )
 EXAMINED = CacheKind(

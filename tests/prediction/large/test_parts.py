@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from pathlib import Path
 
@@ -13,6 +14,7 @@ from PIL import Image
 from prediction.large.images import Multilabel, labels_of, saved
 
 from pixelwise.datasets.labels import table_of
+from pixelwise.datasets.reading.regions import images
 from pixelwise.datasets.reading.regions.images import ImageRegions
 from pixelwise.datasets.samples import Reading
 from pixelwise.observer import PARTS, Observer
@@ -203,12 +205,50 @@ def test_damage_in_the_middle_is_a_bad_file_and_leaves_nothing(tmp_path):
     assert sorted(one.name for one in (tmp_path / "out").iterdir()) == ["classes.json", "problems.jsonl"]
 
 
-def test_outlines_of_an_image_in_parts_are_left_out_with_a_warning(tmp_path):
-    path, watcher = saved(tmp_path / "a.tif", image_of(labels_of())), Watcher()
+@pytest.mark.parametrize("kind", ["geojson", "labelme", "coco"])
+def test_outlines_are_those_of_the_image_predicted_whole(tmp_path, kind):
+    image = image_of(labels_of())
+    image[20:90, 30:50] = 7
+    path = saved(tmp_path / "a.tif", image, (42113, "s", 0, "7", True))
 
-    summary = predict_paths(segmenter_of(), [path], tmp_path / "out", parts_above=0, polygons="coco", observer=watcher)
+    both(segmenter_of(), path, tmp_path, polygons=kind)
 
-    assert [one.code for one in summary.warnings] == watcher.warned == ["W162"]
+    key = {"geojson": "features", "labelme": "shapes", "coco": "annotations"}[kind]
+    whole, parts = (
+        json.loads(next((tmp_path / way / "polygons").iterdir()).read_text("utf-8")) for way in ("whole", "parts")
+    )
+    found, expected = ([{**one, "id": 0} for one in content.pop(key)] for content in (parts, whole))
+    assert len(found) > 20
+    assert sorted(map(json.dumps, found)) == sorted(map(json.dumps, expected))
+    assert parts == whole
+
+
+def test_every_class_of_a_multilabel_network_has_its_outlines(tmp_path):
+    path = saved(tmp_path / "a.tif", image_of(labels_of()))
+    segmenter = Segmenter(Multilabel(), palette=PALETTE)
+    segmenter.whole_pixels, segmenter.large_window = 1000, (64, 48)
+
+    predict_paths(segmenter, [path], tmp_path / "out", parts_above=0, polygons="geojson")
+
+    content = json.loads((tmp_path / "out" / "polygons" / "a.geojson").read_text("utf-8"))
+    for name in CLASSES:
+        pixels = sum(one["properties"]["pixels"] for one in content["features"] if one["properties"]["class"] == name)
+        assert pixels == (tifffile.imread(tmp_path / "out" / "masks" / name / "a.tif", key=0) == 255).sum()
+
+
+def test_a_prediction_that_fails_leaves_no_outlines(tmp_path, monkeypatch):
+    monkeypatch.setattr(images, "_PROBE", 16)  # the damage is found late
+    path = saved(tmp_path / "a.tif", image_of(labels_of()))
+    with tifffile.TiffFile(path) as file:
+        offset = file.pages.first.dataoffsets[-1]
+    content = bytearray(path.read_bytes())
+    content[offset : offset + 20] = bytes(20)
+    path.write_bytes(bytes(content))
+
+    summary = predict_paths(segmenter_of(), [path], tmp_path / "out", parts_above=0, polygons="geojson")
+
+    assert summary.failed == 1
+    assert list((tmp_path / "out" / "polygons").iterdir()) == []
 
 
 def test_small_and_large_images_are_predicted_in_one_call(tmp_path):

@@ -67,7 +67,7 @@ def test_blocks_are_the_decision_of_the_whole(monkeypatch, rules):
     labels, shown = np.zeros((301, 207), np.uint8), np.zeros_like(image)
 
     with prediction_mode(model):
-        for where, own, pixels in shrunk_blocks(model, reader(image, missing, places), (301, 207), seen, rules):
+        for where, own, pixels, _ in shrunk_blocks(model, reader(image, missing, places), (301, 207), seen, rules):
             labels[where.top : where.bottom, where.left : where.right] = own
             shown[where.top : where.bottom, where.left : where.right] = pixels
         if rules.window is None:

@@ -24,7 +24,8 @@ SAME = [
 """Options that change no file, and one whose effect the segmenter shows."""
 OTHER = [
     {"overlay": False}, {"alpha": 0.25}, {"palette": "cvd"}, {"background": True}, {"legend": True},
-    {"mask_format": "original"}, {"polygons": "labelme"}, {"window": (32, 32)}, {"parts_above": 7}, {"scale": 0.5},
+    {"mask_format": "original"}, {"polygons": "labelme"}, {"probabilities": True},
+    {"window": (32, 32)}, {"parts_above": 7}, {"scale": 0.5},
 ]  # fmt: skip
 
 

@@ -13,7 +13,7 @@ ERROR = DataError("D101", "a.png: damaged", "copy it again")
 
 def test_errors_are_written_at_once_and_counted():
     written: list[Problem] = []
-    record = Record(strict=False, outlines=False, write=written.append)
+    record = Record(strict=False, write=written.append)
     record.problem("a.png", ERROR)
     assert [problem.code for problem in written] == ["D101"]
     record.failed(written[0])
@@ -23,13 +23,13 @@ def test_errors_are_written_at_once_and_counted():
 
 
 def test_a_strict_record_raises_the_first_error():
-    record = Record(strict=True, outlines=False, write=lambda problem: None)
+    record = Record(strict=True, write=lambda problem: None)
     with pytest.raises(DataError, match=r"a\.png"):
         record.problem("a.png", ERROR)
 
 
 def test_what_is_to_be_said_of_images_is_one_warning_of_each_kind():
-    record = Record(strict=False, outlines=False, write=lambda problem: None)
+    record = Record(strict=False, write=lambda problem: None)
     for name in ("a.gif", "b.gif"):
         record.note(name, Facts(animated=True))
     record.note("c.tif", Facts(lost="it was turned"))

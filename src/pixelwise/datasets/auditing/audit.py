@@ -28,6 +28,7 @@ from pixelwise.datasets.auditing.near_duplicates import (
     repeated,
     twins_across,
 )
+from pixelwise.datasets.auditing.places import Places, places_of
 from pixelwise.datasets.auditing.shared_images import Twins
 from pixelwise.datasets.auditing.sums import SplitSums
 from pixelwise.datasets.findings import Finding
@@ -126,6 +127,7 @@ class Audit(msgspec.Struct, frozen=True, kw_only=True):
         multilabel: Whether a pixel may belong to several classes.
         least_fitting: The masks whose borders agree least with the edges of their photos, the suspicious ones first.
         turned: Number of images that were turned upright because their files (EXIF, XMP) state another orientation.
+        places: Where the images lie on the map; None if none of them has a position.
     """
 
     dataset: str
@@ -141,6 +143,7 @@ class Audit(msgspec.Struct, frozen=True, kw_only=True):
     multilabel: bool = False
     least_fitting: tuple[MaskFit, ...] = ()
     turned: int = 0
+    places: Places | None = None
 
     def __repr__(self) -> str:
         pairs = ", ".join(f"{number} {split}" for split, number in self.splits.items())
@@ -198,6 +201,7 @@ def _audit(dataset: Dataset, names: Sequence[str], observer: Observer, *, fresh:
             facts.add(examination)
             whole.add(examination)
     twins = _twins(dataset, {name: one.looks for name, one in sums.items()})
+    places, elsewhere = places_of(dataset, whole.tiffs)
     fits = mask_fits(whole.grids)
     return Audit(
         dataset=dataset.name,
@@ -209,7 +213,9 @@ def _audit(dataset: Dataset, names: Sequence[str], observer: Observer, *, fresh:
         sizes=_sizes(whole.sizes),
         mask_encodings=dict(whole.encodings.most_common()),
         unusable={name: tuple(one.unusable) for name, one in sums.items()},
-        findings=collect_findings(facts, sums, lambda: _every(dataset, names, hashes), hashes.changed, twins, fits),
+        findings=collect_findings(facts, sums, lambda: _every(dataset, names, hashes), hashes.changed, twins, fits)
+        + tuple(elsewhere),
+        places=places,
         least_fitting=tuple(fits[:SHOWN]),
         turned=len(whole.turned) if dataset.reading.exif == "apply" else 0,
         near_duplicates=tuple(
@@ -233,6 +239,7 @@ class _Whole:
         encodings: Encoding of a mask -> number of masks.
         turned: Hashes of the paths of the image files that state another orientation than upright.
         grids: Split, id and grids of the pairs whose masks are compared with their photos.
+        tiffs: The paths of the TIFF images, each once.
     """
 
     def __init__(self) -> None:
@@ -240,10 +247,13 @@ class _Whole:
         self.encodings: Counter[str] = Counter()
         self.turned: set[int] = set()
         self.grids: list[tuple[str, str, Grids]] = []
+        self.tiffs: dict[Path, None] = {}
 
     def add(self, examination: Examination) -> None:
         if examination.image is not None:
             self.sizes[examination.size] += 1
+            if examination.image.format == "TIFF":
+                self.tiffs[examination.sample.image_path] = None
             if examination.image.orientation != 1:
                 self.turned.add(hash(examination.sample.image_path))
         if examination.encoding:

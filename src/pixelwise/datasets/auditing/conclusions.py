@@ -22,6 +22,7 @@ from pixelwise.datasets.explanations import (
     number_of,
 )
 from pixelwise.datasets.findings import Affected, Finding, finding
+from pixelwise.datasets.reading.tiff import stack_in_words
 from pixelwise.datasets.samples import Dataset, Sample
 from pixelwise.recipes.class_sets.tables import IGNORE
 from pixelwise.storage import printable
@@ -227,6 +228,7 @@ def _different_palettes(masks: Affected) -> list[Finding]:
 
 def _image_warnings(facts: Facts) -> list[Finding]:
     alpha = facts.dataset.reading.alpha
+    axes = stack_in_words(facts.stack) if facts.stack is not None else ""
     cases = (
         (
             "W102",
@@ -240,7 +242,7 @@ def _image_warnings(facts: Facts) -> list[Finding]:
         ),
         (
             "W107",
-            tuple(f"{verb} several frames or pages; only the first is used" for verb in _HAS),
+            tuple(f"{verb} several frames or pages{axes}; only the first is used" for verb in _HAS),
             "export the frames as single images if another one is needed",
         ),
         (

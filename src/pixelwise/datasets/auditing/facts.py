@@ -29,6 +29,7 @@ class Facts:
         self.raw_ids: Counter[int] = Counter()
         self.with_ids, self.palettes, self.see_through, self.void = (Affected() for _ in range(4))
         self.images: dict[str, Affected] = {}
+        self.stack: Path | None = None
         self.unusable_labels = False
         self.swapped = Swapped()
         self.conventions, self.disturbances = Conventions(dataset), Disturbances(dataset)
@@ -55,6 +56,8 @@ class Facts:
         for code, applies in _image_facts(examination, self.dataset):
             if applies:
                 self.images.setdefault(code, Affected()).add(lambda: relative_name(sample.image_path, root))
+        if self.stack is None and examination.image is not None and examination.image.animated:
+            self.stack = sample.image_path
         self.swapped.add(examination)
         self.conventions.add(examination)
         self.disturbances.add(examination)

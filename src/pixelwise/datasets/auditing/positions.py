@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping
 from pathlib import Path
 from typing import NamedTuple
@@ -56,7 +55,7 @@ class Positions:
         if one.there is not None and (reason := _difference(one, one.there)):
             self._reason = self._reason or reason
             self._elsewhere.add(lambda: one.mask)
-        size = (_pixel_size(one.here), one.image)
+        size = (one.here.pixel_size, one.image)
         smallest, largest = self._extremes.get(one.here.epsg, (size, size))
         self._extremes[one.here.epsg] = min(smallest, size), max(largest, size)
 
@@ -110,7 +109,7 @@ def _difference(one: _Placed, there: Placement) -> str:
     height, width = one.size
     corners = np.array([[0, 0], [width, 0], [0, height], [width, height]])
     metres = np.abs(here.points(corners) - there.points(corners)).max()
-    pixels = metres / max(_pixel_size(here), np.finfo(float).tiny)
+    pixels = metres / max(here.pixel_size, np.finfo(float).tiny)
     return f"up to {pixels:.1f} pixels away" if pixels >= SHIFTED else ""
 
 
@@ -130,9 +129,3 @@ def _varying(extremes: Mapping[int | None, tuple[tuple[float, str], tuple[float,
                 )
             )
     return found
-
-
-def _pixel_size(placement: Placement) -> float:
-    """Length of a pixel's side on the map: the root of its area."""
-    a, b, _, d, e, _ = placement.affine
-    return math.sqrt(abs(a * e - b * d))

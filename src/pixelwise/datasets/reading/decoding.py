@@ -45,6 +45,7 @@ SUFFIXES = {
     ".tiff": "TIFF",
     ".tf8": "TIFF",
     ".btf": "TIFF",
+    ".svs": "TIFF",
     ".bmp": "BMP",
     ".dib": "BMP",
     ".gif": "GIF",

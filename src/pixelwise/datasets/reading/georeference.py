@@ -14,6 +14,7 @@ import numpy as np
 
 from pixelwise.datasets.reading.files import open_regular
 from pixelwise.datasets.reading.orientation import of_tiff_tags
+from pixelwise.storage import printable
 
 _POSITION_TAGS = (33550, 33922, 34264, 34735, 34736, 34737)
 """ModelPixelScale, ModelTiepoint, ModelTransformation, GeoKeyDirectory, GeoDoubleParams, GeoAsciiParams."""
@@ -24,6 +25,12 @@ NODATA_TAG = 42113
 _RASTER_KEY, _IS_POINT = 1025, 2
 _SYSTEM_KEYS = (3072, 2048)
 """Keys of projected and of geographic coordinate systems."""
+_MODEL_KEY, _PROJECTED, _GEOGRAPHIC = 1024, 1, 2
+_NAME_KEYS = (3073, 1026, 2049)
+"""Keys of the names of projected systems, of rasters and of geographic systems."""
+_LENGTH_KEY, _ANGLE_KEY, _DEGREE = 3076, 2054, 9102
+_UNITS = {9001: "metre", 9002: "foot", 9003: "US survey foot", _DEGREE: "degree"}
+_TEXTS = 34737
 _LOWEST_CODE, _HIGHEST_CODE = 1024, 32766
 """Codes of EPSG; the others stand for systems that the file describes itself."""
 _MATRIX_LENGTH, _TIE_LENGTH = 16, 6
@@ -115,6 +122,12 @@ class Placement(NamedTuple):
     affine: tuple[float, float, float, float, float, float]
     epsg: int | None = None
 
+    @property
+    def pixel_size(self) -> float:
+        """Length of a pixel's side on the map: the root of its area."""
+        a, b, _, d, e, _ = self.affine
+        return math.sqrt(abs(a * e - b * d))
+
     def points(self, corners: np.ndarray) -> np.ndarray:
         """Coordinates float64 (N, 2) of corners (N, 2) of pixels, given as (column, row)."""
         a, b, c, d, e, f = self.affine
@@ -151,6 +164,44 @@ def placement_of(place: Georeference) -> Placement | None:
     if half:
         c, f = c - (a + b) / 2, f - (d + e) / 2
     return Placement((a, b, c, d, e, f), epsg)
+
+
+class MapSystemName(NamedTuple):
+    """The coordinate system of an image, in words.
+
+    Attributes:
+        name: `EPSG:32633 (WGS 84 / UTM zone 33N)`, with what the file gives of it; `unknown` if that is nothing.
+        unit: `metre`, `foot`, `US survey foot` or `degree`; empty if the file does not say so.
+    """
+
+    name: str
+    unit: str
+
+
+def system_of(place: Georeference) -> MapSystemName:
+    """The coordinate system that the tags of an image name."""
+    values = {code: value for code, _, _, value, _ in place.tags}
+    keys, words = _geo_keys(values.get(34735)), _geo_words(values.get(34735), values.get(34737))
+    epsg = next((keys[key] for key in _SYSTEM_KEYS if _LOWEST_CODE <= keys.get(key, 0) <= _HIGHEST_CODE), None)
+    name = next((words[key] for key in _NAME_KEYS if words.get(key)), "")
+    if epsg is not None:
+        name = f"EPSG:{epsg} ({name})" if name else f"EPSG:{epsg}"
+    projected = keys.get(_MODEL_KEY, 0) == _PROJECTED or _SYSTEM_KEYS[0] in keys
+    geographic = not projected and (keys.get(_MODEL_KEY, 0) == _GEOGRAPHIC or _SYSTEM_KEYS[1] in keys)
+    unit = keys.get(_ANGLE_KEY, _DEGREE) if geographic else keys.get(_LENGTH_KEY, 0)
+    return MapSystemName(name or "unknown", _UNITS.get(unit, ""))
+
+
+def _geo_words(directory: object, text: object) -> dict[int, str]:
+    """The texts in a GeoKeyDirectory: key -> text."""
+    if not isinstance(directory, tuple) or not isinstance(text, str):
+        return {}
+    rows = [directory[first : first + 4] for first in range(4, len(directory) - 3, 4)]
+    return {
+        int(key): printable(text[start : start + length].strip("|\0 "))
+        for key, where, length, start in rows
+        if where == _TEXTS
+    }
 
 
 def _geo_keys(directory: object) -> dict[int, int]:

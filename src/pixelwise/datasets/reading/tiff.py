@@ -93,8 +93,9 @@ def read_tiff(path: Path, max_pixels: int, *, stacked: bool | None = False) -> S
         stacked: Whether pages of equal size are bands of one image; False: only if the file says so; None: never.
 
     Raises:
-        DataError: D101 damaged or with an unknown compression, D102 the raw data of a camera, D105 not numbers, or more
-            than three axes; D120 too many pixels, D131 unreadable, D151 no memory for it.
+        DataError: D101 damaged or with an unknown compression, D102 the raw data of a camera, D105 not numbers, more
+            than three axes, or a stack of planes of which none was chosen; D120 too many pixels, D131 unreadable, D151
+            no memory for it.
     """
     with errors_explained(path, DAMAGED), open_regular(path) as stream:
         # Imported here: it takes 50 ms, which only such images need to pay.
@@ -109,9 +110,13 @@ def read_tiff(path: Path, max_pixels: int, *, stacked: bool | None = False) -> S
                 return None
             series = file.series[0]
             bands = stacked or (stacked is not None and is_stack_of_bands(file, series))
+            if stacked and is_plane_stack(series):
+                return described(page, _planes(path, series, max_pixels), "none", None)
             if bands and series.ndim == 3 and tuple(series.shape) != tuple(page.shape):
                 values = _stack(path, series, max_pixels)
                 return described(page, values, "none", None)
+            if stacked is False:
+                refuse_unchosen(path, file, series)
             values = _page_values(path, page, max_pixels)
             further = further_images(file, page, series)
             return described(page, values, alpha_of(page, values.shape[2]), further)
@@ -155,6 +160,53 @@ def differing_page(path: Path, max_pixels: int) -> bool:
             require_room(path, math.prod(series.shape) * np.dtype(series.dtype).itemsize)
             frames = series.asarray(maxworkers=1).reshape(-1, *first.shape)
             return any(not np.array_equal(frame, frames[0]) for frame in frames)
+
+
+def stack_in_words(path: Path) -> str:
+    """The axes of a stack and their lengths, ` (OME-TIFF: Z 5, C 2, Y 512, X 512)`; empty for other files.
+
+    Only headers are read. What cannot be read is told elsewhere.
+    """
+    if not is_tiff(path):
+        return ""
+    try:
+        with open_regular(path) as stream:
+            import tifffile
+
+            with tifffile.TiffFile(stream) as file:
+                return f" ({_axes_in_words(file, file.series[0])})"
+    except Exception:  # tifffile raises exceptions of many types for damaged files
+        return ""
+
+
+def _axes_in_words(file: TiffFile, series: TiffPageSeries) -> str:
+    # Without metadata, all that is known is that pages follow each other.
+    names = {"I": "pages", "Q": "pages", "S": "samples"}
+    axes = (f"{names.get(axis, axis)} {length}" for axis, length in zip(series.axes, series.shape, strict=True))
+    kind = "OME-TIFF" if file.is_ome else "ImageJ" if file.is_imagej else "TIFF"
+    return f"{kind}: {', '.join(axes)}"
+
+
+def is_plane_stack(series: TiffPageSeries) -> bool:
+    """Whether a series has planes along several axes, such as depth and channels."""
+    return series.ndim > 3 and series.axes.endswith("YX") and "S" not in series.axes
+
+
+def refuse_unchosen(path: Path, file: TiffFile, series: TiffPageSeries) -> None:
+    """Refuse a stack whose metadata says that its planes are no frames of a film: nobody wants just the first.
+
+    Raises:
+        DataError: D105, with the axes and the way to choose planes.
+    """
+    planes = math.prod(series.shape[:-2])
+    if (file.is_ome or file.is_imagej) and series.axes.endswith("YX") and planes > 1:
+        raise DataError(
+            "D105",
+            f"{printable(path)}: a stack of {planes} planes ({_axes_in_words(file, series)}); expected one image, or a "
+            "choice of planes",
+            "choose planes by their number from 0 on, counted with the last of the other axes changing first: "
+            "'data.channels=[0]' for the first",
+        )
 
 
 def channels_first(shape: tuple[int, ...]) -> bool:
@@ -227,6 +279,18 @@ def _stack(path: Path, series: TiffPageSeries, max_pixels: int) -> np.ndarray:
     return channels_last(_checked(path, series, first, max_pixels), first)
 
 
+def _planes(path: Path, series: TiffPageSeries, max_pixels: int) -> np.ndarray:
+    """The planes of a stack (H, W, C), in the order of its axes."""
+    dtype, size = np.dtype(series.dtype), tuple(int(length) for length in series.shape[-2:])
+    check_shape(path, size, dtype, False, max_pixels)
+    require_room(path, math.prod(series.shape) * dtype.itemsize)
+    _check_tiles(series.keyframe, max_pixels)
+    values = series.asarray(maxworkers=1)
+    if values.shape[-2:] != size:
+        raise ValueError(f"its planes have other sizes than {size[1]}x{size[0]}")
+    return np.moveaxis(values.reshape(-1, *size), 0, 2)
+
+
 def _page_values(path: Path, page: TiffPage, max_pixels: int) -> np.ndarray:
     if page.dtype is None:
         raise DataError(
@@ -263,9 +327,11 @@ def _check_tiles(page: Any, max_pixels: int) -> None:
 
 def _content_pages(file: TiffFile) -> Iterator[TiffPage]:
     """Pages after the first, without smaller copies and transparency masks of others."""
+    if file.is_svs:
+        return  # the other pages of a slide are smaller copies, its label and its surroundings, not always marked so
     for number in range(1, len(file.pages)):
         page: Any = file.pages[number]
-        if not int(page.subfiletype) & 5:
+        if not int(page.keyframe.subfiletype) & 5:
             yield page
 
 

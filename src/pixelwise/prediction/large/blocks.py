@@ -29,6 +29,7 @@ from pixelwise.metrics.argmax import source_cells
 from pixelwise.metrics.multilabel import bits_of
 from pixelwise.prediction.background import in_background
 from pixelwise.prediction.large.carry import Waiting
+from pixelwise.prediction.large.probabilities import in_steps
 from pixelwise.prediction.windows import BAND_VALUES, Cut, central_parts, interpolated_rows, windows_of
 from pixelwise.recipes.class_sets.tables import IGNORE
 from pixelwise.recipes.protocols import Protocol
@@ -54,11 +55,14 @@ class Block(NamedTuple):
         where: The rectangle.
         labels: Class ids uint8 (h, w), 255 where pixels are missing; or bit fields int32 (h, w), 0 there.
         pixels: The image uint8 (h, w, C).
+        probabilities: Those of the classes in 255 steps, uint8 (h, w, K), 0 where pixels are missing; None if they were
+            not asked for.
     """
 
     where: Rectangle
     labels: np.ndarray
     pixels: np.ndarray
+    probabilities: np.ndarray | None = None
 
 
 class Joining(NamedTuple):
@@ -103,6 +107,7 @@ class Blocks:
         joining: How windows become class ids.
         scratch: Folder for temporary files.
         carried_bytes: Number of bytes of logits that wait in memory.
+        classes: Number of classes, if blocks are to have their probabilities; 0 otherwise.
 
     Attributes:
         windows: Number of windows.
@@ -119,7 +124,9 @@ class Blocks:
         *,
         scratch: Path,
         carried_bytes: int = CARRIED_BYTES,
+        classes: int = 0,
     ) -> None:
+        self._classes = classes
         self._look, self._read, self._size, self._joining = look, read, size, joining
         protocol = joining.protocol
         found = windows_of(size, protocol.window, protocol.window_stride)
@@ -167,7 +174,8 @@ class Blocks:
                     kept.append(self._keep(below, current[-1], last))
             block = Rectangle(first, left, last - first, end - left)
             missing = None if region.missing is None else _part(region.missing, where, block)
-            yield Block(block, self._labels(block, missing, current), _part(region.pixels, where, block))
+            labels, probabilities = self._labels(block, missing, current)
+            yield Block(block, labels, _part(region.pixels, where, block), probabilities)
             self.done += 1
         # Windows that reach even further down wait for another row.
         further = [one for one in self._kept if one.where.bottom > last]
@@ -187,26 +195,40 @@ class Blocks:
     def _waited(self, kept: _Kept) -> _Seen:
         return _Seen(kept.where, self._waiting[0].get(kept.number), kept.cut)
 
-    def _labels(self, block: Rectangle, missing: np.ndarray | None, current: list[_Seen]) -> np.ndarray:
-        """Class ids or bit fields of a block, of which all windows of this row and of those above are known."""
+    def _labels(
+        self, block: Rectangle, missing: np.ndarray | None, current: list[_Seen]
+    ) -> tuple[np.ndarray, np.ndarray | None]:
+        """Class ids or bit fields of a block, and on request the probabilities of the classes.
+
+        All of its windows of this row and of those above are known.
+        """
         nothing = np.int32(0) if self._joining.multilabel else np.uint8(IGNORE)
         if missing is not None and missing.all():
-            return np.full((block.height, block.width), nothing)
+            none = np.zeros((block.height, block.width, self._classes), np.uint8) if self._classes else None
+            return np.full((block.height, block.width), nothing), none
         above = [one for one in self._kept if one.where.left < block.right and one.where.right > block.left]
-        labels = self._decided(block, [self._waited(one) for one in above] + current)
-        return labels if missing is None else np.where(missing, nothing, labels)
+        labels, probabilities = self._decided(block, [self._waited(one) for one in above] + current)
+        if missing is None:
+            return labels, probabilities
+        if probabilities is not None:
+            probabilities[missing] = 0
+        return np.where(missing, nothing, labels), probabilities
 
-    def _decided(self, block: Rectangle, windows: list[_Seen]) -> np.ndarray:
+    def _decided(self, block: Rectangle, windows: list[_Seen]) -> tuple[np.ndarray, np.ndarray | None]:
         classes = len(windows[-1].logits)
         height = max(1, BAND_VALUES // (classes * block.width))
-        found = []
+        found, steps = [], []
         for first in range(block.top, block.bottom, height):
             values = self._joined(Rectangle(first, block.left, min(height, block.bottom - first), block.width), windows)
             if self._joining.multilabel:
                 found.append(bits_of(values > (0.5 if self._are_probabilities else 0.0)))
             else:
                 found.append(values.argmax(0).to(torch.uint8 if classes <= IGNORE else torch.int64))
-        return torch.cat(found).cpu().numpy()
+            if self._classes:
+                if not self._are_probabilities:
+                    values = values.sigmoid() if self._joining.multilabel else values.softmax(0)
+                steps.append(in_steps(values))
+        return torch.cat(found).cpu().numpy(), np.concatenate(steps) if steps else None
 
     @property
     def _are_probabilities(self) -> bool:

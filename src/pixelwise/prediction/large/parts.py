@@ -12,8 +12,10 @@ import numpy as np
 
 from pixelwise.datasets.reading.regions.images import ImageRegions
 from pixelwise.observer import PARTS, SILENT, Observer
+from pixelwise.prediction.annotation_files import Take
 from pixelwise.prediction.combinations import unpacked
 from pixelwise.prediction.large.blocks import Block, Blocks, Joining
+from pixelwise.prediction.large.outlines import Drawing
 from pixelwise.prediction.large.previews import Preview
 from pixelwise.prediction.large.scaled import ScaledImage
 from pixelwise.prediction.large.shrunk import shrunk_blocks, shrunken
@@ -35,6 +37,7 @@ def predict_in_parts(
     scratch: Path,
     *,
     preview: bool = True,
+    take: Take | None = None,
     observer: Observer = SILENT,
 ) -> Prediction | None:
     """Predict an image in parts and write its masks.
@@ -42,10 +45,11 @@ def predict_in_parts(
     Args:
         segmenter: The segmenter that predicts.
         image: The image.
-        planes: The masks.
+        planes: The masks, and the file of probabilities.
         reason: Why it is predicted in parts, as a sentence without its end; the observer is told.
         scratch: Folder in which temporary files may be made.
         preview: Whether to make a reduced picture.
+        take: Receives the objects of the image as they are completed, from top to bottom; None to draw no outlines.
         observer: Receives the way in which the image is predicted, and progress after every window.
 
     Returns:
@@ -61,12 +65,13 @@ def predict_in_parts(
     shown = Preview(size, channels, np.int32 if several else np.uint8) if preview else None
     observer.note(f"{_words(segmenter, image, shown)}: {reason}")
     observer.phase(PARTS)
+    drawing = None if take is None else Drawing(size[1], len(segmenter.classes), take, several=several)
     with (
         scratch_folder(scratch) as folder,
         prediction_mode(model),
-        Canvas(size, planes, folder, shown) as canvas,
+        Canvas(size, planes, folder, shown, drawing) as canvas,
     ):
-        for block in blocks_of(segmenter, image, folder, observer):
+        for block in blocks_of(segmenter, image, folder, observer, any(plane.bands for plane in planes)):
             canvas.add(block)
         canvas.save(image.place)
     if shown is None:
@@ -136,7 +141,9 @@ def way_of(segmenter: Segmenter, size: Size) -> Way:
     return Way(seen, protocol, words, tapered=tapered)
 
 
-def blocks_of(segmenter: Segmenter, image: ImageRegions, scratch: Path, observer: Observer) -> Iterator[Block]:
+def blocks_of(
+    segmenter: Segmenter, image: ImageRegions, scratch: Path, observer: Observer, probabilities: bool = False
+) -> Iterator[Block]:
     """The blocks of an image with their class ids, as the segmenter predicts them.
 
     Args:
@@ -144,11 +151,12 @@ def blocks_of(segmenter: Segmenter, image: ImageRegions, scratch: Path, observer
         image: The image.
         scratch: Folder for temporary files.
         observer: Receives progress.
+        probabilities: Whether blocks have the probabilities of the classes.
     """
     size, model, way = image.size, segmenter.model, way_of(segmenter, image.size)
     if way.whole:
         shrunk = shrunken(image.read, size, way.seen, way.protocol.resampling)
-        for block in shrunk_blocks(model, image.read, size, shrunk, way.protocol):
+        for block in shrunk_blocks(model, image.read, size, shrunk, way.protocol, probabilities=probabilities):
             yield block
             observer.progress(block.where.top * size[1] + block.where.height * block.where.right, size[0] * size[1])
         return
@@ -159,6 +167,7 @@ def blocks_of(segmenter: Segmenter, image: ImageRegions, scratch: Path, observer
         way.seen,
         Joining(way.protocol, model.align_corners, model.multilabel, way.tapered),
         scratch=scratch,
+        classes=len(segmenter.classes) if probabilities else 0,
     )
     for block in found:
         yield block if scaled is None else scaled.enlarged(block)

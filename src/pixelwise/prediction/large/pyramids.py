@@ -24,7 +24,7 @@ _CLASSIC_BYTES = (1 << 32) - (1 << 27)
 """Size up to which a file is an ordinary TIFF file; larger ones are BigTIFF files."""
 _REDUCED = 1
 
-Tag = tuple[int, int, int, Any, bool]
+Tag = tuple[int, int | str, int, Any, bool]
 """A tag as tifffile writes it: (code, type, count, value, write once)."""
 
 
@@ -33,15 +33,19 @@ class Look(NamedTuple):
 
     Attributes:
         dtype: Type of the values.
-        channels: 1, or 3 for colours.
+        channels: 1, or 3 for colours, or the number of bands.
         colors: uint8 (256, 3) colour of each value; None if values are shown as grey or are colours.
         nodata: Value of ignored pixels, which is declared as missing data; None if there is none.
+        bands: Whether channels are bands instead of colours.
+        tile: Height and width of a tile.
     """
 
     dtype: np.dtype
     channels: int = 1
     colors: np.ndarray | None = None
     nodata: int | None = None
+    bands: bool = False
+    tile: int = TILE
 
 
 class MaskPyramid:
@@ -55,14 +59,14 @@ class MaskPyramid:
 
     def __init__(self, size: Size, look: Look, scratch: Path) -> None:
         self._size, self._look, self._scratch = size, look, scratch
-        self._levels = [_Level(one, look, scratch, number) for number, one in enumerate(level_sizes(size))]
+        self._levels = [_Level(one, look, scratch, number) for number, one in enumerate(level_sizes(size, look.tile))]
         self._rows = 0
 
     def add(self, values: np.ndarray) -> None:
         """Add the next rows.
 
         Args:
-            values: Values (R, W), or colours (R, W, 3).
+            values: Values (R, W), colours (R, W, 3) or bands (R, W, C).
 
         Raises:
             ResourceError: S601, the disk is full.
@@ -100,8 +104,9 @@ class MaskPyramid:
                     level.tiles(),
                     shape=level.shape,
                     dtype=self._look.dtype,
-                    tile=(TILE, TILE),
+                    tile=(self._look.tile, self._look.tile),
                     photometric=self._photometric,
+                    planarconfig="contig" if self._look.channels > 1 else None,
                     colormap=self._colormap,
                     compression="zlib",
                     subfiletype=_REDUCED if number else 0,
@@ -116,7 +121,7 @@ class MaskPyramid:
 
     @property
     def _photometric(self) -> str:
-        if self._look.channels == 3:
+        if self._look.channels == 3 and not self._look.bands:
             return "rgb"
         return "minisblack" if self._look.colors is None else "palette"
 
@@ -131,8 +136,9 @@ class _Level:
     def __init__(self, size: Size, look: Look, scratch: Path, number: int) -> None:
         self.shape = size if look.channels == 1 else (*size, look.channels)
         self.bytes = 0
-        self._across = -(-size[1] // TILE)
-        self._buffer = np.zeros((TILE, self._across * TILE, *self.shape[2:]), look.dtype)
+        self._tile = look.tile
+        self._across = -(-size[1] // self._tile)
+        self._buffer = np.zeros((self._tile, self._across * self._tile, *self.shape[2:]), look.dtype)
         self._filled, self._lengths = 0, list[int]()
         self._path = scratch / f"{id(self)}-{number}"
         self._file = open(self._path, "w+b")  # noqa: SIM115 (closed by `close`)
@@ -140,11 +146,11 @@ class _Level:
     def add(self, values: np.ndarray) -> None:
         """Add rows, and compress the tiles that are complete."""
         while len(values):
-            rows = values[: TILE - self._filled]
+            rows = values[: self._tile - self._filled]
             self._buffer[self._filled : self._filled + len(rows), : self.shape[1]] = rows
             self._filled += len(rows)
             values = values[len(rows) :]
-            if self._filled == TILE:
+            if self._filled == self._tile:
                 self.finish()
 
     def finish(self) -> None:
@@ -154,7 +160,7 @@ class _Level:
         self._buffer[self._filled :] = 0
         self._filled = 0
         for column in range(self._across):
-            tile = self._buffer[:, column * TILE : (column + 1) * TILE]
+            tile = self._buffer[:, column * self._tile : (column + 1) * self._tile]
             content = zlib.compress(tile.tobytes(), 6)
             self._lengths.append(len(content))
             self.bytes += len(content)
@@ -171,10 +177,10 @@ class _Level:
         self._path.unlink(missing_ok=True)
 
 
-def level_sizes(size: Size) -> list[Size]:
+def level_sizes(size: Size, tile: int = TILE) -> list[Size]:
     """(height, width) of a mask and of its overviews, each half as large, until one tile holds it."""
     found = [size]
-    while max(found[-1]) > TILE:
+    while max(found[-1]) > tile:
         height, width = found[-1]
         found.append((-(-height // 2), -(-width // 2)))
     return found

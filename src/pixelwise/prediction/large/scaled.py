@@ -71,7 +71,12 @@ class ScaledImage:
         if region.missing is not None:
             nothing = np.uint8(IGNORE) if labels.dtype == np.uint8 else labels.dtype.type(0)
             labels = np.where(region.missing, nothing, labels)
-        return Block(where, labels, region.pixels)
+        probabilities = block.probabilities
+        if probabilities is not None:
+            probabilities = probabilities[rows][:, columns]
+            if region.missing is not None:
+                probabilities[region.missing] = 0
+        return Block(where, labels, region.pixels, probabilities)
 
     def _reach(self, first: float, last: float, axis: int) -> tuple[int, int]:
         """The pixels of the image that a filter looks at, for an interval of it."""

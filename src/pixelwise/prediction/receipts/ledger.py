@@ -29,12 +29,10 @@ class Facts(NamedTuple):
     Attributes:
         animated: Whether its file holds further frames or pages.
         lost: The reason why its position on the map was not kept; empty if it was, or if there is none.
-        in_parts: Whether it was predicted in parts.
     """
 
     animated: bool = False
     lost: str = ""
-    in_parts: bool = False
 
 
 class Done(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):

@@ -10,6 +10,7 @@ import msgspec
 from pixelwise.datasets.findings import Finding, finding
 from pixelwise.datasets.layouts.listing import describe_endings
 from pixelwise.datasets.reading.decoding import SUFFIXES
+from pixelwise.datasets.reading.tiff import stack_in_words
 from pixelwise.errors import DataError
 from pixelwise.observer import Observer
 from pixelwise.prediction.receipts.ledger import Facts
@@ -28,9 +29,8 @@ class PredictSummary(msgspec.Struct, frozen=True, kw_only=True):
         failed: Number of files that failed.
         problems: The error of each failed file.
         seconds: Wall time of the call.
-        warnings: What was left out without an error: W107 frames after the first, W160 positions on the map, W162
-            outlines of images that were predicted in parts, W215 files of folders and patterns that are not taken for
-            images.
+        warnings: What was left out without an error: W107 frames after the first, W160 positions on the map, W215
+            files of folders and patterns that are not taken for images.
     """
 
     ok: int
@@ -46,13 +46,11 @@ class Record:
 
     Args:
         strict: Whether the first error is raised instead of being recorded.
-        outlines: Whether outlines are written, which images predicted in parts have none of.
         write: Receives each error at once.
     """
 
-    def __init__(self, *, strict: bool, outlines: bool, write: Callable[[Problem], None]) -> None:
-        self._strict, self._outlines, self._write = strict, outlines, write
-        self._in_parts: list[str] = []
+    def __init__(self, *, strict: bool, write: Callable[[Problem], None]) -> None:
+        self._strict, self._write = strict, write
         self._problems: list[Problem] = []
         self._animated: list[str] = []
         self._lost: list[tuple[str, str]] = []
@@ -75,8 +73,6 @@ class Record:
 
     def note(self, file: str, facts: Facts) -> None:
         """Note what is to be said of a file that was predicted."""
-        if facts.in_parts:
-            self._in_parts.append(file)
         if facts.animated:
             self._animated.append(file)
         if facts.lost:
@@ -97,7 +93,7 @@ class Record:
                 finding(
                     "W107",
                     f"{counted(len(self._animated), 'image')} with several frames or pages, of which only the first "
-                    f"is predicted, e.g. {self._animated[0]}",
+                    f"is predicted, e.g. {self._animated[0]}{stack_in_words(Path(self._animated[0]))}",
                     self._animated,
                     "export the frames as single images",
                 )
@@ -111,17 +107,6 @@ class Record:
                     f"{file}: {reason}",
                     [file for file, _ in self._lost],
                     "write the image again without turning it, for example with gdal_translate",
-                )
-            )
-        if self._in_parts and self._outlines:
-            found.append(
-                finding(
-                    "W162",
-                    f"{counted(len(self._in_parts), 'image')} predicted in parts, without outlines, e.g. "
-                    f"{self._in_parts[0]}",
-                    self._in_parts,
-                    "draw them from the mask: gdal_polygonize.py MASK.tif OUT.geojson; or raise data.max_pixels and "
-                    "`parts_above`",
                 )
             )
         for one in found:

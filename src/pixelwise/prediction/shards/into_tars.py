@@ -18,7 +18,7 @@ from pixelwise.observer import Observer, Relay
 from pixelwise.prediction.deviations import Once
 from pixelwise.prediction.engine.engine import Engine as NetworkEngine
 from pixelwise.prediction.options import PredictOptions
-from pixelwise.prediction.predict import PREDICTING, classes_document
+from pixelwise.prediction.predict import PREDICTING, apply_options, classes_document
 from pixelwise.prediction.receipts.jobs import job_of
 from pixelwise.prediction.receipts.ledger import Facts
 from pixelwise.prediction.receipts.summaries import PredictSummary, Record
@@ -66,7 +66,8 @@ def predict_into_tars(
         ResourceError: S601, a disk is full; S611, the output cannot be written.
     """
     start = time.monotonic()
-    segmenter.scale, segmenter.warn = options.scale, Once(observer.warn)
+    apply_options(options, segmenter)
+    segmenter.warn = Once(observer.warn)
     _refuse_input(paths, output)
     parquet()
     found = find_units(paths)
@@ -76,7 +77,7 @@ def predict_into_tars(
     job = Job(job_of(segmenter, options), run.absolute(), options, output, given)
     commits = Commits(output, job.name)
     commits.claim(classes_document(segmenter, options).encode())
-    record = Record(strict=options.strict, outlines=options.polygons is not None, write=lambda problem: None)
+    record = Record(strict=options.strict, write=lambda problem: None)
     if share is None or share.number == 0:
         for one in found.problems:
             record.problem(one.files[0] if one.files else "", DataError(one.code, one.message, one.fix))

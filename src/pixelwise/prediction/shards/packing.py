@@ -10,10 +10,11 @@ from typing import NamedTuple
 
 from pixelwise.datasets.shards.tars import MASK, TarWriter
 from pixelwise.prediction.annotation_files import POLYGONS
+from pixelwise.prediction.large.probabilities import PROBABILITIES
 from pixelwise.prediction.outcomes import MASKS, OVERLAYS, class_folders
 from pixelwise.prediction.shards.commits import WrittenFile
 
-ROLES = {MASKS: MASK, OVERLAYS: "overlay", POLYGONS: "polygons"}
+ROLES = {MASKS: MASK, OVERLAYS: "overlay", POLYGONS: "polygons", PROBABILITIES: "probabilities"}
 """Folder of a prediction -> what its files are called in a tar, between the key and the ending."""
 _MARK_LENGTH = 12
 

@@ -18,7 +18,7 @@ from pixelwise.prediction.engine.engine import Engine
 from pixelwise.prediction.loading import load
 from pixelwise.prediction.options import PredictOptions
 from pixelwise.prediction.outcomes import Outcome
-from pixelwise.prediction.predict import outcomes, steps_of
+from pixelwise.prediction.predict import apply_options, outcomes, steps_of
 from pixelwise.prediction.prediction import Prediction
 from pixelwise.prediction.receipts.ledger import Facts
 from pixelwise.prediction.segmenter import Segmenter
@@ -84,7 +84,7 @@ def load_for(job: Job) -> Engine:
     segmenter = load(
         job.run, device=options.device, window=options.window, overrides=options.overrides, trust=options.trust
     )
-    segmenter.scale = options.scale
+    apply_options(options, segmenter)
     return Engine(segmenter)
 
 
@@ -193,7 +193,7 @@ def _known(outcome: Outcome, folder: Path, segmenter: Segmenter, *, strict: bool
     pixels = ()
     if isinstance(value, Prediction):
         pixels = _pixels(value, len(segmenter.classes))
-    return Known(files, Facts(outcome.animated, outcome.lost, value is None), pixels)
+    return Known(files, Facts(outcome.animated, outcome.lost), pixels)
 
 
 def _pixels(prediction: Prediction, classes: int) -> tuple[int, ...]:

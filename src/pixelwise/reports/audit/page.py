@@ -28,6 +28,7 @@ from pixelwise.reports.audit.words import (
     class_files_in_words,
     layout_in_words,
     other_splits_in_words,
+    places_in_words,
     sizes_in_words,
     videos_in_words,
 )
@@ -126,6 +127,8 @@ def _facts(checked: Checked) -> list[tuple[str, str]]:
         facts.insert(1, ("Classes", checked.read_as))
     if found.sizes.distinct:
         facts.append(("Images", sizes_in_words(found)))
+    if found.places is not None:
+        facts.append(("Map", places_in_words(found.places)))
     if found.mask_encodings:
         facts.append(("Masks", ", ".join(f"{count(files)} {kind}" for kind, files in found.mask_encodings.items())))
     if checked.dataset.multilabel:

@@ -17,6 +17,7 @@ from pixelwise.reports.audit.words import (
     fits_in_words,
     layout_in_words,
     other_splits_in_words,
+    places_in_words,
     sizes_in_words,
     videos_in_words,
 )
@@ -84,6 +85,8 @@ def print_audit(found: Audit, path: Path, console: Console, others: Mapping[str,
         _say(console, f"          also {other_splits_in_words(others)}")
     if found.sizes.distinct:
         _say(console, f"images    {sizes_in_words(found)}")
+    if found.places is not None:
+        _say(console, f"map       {places_in_words(found.places)}")
     if found.mask_encodings:
         _say(
             console,

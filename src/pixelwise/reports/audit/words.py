@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 
 from pixelwise.datasets.auditing.audit import Audit
 from pixelwise.datasets.auditing.layout_scores import LayoutScore
+from pixelwise.datasets.auditing.places import Places
 from pixelwise.datasets.samples import Dataset
 from pixelwise.storage.names import counted
 
@@ -24,6 +25,23 @@ def sizes_in_words(found: Audit) -> str:
     other = "all" if sizes.distinct == 1 else f"{sizes.most_common_images} of them; sizes from {smallest} to {largest}"
     turned = f"; {found.turned} turned upright, as EXIF states" if found.turned else ""
     return f"{common} (WxH), {other}{turned}"
+
+
+def places_in_words(places: Places) -> str:
+    """Coordinate systems with the sizes of their pixels, bands, and the share of missing pixels."""
+    alone, systems = len(places.systems) == 1, []
+    for one in places.systems[:_LEAST]:
+        sides = f"{one.smallest:g}" if one.largest == one.smallest else f"{one.smallest:g} to {one.largest:g}"
+        words = f"{one.name}, pixels of {sides} {one.unit or 'units of the map'}"
+        systems.append(words if alone else f"{one.images} in {words}")
+    if len(places.systems) > _LEAST:
+        systems.append(f"{len(places.systems) - _LEAST} more systems")
+    bands = [words if len(places.bands) == 1 else f"{images} of {words}" for words, images in places.bands.items()]
+    missing = "no pixels marked as missing"
+    if places.with_missing:
+        share = "" if places.missing is None else f", about {100 * places.missing:.1f}\u00a0% of their pixels"
+        missing = f"missing pixels marked in {counted(places.with_missing, 'image')}{share}"
+    return f"{counted(places.images, 'image')} on the map: {'; '.join([*systems, ', '.join(bands), missing])}"
 
 
 def channels_in_words(channels: Sequence[int] | None, rgb: str = "RGB") -> str:

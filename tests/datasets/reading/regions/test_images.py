@@ -222,3 +222,40 @@ def test_only_tiff_files_of_many_pixels_are_large(tmp_path):
     assert large_image(tmp_path / "a.png", 10) is None
     assert large_image(tmp_path / "bad.tif", 10) is None
     assert large_image(tmp_path / "missing.tif", 10) is None
+
+
+@pytest.mark.parametrize("axes", ["ZCYX", "ZYX", "CYX"])
+@pytest.mark.parametrize("channels", [(3, 0), (1,)])
+def test_chosen_planes_of_a_microscope_s_stack(tmp_path, axes, channels):
+    shape = {"ZCYX": (2, 2, 50, 60), "ZYX": (4, 50, 60), "CYX": (4, 50, 60)}[axes]
+    values = values_of(shape)
+    path = tiff(tmp_path / "a.ome.tif", values, metadata={"axes": axes}, photometric="minisblack")
+
+    assert_same_as_whole(path, Reading(channels=channels))
+    with ImageRegions(path, Reading(channels=channels)) as regions:
+        found = regions.read(Rectangle(0, 0, 50, 60)).pixels
+    assert np.array_equal(found, np.moveaxis(values.reshape(4, 50, 60)[list(channels)], 0, 2))
+
+
+def test_a_stack_of_which_no_plane_is_chosen_asks_which(tmp_path):
+    path = tiff(tmp_path / "a.ome.tif", values_of((3, 2, 50, 60)), metadata={"axes": "ZCYX"}, photometric="minisblack")
+
+    for read in (read_image, ImageRegions):
+        with pytest.raises(DataError, match=r"6 planes \(OME-TIFF: Z 3, C 2, Y 50, X 60\)") as caught:
+            read(path, Reading())
+        assert caught.value.code == "D105"
+        assert "data.channels=[0]" in caught.value.help
+
+
+def test_the_other_pictures_of_a_slide_are_no_further_images(tmp_path):
+    path, values = tmp_path / "a.svs", values_of((50, 60, 3))
+    with tifffile.TiffWriter(path) as file:
+        for picture in (values, values[::2, ::2]):  # a level, of which nothing says that it is smaller
+            file.write(
+                picture, tile=(16, 16), compression="APERIO_JP2000_RGB", photometric="rgb", metadata=None,
+                description="Aperio Image Library v1\r\n60x50",
+            )  # fmt: skip
+
+    with ImageRegions(path, Reading()) as regions:
+        assert not regions.animated
+    assert_same_as_whole(path)

@@ -7,6 +7,7 @@ Only the orientation concerns the whole image: rectangles are given in the uprig
 from __future__ import annotations
 
 import contextlib
+import math
 import threading
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -31,9 +32,11 @@ from pixelwise.datasets.reading.tiff import (
     first_page,
     follow_pages,
     further_images,
+    is_plane_stack,
     is_stack_of_bands,
     is_tiff,
     needs_conversion,
+    refuse_unchosen,
 )
 from pixelwise.datasets.samples import Reading
 from pixelwise.errors import DataError
@@ -41,7 +44,7 @@ from pixelwise.machine.stalls import reads
 from pixelwise.storage import printable
 
 if TYPE_CHECKING:
-    from tifffile import TiffFile, TiffPage
+    from tifffile import TiffFile, TiffPage, TiffPageSeries
 
 KEPT_BYTES = 1 << 27
 """Number of bytes of decoded tiles and strips that are kept of an open image."""
@@ -165,16 +168,27 @@ class ImageRegions:
         """The pages that are bands of one image; none if the first page is the image."""
         series, page = file.series[0], self._page
         if self._reading.channels is None and not is_stack_of_bands(file, series):
+            refuse_unchosen(self.path, file, series)
             return []
+        if self._reading.channels is not None and is_plane_stack(series):
+            return self._pages_of(file, series, page, math.prod(series.shape[:-2]))
         if series.ndim != 3 or tuple(series.shape) == tuple(page.shape):
+            if self._reading.channels is None:
+                refuse_unchosen(self.path, file, series)
             return []
         first = series.axes.endswith("YX")
         if first and "S" not in series.axes and "C" not in series.axes:
             first = channels_first(series.shape)
+        return self._pages_of(file, series, page, series.shape[0] if first else -1)
+
+    def _pages_of(self, file: TiffFile, series: TiffPageSeries, page: TiffPage, count: int) -> list[TiffPage]:
+        """The pages of a series, if they are as many as expected and alike."""
         pages: list[Any] = list(series.pages)
-        if not first or len(pages) != series.shape[0] or any(one is None or one.shape != page.shape for one in pages):
+        if len(pages) != count or any(one is None or one.shape != page.shape for one in pages):
             raise not_in_parts(self.path, f"it is one array of shape {list(series.shape)}, not one page per band")
-        return [file.pages[one.index] if one.keyframe is not one else one for one in pages]  # type: ignore[misc]
+        # Frames are pages without the tags that they share with the first one.
+        found: list[Any] = [file.pages.get(one.index, aspage=True) if one.keyframe is not one else one for one in pages]
+        return found
 
     def _place(self) -> None:
         self._missing: MissingPixels | None = None
