@@ -1,0 +1,235 @@
+"""How time and memory of `check`, `train`, `evaluate` and `predict` grow with the number of pairs.
+
+    python benchmarks/scale.py [--sizes 2000,10000,40000] [--most-predicted 10000]
+
+Draws pairs of 64x64 pixels and four classes, which are as cheap to decode as files can be, so that what is measured is
+what Pixelwise does beside decoding. Every verb runs in a process of its own with a cache of its own: `check` first
+without and then with what the cache knows, `train` to its second step, `evaluate` and `predict`. From processor time
+and peak memory, those of the same verb with 16 pairs are subtracted. The exponent of a size is that between it and the
+size before: 1 is growth in proportion. Writes measurements/scale.json, scale.md and plots/scale.svg.
+"""
+
+from __future__ import annotations
+
+import argparse
+import math
+import os
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import NamedTuple
+
+import cv2
+import numpy as np
+from measuring import HERE, write_result
+from PIL import Image
+
+import pixelwise
+from pixelwise.machine.facts import machine_facts
+
+FEW = 16
+CLASSES = ("a", "b", "c", "d")
+RECIPE = """
+name = "miniature"
+[model]
+family = "enet"
+[augment]
+crop = [64, 64]
+[optimizer]
+lr = 0.001
+[schedule]
+iterations = 2
+[sampling]
+batch_size = 2
+[selection]
+split = "val"
+[evaluation]
+split = "val"
+"""
+VERBS = {
+    "check": "`check`, nothing cached",
+    "check again": "`check` again",
+    "train": "`train` to its second step",
+    "train on shards": "the same on shards",
+    "evaluate": "`evaluate`",
+    "predict": "`predict`",
+}
+SLOW = ("evaluate", "predict")
+"""Verbs that a network takes part in."""
+
+
+class Cost(NamedTuple):
+    """What a process took: seconds of all processors, of the clock, and peak memory in bytes."""
+
+    cpu_seconds: float
+    wall_seconds: float
+    peak: int
+
+
+def main() -> int:
+    """Measure and write."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--sizes", default="2000,10000,40000", help="numbers of pairs, ascending")
+    parser.add_argument("--most-predicted", type=int, default=10_000, help="largest number for evaluate and predict")
+    options = parser.parse_args()
+    sizes = [int(size) for size in options.sizes.split(",")]
+    with tempfile.TemporaryDirectory() as folder:
+        found = {count: measure(Path(folder) / str(count), count, options.most_predicted) for count in (FEW, *sizes)}
+    machine = machine_facts()
+    result = {
+        "command": " ".join(["python benchmarks/scale.py", *sys.argv[1:]]),
+        "machine": {"cpu": machine.cpu, "cores": machine.cores},
+        "few": FEW,
+        "costs": {str(count): {verb: cost._asdict() for verb, cost in costs.items()} for count, costs in found.items()},
+    }
+    write_result("scale", result)
+    text = page(result, grown(found))
+    (HERE / "scale.md").write_text(text, "utf-8")
+    draw_plot(grown(found))
+    print(text)
+    return 0
+
+
+def measure(folder: Path, count: int, most_predicted: int) -> dict[str, Cost]:
+    """Draw so many pairs, and run every verb on them."""
+    data, run = folder / "data", folder / "run"
+    draw(data, count)
+    (folder / "recipe.toml").write_text(RECIPE, "utf-8")
+    train = ["train", folder / "recipe.toml", data, "--workers", "0", "--no-evaluate"]
+    found = {
+        "check": cost(["check", data], folder),
+        "check again": cost(["check", data], folder),
+        "train": cost([*train, "-o", run], folder),
+    }
+    pixelwise.shard(data, folder / "shards")
+    on_shards = [folder / "shards" if word is data else word for word in train]
+    cost([*on_shards, "-o", folder / "first"], folder)
+    found["train on shards"] = cost([*on_shards, "-o", folder / "second"], folder)
+    if count <= most_predicted:
+        found["evaluate"] = cost(["evaluate", run, data, "--split", "train"], folder)
+        found["predict"] = cost(["predict", run, data / "images", "-o", folder / "out", "--no-overlay"], folder)
+    return found
+
+
+def draw(folder: Path, count: int) -> None:
+    """Smooth regions of four classes, and their noisy pictures; a sixteenth of them is for validation."""
+    for kind in ("images", "masks"):
+        for split in ("train", "val"):
+            (folder / kind / split).mkdir(parents=True)
+    colors = np.array([[60, 60, 60], [180, 60, 50], [60, 160, 70], [70, 80, 190]])
+    for number in range(count):
+        random = np.random.default_rng(number)
+        fields = cv2.resize(random.normal(size=(4, 4, len(CLASSES))), (64, 64), interpolation=cv2.INTER_CUBIC)
+        labels = fields.argmax(2).astype(np.uint8)
+        image = np.clip(colors[labels] + random.normal(0, 12, (64, 64, 3)), 0, 255).astype(np.uint8)
+        split = "val" if number % 16 == 0 else "train"
+        Image.fromarray(image).save(folder / "images" / split / f"{number:07}.png", compress_level=1)
+        Image.fromarray(labels).save(folder / "masks" / split / f"{number:07}.png", compress_level=1)
+    names = ", ".join(f'"{name}"' for name in CLASSES)
+    (folder / "dataset.toml").write_text(f"classes = [{names}]\n", "utf-8")
+    # Audits do not remember files that were written a moment ago, since they may change again unnoticed.
+    time.sleep(3)
+
+
+def cost(words: Sequence[str | Path], folder: Path) -> Cost:
+    """Run a verb in a process of its own.
+
+    Raises:
+        SystemExit: It failed.
+    """
+    start = time.perf_counter()
+    variables = os.environ | {"XDG_CACHE_HOME": str(folder / "cache"), "OMP_NUM_THREADS": "1"}
+    command = [sys.executable, "-m", "pixelwise", *map(str, words)]
+    with open(folder / "log", "wb") as log:
+        process = subprocess.Popen(command, stdout=log, stderr=log, env=variables)
+        _, status, used = os.wait4(process.pid, 0)
+    process.returncode = os.waitstatus_to_exitcode(status)
+    if process.returncode:
+        raise SystemExit(f"{' '.join(command)}\n{(folder / 'log').read_text('utf-8', 'replace')}")
+    peak = used.ru_maxrss * (1 if sys.platform == "darwin" else 1024)
+    return Cost(used.ru_utime + used.ru_stime, time.perf_counter() - start, peak)
+
+
+class Growth(NamedTuple):
+    """What the pairs of a verb took, beyond what few pairs take.
+
+    Attributes:
+        count: Number of pairs.
+        cpu_seconds: Seconds of all processors.
+        memory: Bytes of peak memory.
+        exponent: Of the processor time, from the size before to this one; None for the first size, or if it cannot be
+            told because a time is within a second of that of few pairs.
+    """
+
+    count: int
+    cpu_seconds: float
+    memory: int
+    exponent: float | None
+
+
+def grown(found: Mapping[int, Mapping[str, Cost]]) -> dict[str, list[Growth]]:
+    """Verb -> its growth at every size."""
+    result: dict[str, list[Growth]] = {verb: [] for verb in VERBS}
+    for verb, growths in result.items():
+        few = found[FEW][verb]
+        for count, costs in found.items():
+            if count == FEW or verb not in costs:
+                continue
+            seconds, memory = costs[verb].cpu_seconds - few.cpu_seconds, costs[verb].peak - few.peak
+            exponent = None
+            if growths and min(seconds, growths[-1].cpu_seconds) > 1:
+                exponent = math.log(seconds / growths[-1].cpu_seconds) / math.log(count / growths[-1].count)
+            growths.append(Growth(count, seconds, memory, exponent))
+    return result
+
+
+def page(result: dict, growths: Mapping[str, Sequence[Growth]]) -> str:
+    """The table."""
+    machine = result["machine"]
+    lines = [
+        "# Growth with the number of pairs",
+        "",
+        f"`{result['command']}` on {machine['cores']} cores ({machine['cpu']}): pairs of 64x64 pixels; processor time "
+        f"and peak memory beyond those of the same verb with {FEW} pairs. An exponent of 1 is growth in proportion to "
+        "the number of pairs; none is given where less than a second is compared.",
+        "",
+        "| | pairs | processor time | per pair | memory per pair | exponent of the time |",
+        "|---|---|---|---|---|---|",
+    ]
+    for verb, found in growths.items():
+        for one in found:
+            exponent = "" if one.exponent is None else f"{one.exponent:.2f}"
+            cells = [
+                VERBS[verb],
+                f"{one.count:,}",
+                f"{one.cpu_seconds:.1f} s",
+                f"{1e3 * one.cpu_seconds / one.count:.2f} ms",
+                f"{one.memory / one.count / 1e3:.2f} kB",
+                exponent,
+            ]
+            lines.append(f"| {' | '.join(cells)} |")
+    return "\n".join([*lines, "", "![Processor time over the number of pairs](plots/scale.svg)"]) + "\n"
+
+
+def draw_plot(growths: Mapping[str, Sequence[Growth]]) -> None:
+    """Processor time over the number of pairs, both logarithmic."""
+    import matplotlib as mpl
+    from matplotlib.figure import Figure
+
+    with mpl.rc_context({"svg.hashsalt": "pixelwise", "font.family": "DejaVu Sans", "svg.fonttype": "none"}):
+        figure = Figure(figsize=(6.4, 4), layout="constrained")
+        axes = figure.add_subplot()
+        for verb, found in growths.items():
+            shown = [one for one in found if one.cpu_seconds > 0]
+            axes.plot([one.count for one in shown], [one.cpu_seconds for one in shown], "o-", label=verb)
+        axes.set(xscale="log", yscale="log", xlabel="pairs", ylabel="processor time (s)")
+        axes.grid(visible=True, which="major", alpha=0.3)
+        axes.legend(frameon=False)
+        figure.savefig(HERE / "plots" / "scale.svg", metadata={"Date": None})
+
+
+if __name__ == "__main__":
+    sys.exit(main())
