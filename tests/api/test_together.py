@@ -45,6 +45,7 @@ for _name in [name for name in vars(Observer) if not name.startswith("_")]:
     setattr(Heard, _name, _remembering(_name))
 
 
+@pytest.mark.heavy
 def test_two_processes_train_and_score_one_run(tiny_recipe: Path, tiny_data: Path, tmp_path: Path):
     heard = Heard()
     run = pixelwise.train(

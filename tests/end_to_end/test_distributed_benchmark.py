@@ -60,6 +60,7 @@ def test_messages_outside_of_a_step_are_refused(script: Script) -> None:
     assert dist.all_reduce is original
 
 
+@pytest.mark.heavy
 def test_the_messages_of_a_step_of_enet(script: Script) -> None:
     folder = str(Path(script("traffic").__file__).parent)
 

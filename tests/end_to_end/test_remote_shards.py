@@ -131,6 +131,7 @@ def files_with(secret: str, *folders: Path) -> list[Path]:
     ]
 
 
+@pytest.mark.heavy
 def test_what_gives_access_is_written_and_said_nowhere(
     run_cli: Callable, tiny_recipe: Path, server: Server, tmp_path: Path, own_cache: Path
 ):

@@ -1,6 +1,6 @@
 """Mutants of everything that Pixelwise reads from others end in a result or a refusal with a code.
 
-The default run reads 20 mutants per format, always the same ones. `make fuzz` reads 2,000 (500 of two slow
+The default run reads 8 mutants per format, always the same ones. `make fuzz` reads 2,000 (500 of two slow
 ones) and writes the table `benchmarks/fuzz.md`. A mutant that failed is made again by `make_mutant` from its case
 and its number.
 """
@@ -22,7 +22,7 @@ from pixelwise.datasets.reading.decoding import SUFFIXES
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="memory is limited by Linux's address space")
 REPOSITORY = Path(__file__).resolve().parent.parent.parent
 TABLE = REPOSITORY / "benchmarks" / "fuzz.md"
-FEW, MANY = 20, 2000
+FEW, MANY = 8, 2000
 # Reading the weights of a network, or a page with charts, takes longer than anything else.
 # Data sets that consist of images only are read as others are.
 FEWER = {

@@ -134,3 +134,16 @@ def _is_several(path: Path) -> bool:
     if path.is_dir():
         return True
     return not os.path.lexists(path) and glob.has_magic(os.fspath(path))
+
+
+def way_out(image: np.ndarray, channels: int) -> str:
+    """How an array becomes one that a network of that many channels takes, as the end of a sentence."""
+    if image.ndim == 3 and image.shape[0] == channels != image.shape[2]:
+        return ": move the channels to the end, image.transpose(1, 2, 0)"
+    if channels == 3 and (image.ndim == 2 or image.shape[2:] == (1,)):
+        return ": repeat the grey channel, np.repeat(image.reshape(*image.shape[:2], 1), 3, axis=2)"
+    if channels == 3 and image.shape[2:] == (4,):
+        return ": give Image.fromarray(image), whose transparency is treated as that of files"
+    if image.dtype != np.uint8:
+        return ": scale the values to 0..255 as data.input_range does for files, and convert them to uint8"
+    return ""

@@ -27,7 +27,7 @@ from pixelwise.observer import SILENT
 from pixelwise.prediction.combinations import unpacked
 from pixelwise.prediction.deviations import Once, Remark, deviations, stretching
 from pixelwise.prediction.engine.batching import ON_CPU, ON_GPU, SINGLE, Batch, Limits, batches, in_order
-from pixelwise.prediction.feeding import Fed, OneImage, each, is_one, read_one
+from pixelwise.prediction.feeding import Fed, OneImage, each, is_one, read_one, way_out
 from pixelwise.prediction.large.blocks import Blocks, Joining, joined_labels
 from pixelwise.prediction.large.choice import InParts, reason_for_parts
 from pixelwise.prediction.network import (
@@ -352,9 +352,7 @@ class Segmenter:
         channels = self.model.preprocessing.in_channels
         if image.dtype == np.uint8 and image.ndim == 3 and image.shape[2] == channels and image.size:
             return image
-        raise ValueError(
-            f"image is {image.dtype} {image.shape}; expected {self._expected()}{_way_out(image, channels)}"
-        )
+        raise ValueError(f"image is {image.dtype} {image.shape}; expected {self._expected()}{way_out(image, channels)}")
 
     def _expected(self) -> str:
         """The arrays that the network takes, in words."""
@@ -388,16 +386,3 @@ def same_area(size: Size, wanted: Size | None) -> Size:
         return size
     scale = math.sqrt(wanted[0] * wanted[1] / (size[0] * size[1]))
     return max(1, round(size[0] * scale)), max(1, round(size[1] * scale))
-
-
-def _way_out(image: np.ndarray, channels: int) -> str:
-    """How an array becomes one that a network of that many channels takes, as the end of a sentence."""
-    if image.ndim == 3 and image.shape[0] == channels != image.shape[2]:
-        return ": move the channels to the end, image.transpose(1, 2, 0)"
-    if channels == 3 and (image.ndim == 2 or image.shape[2:] == (1,)):
-        return ": repeat the grey channel, np.repeat(image.reshape(*image.shape[:2], 1), 3, axis=2)"
-    if channels == 3 and image.shape[2:] == (4,):
-        return ": give Image.fromarray(image), whose transparency is treated as that of files"
-    if image.dtype != np.uint8:
-        return ": scale the values to 0..255 as data.input_range does for files, and convert them to uint8"
-    return ""

@@ -215,9 +215,9 @@ def open_engine(target: str, file: Path, threads: int | None = None) -> Engine:
     return _opened(target, file, find_target(target).open, threads)
 
 
-def _opened(target: str, file: Path, open: Callable[[Path, T], Engine], threads: T) -> Engine:
+def _opened(target: str, file: Path, opening: Callable[[Path, T], Engine], threads: T) -> Engine:
     try:
-        return open(file, threads)
+        return opening(file, threads)
     except (CheckpointError, RecipeError):
         raise
     except Exception as error:  # every runtime has exceptions of its own

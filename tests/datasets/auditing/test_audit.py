@@ -145,6 +145,7 @@ def test_an_audit_survives_json(make_folder: MakeFolder):
     assert msgspec.json.decode(msgspec.json.encode(found), type=Audit) == found
 
 
+@pytest.mark.heavy
 def test_the_real_camvid_is_clean(camvid_root: Path):
     found = audited(camvid_root, Data())
     assert found.findings == ()

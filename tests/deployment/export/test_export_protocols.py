@@ -56,6 +56,8 @@ def names() -> list[Any]:
     return found
 
 
+TIED = 1e-4
+"""Difference of two probabilities that rounding explains."""
 DEFAULT = "as exported by default"
 RESIZING = "as exported by default of a run that resizes images"
 
@@ -161,15 +163,18 @@ def test_an_artefact_predicts_like_its_run_or_says_how_it_differs(
 ) -> None:
     recipe = under(small_recipe, name)
     run = run_of(recipe, small_run, tmp_path / "run")
-    expected = [run.predict(scene).labels for scene in SCENES]
+    expected = [run.predict(scene, scores=True) for scene in SCENES]
     photo = tmp_path / "photo.png"
     default, other = (RESIZING, DEFAULT) if resizes_logits(recipe) else (DEFAULT, RESIZING)
     for kind, exported in artefacts.items():
         if kind == other:
             continue
         artefact = of_recipe(exported, recipe, tmp_path / kind)
-        for scene, labels in zip(SCENES, expected, strict=True):
-            equal = (artefact.predict(scene).labels == labels).mean()
+        for scene, wanted in zip(SCENES, expected, strict=True):
+            differing = artefact.predict(scene).labels != wanted.labels
+            # Processors round differently: a pixel may be of either class where two are as likely.
+            differing &= np.ptp(np.sort(wanted.scores, axis=0)[-2:], axis=0) >= TIED
+            equal = 1 - differing.mean()
             said = artefact.remarks((scene.shape[0], scene.shape[1]))
             assert equal >= 0.999 or said, f"{kind}: {100 * equal:.2f} % at {scene.shape}"
             if kind == default:
@@ -191,7 +196,11 @@ def test_an_input_size_of_the_recipe_keeps_the_aspect_ratio_as_in_the_run(
     for scene in SCENES:
         size = (scene.shape[0], scene.shape[1])
         assert free.seen_size(size) == run.seen_size(size)
-        assert (free.predict(scene).labels == run.predict(scene).labels).mean() >= 0.999
+        expected = run.predict(scene, scores=True)
+        differing = free.predict(scene).labels != expected.labels
+        # Processors round differently: a pixel may be of either class where two are as likely.
+        assert np.ptp(np.sort(expected.scores, axis=0)[-2:], axis=0)[differing].max(initial=0.0) < TIED
+        assert differing.mean() < 0.01
         # The protocol brings every image to exactly the size that the artefact takes.
         assert fixed.seen_size(size) == (48, 64)
         assert [code for code, _ in fixed.remarks(size)] == ([] if size in ((48, 64), (96, 128)) else ["W474"])

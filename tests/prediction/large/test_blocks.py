@@ -98,7 +98,7 @@ def test_blocks_are_the_image_predicted_whole(tmp_path, blend, stride, align_cor
     blend=st.sampled_from(["logits", "probabilities", "central"]),
     stride=st.sampled_from([1, 2, 3]),
 )
-@settings(max_examples=60)
+@settings(max_examples=25)
 def test_windows_of_any_size_at_any_distance_give_the_same(size, window, steps, blend, stride):
     # Also of strides so small that a pixel lies in windows of many rows.
     steps = tuple(min(pair) for pair in zip(window, steps, strict=True))

@@ -106,6 +106,7 @@ def test_split_batches_compute_the_same_function(tmp_path: Path, world: int):
         assert torch.allclose(found[key].double(), value.double(), rtol=1e-8, atol=1e-10), key
 
 
+@pytest.mark.heavy
 def test_a_run_goes_on_with_another_number_of_processes(tmp_path: Path):
     whole = together(2, tmp_path / "whole", "schedule.iterations=6", "schedule.kind=constant")
     part = together(2, tmp_path / "part", "schedule.iterations=3", "schedule.kind=constant")
@@ -191,6 +192,7 @@ def test_a_signal_to_one_process_stops_all_at_the_same_step(tmp_path: Path):
     assert [one.step for one in records(tmp_path / "run", StepRecord)] == [1, 2, 3, 4]
 
 
+@pytest.mark.heavy
 def test_the_first_process_alone_writes(tmp_path: Path):
     run = together(2, tmp_path / "run")
     assert [one.step for one in records(run, StepRecord)] == list(range(1, 9))

@@ -108,7 +108,8 @@ def test_two_processes_three_and_one_train_one_run(tmp_path: Path):
         assert torch.allclose(value.double(), expected[f"ema.{name}"].double(), rtol=1e-5, atol=1e-6), name
 
 
-@pytest.mark.parametrize("averaged", [True, pytest.param(False, marks=pytest.mark.heavy)])
+@pytest.mark.heavy
+@pytest.mark.parametrize("averaged", [True, False])
 def test_scores_are_those_of_the_saved_weights(tmp_path: Path, averaged: bool):
     """Of 21 images in blocks of 16 one process has more than the other."""
     run = tmp_path / "run"

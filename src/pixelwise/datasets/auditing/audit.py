@@ -17,7 +17,7 @@ from pathlib import Path
 import msgspec
 
 from pixelwise.datasets.auditing.conclusions import collect_findings
-from pixelwise.datasets.auditing.correspondence import MOST_COMPARED, SHOWN, Grids, MaskFit, mask_fits
+from pixelwise.datasets.auditing.correspondence import MOST_COMPARED, SHOWN, MaskFit, mask_fits
 from pixelwise.datasets.auditing.examination import NO_GRIDS, Examination, ExaminationCache, examine, relative_name
 from pixelwise.datasets.auditing.facts import Facts
 from pixelwise.datasets.auditing.near_duplicates import (
@@ -30,7 +30,7 @@ from pixelwise.datasets.auditing.near_duplicates import (
 )
 from pixelwise.datasets.auditing.places import Places, places_of
 from pixelwise.datasets.auditing.shared_images import Twins
-from pixelwise.datasets.auditing.sums import SplitSums
+from pixelwise.datasets.auditing.sums import SplitSums, WholeSums
 from pixelwise.datasets.findings import Finding
 from pixelwise.datasets.fingerprint import HashCache, Identified, stat_signature
 from pixelwise.datasets.reading.ahead import TOGETHER, fetch_files, is_far
@@ -194,7 +194,7 @@ def _audit(dataset: Dataset, names: Sequence[str], observer: Observer, *, fresh:
     observer.phase("looking at the data")
     hashes = HashCache(dataset.root)
     sums = {name: SplitSums(dataset, len(dataset.splits[name])) for name in names}
-    facts, whole = Facts(dataset), _Whole()
+    facts, whole = Facts(dataset), WholeSums()
     with closing(_examinations(dataset, names, hashes, observer=observer, fresh=fresh)) as examinations:
         for examination in examinations:
             sums[examination.split].add(examination)
@@ -229,37 +229,6 @@ def _audit(dataset: Dataset, names: Sequence[str], observer: Observer, *, fresh:
             for one, other, distance in pairs_of_splits[:KEPT_TWINS]
         ),
     )
-
-
-class _Whole:
-    """What is counted over all splits together.
-
-    Attributes:
-        sizes: Size of a readable image -> number of images.
-        encodings: Encoding of a mask -> number of masks.
-        turned: Hashes of the paths of the image files that state another orientation than upright.
-        grids: Split, id and grids of the pairs whose masks are compared with their photos.
-        tiffs: The paths of the TIFF images, each once.
-    """
-
-    def __init__(self) -> None:
-        self.sizes: Counter[tuple[int, int]] = Counter()
-        self.encodings: Counter[str] = Counter()
-        self.turned: set[int] = set()
-        self.grids: list[tuple[str, str, Grids]] = []
-        self.tiffs: dict[Path, None] = {}
-
-    def add(self, examination: Examination) -> None:
-        if examination.image is not None:
-            self.sizes[examination.size] += 1
-            if examination.image.format == "TIFF":
-                self.tiffs[examination.sample.image_path] = None
-            if examination.image.orientation != 1:
-                self.turned.add(hash(examination.sample.image_path))
-        if examination.encoding:
-            self.encodings[examination.encoding] += 1
-        if examination.grids.edges:
-            self.grids.append((examination.split, examination.sample.id, examination.grids))
 
 
 def raise_for_errors(audit: Audit, allow: Sequence[str] = ()) -> None:

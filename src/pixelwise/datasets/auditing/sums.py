@@ -1,11 +1,14 @@
-"""What an audit adds up over the pairs of one split: sums, and a few hundred bytes of each image to compare it by."""
+"""What an audit adds up over the pairs: sums, and a few hundred bytes of each image to compare it by."""
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
+from pathlib import Path
 
 import numpy as np
 
+from pixelwise.datasets.auditing.correspondence import Grids
 from pixelwise.datasets.auditing.examination import Examination
 from pixelwise.datasets.auditing.near_duplicates import Looks
 from pixelwise.datasets.samples import Dataset
@@ -83,3 +86,35 @@ class SplitSums:
     def void_pixels(self) -> int:
         """Number of ignored pixels."""
         return int(self.counts[IGNORE])
+
+
+class WholeSums:
+    """What is counted over all splits together.
+
+    Attributes:
+        sizes: Size of a readable image -> number of images.
+        encodings: Encoding of a mask -> number of masks.
+        turned: Hashes of the paths of the image files that state another orientation than upright.
+        grids: Split, id and grids of the pairs whose masks are compared with their photos.
+        tiffs: The paths of the TIFF images, each once.
+    """
+
+    def __init__(self) -> None:
+        self.sizes: Counter[tuple[int, int]] = Counter()
+        self.encodings: Counter[str] = Counter()
+        self.turned: set[int] = set()
+        self.grids: list[tuple[str, str, Grids]] = []
+        self.tiffs: dict[Path, None] = {}
+
+    def add(self, examination: Examination) -> None:
+        """Add one pair."""
+        if examination.image is not None:
+            self.sizes[examination.size] += 1
+            if examination.image.format == "TIFF":
+                self.tiffs[examination.sample.image_path] = None
+            if examination.image.orientation != 1:
+                self.turned.add(hash(examination.sample.image_path))
+        if examination.encoding:
+            self.encodings[examination.encoding] += 1
+        if examination.grids.edges:
+            self.grids.append((examination.split, examination.sample.id, examination.grids))
