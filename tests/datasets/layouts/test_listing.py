@@ -3,8 +3,11 @@ import unicodedata
 from pathlib import Path
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
-from pixelwise.datasets.layouts.listing import holds_files, image_stems, list_images, subfolders
+from pixelwise.datasets.layouts.listing import _key, holds_files, image_stems, list_images, subfolders
+from pixelwise.storage import printable
 
 
 def touch(folder: Path, *names: str) -> None:
@@ -67,7 +70,7 @@ def test_a_folder_that_may_not_be_listed_is_reported(tmp_path: Path, monkeypatch
         raise PermissionError(13, "Permission denied")
 
     # As root, a folder without permissions is still listed.
-    monkeypatch.setattr(os, "listdir", refuse)
+    monkeypatch.setattr(os, "scandir", refuse)
     (problem,) = list_images(tmp_path).problems
     assert problem.code == "D131"
     assert "Permission denied" in problem.message
@@ -104,3 +107,36 @@ def test_files_are_found_by_extension_below_links_but_not_among_hidden_ones(tmp_
     (tmp_path / "set" / "linked").symlink_to(tmp_path / "other")
     assert holds_files(tmp_path / "set", {".json"})
     assert not holds_files(tmp_path / "nothing", {".json"})
+
+
+NAMES = st.lists(
+    st.sampled_from(["a", ".", " ", "\u00e9", "e\u0301", "\udc80", "\n", "\\", ".png"]), min_size=1, max_size=5
+).map("".join)
+
+
+@given(
+    folder=st.sampled_from(["/x/y", "x", ".", "/", "..", "x/../y", "/x/y.png"]),
+    parts=st.lists(NAMES, min_size=1, max_size=3).filter(lambda parts: not {".", ".."} & set(parts)),
+)
+def test_keys_are_those_of_pathlib_whatever_the_names(folder: str, parts: list[str]):
+    path = Path(folder, *parts)
+    expected = path.relative_to(folder).with_suffix("").as_posix()
+    assert _key(path, Path(folder)) == printable(unicodedata.normalize("NFC", expected))
+
+
+@pytest.mark.skipif(os.name == "nt", reason="Windows has no such permissions")
+def test_files_to_which_a_folder_gives_no_access_are_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    touch(tmp_path, "closed/a.png", "b.png")
+    # Whoever runs the tests may be allowed everything.
+    monkeypatch.setattr(os, "access", lambda path, mode: Path(path).name != "closed")
+    opened = Path.stat
+    monkeypatch.setattr(Path, "stat", lambda path, **options: refused(path, opened, **options))
+    listing = list_images(tmp_path)
+    assert [entry.key for entry in listing.entries] == ["b"]
+    assert [problem.code for problem in listing.problems] == ["D131"]
+
+
+def refused(path: Path, opened, **options):
+    if path.parent.name == "closed":
+        raise PermissionError(13, "Permission denied", str(path))
+    return opened(path, **options)
