@@ -6,13 +6,14 @@ problem stops the audit, and nothing is written into the data set's folder.
 
 from __future__ import annotations
 
+import hashlib
 import itertools
 import json
+import os
 from collections import Counter, deque
 from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from concurrent.futures import Future
 from contextlib import closing
-from pathlib import Path
 
 import msgspec
 
@@ -39,7 +40,7 @@ from pixelwise.errors import DataError
 from pixelwise.machine.thread_pools import thread_pool
 from pixelwise.machine.threads import reading_threads
 from pixelwise.observer import SILENT, Observer
-from pixelwise.storage import printable, remembered, sha256_bytes
+from pixelwise.storage import printable, remembered
 from pixelwise.storage.cache_kinds import AUDIT
 from pixelwise.storage.caches import subject_of
 from pixelwise.storage.names import counted
@@ -329,18 +330,28 @@ def _twins(dataset: Dataset, looks: Mapping[str, Looks]) -> Twins:
 
 
 def _cache_key(dataset: Dataset, splits: Sequence[str]) -> str:
+    described = msgspec.to_builtins(
+        (AUDIT.version, msgspec.structs.replace(dataset, splits={}), splits), enc_hook=printable
+    )
+    # Names of classes may hold bytes that are not UTF-8, which JSON writes as escapes.
+    digest = hashlib.sha256(json.dumps(described).encode())
+    for name, samples in dataset.splits.items():
+        digest.update(f"{name}\0{len(samples)}\0".encode())
+        if isinstance(samples, Identified):
+            digest.update(samples.identity().encode())
+            continue
+        for one in samples:
+            digest.update(_identity(one))
     listed = [samples for name in splits if not isinstance(samples := dataset.splits[name], Identified)]
     paths = (path for samples in listed for one in samples for path in (one.image_path, *one.mask_files))
-    plain = msgspec.to_builtins((AUDIT.version, dataset, splits), enc_hook=_plain)
-    # Names of classes and files may hold bytes that are not UTF-8, which JSON writes as escapes.
-    described = json.dumps(plain)
-    return sha256_bytes((described + stat_signature(paths)).encode())[:24]
+    digest.update(stat_signature(paths).encode())
+    return digest.hexdigest()[:24]
 
 
-def _plain(value: Path | Sequence[Sample]) -> str | list[Sample]:
-    if isinstance(value, Path):
-        return printable(value)
-    return value.identity() if isinstance(value, Identified) else list(value)
+def _identity(sample: Sample) -> bytes:
+    paths = (sample.image_path, sample.mask_path, *sample.class_masks, sample.ignore_mask)
+    names = ("" if path is None else os.fspath(path) for path in paths)
+    return "\0".join([sample.id, *names, ""]).encode("utf-8", "surrogateescape")
 
 
 def _statistics(sums: SplitSums, samples: Sequence[Sample]) -> SplitStatistics:
