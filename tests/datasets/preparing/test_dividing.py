@@ -1,3 +1,4 @@
+import os
 from collections.abc import Callable
 from pathlib import Path
 
@@ -5,10 +6,11 @@ import numpy as np
 import pytest
 
 from pixelwise.datasets.opening import open_dataset
-from pixelwise.datasets.preparing.dividing import all_samples, split, split_samples, write_lists
+from pixelwise.datasets.preparing.dividing import all_samples, finish_lists, split, split_samples, write_lists
 from pixelwise.datasets.samples import Sample
 from pixelwise.errors import DataError, RecipeError
 from pixelwise.recipes.schema.recipe import Data
+from pixelwise.storage import atomic
 
 
 def samples_of(ids: list[str]) -> list[Sample]:
@@ -109,10 +111,12 @@ def test_lists_open_as_the_data_set_they_divide(make_folder: Callable[..., Path]
             image, mask = line.split("\t")
             assert (root / image).samefile(sample.image_path)
             assert (root / mask).samefile(sample.mask_path or "")
+    assert write_lists(divided, root) == paths
+    other = {"train": divided["val"], "val": divided["train"]}
     with pytest.raises(DataError, match=r"train\.txt") as existing:
-        write_lists(divided, root)
+        write_lists(other, root)
     assert existing.value.code == "D225"
-    write_lists(divided, root, replace=True)
+    write_lists(other, root, replace=True)
     with pytest.raises(DataError) as tab:
         write_lists({"val": samples_of(["a\tb"])}, root / "other")
     assert tab.value.code == "D130"
@@ -125,10 +129,44 @@ def test_a_folder_is_divided_by_one_call(make_folder: Callable[..., Path], tmp_p
     assert sum(division.pairs.values()) == 10
     for name, path in division.lists.items():
         assert len(path.read_text().splitlines()) == division.pairs[name]
+    assert split(root, val=0.3, output=tmp_path / "lists") == division
     with pytest.raises(DataError) as caught:
-        split(root, val=0.3, output=tmp_path / "lists")
+        split(root, val=0.5, output=tmp_path / "lists")
     assert caught.value.code == "D225"
-    assert split(root, val=0.3, output=tmp_path / "lists", force=True) == division
+    assert split(root, val=0.5, output=tmp_path / "lists", force=True).pairs == {"train": 5, "val": 5}
+
+
+@pytest.mark.parametrize("renamed", [0, 1, 2, 3])
+def test_a_call_that_is_killed_leaves_no_lists_of_two_divisions(
+    make_folder: Callable[..., Path], monkeypatch: pytest.MonkeyPatch, renamed: int
+):
+    root = make_folder({f"{number}x": np.array([[0, 1]], np.uint8) for number in range(20)})
+    first = split(root, val=0.3, test=0.2)
+    shown = {name: path.read_bytes() for name, path in first.lists.items()}
+    left = [renamed]
+
+    def replace(source: Path, target: Path) -> None:
+        if not left[0]:
+            raise KeyboardInterrupt
+        left[0] -= 1
+        os.replace(source, target)
+
+    with monkeypatch.context() as patched:
+        patched.setattr(atomic, "replace_file", replace)
+        with pytest.raises(KeyboardInterrupt):
+            split(root, val=0.5, test=0.2, force=True)
+    assert not (root / "train.txt").exists() or shown == {name: path.read_bytes() for name, path in first.lists.items()}
+    done = split(root, val=0.5, test=0.2, force=True)
+    assert done.pairs == {"train": 6, "val": 10, "test": 4}
+    assert {name: len(path.read_text().splitlines()) for name, path in done.lists.items()} == done.pairs
+    assert not list(root.glob(".pixelwise*.json"))
+
+
+def test_only_lists_of_splits_are_finished(make_folder: Callable[..., Path]):
+    root = make_folder({"a": np.array([[0, 1]], np.uint8)})
+    (root / ".pixelwise-division.json").write_text('{"../train": "stolen"}')
+    finish_lists(root)
+    assert not (root.parent / "train.txt").exists()
 
 
 def test_overrides_say_how_the_folder_is_read(make_folder: Callable[..., Path]):

@@ -30,9 +30,14 @@ from pixelwise.observer import SILENT, Observer
 from pixelwise.options import chosen
 from pixelwise.recipes.class_sets.tables import IGNORE
 from pixelwise.recipes.overrides import Overrides
-from pixelwise.storage import printable, writing
+from pixelwise.storage import printable, write_bytes, writing
+from pixelwise.storage.documents import parse_json
 from pixelwise.storage.locks import writing_alone
 from pixelwise.storage.names import counted, listed_path
+
+SPLITS = ("train", "val", "test")
+_UNFINISHED = ".pixelwise-division.json"
+"""The lists that are being written, in case that their writer is killed."""
 
 
 class Division(msgspec.Struct, frozen=True, kw_only=True):
@@ -80,6 +85,7 @@ def split(
             f"{printable(Path(root))}: holds shards, whose files lists cannot name",
             "split the loose files, then make the shards again with `pixelwise data shard`",
         )
+    finish_lists(options.output or Path(root))
     _, dataset = open_folder(Path(root), overrides)
     _wanted(2, options.val, options.test)  # refused now, not after all masks were read
     samples = all_samples(dataset)
@@ -193,23 +199,48 @@ def write_lists(divided: Mapping[str, Sequence[Sample]], folder: Path, *, replac
         replace: Overwrite existing lists.
 
     Raises:
-        DataError: D225, a list exists; D130, a name contains a tab, a line break or a backslash, or is not UTF-8; D231,
-            a sample has one mask per class.
+        DataError: D225, another list exists; D130, a name contains a tab, a line break or a backslash, or is not UTF-8;
+            D231, a sample has one mask per class.
         RunLockedError: L701, another process writes lists there.
         ResourceError: S601, the disk is full.
     """
     paths = {name: folder / f"{name}.txt" for name in divided}
     texts = {name: "".join(f"{_line(sample, folder)}\n" for sample in samples) for name, samples in divided.items()}
-    # One lock for all lists, and renames in one go, so that there are never lists of two different divisions. The list
-    # of train is renamed first, because the others mean nothing without it.
     with writing_alone(folder / "lists"):
-        existing = [path for path in paths.values() if path.exists()]
+        existing = [path for name, path in paths.items() if path.exists() and path.read_bytes() != texts[name].encode()]
         if existing and not replace:
             raise DataError("D225", f"{printable(existing[0])}: already exists", "`force` replaces the lists")
-        with contextlib.ExitStack() as renames:
-            for name, path in reversed(paths.items()):
-                renames.enter_context(writing(path)).write_bytes(texts[name].encode("utf-8"))
+        write_bytes(folder / _UNFINISHED, msgspec.json.encode(texts))
+        _write_all(folder, texts)
     return list(paths.values())
+
+
+def finish_lists(folder: Path) -> None:
+    """Write the lists that a call was writing when it was killed: until then, they may be of two different divisions.
+
+    Raises:
+        RunLockedError: L701, another process writes lists there.
+        ResourceError: S601, the disk is full.
+    """
+    unfinished = folder / _UNFINISHED
+    if not unfinished.is_file():
+        return
+    with writing_alone(folder / "lists"), contextlib.suppress(FileNotFoundError):  # another process has finished
+        texts = parse_json(unfinished.read_bytes(), dict[str, str], unfinished)
+        if set(texts) <= set(SPLITS):
+            _write_all(folder, texts)
+
+
+def _write_all(folder: Path, texts: Mapping[str, str]) -> None:
+    paths = {name: folder / f"{name}.txt" for name in texts}
+    # All are written before the first is renamed, for the case that the disk is full. That of train is renamed last:
+    # without it, the others are an error for whoever opens the data in between.
+    with contextlib.ExitStack() as renames:
+        for name in sorted(paths, key=lambda name: name != "train"):
+            renames.enter_context(writing(paths[name])).write_bytes(texts[name].encode("utf-8"))
+        if any(path.exists() for path in paths.values()):
+            (folder / "train.txt").unlink(missing_ok=True)
+    (folder / _UNFINISHED).unlink()
 
 
 def all_samples(dataset: Dataset) -> list[Sample]:
