@@ -63,7 +63,7 @@ TABLE = {
     "export": Row(("export", "{run}", "--output", "{out}/a"), same="a/model.onnx"),
     "quantize": Row(("quantize", "{run}", "--output", "{out}/a", "--force")),
     "deploy": Row(("deploy", "{run}", "--output", "{out}/a", "--targets", "onnx", "--rounds", "1")),
-    "data split": Row(("data", "split", "{out}"), copied="data", quick=True, same="*.txt"),
+    "data split": Row(("data", "split", "{out}"), copied="data", quick=True, same="*.txt", refuses_existing=True),
     "data convert": Row(("data", "convert", "{data}", "{out}/a"), quick=True, same="a/**/*.png", refuses_existing=True),
     "data shard": Row(
         ("data", "shard", "{data}", "{out}/a", "--size", "20kB"), quick=True, same="a/*", refuses_existing=True

@@ -137,12 +137,20 @@ def test_a_folder_is_divided_by_one_call(make_folder: Callable[..., Path], tmp_p
 
 
 @pytest.mark.parametrize("renamed", [0, 1, 2, 3])
-def test_a_call_that_is_killed_leaves_no_lists_of_two_divisions(
+def test_a_first_call_that_is_killed_is_made_again(
     make_folder: Callable[..., Path], monkeypatch: pytest.MonkeyPatch, renamed: int
 ):
-    root = make_folder({f"{number}x": np.array([[0, 1]], np.uint8) for number in range(20)})
-    first = split(root, val=0.3, test=0.2)
-    shown = {name: path.read_bytes() for name, path in first.lists.items()}
+    root = make_folder({f"train/{number}": np.array([[0, 1]], np.uint8) for number in range(20)})
+    lists = split(root, val=0.3, test=0.2, output=root / "whole").lists
+    kill_after(renamed, monkeypatch, lambda: split(root, val=0.3, test=0.2))
+    done = split(root, val=0.3, test=0.2)
+    for name, path in done.lists.items():
+        assert path.read_text().splitlines() == lists[name].read_text().replace("../", "").splitlines()
+    assert not list(root.glob(".pixelwise*.json"))
+
+
+def kill_after(renamed: int, monkeypatch: pytest.MonkeyPatch, work: Callable[[], object]) -> None:
+    """Let a call end after so many files have got their names."""
     left = [renamed]
 
     def replace(source: Path, target: Path) -> None:
@@ -154,7 +162,17 @@ def test_a_call_that_is_killed_leaves_no_lists_of_two_divisions(
     with monkeypatch.context() as patched:
         patched.setattr(atomic, "replace_file", replace)
         with pytest.raises(KeyboardInterrupt):
-            split(root, val=0.5, test=0.2, force=True)
+            work()
+
+
+@pytest.mark.parametrize("renamed", [0, 1, 2, 3])
+def test_a_call_that_is_killed_leaves_no_lists_of_two_divisions(
+    make_folder: Callable[..., Path], monkeypatch: pytest.MonkeyPatch, renamed: int
+):
+    root = make_folder({f"{number}x": np.array([[0, 1]], np.uint8) for number in range(20)})
+    first = split(root, val=0.3, test=0.2)
+    shown = {name: path.read_bytes() for name, path in first.lists.items()}
+    kill_after(renamed, monkeypatch, lambda: split(root, val=0.5, test=0.2, force=True))
     assert not (root / "train.txt").exists() or shown == {name: path.read_bytes() for name, path in first.lists.items()}
     done = split(root, val=0.5, test=0.2, force=True)
     assert done.pairs == {"train": 6, "val": 10, "test": 4}
@@ -164,7 +182,7 @@ def test_a_call_that_is_killed_leaves_no_lists_of_two_divisions(
 
 def test_only_lists_of_splits_are_finished(make_folder: Callable[..., Path]):
     root = make_folder({"a": np.array([[0, 1]], np.uint8)})
-    (root / ".pixelwise-division.json").write_text('{"../train": "stolen"}')
+    (root / ".pixelwise-division.json").write_text('{"texts": {"../train": "stolen"}, "replaces": true}')
     finish_lists(root)
     assert not (root.parent / "train.txt").exists()
 

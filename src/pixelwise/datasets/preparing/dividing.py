@@ -210,13 +210,22 @@ def write_lists(divided: Mapping[str, Sequence[Sample]], folder: Path, *, replac
         existing = [path for name, path in paths.items() if path.exists() and path.read_bytes() != texts[name].encode()]
         if existing and not replace:
             raise DataError("D225", f"{printable(existing[0])}: already exists", "`force` replaces the lists")
-        write_bytes(folder / _UNFINISHED, msgspec.json.encode(texts))
+        write_bytes(folder / _UNFINISHED, msgspec.json.encode(_Unfinished(texts, bool(existing))))
         _write_all(folder, texts)
     return list(paths.values())
 
 
+class _Unfinished(msgspec.Struct, frozen=True):
+    """Lists that are being written: split -> content, and whether they take the place of others."""
+
+    texts: dict[str, str]
+    replaces: bool
+
+
 def finish_lists(folder: Path) -> None:
-    """Write the lists that a call was writing when it was killed: until then, they may be of two different divisions.
+    """Bring lists into order whose writer was killed: they may be of two different divisions.
+
+    Those that took the place of others are all written; new ones are removed, so that the data is what it was.
 
     Raises:
         RunLockedError: L701, another process writes lists there.
@@ -226,9 +235,17 @@ def finish_lists(folder: Path) -> None:
     if not unfinished.is_file():
         return
     with writing_alone(folder / "lists"), contextlib.suppress(FileNotFoundError):  # another process has finished
-        texts = parse_json(unfinished.read_bytes(), dict[str, str], unfinished)
-        if set(texts) <= set(SPLITS):
-            _write_all(folder, texts)
+        found = parse_json(unfinished.read_bytes(), _Unfinished, unfinished)
+        if not set(found.texts) <= set(SPLITS):
+            return
+        if found.replaces:
+            _write_all(folder, found.texts)
+            return
+        for name, text in found.texts.items():
+            path = folder / f"{name}.txt"
+            if path.exists() and path.read_bytes() == text.encode("utf-8"):
+                path.unlink()
+        unfinished.unlink()
 
 
 def _write_all(folder: Path, texts: Mapping[str, str]) -> None:
