@@ -38,3 +38,27 @@ def test_the_process_ends_at_once_with_what_it_said(words: list[str]):
     assert ended.stdout.endswith("said")
     assert ended.stderr == ""
     assert time.monotonic() - start < 50
+
+
+AGAIN = """
+import atexit, os, signal
+from pixelwise.machine.ending import end_process
+
+class Last:
+    def __init__(self):
+        self.send = lambda kill=os.kill, own=os.getpid(): kill(own, signal.SIGINT)
+
+    def __del__(self):
+        self.send()  # Python has given up its handlers of signals by now
+
+last = Last()
+atexit.register(last.send)
+end_process(130)
+"""
+
+
+def test_ctrl_c_on_the_last_way_changes_nothing():
+    ended = subprocess.run(
+        [sys.executable, "-c", AGAIN], capture_output=True, encoding="utf-8", timeout=60, check=False
+    )
+    assert (ended.returncode, ended.stderr) == (130, "")

@@ -13,8 +13,6 @@ from pixelwise.prediction.receipts.shares import Share, parse_share
 from pixelwise.recipes.sizes import Size
 from pixelwise.storage.stores.addresses import address_of
 
-_NAME_RAY = "add `engine` ray and `tars`, or leave them out"
-
 PaletteName = Literal["official", "cvd"]
 """`official`: the data set's own colours; `cvd`: colours that colour-blind people can tell apart."""
 
@@ -23,7 +21,7 @@ MaskFormat = Literal["ids", "original", "cityscapes", "voc", "ade20k"]
 network was trained with; `cityscapes`: 8-bit labelIds (road is 7);
 `voc`: class ids with VOC's palette; `ade20k`: 8-bit, class id + 1. Ignored pixels are 255, 0, 255 and 0."""
 
-Engine = Literal["here", "ray"]
+EngineName = Literal["here", "ray"]
 """`here`: this process; `ray`: workers of Ray, on this machine or a cluster."""
 
 PolygonFormat = Literal["labelme", "coco", "geojson"]
@@ -92,7 +90,7 @@ class PredictOptions(Options, frozen=True, kw_only=True):
     again: bool = False
     shard: Annotated[str | None, Meta(extra={"metavar": "I/N"})] = None
     tars: bool = False
-    engine: Annotated[Engine, Meta(extra={"late": True})] = "here"
+    engine: Annotated[EngineName, Meta(extra={"late": True})] = "here"
     workers: Annotated[int | None, Meta(ge=1, extra={"late": True})] = None
     gpus_per_worker: Annotated[float, Meta(ge=0, extra={"late": True})] = 0.0
     address: Annotated[str | None, Meta(extra={"late": True})] = None
@@ -106,18 +104,21 @@ class PredictOptions(Options, frozen=True, kw_only=True):
         Raises:
             RecipeError: R251, options exclude each other.
         """
-        if not self.tars and address_of(output) is None:
-            if self.engine != "here":
-                raise RecipeError(
-                    "R251",
-                    f"`engine` is {self.engine}, but a file per image is written",
-                    "set `tars`: workers that may die and begin again need receipts",
-                )
-            if self.workers is not None or self.address is not None or self.gpus_per_worker:
-                raise RecipeError("R251", "`workers`, `address` and `gpus_per_worker` are for Ray", _NAME_RAY)
-            return False
+        tars = self.tars or address_of(output) is not None
         if self.engine == "here" and (self.workers is not None or self.address is not None or self.gpus_per_worker):
-            raise RecipeError("R251", "`workers`, `address` and `gpus_per_worker` are for Ray", _NAME_RAY)
+            raise RecipeError(
+                "R251",
+                "`workers`, `address` and `gpus_per_worker` are for Ray",
+                "add `engine` ray and `tars`, or leave them out",
+            )
+        if not tars and self.engine != "here":
+            raise RecipeError(
+                "R251",
+                f"`engine` is {self.engine}, but a file per image is written",
+                "set `tars`: workers that may die and begin again need receipts",
+            )
+        if not tars:
+            return False
         if self.again:
             raise RecipeError(
                 "R251",

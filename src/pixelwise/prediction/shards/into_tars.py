@@ -16,7 +16,7 @@ from pixelwise.errors import DataError, RecipeError
 from pixelwise.machine.thread_pools import thread_pool
 from pixelwise.observer import Observer, Relay
 from pixelwise.prediction.deviations import Once
-from pixelwise.prediction.engine.engine import Engine as NetworkEngine
+from pixelwise.prediction.engine.engine import Engine
 from pixelwise.prediction.options import PredictOptions
 from pixelwise.prediction.predict import PREDICTING, apply_options, classes_document
 from pixelwise.prediction.receipts.jobs import job_of
@@ -31,8 +31,8 @@ from pixelwise.storage import printable
 from pixelwise.storage.stores.addresses import address_of, place_of, with_access
 
 Receipts = Generator[Receipt, None, None]
-Engine = Callable[[Sequence[Unit], Job, Commits, Observer], Receipts]
-"""Predicts units, in any order."""
+PredictUnits = Callable[[Sequence[Unit], Job, Commits, Observer], Receipts]
+"""Predicts units, in any order: the engine `here`, or `ray`."""
 _READ_TOGETHER = 32
 
 
@@ -100,7 +100,7 @@ class _Work(NamedTuple):
 
     job: Job
     commits: Commits
-    engine: Engine
+    predict: PredictUnits
 
     def do(self, units: Sequence[Unit], observer: Observer, unreadable: int) -> tuple[dict[str, _Brief], int]:
         """Predict the units that are not done; what became of each of all, and how many images were done before.
@@ -117,7 +117,7 @@ class _Work(NamedTuple):
         left = [unit for unit in units if unit.name not in briefs]
         total = sum(len(unit.pictures) for unit in units) + unreadable
         progress = _Progress(observer, kept + unreadable, total)
-        with contextlib.closing(self.engine(left, self.job, self.commits, progress)) as receipts:
+        with contextlib.closing(self.predict(left, self.job, self.commits, progress)) as receipts:
             for receipt in receipts:
                 briefs[receipt.unit] = _brief(receipt)
                 progress.unit_done(len(receipt.images))
@@ -136,13 +136,13 @@ def _refuse_input(paths: Sequence[str | os.PathLike[str]], output: Path) -> None
             )
 
 
-def _here(segmenter: Segmenter) -> Engine:
+def _here(segmenter: Segmenter) -> PredictUnits:
     """The engine that predicts the units in this process, one after the other."""
 
     def predict(units: Sequence[Unit], job: Job, commits: Commits, observer: Observer) -> Receipts:
-        network = NetworkEngine(segmenter)
+        engine = Engine(segmenter)
         for unit in units:
-            yield predict_shard(unit, network, commits, job, observer)
+            yield predict_shard(unit, engine, commits, job, observer)
 
     return predict
 
