@@ -47,6 +47,10 @@ def quantize(job: Int8Job) -> list[Path]:
                 op_types_to_quantize=list(QUANTIZED),
                 nodes_to_exclude=sorted(in_float | outside_layers(proto)),
                 per_channel=True,
+                # Seven bits. x86 processors without VNNI add two products of 8 bits in 16, which larger weights
+                # overflow, so that an artefact would be right on the machine that wrote it and wrong on another one:
+                # 92.7 instead of 96.6 % equal pixels (FPNLite on the town). With a scale per channel they cost nothing.
+                reduce_range=True,
                 activation_type=quantization.QuantType.QUInt8,
                 weight_type=quantization.QuantType.QInt8,
                 # Percentile calibration lost less (0.07 against 0.33 points of mIoU, FPNLite on the town), but for it

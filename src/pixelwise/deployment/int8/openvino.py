@@ -38,6 +38,8 @@ def quantize(job: Int8Job) -> list[Path]:
                 model,
                 nncf.Dataset(_Reiterable(job.inputs)),
                 preset=nncf.QuantizationPreset.MIXED,
+                # Seven bits for the weights of all layers: see `onnx.quantize`.
+                advanced_parameters=nncf.AdvancedQuantizationParameters(overflow_fix=nncf.OverflowFix.ENABLE),
                 subset_size=job.count,
                 ignored_scope=nncf.IgnoredScope(names=ignored, validate=False),
             )
