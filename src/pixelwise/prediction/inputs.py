@@ -17,6 +17,7 @@ from typing import NamedTuple
 from pixelwise.datasets.findings import Finding
 from pixelwise.datasets.layouts.listing import describe_endings, list_images
 from pixelwise.datasets.reading.decoding import SUFFIXES
+from pixelwise.datasets.reading.regions.mosaics import MOSAIC_SUFFIX, is_mosaic
 from pixelwise.datasets.shards.layout import is_sharded, sharded_layout
 from pixelwise.errors import DataError, RecipeError
 from pixelwise.storage import printable
@@ -59,7 +60,8 @@ def find_inputs(paths: Sequence[str | os.PathLike[str]], outputs: Sequence[Path]
     Args:
         paths: Image files (with any name), folders (searched with their subfolders, without hidden files and without
             following loops of links), folders and addresses of data in shards, and patterns such as `photos/**/*.jpg`.
-            A path that exists is never treated as a pattern.
+            Mosaics (`.vrt`) of a folder count only if it holds no other images. A path that exists is never treated as a
+            pattern.
         outputs: Folders to which predictions are written; files inside them are not inputs.
 
     Raises:
@@ -133,7 +135,7 @@ def _images_of(path: Path) -> _Found:
         if file.is_dir():
             below = _images_in(file, base)
             found = _Found(found.images + below.images, found.problems + below.problems, found.others + below.others)
-        elif file.suffix.lower() in SUFFIXES:
+        elif file.suffix.lower() in SUFFIXES or is_mosaic(file):
             found.images.append((file, file.relative_to(base)))
         else:
             found.others.append(file)
@@ -154,8 +156,13 @@ def _images_of_shards(root: Path) -> _Found:
 def _images_in(folder: Path, base: Path) -> _Found:
     listing = list_images(folder)
     images = [(entry.path, entry.path.relative_to(base)) for entry in listing.entries]
+    others = list(listing.others)
+    if not images:
+        # Beside other images a mosaic usually shows these, which would be predicted twice.
+        images = [(path, path.relative_to(base)) for path in sorted(others) if is_mosaic(path)]
+        others = [path for path in others if not is_mosaic(path)]
     unreadable = [problem for problem in listing.problems if problem.code == "D131"]
-    return _Found(images, unreadable, list(listing.others))
+    return _Found(images, unreadable, others)
 
 
 def refuse_missing(paths: Iterable[str | os.PathLike[str]]) -> None:
@@ -184,7 +191,7 @@ def _before_magic(path: Path) -> list[str]:
 
 def _nothing(given: str, others: Sequence[Path]) -> DataError:
     where, path = printable(given), Path(given)
-    endings = ", ".join(SUFFIXES)
+    endings = ", ".join((*SUFFIXES, MOSAIC_SUFFIX))
     found = f"; found: {describe_endings(others)}" if others else ""
     if path.is_dir():
         return DataError(

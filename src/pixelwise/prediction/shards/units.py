@@ -12,6 +12,7 @@ import numpy as np
 
 from pixelwise.datasets.findings import Finding
 from pixelwise.datasets.reading.decoding import SUFFIXES
+from pixelwise.datasets.reading.regions.mosaics import state_of_image
 from pixelwise.datasets.shards.layout import is_sharded, open_shards
 from pixelwise.datasets.shards.rows import Shards
 from pixelwise.datasets.shards.tars import webdataset_keys
@@ -20,7 +21,6 @@ from pixelwise.prediction.inputs import Input, find_inputs
 from pixelwise.prediction.receipts.division import units
 from pixelwise.storage import printable, sha256_bytes
 from pixelwise.storage.stores.addresses import address_of, place_of
-from pixelwise.storage.stores.members import state_of
 
 MEAN_LENGTH = 256
 """Number of images of most units of images that lie in folders, about; those in tars are a unit per tar."""
@@ -180,6 +180,6 @@ def _mark(states: object) -> str:
 def _state(path: Path) -> str:
     """The state of a file; empty if it is inaccessible, which reading it will say."""
     try:
-        return state_of(path)
+        return state_of_image(path)
     except OSError:
         return ""
