@@ -59,9 +59,9 @@ def find_inputs(paths: Sequence[str | os.PathLike[str]], outputs: Sequence[Path]
 
     Args:
         paths: Image files (with any name), folders (searched with their subfolders, without hidden files and without
-            following loops of links), folders and addresses of data in shards, and patterns such as `photos/**/*.jpg`.
-            Mosaics (`.vrt`) of a folder count only if it holds no other images. A path that exists is never treated as a
-            pattern.
+            following loops of links), folders and addresses of data in shards, and patterns such as
+            `photos/**/*.jpg`. Mosaics (`.vrt`) of a folder count only if it holds no other images. A path that exists
+            is never treated as a pattern.
         outputs: Folders to which predictions are written; files inside them are not inputs.
 
     Raises:

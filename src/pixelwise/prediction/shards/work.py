@@ -12,7 +12,7 @@ import numpy as np
 
 from pixelwise.errors import DataError
 from pixelwise.observer import SILENT, Observer
-from pixelwise.prediction.annotation_files import POLYGONS, annotations_of
+from pixelwise.prediction.annotation_files import MAP_ENDINGS, POLYGONS, annotations_of
 from pixelwise.prediction.background import in_background
 from pixelwise.prediction.engine.engine import Engine
 from pixelwise.prediction.loading import load
@@ -187,9 +187,10 @@ def _known(outcome: Outcome, folder: Path, segmenter: Segmenter, *, strict: bool
         file = printable(source.path)
         return Known(problem=Problem(file=file, code=value.code, message=value.message, help=value.help))
     files = outcome.files
-    outlines = folder / POLYGONS / source.name.with_name(f"{source.name.name}.geojson")
-    if outlines.is_file():
-        files = (*files, outlines.relative_to(folder).as_posix())
+    for ending in MAP_ENDINGS.values():
+        outlines = folder / POLYGONS / source.name.with_name(f"{source.name.name}{ending}")
+        if outlines.is_file():
+            files = (*files, outlines.relative_to(folder).as_posix())
     pixels = ()
     if isinstance(value, Prediction):
         pixels = _pixels(value, len(segmenter.classes))

@@ -112,8 +112,8 @@ def test_a_mask_within_an_image_leaves_out_its_pixels(tmp_path):
     ]
     own = source("a.tif", 1, (0, 0), (4, 6), kind="ComplexSource", more=masked).replace("Band>1", "Band>mask,1")
     path = vrt(tmp_path / "a.vrt", (4, 6), bands)
-    text = path.read_text().replace("</VRTDataset>", f"<MaskBand><VRTRasterBand>{own}</VRTRasterBand></MaskBand></VRTDataset>")  # fmt: skip
-    path.write_text(text)
+    stated = f"<MaskBand><VRTRasterBand>{own}</VRTRasterBand></MaskBand></VRTDataset>"
+    path.write_text(path.read_text().replace("</VRTDataset>", stated))
 
     with ImageRegions(path, Reading()) as mosaic:
         missing = mosaic.read(Rectangle(0, 0, 4, 6)).missing
@@ -125,7 +125,10 @@ def test_a_mask_within_an_image_leaves_out_its_pixels(tmp_path):
 @pytest.mark.parametrize("ending", ["png", "jpg"])
 def test_tiles_may_be_files_that_are_decoded_whole(tmp_path, ending):
     Image.fromarray(picture(8, 8)).save(tmp_path / f"a.{ending}")
-    bands = [f"<ColorInterp>{COLORS[band]}</ColorInterp>" + source(f"a.{ending}", band + 1, (2, 1), (8, 8)) for band in range(3)]  # fmt: skip
+    bands = [
+        f"<ColorInterp>{color}</ColorInterp>{source(f'a.{ending}', band, (2, 1), (8, 8))}"
+        for band, color in enumerate(COLORS[:3], 1)
+    ]
 
     with ImageRegions(vrt(tmp_path / "a.vrt", (10, 9), bands), Reading()) as mosaic:
         found = mosaic.read(Rectangle(4, 3, 6, 6))
@@ -135,9 +138,11 @@ def test_tiles_may_be_files_that_are_decoded_whole(tmp_path, ending):
 
 def test_colours_of_a_palette_are_those_of_the_mosaic(tmp_path):
     values = np.array([[0, 1, 2]], np.uint8)
-    tifffile.imwrite(tmp_path / "a.tif", values, photometric="palette", colormap=np.zeros((3, 256), np.uint16), metadata=None)  # fmt: skip
+    colors = np.zeros((3, 256), np.uint16)
+    tifffile.imwrite(tmp_path / "a.tif", values, photometric="palette", colormap=colors, metadata=None)
     table = '<ColorTable><Entry c1="1" c2="2" c3="3" c4="255"/><Entry c1="9" c2="8" c3="7" c4="255"/></ColorTable>'
-    path = vrt(tmp_path / "a.vrt", (1, 3), [f"<ColorInterp>Palette</ColorInterp>{table}" + source("a.tif", 1, (0, 0), (1, 3))])  # fmt: skip
+    band = f"<ColorInterp>Palette</ColorInterp>{table}{source('a.tif', 1, (0, 0), (1, 3))}"
+    path = vrt(tmp_path / "a.vrt", (1, 3), [band])
 
     assert load_image(path, Reading())[0].tolist() == [[[1, 2, 3], [9, 8, 7], [0, 0, 0]]]
 
