@@ -106,6 +106,16 @@ def test_files_that_are_not_taken_for_images_are_listed_once(tmp_path, monkeypat
     assert left_out("in", "in/*", "in/a.jpg", "in/b.heic") == ["in/c/d", "in/e.mp4", "in/notes.txt"]
 
 
+def test_mosaics_of_a_folder_count_if_it_holds_no_other_images(tmp_path):
+    touch(tmp_path, "tiles/a.tif", "tiles/all.vrt", "mosaics/b.VRT", "mosaics/day/c.vrt")
+
+    assert found([tmp_path / "tiles"]) == [("a.tif", "a")]
+    assert find_inputs([tmp_path / "tiles"], []).left_out == [tmp_path / "tiles/all.vrt"]
+    assert found([tmp_path / "mosaics"]) == [("b.VRT", "b"), ("c.vrt", "day/c")]
+    assert found([tmp_path / "tiles/*.vrt"]) == [("all.vrt", "all")]
+    assert find_inputs([tmp_path / "mosaics"], []).left_out == []
+
+
 def test_a_path_without_images_says_what_lies_there(tmp_path):
     touch(tmp_path, "in/a.heic", "in/b.HEIC", "in/c")
 
