@@ -94,8 +94,8 @@ def evaluate(
             that are called like the methods of an observer.
 
     Returns:
-        The result; for a list of protocols, a list with the result of each. With `shard`, an `Unfinished` as long as
-        other parts have images to score.
+        The result; for a list of protocols, a list with the result of each. With `shard`, a `pixelwise.Unfinished` as
+        long as other parts have images to score.
 
     Raises:
         CheckpointError: The folder is not a run or has no valid checkpoint, or the network predicts other classes.
