@@ -65,8 +65,8 @@ def fold(
         saved = save(subject, options, measured, thumbnails, observer, tables=tables)
     if options.output is not None:
         with receipts.answering():
-            for _, folder in saved:
-                for name in _COPIED if folder is not None else ():
+            for folder in (folder for _, folder in saved if folder is not None):
+                for name in _COPIED:
                     receipts.store.put(f"{folder.name}/{name}", folder / name)
     receipts.tidy({unit.name for unit in units})
     return [result for result, _ in saved]

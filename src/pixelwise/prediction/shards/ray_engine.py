@@ -40,9 +40,8 @@ class Worker:
             receipt, error = b"", b""
             try:
                 unit, open_worker = pickle.loads(content)
-                if self._work is None:
-                    self._work = open_worker()
-                receipt = msgspec.json.encode(self._work(unit))
+                work = self._work = self._work or open_worker()
+                receipt = msgspec.json.encode(work(unit))
             except PixelwiseError as raised:
                 error = pickle.dumps(raised)
             rows["receipt"].append(receipt)
