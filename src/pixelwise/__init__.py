@@ -50,7 +50,7 @@ if TYPE_CHECKING:
     from pixelwise.recipes.overrides import apply_overrides
     from pixelwise.recipes.protocols import Protocol
     from pixelwise.recipes.schema.recipe import Recipe
-    from pixelwise.records.result import Result
+    from pixelwise.records.result import Result, Unfinished
     from pixelwise.reports.displays import display
     from pixelwise.reports.meanings import describe
     from pixelwise.storage.cache_contents import cache
@@ -72,6 +72,7 @@ _HOMES = {
     "Run": "pixelwise.api.run",
     "SegmentationModel": "pixelwise.models",
     "Segmenter": "pixelwise.prediction.segmenter",
+    "Unfinished": "pixelwise.records.result",
     "apply_overrides": "pixelwise.recipes.overrides",
     "audit": "pixelwise.datasets.auditing.audit",
     "build_model": "pixelwise.models",
@@ -122,6 +123,7 @@ __all__ = [
     "Run",
     "SegmentationModel",
     "Segmenter",
+    "Unfinished",
     "apply_overrides",
     "audit",
     "build_model",

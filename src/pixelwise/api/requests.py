@@ -85,7 +85,7 @@ def check_scoring(
     Raises:
         CheckpointError: K420, `run` is not a run folder.
         RecipeError: R201 to R204 or R262, an override or a protocol is wrong; R225, there is no such metric;
-            R238, options for several processes contradict each other.
+            R238 or R251, options contradict each other; R260, there is no such part of the images.
         DataError: D222, the data folder does not exist.
     """
     from pixelwise.evaluation.asking import Asked
@@ -94,6 +94,7 @@ def check_scoring(
     from pixelwise.runtimes import is_artefact
 
     options.refuse_contradictions(options.device)
+    _ = options.by_units, options.share
     recipe = None if is_artefact(Path(run)) else check_run(run, [data])
     asked = Asked(overrides=options.overrides)
     if recipe is not None:
