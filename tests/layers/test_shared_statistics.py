@@ -132,7 +132,7 @@ def test_running_statistics_take_the_batches_in_order(name: str, world: int):
             assert torch.equal(mine, expected)
 
 
-def test_the_number_of_images_is_asked_once():
+def test_the_number_of_images_is_asked_once_unless_it_is_known():
     torch.manual_seed(2)
     layers = [
         nn.BatchNorm2d(3),
@@ -150,6 +150,7 @@ def test_the_number_of_images_is_asked_once():
 
     def work(ranks: Ranks) -> tuple[list[int], Tensor, Tensor]:
         asked: list[int] = []
+        start, stop = ((0, 4), (4, 6))[ranks.rank]
         count = ranks.count
 
         def counting(number: int) -> int:
@@ -157,10 +158,13 @@ def test_the_number_of_images_is_asked_once():
             return count(number)
 
         ranks.count = counting  # type: ignore[method-assign]
-        start, stop = ((0, 4), (4, 6))[ranks.rank]
+        with SharedStatistics(ranks, total=6):
+            known = copy.deepcopy(network)(images[start:stop])
+        assert asked == []
         with SharedStatistics(ranks):
             output = copy.deepcopy(network)(images[start:stop])
             more = nn.BatchNorm1d(3).double().train()(rows[2 * start : 2 * stop])
+        assert torch.equal(known, output)
         return asked, output.detach(), more.detach()
 
     found = in_ranks(2, work)
