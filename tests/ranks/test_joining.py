@@ -141,6 +141,8 @@ def weights(run: Path) -> dict[str, torch.Tensor]:
     return safetensors.torch.load_file(newest.path / "model.safetensors")
 
 
+LONG = pytest.mark.timeout(900)
+"""Several starts of several processes, on a machine that others use as well."""
 OFTEN = ["train", "unet-resnet18", *SMALL, "epochs=8", "every_steps=2", "--no-evaluate"]
 """A training of 24 steps that saves after every second one, and evaluates after every sixth."""
 
@@ -153,6 +155,7 @@ def undisturbed(tmp_path_factory: pytest.TempPathFactory) -> dict[str, torch.Ten
     return weights(run)
 
 
+@LONG
 @pytest.mark.heavy
 @pytest.mark.skipif(not Path("/proc").is_dir(), reason="finds the processes in /proc")
 @pytest.mark.parametrize(("step", "rank", "wait"), [(9, 1, 0.0), (5, 0, 0.15), (17, 1, 0.4)])
@@ -171,6 +174,7 @@ def test_a_killed_process_costs_no_more_than_the_steps_since_the_last_checkpoint
     assert all(torch.equal(value, found[name]) for name, value in undisturbed.items())
 
 
+@LONG
 @pytest.mark.heavy
 @pytest.mark.skipif(not Path("/proc").is_dir(), reason="finds the processes in /proc")
 @pytest.mark.parametrize("receiver", ["the launcher", "one process"])
