@@ -1,11 +1,23 @@
-"""Workers without processes: a script says what becomes of each image."""
+"""Workers without processes, and services that have them."""
 
 from __future__ import annotations
 
+import contextlib
+import io
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+from typing import Any
 
-from pixelwise.serving.messages import Done, Failed, Model, Order
+import msgspec
+import numpy as np
+from PIL import Image
+
+from pixelwise.serving.messages import Done, Failed, Model, Order, decode_reply
+from pixelwise.serving.metrics import Metrics
+from pixelwise.serving.options import ServeOptions
+from pixelwise.serving.pool import Pool
+from pixelwise.serving.service import Service
 from pixelwise.serving.worker import Died, TookTooLong
 
 MODEL = Model(
@@ -83,3 +95,55 @@ class FakeWorker:
 
     def end(self, *, at_once: bool = False) -> None:
         self.is_alive = False
+
+
+class InsideWorker:
+    """A worker that predicts in this process, with a network that needs no training."""
+
+    def __init__(self, scratch: Path) -> None:
+        from evaluation.color_model import CLASSES, PALETTE, GreyModel
+
+        from pixelwise.datasets.samples import Reading
+        from pixelwise.prediction.segmenter import Segmenter
+        from pixelwise.serving.work import Handler
+
+        segmenter = Segmenter(GreyModel(), palette=PALETTE, reading=Reading(max_pixels=10_000))
+        model = msgspec.structs.replace(
+            MODEL, classes=CLASSES, palette=tuple("#{:02x}{:02x}{:02x}".format(*color) for color in PALETTE)
+        )
+        self._replies: list[bytes] = []
+        self._handler = Handler(segmenter, model, scratch, self._replies.append)
+        self.is_alive = True
+
+    def load(self) -> Model:
+        return self._handler.model
+
+    def work(self, orders: Sequence[Order], answered: Callable[[Done | Failed], None]) -> None:
+        self._handler.handle(orders)
+        replies, self._replies[:] = list(self._replies), []
+        for reply in map(decode_reply, replies):
+            answered(reply)
+
+    def end(self, *, at_once: bool = False) -> None:
+        self.is_alive = False
+
+
+@contextlib.contextmanager
+def service_of(open_worker: Callable[[], Any], workers: int = 1, **options: Any) -> Iterator[Service]:
+    """A service whose workers are in this process."""
+    metrics = Metrics()
+    pool = Pool(open_worker, lambda _: workers, metrics=metrics)
+    pool.start()
+    try:
+        yield Service(pool, ServeOptions(**options), "grey", metrics)
+    finally:
+        pool.close()
+
+
+def png(labels: np.ndarray) -> bytes:
+    """The image whose mask is `labels`, as the bytes of a PNG file."""
+    from evaluation.color_model import image_of
+
+    stream = io.BytesIO()
+    Image.fromarray(image_of(labels)).save(stream, "PNG")
+    return stream.getvalue()

@@ -33,7 +33,7 @@ class _Provenance(msgspec.Struct):
 
 
 def licence_of_weights(run: Path) -> str:
-    """Licence of the weights of a run: `unknown`, since whoever trained them decides; that of imported ones is on record.
+    """Licence of the weights of a run: that on record if they were imported, else `unknown`: their owner decides.
 
     Args:
         run: A run folder or a folder of imported weights.
