@@ -100,7 +100,7 @@ class FakeWorker:
 class InsideWorker:
     """A worker that predicts in this process, with a network that needs no training."""
 
-    def __init__(self, scratch: Path) -> None:
+    def __init__(self, scratch: Path, send: Callable[[bytes], None] | None = None) -> None:
         from evaluation.color_model import CLASSES, PALETTE, GreyModel
 
         from pixelwise.datasets.samples import Reading
@@ -112,7 +112,7 @@ class InsideWorker:
             MODEL, classes=CLASSES, palette=tuple("#{:02x}{:02x}{:02x}".format(*color) for color in PALETTE)
         )
         self._replies: list[bytes] = []
-        self._handler = Handler(segmenter, model, scratch, self._replies.append)
+        self._handler = Handler(segmenter, model, scratch, send or self._replies.append)
         self.is_alive = True
 
     def load(self) -> Model:
