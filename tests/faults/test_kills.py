@@ -75,7 +75,9 @@ TABLE = {
         refuses_existing=True,
     ),
 }
-READ_ONLY = ("recipes", "show", "explain", "models", "table", "profile", "data stats", "data cache", "data verify", "serve")
+READ_ONLY = (
+    "recipes", "show", "explain", "models", "table", "profile", "data stats", "data cache", "data verify", "serve",
+)  # fmt: skip
 """Verbs that write nothing but the cache, or print what they write."""
 COVERED_ELSEWHERE = {
     "import-weights": "its folder is written at once, by `filling_folder`",

@@ -1,20 +1,16 @@
 from __future__ import annotations
 
 import base64
-import threading
-import time
 from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
 import pytest
-import uvicorn
 from evaluation.color_model import CLASSES, image_of
 from serving_fakes import InsideWorker, png, service_of
 from starlette.testclient import TestClient
 
 from pixelwise.serving.app import application
-from pixelwise.serving.server import address_of, bound
 
 LOCAL = "http://127.0.0.1:8000"
 LABELS = np.kron(np.array([[0, 1], [2, 3]], np.uint8), np.ones((8, 6), np.uint8))
@@ -28,19 +24,10 @@ def client(tmp_path: Path) -> Iterator[TestClient]:
 
 
 @pytest.fixture
-def address(tmp_path: Path) -> Iterator[str]:
-    """The address of a server that listens."""
-
-    with service_of(lambda: InsideWorker(tmp_path)) as service:
-        door = bound("127.0.0.1", 0)
-        server = uvicorn.Server(uvicorn.Config(application(service), lifespan="off", log_config=None))
-        thread = threading.Thread(target=server.run, args=([door],))
-        thread.start()
-        while not server.started:
-            time.sleep(0.01)
-        yield address_of(door).removeprefix("http://")
-        server.should_exit = True
-        thread.join()
+def address(tmp_path: Path, listening) -> Iterator[str]:
+    """Host and port of a server that listens."""
+    with service_of(lambda: InsideWorker(tmp_path)) as service, listening(service) as found:
+        yield found.removeprefix("http://")
 
 
 def test_a_standard_client_gets_the_same_labels_in_every_way(address):

@@ -78,6 +78,8 @@ def _route(
         try:
             response = await handler(service, request)
         except Problem as problem:
+            if problem.status in _UNREAD:
+                await _drain(service, request)
             response = refusal(problem)
         service.metrics.request(path, response.status_code, time.monotonic() - start)
         return response
@@ -88,25 +90,22 @@ def _route(
 async def predict(service: Service, request: Request) -> Response:
     """Predict one image."""
     order = _order_of(request)
-    try:
-        with service.place():
-            body = await service.body(request)
-            order = msgspec.structs.replace(order, content=await image_of(request, body))
-            del body
-            (done,) = await service.answers(request, [order])
-    except Problem as problem:
-        if problem.status in _UNREAD:
-            await drain(service, request)
-        raise
-    return Response(done.content, 200, {**SAFE, "Pixelwise-Model": service.version}, done.media)
+    with service.place():
+        body = await service.body(request)
+        order = msgspec.structs.replace(order, content=await image_of(request, body))
+        del body
+        (done,) = await service.answers(request, [order])
+    return Response(done.content, 200, {**SAFE, "Pixelwise-Model": done.model}, done.media)
 
 
 _UNREAD = (429, 503)
 """Statuses of refusals for which a client should find its connection open: it is to come back."""
 
 
-async def drain(service: Service, request: Request) -> None:
-    """Read what is left of a body without keeping it."""
+async def _drain(service: Service, request: Request) -> None:
+    """Read what is left of a body without keeping it, unless the client waits for a word before it sends any."""
+    if request.method != "POST" or "expect" in request.headers:
+        return
     try:
         await service.body(request)
     except (Problem, RuntimeError):  # too large or too slow; or it was read already

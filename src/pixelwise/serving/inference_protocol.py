@@ -6,6 +6,7 @@ class ids, and `probabilities`, if it has any. All images of a request have one 
 
 from __future__ import annotations
 
+import asyncio
 import math
 from collections.abc import Awaitable, Callable, Sequence
 from importlib.metadata import version
@@ -90,14 +91,15 @@ async def infer(service: Service, request: Request) -> Response:
     _require_model(service, request)
     with service.place():
         body = await service.body(request)
-        asked = read_request(body, request.headers.get(HEADER_LENGTH))
+        # Long JSON takes long, and other requests have to be answered meanwhile.
+        asked = await asyncio.to_thread(read_request, body, request.headers.get(HEADER_LENGTH))
         del body
         found = service.pool.model
         outputs = _outputs(asked, found)
         scores = any(one.name == PROBABILITIES for one in outputs)
         orders = _orders(asked, found, service.options.max_pixels, scores=scores)
         done = await service.answers(request, orders)
-    return _response(service, asked, outputs, done, found)
+        return await asyncio.to_thread(_response, service, asked, outputs, done, found)
 
 
 def _require_model(service: Service, request: Request) -> None:
@@ -185,7 +187,7 @@ def _response(
             content = b"".join(each.content[labels_bytes:] for each in done)
         documents.append(tensor_document(one.name, datatype, shape, content, binary=one.binary))
         tail += content if one.binary else b""
-    answer = {"model_name": service.name, "model_version": service.version, "outputs": documents}
+    answer = {"model_name": service.name, "model_version": done[0].model, "outputs": documents}
     if asked.id:
         answer["id"] = asked.id
     head = msgspec.json.encode(answer)

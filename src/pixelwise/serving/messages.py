@@ -67,6 +67,11 @@ class Model(msgspec.Struct, frozen=True, kw_only=True, tag=True):
     licence: dict[str, str]
     preprocessing: dict[str, Any]
 
+    @property
+    def version(self) -> str:
+        """Version of the model: the beginning of the SHA-256 of its weights; `1` for random ones."""
+        return self.hashes["weights"][:12] or "1"
+
 
 class Done(msgspec.Struct, frozen=True, kw_only=True, tag=True):
     """The answer to an order.
@@ -76,12 +81,14 @@ class Done(msgspec.Struct, frozen=True, kw_only=True, tag=True):
         media: Media type of the content.
         content: The answer; of `arrays` the class ids uint8, and after them the probabilities float32, little-endian.
         size: (height, width) of the image.
+        model: Version of the model that answered.
     """
 
     number: int
     media: str
     content: bytes
     size: tuple[int, int]
+    model: str = ""
 
 
 class Failed(msgspec.Struct, frozen=True, kw_only=True, tag=True):

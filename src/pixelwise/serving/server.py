@@ -6,6 +6,7 @@ import contextlib
 import functools
 import re
 import socket
+import sys
 import threading
 from collections.abc import Iterator
 from pathlib import Path
@@ -137,7 +138,9 @@ def _listen(app: object, door: socket.socket, options: ServeOptions, pool: Pool)
             def stop() -> None:
                 self.force_exit, self.should_exit = self.should_exit, True
 
-            with handled({"SIGINT": stop, "SIGTERM": stop, "SIGBREAK": stop, "SIGHUP": reload}):
+            # To a program in a terminal it says that the terminal is gone.
+            hang_up = stop if sys.stdin is not None and sys.stdin.isatty() else reload
+            with handled({"SIGINT": stop, "SIGTERM": stop, "SIGBREAK": stop, "SIGHUP": hang_up}):
                 yield
 
     config = uvicorn.Config(

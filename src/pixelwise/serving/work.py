@@ -159,7 +159,13 @@ class Handler:
                 self._send(encode(_failure(one.order.number, error)))
                 continue
             height, width = one.pixels.shape[:2]
-            done = Done(number=one.order.number, media=content.media, content=content.content, size=(height, width))
+            done = Done(
+                number=one.order.number,
+                media=content.media,
+                content=content.content,
+                size=(height, width),
+                model=self.model.version,
+            )
             self._send(encode(done))
 
     def _pixels(self, one: _Read) -> int:
