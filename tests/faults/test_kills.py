@@ -23,7 +23,7 @@ from PIL import Image
 from safetensors import safe_open
 
 from pixelwise.cli import data as data_verbs
-from pixelwise.cli.verbs import VERBS
+from pixelwise.cli.line.verbs import VERBS
 from pixelwise.storage.atomic import TEMPORARY_PREFIX
 
 

@@ -8,7 +8,7 @@ server (CSRF); so a request that states its origin has to come from a page of th
 from __future__ import annotations
 
 import hmac
-from collections.abc import Sequence
+from collections.abc import Collection
 from urllib.parse import urlsplit
 
 from starlette.datastructures import Headers
@@ -31,7 +31,7 @@ class Access:
         token: The token; None if none is needed.
     """
 
-    def __init__(self, app: ASGIApp, hosts: Sequence[str] | None, token: str | None) -> None:
+    def __init__(self, app: ASGIApp, hosts: Collection[str] | None, token: str | None) -> None:
         self._app = app
         self._hosts = None if hosts is None else frozenset(hosts)
         self._token = None if token is None else token.encode()

@@ -20,7 +20,8 @@ from pixelwise.errors import PixelwiseError, ResourceError
 from pixelwise.observer import SILENT, Observer
 from pixelwise.serving.messages import Done, Failed, Model, Order
 from pixelwise.serving.metrics import Metrics
-from pixelwise.serving.problems import Problem, status_of
+from pixelwise.serving.problems import Problem
+from pixelwise.serving.tickets import Ticket, deadly, slow
 from pixelwise.serving.worker import Died, TookTooLong
 
 MOST_DEATHS = 2
@@ -52,40 +53,6 @@ class AnyWorker(Protocol):
     def end(self, *, at_once: bool = False) -> None:
         """End the process."""
         ...
-
-
-class Ticket:
-    """An image on its way.
-
-    Args:
-        order: What is asked for.
-
-    Attributes:
-        future: Receives the answer, or a `Problem`.
-        is_suspect: Whether a worker died, or was too slow, while it had this image and others.
-        deaths: Number of workers that died while they had this image alone.
-    """
-
-    def __init__(self, order: Order) -> None:
-        self.order = order
-        self.future: Future[Done] = Future()
-        self.is_suspect, self.deaths = False, 0
-
-    def answer(self, reply: Done | Failed) -> None:
-        """Pass the reply of a worker on."""
-        if isinstance(reply, Done):
-            self._end(lambda: self.future.set_result(reply))
-        else:
-            self.refuse(Problem(status_of(reply.code), reply.code, reply.message, reply.help))
-
-    def refuse(self, problem: Problem) -> None:
-        """End it with an error."""
-        self._end(lambda: self.future.set_exception(problem))
-
-    def _end(self, act: Callable[[], None]) -> None:
-        # Once it runs it can no longer be cancelled, so that nobody sets it in between.
-        if not self.future.done() and self.future.set_running_or_notify_cancel():
-            act()
 
 
 class _Changed(Exception):
@@ -339,7 +306,7 @@ class Pool:
                     raise Died
             except TookTooLong:
                 self._metrics.count("timeouts")
-                self._returned(list(open_tickets.values()), _slow if alone else None, alone=alone)
+                self._returned(list(open_tickets.values()), slow if alone else None, alone=alone)
                 raise
             except Died:
                 self._returned(list(open_tickets.values()), None, alone=alone)
@@ -383,7 +350,7 @@ class Pool:
             ticket.is_suspect = True
             ticket.deaths += alone
             if guilty is not None or ticket.deaths >= MOST_DEATHS:
-                ticket.refuse((guilty or _deadly)())
+                ticket.refuse((guilty or deadly)())
                 continue
             self._metrics.count("retries")
             with self._changed:
@@ -402,23 +369,4 @@ def _unloaded(error: Exception) -> ResourceError:
         "S613",
         f"a worker process {how} while it loaded the model, probably for lack of memory",
         "choose fewer `workers`, or a machine with more memory",
-    )
-
-
-def _slow() -> Problem:
-    return Problem(
-        504,
-        "S615",
-        "the image takes longer than the server allows (`timeout`)",
-        "send a smaller image; whoever runs the server can raise `timeout`",
-    )
-
-
-def _deadly() -> Problem:
-    return Problem(
-        422,
-        "D136",
-        "image: the process that predicts it ends, each time",
-        "it is damaged in a way that its decoder does not survive, or needs more memory than there is: write it again "
-        "with another program, or send a smaller image",
     )
