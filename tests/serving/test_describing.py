@@ -22,7 +22,7 @@ def test_an_artefact_says_what_its_description_says():
     assert (found.runtime, found.classes, found.channels) == (sidecar.runtime, sidecar.classes, 3)
     assert found.hashes == {"weights": sidecar.weights_sha256, "recipe": sidecar.recipe_hash, **sidecar.files}
     assert found.licence == {"weights": sidecar.licence.weights, "code": sidecar.licence.code}
-    assert found.preprocessing["mean"] == list(sidecar.preprocessing.mean)
+    assert found.preprocessing["mean"] == sidecar.preprocessing.mean
     assert sidecar.inference is not None
     assert found.preprocessing["resize"] == sidecar.inference.resize
     assert msgspec.msgpack.decode(msgspec.msgpack.encode(found), type=type(found)).hashes == found.hashes
