@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from pixelwise.api.report import write_report
     from pixelwise.api.resume import resume
     from pixelwise.api.run import Run
+    from pixelwise.api.serve import serve
     from pixelwise.api.table import table
     from pixelwise.api.train import train
     from pixelwise.api.watch import watch
@@ -100,6 +101,7 @@ _HOMES = {
     "recipe": "pixelwise.recipes.files:find",
     "resume": "pixelwise.api.resume",
     "search": "pixelwise.zoo.searching",
+    "serve": "pixelwise.api.serve",
     "shard": "pixelwise.datasets.preparing.sharding",
     "split": "pixelwise.datasets.preparing.dividing",
     "statistics": "pixelwise.datasets.auditing.statistics",
@@ -151,6 +153,7 @@ __all__ = [
     "recipe",
     "resume",
     "search",
+    "serve",
     "shard",
     "split",
     "statistics",

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from pixelwise.evaluation.options import EvaluateOptions
     from pixelwise.prediction.options import PredictOptions
     from pixelwise.profiling.options import ProfileOptions
+    from pixelwise.serving.options import ServeOptions
     from pixelwise.training.options import ResumeOptions, TrainOptions
 
 SPLITS = ("train", "val", "test", "all")
@@ -125,6 +126,21 @@ def check_predicting(run: AnyPath, paths: Iterable[str], output: AnyPath, option
     if not is_artefact(Path(run)):
         check_run(run, paths)
     refuse_missing(paths)
+
+
+def check_serving(run: AnyPath, options: ServeOptions) -> None:
+    """Refuse to serve what is not a run or an artefact, or to serve strangers without a token.
+
+    Raises:
+        CheckpointError: K420, `run` is not a run folder.
+        RecipeError: R260, the token or the name is malformed; R290, other computers could reach the server without a
+            token.
+    """
+    from pixelwise.runtimes import is_artefact
+
+    options.refuse_open_doors()
+    if not is_artefact(Path(run)):
+        check_run(run)
 
 
 def check_profiling(model: AnyPath, overrides: Sequence[str], options: ProfileOptions) -> None:
