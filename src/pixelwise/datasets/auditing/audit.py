@@ -365,7 +365,7 @@ def _statistics(sums: SplitSums, samples: Sequence[Sample]) -> SplitStatistics:
         pixels_of_images_with_class=tuple(sums.area_with_class.tolist()),
         mean=mean,
         std=std,
-        repeated=repeated(sums.looks, [sample.id for sample in samples]),
+        repeated=repeated(sums.looks, samples),
     )
 
 
