@@ -71,9 +71,13 @@ class HashCache:
             self._parts.put(key, state + bytes.fromhex(digest))
         return digest
 
-    def save(self) -> None:
-        """Write new hashes to the cache folder; those of `changed` files keep their old value."""
-        self._parts.save()
+    def save(self, *, own: bool = False) -> None:
+        """Write new hashes to the cache folder; those of `changed` files keep their old value.
+
+        Args:
+            own: Leave what other processes have written as it is; see `PartedCache.save`.
+        """
+        self._parts.save(own=own)
 
 
 def is_gone(path: bytes) -> bool:
