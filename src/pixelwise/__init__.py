@@ -13,7 +13,7 @@ from pixelwise.machine import openmp as _openmp
 from pixelwise.telemetry import switch_off as _switch_off
 
 if TYPE_CHECKING:
-    from pixelwise.api.check import check
+    from pixelwise.api.check import check, check_part
     from pixelwise.api.deploy import deploy
     from pixelwise.api.evaluate import evaluate
     from pixelwise.api.predict import predict
@@ -79,6 +79,7 @@ _HOMES = {
     "build_model": "pixelwise.models",
     "cache": "pixelwise.storage.cache_contents",
     "check": "pixelwise.api.check",
+    "check_part": "pixelwise.api.check",
     "complexity": "pixelwise.profiling.complexity",
     "convert": "pixelwise.datasets.preparing.converting",
     "deploy": "pixelwise.api.deploy",
@@ -131,6 +132,7 @@ __all__ = [
     "build_model",
     "cache",
     "check",
+    "check_part",
     "complexity",
     "convert",
     "deploy",

@@ -12,13 +12,14 @@ from pixelwise.datasets.classes.agreement import for_network, ids_decide, never_
 from pixelwise.datasets.classes.others import data_by_names, without_classes
 from pixelwise.datasets.classes.renaming import renaming
 from pixelwise.datasets.classes.tables import class_table, described_classes, stated
+from pixelwise.datasets.columns import compact
 from pixelwise.datasets.findings import Finding
 from pixelwise.datasets.format import FORMATS, Format, format_of
 from pixelwise.datasets.formats.class_folders import not_class_folders, with_classes
 from pixelwise.datasets.layouts.layout import Layout, trained_on
 from pixelwise.datasets.layouts.splits import Divided
 from pixelwise.datasets.recognition import find_layout
-from pixelwise.datasets.samples import Dataset, Reading
+from pixelwise.datasets.samples import Dataset, Reading, Unmade
 from pixelwise.errors import DataError, RecipeError
 from pixelwise.recipes.asking import DEFAULT_RECIPE
 from pixelwise.recipes.class_sets.tables import IGNORE
@@ -235,14 +236,14 @@ def _with_command(layout: Layout) -> Layout:
 def _dataset(data: Data, whole: Layout) -> Dataset:
     layout, said = trained_on(whole, data.train_split), stated(whole)
     remarks = renaming(data, layout, said.classes)
-    table = class_table(data, layout)
+    table, splits = class_table(data, layout), layout.splits
     return Dataset(
         name=layout.name,
         root=layout.root,
         classes=table.classes,
         palette=table.palette,
         label_table=table.label_table,
-        splits=layout.splits,
+        splits={name: samples if isinstance(samples, Unmade) else compact(samples) for name, samples in splits.items()},
         reading=Reading.of(data),
         layout=whole.in_words if layout.splits == whole.splits else layout.description,
         problems=(*layout.problems, *table.problems),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from pixelwise.datasets.columns import as_tuple
 from pixelwise.datasets.layouts.layout import Layout
 from pixelwise.datasets.layouts.splits import Divided
 from pixelwise.datasets.samples import Sample
@@ -70,6 +71,4 @@ def sharded_layout(root: Path) -> Layout:
 
 
 def _samples(shards: Shards, rows: range) -> tuple[Sample, ...]:
-    # Whoever uses the samples of a split treats a tuple as a sequence.
-    samples: object = ShardedSamples(shards, rows)
-    return samples  # type: ignore[return-value]
+    return as_tuple(ShardedSamples(shards, rows))

@@ -12,6 +12,7 @@ from typing import overload
 import msgspec
 import numpy as np
 
+from pixelwise.datasets.columns import as_tuple
 from pixelwise.datasets.fingerprint import Digests
 from pixelwise.datasets.samples import Sample
 from pixelwise.datasets.shards.index import Files, Index
@@ -124,6 +125,14 @@ class ShardedSamples(Sequence[Sample]):
                 digest.update(np.ascontiguousarray(column[rows]).tobytes())
             digest.update(msgspec.json.encode(files.names.take(rows).to_pylist()))
         return digest.hexdigest()
+
+    def ids(self) -> Iterator[str]:
+        """See `pixelwise.datasets.samples.Unmade`."""
+        return (self.shards.index.keys[row].as_py() for row in map(int, self.rows))
+
+    def chosen(self, places: Sequence[int]) -> tuple[Sample, ...]:
+        """See `pixelwise.datasets.samples.Unmade`."""
+        return as_tuple(ShardedSamples(self.shards, np.asarray(self.rows, np.int64)[np.asarray(places, np.int64)]))
 
     def __iter__(self) -> Iterator[Sample]:
         return map(self.shards.sample, map(int, self.rows))
