@@ -22,6 +22,8 @@ from pixelwise.errors import DataError, RecipeError
 from pixelwise.storage import printable
 from pixelwise.storage.names import distinct, folded
 from pixelwise.storage.stores.addresses import address_of, place_of
+from pixelwise.storage.stores.braces import has_braces
+from pixelwise.storage.stores.containers import names_containers
 
 ENDINGS = (".png", ".jpg", ".tif", ".pgw", ".prj")
 """File extensions of outputs."""
@@ -117,7 +119,7 @@ class _Found(NamedTuple):
 
 
 def _images_of(path: Path) -> _Found:
-    if address_of(path) is not None and path.suffix.lower() not in SUFFIXES:
+    if (address_of(path) is not None and path.suffix.lower() not in SUFFIXES) or names_containers(path):
         return _images_of_shards(path)
     if path.is_dir():
         return _images_of_shards(path) if is_sharded(path) else _images_in(path, path)
@@ -142,7 +144,7 @@ def _images_of(path: Path) -> _Found:
 
 def _images_of_shards(root: Path) -> _Found:
     """The images of a data set in shards, named by split and id."""
-    splits = sharded_layout(root).splits
+    splits = sharded_layout(root, labelled=False).splits
     images = [
         (sample.image_path, Path(*((split,) if len(splits) > 1 else ()), f"{sample.id}{sample.image_path.suffix}"))
         for split, samples in splits.items()
@@ -165,7 +167,8 @@ def refuse_missing(paths: Iterable[str | os.PathLike[str]]) -> None:
         DataError: D223, there is no such file or folder.
     """
     for given in [os.fspath(path) for path in paths]:
-        if not glob.has_magic(given) and not os.path.lexists(given) and not _is_address(given):
+        known = os.path.lexists(given) or _is_address(given) or has_braces(given)
+        if not glob.has_magic(given) and not known:
             raise _nothing(given, ())
 
 

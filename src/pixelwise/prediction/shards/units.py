@@ -20,6 +20,7 @@ from pixelwise.prediction.inputs import Input, find_inputs
 from pixelwise.prediction.receipts.division import units
 from pixelwise.storage import printable, sha256_bytes
 from pixelwise.storage.stores.addresses import address_of, place_of
+from pixelwise.storage.stores.containers import names_containers
 from pixelwise.storage.stores.members import state_of
 
 MEAN_LENGTH = 256
@@ -100,7 +101,7 @@ def find_units(paths: Sequence[str | os.PathLike[str]]) -> Units:
 def _in_tars(place: Path) -> bool:
     if address_of(place) is not None:
         return place.suffix.lower() not in SUFFIXES
-    return place.is_dir() and is_sharded(place)
+    return names_containers(place) or (place.is_dir() and is_sharded(place))
 
 
 def _units_of_tars(root: Path) -> list[Unit]:
@@ -140,16 +141,17 @@ class PicturesOfTar(Sequence[Picture]):
     def __getitem__(self, position: int | slice) -> Picture | PicturesOfTar:
         if isinstance(position, slice):
             return PicturesOfTar(self.root, self.split, self.rows[position])
-        sample = _opened(self.root).sample(self.rows[position])
+        shards, row = _opened(self.root), self.rows[position]
+        sample = shards.sample(row)
         # The tar of the masks has the keys of that of the images.
-        member = sample.image_path.relative_to(self.root)
-        key = Path(*member.parts[1:-1], member.name.partition(".")[0])
+        member = Path(shards.index.files[0].names[row].as_py())
+        key = member.with_name(member.name.partition(".")[0])
         return Picture(Input(sample.image_path, key), (Path(self.split) / sample.id).as_posix())
 
 
 @functools.cache
 def _opened(root: Path) -> Shards:
-    return open_shards(root)
+    return open_shards(root, labelled=False)
 
 
 def marks_match(unit: Unit) -> None:
