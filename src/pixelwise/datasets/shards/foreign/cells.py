@@ -6,9 +6,11 @@ Hugging Face `datasets` saves are Arrow streams without compression, which are m
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import threading
 from collections import OrderedDict
+from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
@@ -88,12 +90,8 @@ class CellStore:
         with self._lock:
             found = self._files.get(name)
         if found is None:
-            try:
+            with _damage_named("it"):
                 found = _Parquet(self.store, name) if self.kind == "parquet" else _Arrow(self.store, name)
-            except (OSError, MemoryError):
-                raise
-            except Exception as error:  # damaged files raise exceptions of many types
-                raise OSError(errno.EIO, f"it is damaged: {error}") from error
             with self._lock:
                 found = self._files.setdefault(name, found)
         return found
@@ -137,6 +135,24 @@ class CellStore:
         return sum(cells.nbytes for cells in self._kept.values())
 
 
+@contextlib.contextmanager
+def _damage_named(what: str) -> Iterator[None]:
+    """Context in which whatever pyarrow raises becomes an error of the system.
+
+    Raises:
+        OSError: The content cannot be read, or is no table.
+        MemoryError: There is not enough memory for it.
+    """
+    try:
+        yield
+    except MemoryError:
+        raise
+    except Exception as error:  # damaged files raise exceptions of many types, errors of the system without a number too
+        if isinstance(error, OSError) and error.errno is not None:
+            raise
+        raise OSError(errno.EIO, f"{what} is damaged: {str(error).strip()}") from error
+
+
 class _Parquet:
     """A Parquet file: its schema, number of rows, and the first row of each row group."""
 
@@ -160,15 +176,12 @@ class _Parquet:
         """The cells of a column in a row group, as an Arrow array."""
         chunk = self._chunk(column, group)
         require_memory(chunk.total_uncompressed_size)
-        try:
-            with self._parquet.ParquetFile(
-                StoreFile(self._store, self._name, self._size), metadata=self._metadata
-            ) as file:
-                return _leaf(file.read_row_group(group, columns=[column], use_threads=False).column(0), column)
-        except (OSError, MemoryError):
-            raise
-        except Exception as error:  # damaged files raise exceptions of many types
-            raise OSError(errno.EIO, f"its row group {group} is damaged: {error}") from error
+        source = StoreFile(self._store, self._name, self._size)
+        with (
+            _damage_named(f"its row group {group}"),
+            self._parquet.ParquetFile(source, metadata=self._metadata) as file,
+        ):
+            return _leaf(file.read_row_group(group, columns=[column], use_threads=False).column(0), column)
 
     def empty(self, column: str, group: int) -> int | None:
         """Number of empty cells of a column in a row group, without reading it; None if the file does not say."""

@@ -8,6 +8,7 @@ s3://bucket/{train,val}-{000000..000099}.tar     those that a pattern in braces 
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple
@@ -27,6 +28,8 @@ from pixelwise.storage.stores.remote import RemoteStore, Version, remote_store
 from pixelwise.storage.stores.store import FolderStore
 
 _DEEPEST = 4
+# What `datasets` keeps of its own beside saved data.
+_CACHED = re.compile(r"(.*/)?(cache|tmp)[^/]*\.arrow").fullmatch
 # Folders between the data set and its files that do not stand for a data set of their own.
 _SAY_NOTHING = {"data", "default", "dataset"}
 
@@ -92,7 +95,7 @@ def find_containers(root: Path) -> Containers | None:
 def _containers(
     root: Path, base: Path, store: FolderStore | RemoteStore, versions: dict[str, Version]
 ) -> Containers | None:
-    found = {name: one for name, one in sorted(versions.items()) if container_kind(name) is not None}
+    found = {name: one for name, one in sorted(versions.items()) if container_kind(name) and not _CACHED(name)}
     kinds = sorted({container_kind(name) or "" for name in found})
     if not found:
         packed = next((name for name in sorted(versions) if compression_of(name)), None)

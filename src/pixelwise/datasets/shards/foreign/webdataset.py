@@ -99,7 +99,7 @@ def _counted(found: Mapping[str, Sequence[tuple[_Named, TarMember]]]) -> tuple[d
         for own in fields.values():
             counts.update(own)
             together += {LOSSY, LOSSLESS} <= own
-    return dict(counts.most_common()), together
+    return dict(sorted(counts.items(), key=lambda one: (-one[1], one[0]))), together
 
 
 def _chosen(found: Mapping[str, Sequence[tuple[_Named, TarMember]]], chosen: Chosen) -> Iterator[Picture]:
