@@ -83,9 +83,9 @@ def as_saved(root: Path, target: Path) -> Path:
         folder = target / split
         folder.mkdir(parents=True)
         table = pa.Table.from_pylist(rows_of(root, split), schema=schema())
-        with pa.OSFile(str(folder / "data-00000-of-00001.arrow"), "wb") as sink:
-            with pa.ipc.new_stream(sink, table.schema) as writer:
-                writer.write_table(table, max_chunksize=2)
+        file = str(folder / "data-00000-of-00001.arrow")
+        with pa.OSFile(file, "wb") as sink, pa.ipc.new_stream(sink, table.schema) as writer:
+            writer.write_table(table, max_chunksize=2)
         (folder / "dataset_info.json").write_text("{}")
         (folder / "state.json").write_text("{}")
     (target / "dataset_dict.json").write_text('{"splits": ["train", "val"]}')

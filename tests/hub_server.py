@@ -83,7 +83,10 @@ class Hub:
 
 
 def _send(
-    handler: http.server.BaseHTTPRequestHandler, content: bytes, headers: dict[str, str] | None = None, status: int = 200
+    handler: http.server.BaseHTTPRequestHandler,
+    content: bytes,
+    headers: dict[str, str] | None = None,
+    status: int = 200,
 ) -> None:
     handler.send_response(status)
     for name, value in {"Content-Length": str(len(content)), **(headers or {})}.items():

@@ -101,7 +101,9 @@ def test_what_the_hub_does_not_know(hub: Hub, address: str):
         HubStore(address).names("")
 
 
-@pytest.mark.parametrize("address", ["hf://owner/name", "hf://models/owner/name", "hf://datasets/name", "hf://datasets/a/b@"])
+@pytest.mark.parametrize(
+    "address", ["hf://owner/name", "hf://models/owner/name", "hf://datasets/name", "hf://datasets/a/b@"]
+)
 def test_other_addresses_are_refused(address: str):
     with pytest.raises(DataError, match="hf://datasets/OWNER/NAME") as caught:
         remote_store(address)

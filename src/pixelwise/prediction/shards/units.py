@@ -11,7 +11,7 @@ from typing import NamedTuple, overload
 import numpy as np
 
 from pixelwise.datasets.findings import Finding
-from pixelwise.datasets.reading.decoding import SUFFIXES
+from pixelwise.datasets.shards.foreign.loose import images_below, is_image_address
 from pixelwise.datasets.shards.layout import is_sharded, open_shards
 from pixelwise.datasets.shards.rows import Shards
 from pixelwise.datasets.shards.tars import webdataset_keys
@@ -81,8 +81,9 @@ def find_units(paths: Sequence[str | os.PathLike[str]]) -> Units:
         DataError: D223, one of `paths` yields no image; D222, D270 or D272, an address holds no data in shards.
     """
     places = [place_of(path) for path in paths]
-    found = [unit for place in places if _in_tars(place) for unit in _units_of_tars(place)]
-    rest = [path for path, place in zip(paths, places, strict=True) if not _in_tars(place)]
+    in_tars = [_in_tars(place) for place in places]
+    found = [unit for place, one in zip(places, in_tars, strict=True) if one for unit in _units_of_tars(place)]
+    rest = [path for path, one in zip(paths, in_tars, strict=True) if not one]
     problems: list[Finding] = []
     left_out: list[Path] = []
     if rest:
@@ -100,7 +101,7 @@ def find_units(paths: Sequence[str | os.PathLike[str]]) -> Units:
 
 def _in_tars(place: Path) -> bool:
     if address_of(place) is not None:
-        return place.suffix.lower() not in SUFFIXES
+        return not is_image_address(place) and images_below(place) is None
     return names_containers(place) or (place.is_dir() and is_sharded(place))
 
 

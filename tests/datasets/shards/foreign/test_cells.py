@@ -11,9 +11,7 @@ from pixelwise.storage.stores.store import FolderStore
 
 ROWS = [{"image": {"bytes": bytes([number]) * (number + 1), "path": f"{number}"}, "mask": None} for number in range(7)]
 ROWS[2]["mask"] = b"m"
-SCHEMA = pa.schema(
-    [("image", pa.struct([("bytes", pa.binary()), ("path", pa.string())])), ("mask", pa.large_binary())]
-)
+SCHEMA = pa.schema([("image", pa.struct([("bytes", pa.binary()), ("path", pa.string())])), ("mask", pa.large_binary())])
 IMAGE = column_name("x.parquet", "image.bytes")
 
 

@@ -92,8 +92,8 @@ def test_servers_do_not_list_files_but_have_them(tmp_path: Path):
         found = find_containers(place_of(f"{server.address}/train-{{0..0}}.tar?{server.query}"))
         assert found is not None
         assert found.store.read("train-0.tar", 0, 5) == b"a.png"
-        with pytest.raises(DataError, match="does not answer") as caught:
+        with pytest.raises(DataError, match="do not list") as caught:
             find_containers(place_of(f"{server.address}?{server.query}"))
-    assert caught.value.code == "D272"
+    assert caught.value.code == "D222"
     assert "train-{000000..000009}.tar" in caught.value.help
     assert "secret" not in str(caught.value)

@@ -38,7 +38,9 @@ def test_names_give_the_splits():
 
 
 def test_pairs_are_sorted_by_id():
-    found = of("train.tar/b.png", "train.tar/b.mask", "train.tar/a.mask", "train.tar/a.png", "val.tar/c.png", "val.tar/c.mask")
+    found = of(
+        "train.tar/b.png", "train.tar/b.mask", "train.tar/a.mask", "train.tar/a.png", "val.tar/c.png", "val.tar/c.mask"
+    )
     assert ids(found) == {"train": ["a", "b"], "val": ["c"]}
     sample = found.splits["train"][0]
     assert sample.mask_path is not None

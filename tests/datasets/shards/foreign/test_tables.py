@@ -16,7 +16,9 @@ PICTURE = pa.struct([("bytes", pa.binary()), ("path", pa.string())])
 SCHEMA = pa.schema([("image", PICTURE), ("label", PICTURE), ("image_id", pa.int64()), ("kind", pa.string())])
 
 
-def row(path: str | None, image: bytes | None = b"i", mask: bytes | None = b"m", id: int | None = None) -> dict[str, Any]:
+def row(
+    path: str | None, image: bytes | None = b"i", mask: bytes | None = b"m", id: int | None = None
+) -> dict[str, Any]:
     return {
         "image": None if image is None else {"bytes": image, "path": path},
         "label": None if mask is None else {"bytes": mask, "path": path},

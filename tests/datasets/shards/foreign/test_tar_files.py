@@ -29,7 +29,12 @@ def test_places_are_those_of_the_contents(tmp_path: Path, format: int):
 
 def test_folders_and_links_are_no_files(tmp_path: Path):
     with tarfile.open(tmp_path / "x.tar", "w") as tar:
-        for name, kind in (("d", tarfile.DIRTYPE), ("l", tarfile.SYMTYPE), ("h", tarfile.LNKTYPE), ("f", tarfile.FIFOTYPE)):
+        for name, kind in (
+            ("d", tarfile.DIRTYPE),
+            ("l", tarfile.SYMTYPE),
+            ("h", tarfile.LNKTYPE),
+            ("f", tarfile.FIFOTYPE),
+        ):
             info = tarfile.TarInfo(name)
             info.type, info.linkname = kind, "a.jpg"
             tar.addfile(info)
@@ -81,7 +86,9 @@ def test_headers_are_read_once_for_each_version(tmp_path: Path, own_cache: Path,
     first = members_of(store, {"a.tar": "1", "b.tar": "1"}, "here", str)
     read = []
     plain = tar_files.read_headers
-    monkeypatch.setattr(tar_files, "read_headers", lambda store, name, shown: read.append(name) or plain(store, name, shown))
+    monkeypatch.setattr(
+        tar_files, "read_headers", lambda store, name, shown: read.append(name) or plain(store, name, shown)
+    )
     assert members_of(store, {"a.tar": "1", "b.tar": "1"}, "here", str) == first
     assert read == []
     assert members_of(store, {"a.tar": "1", "b.tar": "2"}, "here", str) == first

@@ -147,7 +147,9 @@ def _damage_named(what: str) -> Iterator[None]:
         yield
     except MemoryError:
         raise
-    except Exception as error:  # damaged files raise exceptions of many types, errors of the system without a number too
+    except (
+        Exception
+    ) as error:  # damaged files raise exceptions of many types, errors of the system without a number too
         if isinstance(error, OSError) and error.errno is not None:
             raise
         raise OSError(errno.EIO, f"{what} is damaged: {str(error).strip()}") from error

@@ -17,6 +17,7 @@ from pixelwise.datasets.layouts.description import DESCRIPTION_FILE
 from pixelwise.datasets.layouts.listing import is_hidden
 from pixelwise.datasets.layouts.words import SPLIT_NAMES
 from pixelwise.datasets.reading.decoding import SUFFIXES
+from pixelwise.datasets.shards.facts import INDEX
 from pixelwise.datasets.shards.foreign.tar_files import compressed
 from pixelwise.errors import DataError
 from pixelwise.storage import printable
@@ -70,6 +71,13 @@ def find_containers(root: Path) -> Containers | None:
         RecipeError: R240, obstore is needed for an address and is not installed.
     """
     address = address_of(root)
+    if address is not None and address.startswith("http") and not names_containers(root):
+        raise DataError(
+            "D222",
+            f"{printable(root)}: there is no {INDEX}, and web servers do not list other files",
+            "make shards with `pixelwise data shard` and copy their folder there, or name tars or Parquet files by a "
+            f"pattern, such as '{printable(root)}/train-{{000000..000009}}.tar'",
+        )
     try:
         if names_containers(root):
             base, names = _named(root)
@@ -89,7 +97,11 @@ def find_containers(root: Path) -> Containers | None:
             "name files that exist",
         ) from error
     except OSError as error:
-        raise DataError("D272", f"{printable(root)}: {error.strerror or error}", _listing_help(root)) from error
+        raise DataError(
+            "D272",
+            f"{printable(root)}: {error.strerror or error}",
+            "check the address and the network; docs/errors.md says where credentials come from",
+        ) from error
 
 
 def _containers(
@@ -178,10 +190,3 @@ def _refuse_several(root: Path, names: Sequence[str]) -> None:
             f"{printable(root)}: holds {len(shown)} data sets: {some(shown)}",
             f"name one of them, for example {shown[-1]}",
         )
-
-
-def _listing_help(root: Path) -> str:
-    if (address_of(root) or "").startswith("http") and not names_containers(root):
-        example = f"'{printable(root)}/train-{{000000..000009}}.tar'"
-        return f"web servers do not list their files: name them one by one or by a pattern, such as {example}"
-    return "check the address and the network; docs/errors.md says where credentials come from"
