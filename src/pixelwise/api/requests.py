@@ -17,6 +17,7 @@ from pixelwise.recipes.asking import Named
 from pixelwise.recipes.schema.recipe import Recipe
 from pixelwise.storage import printable
 from pixelwise.storage.stores.addresses import address_of, place_of
+from pixelwise.storage.stores.containers import names_containers
 
 if TYPE_CHECKING:
     from pixelwise.deployment.card.options import DeployOptions
@@ -256,7 +257,7 @@ def _check_data(recipe: Recipe, data: AnyPath | None) -> None:
 
 
 def _check_folder(data: AnyPath | None) -> None:
-    if data is not None and address_of(data) is None and not Path(data).is_dir():
+    if data is not None and address_of(data) is None and not Path(data).is_dir() and not names_containers(Path(data)):
         raise DataError(
             "D222", f"{printable(Path(data))}: {_state(data)}", "give the folder that holds images and masks"
         )
