@@ -64,6 +64,8 @@ MISTAKES = [
     ("predict runs/unet-1 photos --workers 2", 2, "R251"),
     ("predict runs/unet-1 photos --tars --again", 2, "R251"),
     ("predict runs/unet-1 photos -o s3://bucket/masks --polygons labelme", 2, "R251"),
+    ("check photos --shard 3/3", 2, "R260"),
+    ("check photos --shard 0/3 --fresh", 2, "R251"),
     ("resume nowhere", 4, "K420"),
     ("resume runs/unet-1 optimizer.lr=1", 4, "K430"),
     ("resume runs/unet-1 nowhere", 3, "D222"),
