@@ -245,10 +245,7 @@ def _walk(folder: Path, visited: set[tuple[int, int]], problems: list[Finding]) 
     except OSError as error:
         problems.append(_finding(unreadable(folder, error), folder))
         return
-    names.reverse()
-    while names:
-        # Python keeps a table of all names of paths that are in use, so none is used for longer than it must be.
-        name = names.pop()
+    for name in names:
         path = folder / name
         try:
             mode = _mode(path) if name in other else stat.S_IFREG
