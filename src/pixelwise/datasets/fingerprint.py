@@ -50,24 +50,33 @@ class HashCache:
     def digest(self, path: Path, *, fresh: bool = False) -> str:
         """Hexadecimal SHA-256 of the file, from the cache unless `fresh`. Thread-safe.
 
-        The index of a data set in shards holds the hash of each of its files.
+        The index of a data set in shards holds the hash of each of its files. Of files within tars and tables of other
+        programs that lie on another machine, it is a hash of their place and of the version of the tar.
 
         Raises:
             OSError: The file cannot be read.
         """
-        if isinstance(path, Member) and path.place is not None:
-            if fresh and path.place.content() is None:
+        place = path.place if isinstance(path, Member) else None
+        if place is not None and (place.exact or place.store.far):
+            if fresh and place.content() is None:
                 self.changed.append(path)
-            return path.place.sha256.hex()
+            return place.sha256.hex()
+        if place is not None:
+            return self._digest(path, place.sha256, fresh=fresh, settled=True)
         facts = path.stat()
-        key, state = os.fsencode(path.absolute()), _FACTS.pack(facts.st_size, facts.st_mtime_ns)
+        settled = time.time() - facts.st_mtime > SETTLED_SECONDS
+        return self._digest(path, _FACTS.pack(facts.st_size, facts.st_mtime_ns), fresh=fresh, settled=settled)
+
+    def _digest(self, path: Path, state: bytes, *, fresh: bool, settled: bool) -> str:
+        """The hash of a file in a state; it is stored if the file is `settled`: the state changes with its content."""
+        key = os.fsencode(path.absolute())
         known = self._parts.get(key, lambda value: value.startswith(state))
         if known is not None and not fresh:
             return known[len(state) :].hex()
-        digest = sha256_file(path)
+        digest = sha256_bytes(path.read_bytes()) if isinstance(path, Member) else sha256_file(path)
         if known is not None and known[len(state) :].hex() != digest:
             self.changed.append(path)
-        elif known is None and time.time() - facts.st_mtime > SETTLED_SECONDS:
+        elif known is None and settled:
             self._parts.put(key, state + bytes.fromhex(digest))
         return digest
 
@@ -123,7 +132,13 @@ def fingerprint(dataset: Dataset, splits: Sequence[str] | None = None, *, fresh:
 
 @runtime_checkable
 class Digested(Protocol):
-    """Samples whose files have known hashes, so that no file is looked at."""
+    """Samples whose files have known hashes, so that no file is looked at.
+
+    Attributes:
+        hashed: Whether the hashes are known; otherwise the files are read.
+    """
+
+    hashed: bool
 
     def digests(self) -> Iterator[Digests]:
         """Id and hashes of every sample."""
@@ -140,7 +155,7 @@ class Identified(Protocol):
 
 
 def _digests_of(samples: Sequence[Sample], cache: HashCache, *, fresh: bool) -> Iterable[Digests]:
-    if isinstance(samples, Digested) and not fresh:
+    if isinstance(samples, Digested) and samples.hashed and not fresh:
         return samples.digests()
     return _looked_up(samples, cache, fresh=fresh)
 

@@ -20,6 +20,7 @@ from pixelwise.datasets.layouts.layout import Layout, trained_on
 from pixelwise.datasets.layouts.splits import Divided
 from pixelwise.datasets.recognition import find_layout
 from pixelwise.datasets.samples import Dataset, Reading, Unmade
+from pixelwise.datasets.shards.foreign.fields import Fields
 from pixelwise.errors import DataError, RecipeError
 from pixelwise.recipes.asking import DEFAULT_RECIPE
 from pixelwise.recipes.class_sets.tables import IGNORE
@@ -28,6 +29,7 @@ from pixelwise.recipes.overrides import Overrides, apply_overrides
 from pixelwise.recipes.schema.data import Data
 from pixelwise.storage import printable
 from pixelwise.storage.stores.addresses import address_of, place_of
+from pixelwise.storage.stores.containers import names_containers
 
 _MISSING = ("D220", "D221", "D226")
 """Codes of findings about missing files."""
@@ -64,7 +66,7 @@ def open_whole(data: Data, root: str | os.PathLike[str] | None) -> tuple[Layout,
     format = None if data.dataset == "auto" else format_of(data.dataset)
     _refuse_multilabel(format, data)
     folder = _folder(format, data, None if root is None else place_of(root))
-    whole = _prepared(find_layout(format, folder), data, folder)
+    whole = _prepared(find_layout(format, folder, _fields(data)), data, folder)
     return whole, _dataset(data, whole)
 
 
@@ -90,7 +92,7 @@ def open_by_names(data: Data, root: Path | None, classes: Sequence[str], naming:
     format = None if data.dataset == "auto" else format_of(data.dataset)
     _refuse_multilabel(format, data)
     folder = _folder(format, data, root)
-    found = find_layout(format, folder)
+    found = find_layout(format, folder, _fields(data))
     layout = _prepared(found, without_classes(data), folder)
     said = stated(layout)
     if said.naming and said.naming == naming:
@@ -104,6 +106,10 @@ def open_by_names(data: Data, root: Path | None, classes: Sequence[str], naming:
         remark = ids_decide(dataset, dataset.classes)
         return msgspec.structs.replace(dataset, remarks=(*dataset.remarks, remark))
     return dataset
+
+
+def _fields(data: Data) -> Fields:
+    return Fields(data.image_field, data.mask_field)
 
 
 def _without_labels(dataset: Dataset, data: Data) -> list[str]:
@@ -190,7 +196,7 @@ def _existing(format: Format | None, data: Data, root: Path | None) -> Path:
     if root is None:
         get = f"; to get it: `{command}`" if command else ""
         raise DataError("D222", f"data set '{data.dataset}' needs a folder", f"give its folder as `data`{get}")
-    if address_of(root) is None and not root.is_dir():
+    if address_of(root) is None and not root.is_dir() and not names_containers(root):
         state = "is not a folder" if root.exists() else "does not exist"
         get = f", or get the data set: `{command}`" if command else ""
         raise DataError("D222", f"{printable(root)}: {state}", f"give the folder that holds images and masks{get}")
