@@ -13,7 +13,7 @@ from typing import Any
 
 import typer
 
-from pixelwise.cli.verbs import MARKUP, Verbs
+from pixelwise.cli.line.verbs import MARKUP, Verbs
 from pixelwise.errors import PixelwiseError, PixelwiseWarning, RecipeError, ResourceError, StoppedError, harmless
 from pixelwise.machine.console import print_anything
 from pixelwise.machine.ending import end_process
