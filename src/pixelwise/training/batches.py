@@ -321,6 +321,7 @@ def collate(items: Sequence[Item | PixelwiseError], *, needs_classes: bool = Fal
             f"a batch would hold images of different sizes: {', '.join(f'{h}x{w}' for h, w in sizes[:4])} (HxW)",
             "set augment.crop=[height, width] (or augment.resize), or sampling.batch_size=1",
         )
+    known = items if isinstance(items, Items) else Items()
     images, masks, colors, ids = zip(*pairs, strict=True)
     labels = torch.from_numpy(np.stack(masks))
     return Batch(
@@ -329,7 +330,8 @@ def collate(items: Sequence[Item | PixelwiseError], *, needs_classes: bool = Fal
         None if colors[0] is None else torch.from_numpy(np.stack(colors)),
         list(ids),
         labelled_classes(labels) if needs_classes else None,
-        *((items.repeated, items.total) if isinstance(items, Items) else ()),
+        known.repeated,
+        known.total,
     )
 
 
