@@ -9,7 +9,7 @@ from pixelwise.errors import harmless
 
 MEDIA = "application/problem+json"
 _DATA = 422
-_STATUS = {"D120": 413, "D151": 503, "K466": 422, "K463": 500, "K464": 422, "R203": 422}
+_STATUS = {"R280": 500, "D120": 413, "D151": 503, "K466": 422, "K463": 500, "K464": 422, "R203": 422}
 """Code -> status of errors whose first letter does not say it."""
 _BY_KIND = {"D": _DATA, "R": 400, "S": 503}
 
