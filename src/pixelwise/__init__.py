@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from pixelwise.api.run import Run
     from pixelwise.api.table import table
     from pixelwise.api.train import train
+    from pixelwise.api.ui import ui
     from pixelwise.api.watch import watch
     from pixelwise.checkpoints.import_folder import import_weights_file
     from pixelwise.checkpoints.importers.importing import ImportReport, import_weights
@@ -104,6 +105,7 @@ _HOMES = {
     "statistics": "pixelwise.datasets.auditing.statistics",
     "table": "pixelwise.api.table",
     "train": "pixelwise.api.train",
+    "ui": "pixelwise.api.ui",
     "verify": "pixelwise.datasets.preparing.verifying",
     "watch": "pixelwise.api.watch",
     "write_report": "pixelwise.api.report",
@@ -154,6 +156,7 @@ __all__ = [
     "statistics",
     "table",
     "train",
+    "ui",
     "verify",
     "watch",
     "write_report",
