@@ -75,7 +75,7 @@ TABLE = {
         refuses_existing=True,
     ),
 }
-READ_ONLY = ("recipes", "show", "explain", "models", "table", "profile", "data stats", "data cache", "data verify")
+READ_ONLY = ("recipes", "show", "ui", "explain", "models", "table", "profile", "data stats", "data cache", "data verify")
 """Verbs that write nothing but the cache, or print what they write."""
 COVERED_ELSEWHERE = {
     "import-weights": "its folder is written at once, by `filling_folder`",

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import threading
+import webbrowser
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
@@ -60,8 +62,7 @@ def ui(
         if ready is not None:
             ready(address)
         elif wanted.browser:
-            import webbrowser
-
-            webbrowser.open(address)
+            # In a thread, because a browser within the terminal returns when it is closed.
+            threading.Thread(target=webbrowser.open, args=(address,), daemon=True).start()
 
     serve(paths, wanted.port, told)

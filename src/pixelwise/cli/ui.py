@@ -25,10 +25,10 @@ def run(
     *,
     options: UiOptions,
 ) -> None:
-    """Show runs in a browser: a leaderboard, the errors of each run, two runs held against each other. Needs pixelwise[ui].
+    """Show runs in a browser: a leaderboard, the errors of each run, two runs held against each other.
 
-    The pages are at an address of this computer, which is printed and contains a token; nothing is loaded from
-    elsewhere, nothing is written, and nothing outside the folders is shown. Ctrl-C ends it.
+    Needs pixelwise[ui]. The pages are at an address of this computer, which is printed and contains a token. Nothing is
+    loaded from elsewhere, nothing is written, and nothing outside the folders is shown. Ctrl-C ends it.
     """
     import pixelwise
     from pixelwise.reports.displays import display

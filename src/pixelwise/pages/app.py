@@ -2,24 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from functools import partial
 from importlib.resources import files
 from pathlib import Path
 
 from starlette.applications import Starlette
 from starlette.requests import Request
-from starlette.responses import HTMLResponse, RedirectResponse, Response
+from starlette.responses import RedirectResponse, Response
 from starlette.routing import Route
 
-from pixelwise.errors import PixelwiseError
 from pixelwise.pages import pareto
+from pixelwise.pages.access import App, Guard
 from pixelwise.pages.board import board_of
 from pixelwise.pages.catalog import Catalog
 from pixelwise.pages.costs import Costs
-from pixelwise.pages.guard import App, Guard
-from pixelwise.pages.rendering import page, style
+from pixelwise.pages.rendering import style
 from pixelwise.pages.state import AXES, COLUMNS, RISING, state_of
+from pixelwise.pages.views import NOT_KEPT, guarded, html, routes
 from pixelwise.storage import printable
 
 STATIC = {
@@ -30,7 +30,6 @@ STATIC = {
     "vendored/uPlot.min.css": "text/css",
 }
 """Files that pages load, beside `style.css` -> their media type."""
-_NOT_KEPT = {"cache-control": "no-store"}
 
 
 class Site:
@@ -46,9 +45,6 @@ class Site:
         self.costs = Costs()
 
 
-Page = Callable[[Site, Request], Response]
-
-
 def application(folders: Sequence[Path], token: str, cookie: str = "pixelwise") -> App:
     """The pages as an ASGI application.
 
@@ -58,25 +54,13 @@ def application(folders: Sequence[Path], token: str, cookie: str = "pixelwise") 
         cookie: Name of the cookie that holds it.
     """
     site = Site(folders)
-    routes = [
+    every = [
         Route("/", lambda _: RedirectResponse("/runs")),
-        Route("/runs", partial(_guarded, site, _runs)),
+        Route("/runs", partial(guarded, site, _runs)),
+        *routes(site.catalog),
         Route("/static/{name:path}", _static),
     ]
-    return Guard(Starlette(routes=routes, exception_handlers={404: _not_found}), token, cookie)
-
-
-def html(template: str, status: int = 200, **values: object) -> HTMLResponse:
-    """A page, which browsers do not keep: it shows files that change."""
-    return HTMLResponse(page(template, **values), status, _NOT_KEPT)
-
-
-def _guarded(site: Site, answer: Page, request: Request) -> Response:
-    """An answer; an error of Pixelwise becomes a page with its message and the way out."""
-    try:
-        return answer(site, request)
-    except PixelwiseError as error:
-        return html("message.html", 500, title=error.code, message=error.message, help=error.help)
+    return Guard(Starlette(routes=every, exception_handlers={404: _not_found}), token, cookie)
 
 
 def _not_found(request: Request, _: Exception) -> Response:
@@ -104,8 +88,8 @@ def _runs(site: Site, request: Request) -> Response:
 def _static(request: Request) -> Response:
     name = request.path_params["name"]
     if name == "style.css":
-        return Response(style(), media_type="text/css", headers=_NOT_KEPT)
+        return Response(style(), media_type="text/css", headers=NOT_KEPT)
     if name not in STATIC:
         return _not_found(request, KeyError(name))
     content = files("pixelwise.pages").joinpath("static", *name.split("/")).read_bytes()
-    return Response(content, media_type=STATIC[name], headers=_NOT_KEPT)
+    return Response(content, media_type=STATIC[name], headers=NOT_KEPT)

@@ -129,10 +129,14 @@ def board_of(catalog: Catalog, entries: Sequence[Entry], costs: Costs, state: St
 def _group(results: Sequence[tuple[Entry, Result]], costs: Costs, state: State) -> Group:
     first = results[0][1]
     shown = [(entry, result) for entry, result in results if entry.id not in state.hidden]
-    rows = [row_of(entry, result, costs.of(entry.run, result.recipe_hash, result.input_size)) for entry, result in shown]
+    rows = [
+        row_of(entry, result, costs.of(entry.run, result.recipe_hash, result.input_size)) for entry, result in shown
+    ]
     rows = in_order(rows, state)
     points = [
-        Point(row.id, row.name, row.cells[state.axis].value, row.cells["miou"].value, row.cells["miou"].note, row.pinned)
+        Point(
+            row.id, row.name, row.cells[state.axis].value, row.cells["miou"].value, row.cells["miou"].note, row.pinned
+        )
         for row in rows
     ]
     return Group(
@@ -175,7 +179,7 @@ def row_of(entry: Entry, result: Result, cost: Cost | None) -> Row:
 
 
 def in_order(rows: Iterable[Row], state: State) -> list[Row]:
-    """Rows in the order of a state: pinned ones first, rows without a value last; the best of each column are marked."""
+    """Rows in the order of a state: pinned ones first, those without a value last; the best values are marked."""
     rows = list(rows)
     marked = [
         row._replace(

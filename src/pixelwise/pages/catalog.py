@@ -40,7 +40,7 @@ class Catalog:
     """The folders that pages may be made of.
 
     Args:
-        folders: Folders of runs, and of data that may be shown. Links below them that lead out of them are not followed.
+        folders: Folders of runs, and of data that may be shown. Links that lead out of them are not followed.
     """
 
     def __init__(self, folders: Sequence[Path]) -> None:
@@ -106,14 +106,12 @@ def _loaded(file: Path) -> Result | PixelwiseError:
 
 def _folders(root: Path) -> Iterator[Path]:
     """A folder and those below it, without following links; what cannot be listed is left out."""
-    seen = 0
-    for here, names, _ in os.walk(root):
+    for seen, (here, names, _) in enumerate(os.walk(root)):
+        if seen == MOST_FOLDERS:
+            return
         folder = Path(here)
         depth = len(folder.relative_to(root).parts)
         names[:] = sorted(name for name in names if name not in _NOT_SEARCHED and depth < DEPTH)
-        seen += 1
-        if seen > MOST_FOLDERS:
-            return
         yield folder
 
 

@@ -31,7 +31,7 @@ UNKNOWN = Cost(None, None, None)
 
 
 class Costs:
-    """Counts the networks of runs one after another, in a thread that begins with the first and ends with the last."""
+    """Counts the networks of runs one after another, in a thread that ends with the last, or when the process ends."""
 
     def __init__(self) -> None:
         self._known: dict[tuple[Path, str], Cost | None] = {}
@@ -55,7 +55,8 @@ class Costs:
             self._waiting.put((run, recipe_hash, size))
             if not self._counting:
                 self._counting = True
-                threading.Thread(target=self._count, daemon=True).start()
+                # Not a daemon: PyTorch aborts a process that ends within its threads.
+                threading.Thread(target=self._count).start()
         return None
 
     @property
@@ -67,7 +68,7 @@ class Costs:
     def _count(self) -> None:
         while True:
             with self._lock:
-                if self._waiting.empty():
+                if self._waiting.empty() or not threading.main_thread().is_alive():
                     self._counting = False
                     return
                 run, recipe_hash, size = self._waiting.get()
@@ -77,7 +78,7 @@ class Costs:
 
 
 def counted(run: Path, size: Size | None) -> Cost:
-    """Count the network of a run, at the input size of its evaluation or its recipe's; unknown if it cannot be built."""
+    """The cost of a run's network at the input size of its evaluation or recipe; unknown if it cannot be built."""
     from pixelwise.profiling.complexity import complexity
 
     try:

@@ -10,7 +10,7 @@ from jinja2 import ChoiceLoader, Environment, PackageLoader
 
 from pixelwise.reports.templates import commands, source, templates
 
-_STYLES = ("report_style.html",)
+_STYLES = ("report_style.html", "report_atlas_style.html", "report_confidence_style.html")
 """Style sheets of the reports that the pages have too."""
 
 

