@@ -1,10 +1,11 @@
 import os
+import shutil
 from pathlib import Path
 
 import pytest
 from results import miniature
 
-from pixelwise.pages.catalog import Catalog
+from pixelwise.pages.catalog import Catalog, stamp_of
 from pixelwise.records.result import save_result
 
 
@@ -59,3 +60,15 @@ def test_links_that_lead_out_are_not_followed(tmp_path: Path):
     (root / "circle").symlink_to(root / "circle")
     assert not catalog.holds(root / "circle" / "x")
     assert len(catalog.entries()) == 1
+
+
+def test_a_result_that_is_gone_has_no_entry(tmp_path: Path):
+    run = scored(tmp_path / "a")
+    catalog = Catalog([tmp_path])
+    (entry,) = catalog.entries()
+    before = stamp_of(entry)
+    assert catalog.entry(entry.id) is entry
+    (run / "evaluations" / "val-native" / "result.json").write_text("other")
+    assert stamp_of(entry) != before
+    shutil.rmtree(run)
+    assert catalog.entry(entry.id) is None

@@ -1,4 +1,5 @@
 import os
+import threading
 from pathlib import Path
 
 import msgspec
@@ -58,3 +59,29 @@ def test_the_newest_values_are_remembered():
     for key in ("a", "b", "a", "c", "a", "b"):
         newest.get(key, lambda key=key: made.append(key))
     assert made == ["a", "b", "c", "b"]
+
+
+def test_what_several_threads_ask_for_is_made_once():
+    newest, made = Newest(2), []
+    began, asked = threading.Event(), threading.Barrier(4)
+
+    def make() -> int:
+        began.wait(10)
+        made.append(1)
+        return len(made)
+
+    def ask() -> None:
+        asked.wait(10)
+        assert newest.get("a", make) == 1
+
+    threads = [threading.Thread(target=ask) for _ in range(3)]
+    for thread in threads:
+        thread.start()
+    asked.wait(10)
+    began.set()
+    for thread in threads:
+        thread.join()
+    assert made == [1]
+    with pytest.raises(ZeroDivisionError):
+        newest.get("b", lambda: 1 // 0)
+    assert newest.get("b", lambda: 2) == 2

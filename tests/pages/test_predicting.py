@@ -36,7 +36,7 @@ def test_images_outside_the_folders_are_not_shown(tmp_path: Path, monkeypatch: p
 
 def test_other_weights_are_not_those_of_the_result(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     run = shown_run(tmp_path / "a")
-    (run / "recipe.toml").write_text(to_toml(pixelwise.recipe("enet-camvid")))
+    (run / "recipe.toml").write_text(to_toml(pixelwise.recipe("town-demo")))  # whose data is generated
     monkeypatch.setattr("pixelwise.pages.predicting.load_trained", lambda _: SimpleNamespace(weights_sha256="other"))
     catalog = Catalog([run])
     opened = open_entry(catalog.entries()[0])

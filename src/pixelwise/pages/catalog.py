@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -45,6 +46,7 @@ class Catalog:
 
     def __init__(self, folders: Sequence[Path]) -> None:
         self.roots = tuple(dict.fromkeys(folder.resolve() for folder in folders))
+        self._found: dict[str, Entry] = {}
         self._results: dict[Path, tuple[tuple[int, int], Result | PixelwiseError]] = {}
 
     def holds(self, path: Path) -> bool:
@@ -62,10 +64,14 @@ class Catalog:
             for folder in _folders(root):
                 for entry in self._entries_of(root, folder):
                     found.setdefault(entry.id, entry)
+        self._found = found
         return sorted(found.values(), key=lambda entry: (entry.name, str(entry.evaluation)))
 
     def entry(self, id: str) -> Entry | None:
-        """The entry of an id; None if there is none."""
+        """The entry of an id; None if there is none. The folders are searched only if it was not found before."""
+        known = self._found.get(id)
+        if known is not None and stamp_of(known) and self.holds(known.evaluation or known.run):
+            return known
         return next((entry for entry in self.entries() if entry.id == id), None)
 
     def result(self, entry: Entry) -> Result | None:
@@ -95,6 +101,27 @@ class Catalog:
             yield Entry(_id(file.parent), name, folder, file.parent)
         if not files and is_run(folder):
             yield Entry(_id(folder), name, folder, None)
+
+
+def stamp_of(entry: Entry) -> tuple[tuple[int, int], ...]:
+    """Times and sizes of the files that a result's page is made of; empty if there is neither result nor run.
+
+    The files of an evaluation are written before its `result.json`.
+    """
+    folders = (entry.run,) if entry.evaluation is None else (entry.evaluation, entry.run)
+    found = []
+    for folder in folders:
+        with contextlib.suppress(OSError):
+            found += sorted((facts.st_mtime_ns, facts.st_size) for facts in _files(folder))
+    return tuple(found)
+
+
+def _files(folder: Path) -> Iterator[os.stat_result]:
+    """Facts about the files of a folder, without those below it."""
+    with os.scandir(folder) as listing:
+        for file in listing:
+            if file.is_file():
+                yield file.stat()
 
 
 def _loaded(file: Path) -> Result | PixelwiseError:

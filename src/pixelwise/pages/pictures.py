@@ -55,19 +55,29 @@ class Newest(Generic[Value]):
     def __init__(self, most: int = MOST_PICTURES) -> None:
         self._most, self._lock = most, threading.Lock()
         self._values: OrderedDict[object, Value] = OrderedDict()
+        self._turns: dict[object, threading.Lock] = {}
 
     def get(self, key: object, make: Callable[[], Value]) -> Value:
-        """The value of a key, made if it is not remembered."""
+        """The value of a key, made if it is not remembered; by one thread, while others that ask for it wait."""
         with self._lock:
             if key in self._values:
                 self._values.move_to_end(key)
                 return self._values[key]
-        value = make()
-        with self._lock:
-            self._values[key] = value
-            while len(self._values) > self._most:
-                self._values.popitem(last=False)
-        return value
+            turn = self._turns.setdefault(key, threading.Lock())
+        with turn:  # a page asks for several pictures of an image at once, which is predicted once
+            with self._lock:
+                if key in self._values:
+                    return self._values[key]
+            try:
+                value = make()
+                with self._lock:
+                    self._values[key] = value
+                    while len(self._values) > self._most:
+                        self._values.popitem(last=False)
+            finally:
+                with self._lock:
+                    self._turns.pop(key, None)
+            return value
 
 
 def kept_by(evaluation: Path) -> Kept:

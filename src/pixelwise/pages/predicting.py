@@ -24,7 +24,7 @@ from pixelwise.prediction.overlays import as_picture
 from pixelwise.recipes.protocols import protocol as find_protocol
 from pixelwise.records.environment import read_environment
 from pixelwise.records.result import Result
-from pixelwise.records.run_folder import is_run
+from pixelwise.records.run_folder import is_run, read_recipe
 from pixelwise.storage import printable
 from pixelwise.transforms.resizing import resize_image, resize_labels
 
@@ -51,7 +51,8 @@ class Predictor:
     def __init__(self, catalog: Catalog) -> None:
         self._catalog = catalog
         self._lock = threading.Lock()
-        self._of, self._loaded = "", None
+        self._of = ""
+        self._loaded: _Loaded | Refused | None = None
 
     def predict(self, entry: Entry, result: Result, image: str) -> Shown:
         """An image of a result with its labels and its prediction, at the size of the score, at most 1280 px long.
@@ -75,8 +76,13 @@ class Predictor:
         key = f"{entry.id} {result.weights_sha256}"
         if self._loaded is None or self._of != key:
             self._loaded = None  # before the next network needs the memory
-            self._loaded = self._opened(entry, result)
+            try:
+                self._loaded = self._opened(entry, result)
+            except Refused as refused:
+                self._loaded = refused
             self._of = key
+        if isinstance(self._loaded, Refused):
+            raise Refused(str(self._loaded))
         return self._loaded
 
     def _opened(self, entry: Entry, result: Result) -> _Loaded:
@@ -84,15 +90,16 @@ class Predictor:
             raise Refused("Further images are predicted for runs only, not for exported artefacts.")
         if result.variant:
             raise Refused("It was scored with other settings than the run's own.")
-        trained = load_trained(entry.run)
-        if trained.weights_sha256 != result.weights_sha256:
-            raise Refused("The run has other weights now; `pixelwise evaluate` scores them.")
+        recipe = read_recipe(entry.run)
         folder = Path(result.data) if result.own_data is False else read_environment(entry.run).data_folder
-        needed = needs_folder(trained.recipe.data.dataset)
+        needed = needs_folder(recipe.data.dataset)
         if needed and (folder is None or not self._catalog.holds(folder)):
             where = "the folder of its data" if folder is None else printable(folder)
             raise Refused(f"Its picture is not kept. `pixelwise ui RUNS {where}` predicts it when you look at it.")
-        dataset = open_run_data(entry.run, trained.recipe, folder if result.own_data is False else None)
+        trained = load_trained(entry.run)
+        if trained.weights_sha256 != result.weights_sha256:
+            raise Refused("The run has other weights now; `pixelwise evaluate` scores them.")
+        dataset = open_run_data(entry.run, recipe, folder if result.own_data is False else None)
         samples = {one.id: one for one in dataset.samples(result.split)}
         if needed and not all(self._catalog.holds(Path(one.image_path)) for one in samples.values()):
             raise Refused("Some of its images lie outside the folders that may be shown.")

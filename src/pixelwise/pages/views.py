@@ -13,11 +13,12 @@ from starlette.routing import Route
 
 from pixelwise.errors import PixelwiseError
 from pixelwise.pages import result_pages
-from pixelwise.pages.catalog import Catalog
+from pixelwise.pages.catalog import Catalog, stamp_of
 from pixelwise.pages.comparing import comparison_values
 from pixelwise.pages.errors import KINDS
 from pixelwise.pages.evaluated import Gallery, Opened, open_entry
 from pixelwise.pages.images import filter_of
+from pixelwise.pages.pictures import Newest
 from pixelwise.pages.predicting import Refused
 from pixelwise.pages.rendering import page
 
@@ -29,6 +30,7 @@ class Site(NamedTuple):
 
     catalog: Catalog
     gallery: Gallery
+    opened: Newest[Opened]
 
 
 class Other(NamedTuple):
@@ -48,7 +50,7 @@ def html(template: str, status: int = 200, **values: object) -> HTMLResponse:
 
 def routes(catalog: Catalog) -> list[Route]:
     """The addresses of the pages of results."""
-    site = Site(catalog, Gallery(catalog))
+    site = Site(catalog, Gallery(catalog), Newest(8))
     views: dict[str, View] = {
         "/run/{id}": _result,
         "/run/{id}/curves": _curves,
@@ -85,7 +87,8 @@ def opened(site: Site, id: str) -> Opened:
     entry = site.catalog.entry(id)
     if entry is None:
         raise HTTPException(404)
-    return open_entry(entry)
+    # A page asks for dozens of pictures, and reading a run takes longer than drawing one.
+    return site.opened.get((entry, stamp_of(entry)), lambda: open_entry(entry))
 
 
 def _opened(site: Site, request: Request) -> Opened:
