@@ -82,7 +82,7 @@ def test_the_pages_in_a_browser(browser, address: str, width: int, scheme: str):
     page.wait_for_url("**text=two**")
     assert page.locator(".card").count() == 1
     page.locator(".card").press("Enter")
-    page.wait_for_selector(".panes")
+    page.wait_for_url("**/image/1")  # and its script has run
     page.keyboard.press("ArrowRight")
     page.wait_for_url("**/image/0")
     assert fits()

@@ -1,3 +1,4 @@
+import shutil
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -45,8 +46,10 @@ def test_other_weights_are_not_those_of_the_result(tmp_path: Path, monkeypatch: 
 
 
 @pytest.mark.heavy
-def test_an_image_is_predicted_as_it_was_scored(tiny_run: Path, tiny_data: Path):
-    catalog = Catalog([tiny_run, tiny_data])
+def test_an_image_is_predicted_as_it_was_scored(tiny_run: Path, tiny_data: Path, tmp_path: Path):
+    run = shutil.copytree(tiny_run, tmp_path / "run")
+    pixelwise.evaluate(run, split="test")
+    catalog = Catalog([run, tiny_data])
     opened = open_entry(catalog.entries()[0])
     result, predictor = opened.result, Predictor(catalog)
     counted = np.zeros((3, 3), np.int64)

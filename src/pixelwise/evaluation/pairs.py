@@ -6,6 +6,7 @@ bounded, so memory does not grow with the data set.
 
 from __future__ import annotations
 
+import contextlib
 import itertools
 from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from typing import NamedTuple
@@ -15,6 +16,7 @@ import numpy as np
 from pixelwise.datasets.reading.ahead import fetched_ahead
 from pixelwise.datasets.reading.pairs import read_pair
 from pixelwise.datasets.samples import Dataset, Sample
+from pixelwise.errors import DataError
 from pixelwise.prediction.background import Item, in_background
 from pixelwise.prediction.sizes import floor_index, same_resizing, seen_images
 from pixelwise.recipes.protocols import Protocol
@@ -62,9 +64,13 @@ def _resize_by_floor(labels: np.ndarray, size: Size) -> np.ndarray:
     return labels if labels.shape == tuple(size) else labels[rows[:, None], columns]
 
 
+Pairs = tuple[EvaluationPair, ...]
+"""An image and its labels, resized for each of some protocols."""
+
+
 def read_split(
-    samples: Sequence[Sample], dataset: Dataset, protocols: Sequence[Protocol], input_size: Size | None, ahead: int
-) -> Generator[tuple[EvaluationPair, ...], None, None]:
+    samples: Iterable[Sample], dataset: Dataset, protocols: Sequence[Protocol], input_size: Size | None, ahead: int
+) -> Generator[Pairs, None, None]:
     """Yield all samples in order, resized for each protocol, while the next ones are read in the background.
 
     Args:
@@ -77,9 +83,23 @@ def read_split(
     Raises:
         DataError: As `pixelwise.datasets.reading.pairs.read_pair`, when the faulty pair is reached.
     """
+    with contextlib.closing(read_each(samples, dataset, protocols, input_size, ahead)) as found:
+        for one in found:
+            if isinstance(one, DataError):
+                raise one
+            yield one
 
-    def read(sample: Sample) -> tuple[EvaluationPair, ...]:
-        image, labels = read_pair(sample, dataset, fit=False)
+
+def read_each(
+    samples: Iterable[Sample], dataset: Dataset, protocols: Sequence[Protocol], input_size: Size | None, ahead: int
+) -> Generator[Pairs | DataError, None, None]:
+    """As `read_split`, with the error of a faulty pair in its place."""
+
+    def read(sample: Sample) -> Pairs | DataError:
+        try:
+            image, labels = read_pair(sample, dataset, fit=False)
+        except DataError as error:
+            return error
         return pairs_of(sample, image, labels, protocols, input_size)
 
     return in_background(read, fetched_ahead(samples), ahead=ahead)

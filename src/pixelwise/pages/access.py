@@ -6,15 +6,15 @@ import secrets
 from collections.abc import Awaitable, Callable, MutableMapping
 from http.cookies import CookieError, SimpleCookie
 from typing import Any
-from urllib.parse import parse_qsl, quote, urlencode, urlsplit
+from urllib.parse import parse_qsl, quote, urlencode
+
+from pixelwise.serving.access import LOOPBACK, is_own_origin, name_of
 
 Message = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[Message]]
 Send = Callable[[Message], Awaitable[None]]
 App = Callable[[Message, Receive, Send], Awaitable[None]]
 
-LOOPBACK = ("localhost", "127.0.0.1", "::1")
-"""Names by which a browser may ask. A page of the net whose name resolves to this computer asks by its own name."""
 TOKEN = "token"
 """Name of the token in addresses."""
 POLICY = "default-src 'self'; object-src 'none'; base-uri 'none'; form-action 'self'; frame-ancestors 'none'"
@@ -78,19 +78,6 @@ class Guard:
     async def _let_in(self, send: Send, address: str) -> None:
         cookie = f"{self._cookie}={self._token}; Path=/; HttpOnly; SameSite=Strict"
         await _answer(send, 303, "", {"location": address, "set-cookie": cookie})
-
-
-def name_of(host: str) -> str:
-    """The name or address of a `Host` header, without its port: that of a tunnel may be another one."""
-    try:
-        return urlsplit(f"//{host}").hostname or ""
-    except ValueError:
-        return ""
-
-
-def is_own_origin(origin: str | None, host: str) -> bool:
-    """Whether a request without an `Origin` header, or with this one, comes from a page of this server."""
-    return origin is None or origin.lower() == f"http://{host}".lower()
 
 
 def cookie_of(header: str, name: str) -> str:

@@ -9,9 +9,9 @@ from pathlib import Path
 
 import uvicorn
 
-from pixelwise.errors import ResourceError
 from pixelwise.pages.access import TOKEN, new_token
 from pixelwise.pages.app import application
+from pixelwise.serving.server import bound
 
 HOST = "127.0.0.1"
 
@@ -43,14 +43,6 @@ def listening(port: int) -> socket.socket:
     Raises:
         ResourceError: S609, the port cannot be used.
     """
-    listener = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
-    try:
-        listener.bind((HOST, port))
-        listener.listen()
-    except (OSError, OverflowError) as error:
-        listener.close()
-        reason = getattr(error, "strerror", None) or str(error)
-        raise ResourceError(
-            "S609", f"port {port} of this computer cannot be used: {reason}", "name another `port`, or 0 for a free one"
-        ) from error
+    listener = bound(HOST, port)
+    listener.listen()
     return listener

@@ -259,9 +259,13 @@ class ExaminationCache:
             encoded = msgspec.msgpack.encode(examination, enc_hook=_to_plain)
             self._parts.put(_key(examination.split, examination.sample), state + b"\0" + encoded)
 
-    def save(self) -> None:
-        """Write what is not written yet to the cache folder; entries of other splits are kept."""
-        self._parts.save()
+    def save(self, *, own: bool = False) -> None:
+        """Write what is not written yet to the cache folder; entries of other splits are kept.
+
+        Args:
+            own: Leave what other processes have written as it is; see `PartedCache.save`.
+        """
+        self._parts.save(own=own)
 
 
 def _key(split: str, sample: Sample) -> bytes:
