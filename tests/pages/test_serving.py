@@ -13,7 +13,7 @@ from pixelwise.pages import serving
 def test_a_port_that_is_taken_is_refused():
     with serving.listening(0) as taken:
         port = taken.getsockname()[1]
-        with pytest.raises(ResourceError, match=f"127.0.0.1:{port} cannot be used") as refused:
+        with pytest.raises(ResourceError, match=f"port {port} of 127.0.0.1 cannot be used") as refused:
             serving.listening(port)
     assert refused.value.code == "S609"
 

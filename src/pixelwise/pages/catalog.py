@@ -112,16 +112,9 @@ def stamp_of(entry: Entry) -> tuple[tuple[int, int], ...]:
     found = []
     for folder in folders:
         with contextlib.suppress(OSError):
-            found += sorted((facts.st_mtime_ns, facts.st_size) for facts in _files(folder))
+            facts = [file.stat() for file in folder.iterdir() if file.is_file()]
+            found += sorted((one.st_mtime_ns, one.st_size) for one in facts)
     return tuple(found)
-
-
-def _files(folder: Path) -> Iterator[os.stat_result]:
-    """Facts about the files of a folder, without those below it."""
-    with os.scandir(folder) as listing:
-        for file in listing:
-            if file.is_file():
-                yield file.stat()
 
 
 def _loaded(file: Path) -> Result | PixelwiseError:

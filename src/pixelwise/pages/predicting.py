@@ -14,9 +14,9 @@ from pixelwise.datasets.reading.pairs import read_pair
 from pixelwise.datasets.run_data import open_run_data
 from pixelwise.datasets.samples import Dataset, Sample
 from pixelwise.errors import PixelwiseError
-from pixelwise.evaluation.evaluate import decide_pair
 from pixelwise.evaluation.gallery import LONGEST_SIDE
 from pixelwise.evaluation.pairs import pairs_of
+from pixelwise.evaluation.passes import predict_pair
 from pixelwise.pages.catalog import Catalog, Entry
 from pixelwise.pages.pictures import Shown
 from pixelwise.prediction.network import prediction_mode
@@ -113,8 +113,7 @@ class Predictor:
         protocol = find_protocol(result.protocol)
         (pair,) = pairs_of(sample, picture, labels, (protocol,), result.input_size)
         with prediction_mode(found.trained.model):
-            decision, _ = decide_pair(found.trained.model, pair, protocol)
-        prediction = decision.labels.cpu().numpy().astype(np.uint8)
+            prediction = predict_pair(found.trained.model, pair, protocol).cpu().numpy().astype(np.uint8)
         height, width = pair.labels.shape
         scale = min(1.0, LONGEST_SIDE / max(height, width))
         size = max(1, round(height * scale)), max(1, round(width * scale))
