@@ -72,6 +72,8 @@ class ImageRegions:
         path: TIFF, BigTIFF or cloud-optimized GeoTIFF file, in tiles or strips.
         reading: Options for reading; `max_pixels` is not applied.
         kept_bytes: Number of bytes of decoded tiles and strips that are kept.
+        as_stored: Whether only stored values are read, as of a mask: they may be of any type, pages are never the bands
+            of one image, and no position on the map is looked for.
 
     Attributes:
         path: The file.
@@ -81,6 +83,10 @@ class ImageRegions:
         animated: Whether the file holds further images, which are not read.
         bands: Number of channels that are stored.
         dtype: Type of the stored values.
+        orientation: Orientation that the file states, 1 (upright) to 8.
+        rows: Height of the tiles or strips as they lie in the upright image.
+        transparent: Whether any pixel that was read until now is not opaque.
+        ranged: Whether values that were read went through `data.input_range`.
 
     Raises:
         DataError: D101 damaged, D102 the raw data of a camera, D104 more than 8 bits and no `input_range`, D105 not an
@@ -88,15 +94,17 @@ class ImageRegions:
             parts, D131 unreadable.
     """
 
-    def __init__(self, path: Path, reading: Reading, kept_bytes: int = KEPT_BYTES) -> None:
-        self.path, self._reading = path, reading
+    def __init__(self, path: Path, reading: Reading, kept_bytes: int = KEPT_BYTES, *, as_stored: bool = False) -> None:
+        self.path, self._reading, self._as_stored = path, reading, as_stored
         self._cache, self._lock = SegmentCache(kept_bytes), threading.Lock()
+        self.transparent = self.ranged = False
         self._closing = contextlib.ExitStack()
         try:
             with errors_explained(path, DAMAGED), reads(path):
                 self._open()
-            self._place()
-            self._probe()
+            if not as_stored:
+                self._place()
+                self._probe()
         except BaseException:
             self.close()
             raise
@@ -125,6 +133,7 @@ class ImageRegions:
             return Region(np.broadcast_to(one.pixels, (*where[2:], one.pixels.shape[2])), missing)
         values = self._read(where)
         found = pixels_of_tiff(self._described(values), self.path, self._reading)
+        self.transparent, self.ranged = self.transparent or found.transparent, self.ranged or found.ranged
         missing = None if self._missing is None else self._missing.among(values)
         if missing is None or not missing.any():
             return Region(found.pixels)
@@ -137,6 +146,15 @@ class ImageRegions:
             DataError: D101, the file is damaged.
         """
         return turned_upright(self._read(where), self._orientation)
+
+    def stored_tiff(self, where: Rectangle) -> StoredTiff:
+        """What is stored in a rectangle that lies within the image, with upright values.
+
+        Raises:
+            DataError: D101, the file is damaged.
+        """
+        found = self._described(self._read(where))
+        return found._replace(values=turned_upright(found.values, self._orientation))
 
     def _open(self) -> None:
         # Imported here: it takes 50 ms, which only such images need to pay.
@@ -160,13 +178,16 @@ class ImageRegions:
         self._pages = [PageSegments(self.path, one, self._cache) for one in pages or [page]]
         self.bands = sum(one.channels for one in self._pages)
         self.dtype = self._pages[0].dtype
-        orientation = described(page, np.zeros((1, 1, self.bands), self.dtype), "none", None).orientation
-        self._orientation = orientation if self._reading.exif == "apply" else 1
+        self.orientation = described(page, np.zeros((1, 1, self.bands), self.dtype), "none", None).orientation
+        self._orientation = self.orientation if self._reading.exif == "apply" else 1
+        self.rows = self._pages[0].part[0 if self._orientation < 5 else 1]
         self.size = upright_size(self._pages[0].size, self._orientation)
 
     def _stacked(self, file: TiffFile) -> list[TiffPage]:
         """The pages that are bands of one image; none if the first page is the image."""
         series, page = file.series[0], self._page
+        if self._as_stored:
+            return []
         if self._reading.channels is None and not is_stack_of_bands(file, series):
             refuse_unchosen(self.path, file, series)
             return []
