@@ -7,7 +7,7 @@ from collections import Counter
 import cv2
 import numpy as np
 
-from pixelwise.metrics import ScoredImage
+from pixelwise.metrics import CountedImage, ScoredImage
 from pixelwise.recipes.class_sets.tables import IGNORE
 from pixelwise.records.details import ClassPixels, ConfusedPixels, ImageDetails, RegionCounts, RegionSize
 
@@ -21,18 +21,22 @@ def details_of(image: ScoredImage) -> ImageDetails:
     """The counts of an image that a report needs besides its scores.
 
     Args:
-        image: Labels and prediction of the image at the scored size.
+        image: Labels and prediction of the image at the scored size. Of one that was scored in parts, only confusions
+            are known.
     """
     if image.task.multilabel:
         rows = enumerate(image.counts[:, :3].tolist())
         return ImageDetails(id=image.id, binary=tuple(ClassPixels(k, *row) for k, row in rows if any(row)))
+    cells = zip(*np.nonzero(image.counts), strict=True)
+    confusion = tuple(ConfusedPixels(int(t), int(p), int(image.counts[t, p])) for t, p in cells)
+    if isinstance(image, CountedImage):
+        return ImageDetails(id=image.id, confusion=confusion)
     truth, prediction = image.labels, image.prediction
     near = near_border(truth)
     wrong = (truth != prediction) & (truth != IGNORE)
-    cells = zip(*np.nonzero(image.counts), strict=True)
     return ImageDetails(
         id=image.id,
-        confusion=tuple(ConfusedPixels(int(t), int(p), int(image.counts[t, p])) for t, p in cells),
+        confusion=confusion,
         near=int(np.count_nonzero(near & (truth != IGNORE))),
         near_wrong=int(np.count_nonzero(near & wrong)),
         regions=tuple(regions_of(truth, prediction)),

@@ -19,7 +19,8 @@ from torch import Tensor
 from pixelwise.datasets.classes.agreement import for_network
 from pixelwise.datasets.samples import Dataset
 from pixelwise.errors import CheckpointError, PixelwiseError, RecipeError
-from pixelwise.evaluation.pairs import EvaluationPair, batches_alike, read_split
+from pixelwise.evaluation.large import LargeImages
+from pixelwise.evaluation.pairs import EvaluationPair, LargePair, batches_alike, read_split
 from pixelwise.evaluation.tally import Measurement, Tally, task_of
 from pixelwise.evaluation.thumbnails import Thumbnails
 from pixelwise.machine.facts import peak_memory_bytes
@@ -150,9 +151,20 @@ def evaluate_protocols(
         torch.cuda.reset_peak_memory_stats(device)
     read = read_split(samples, dataset, protocols, options.input_size, ahead=2 * options.batch_size + reading_threads())
     fitted = [fitted_to(protocol, model.fixed_size) for protocol in protocols]
-    done, warn = 0, Once(observer.warn)
+    done, total, warn = 0, len(everything), Once(observer.warn)
+    large = LargeImages(
+        model, dataset, tallies, options.precision, options.input_size, (options.see, options.thumbnails), observer
+    )
     with _together(ranks, tallies, options.thumbnails), contextlib.closing(read), prediction_mode(model):
-        for batch in batches_alike(read, options.batch_size, lambda pairs: [pair.image.shape for pair in pairs]):
+        for found in batches_alike(read, options.batch_size, _shapes):
+            batch = [pairs for pairs in found if not isinstance(pairs, LargePair)]
+            for place, pair in zip(places[done:], found, strict=False):
+                if isinstance(pair, LargePair):
+                    large.add(pair.sample, place, functools.partial(observer.progress, done * ranks.world, total))
+            if not batch:
+                done += len(found)
+                observer.progress(min(done * ranks.world, total), total)
+                continue
             for index, protocol in enumerate(protocols):
                 image, labels = batch[0][index].image, batch[0][index].labels
                 warn(deviations(model, protocol, (image.shape[0], image.shape[1]), (labels.shape[0], labels.shape[1])))
@@ -168,8 +180,13 @@ def evaluate_protocols(
                 for place, pairs in zip(places[done:], batch, strict=False):
                     options.thumbnails.add(place, pairs[0].image, pairs[0].size)
             done += len(batch)
-            observer.progress(min(done * ranks.world, len(everything)), len(everything))
+            observer.progress(min(done * ranks.world, total), total)
     return [tally.measurement(peak_memory_bytes(device)) for tally in tallies]
+
+
+def _shapes(pairs: tuple[EvaluationPair, ...] | LargePair) -> list[tuple[int, ...]]:
+    """What images of a batch have in common; nothing for those that are scored in parts."""
+    return [] if isinstance(pairs, LargePair) else [pair.image.shape for pair in pairs]
 
 
 def _own_places(images: int, options: ScoringOptions) -> list[int]:

@@ -14,7 +14,9 @@ import numpy as np
 
 from pixelwise.datasets.reading.ahead import fetched_ahead
 from pixelwise.datasets.reading.pairs import read_pair
+from pixelwise.datasets.reading.regions.pairs import is_in_parts
 from pixelwise.datasets.samples import Dataset, Sample
+from pixelwise.errors import DataError
 from pixelwise.prediction.background import Item, in_background
 from pixelwise.prediction.sizes import floor_index, same_resizing, seen_images
 from pixelwise.recipes.protocols import Protocol
@@ -43,6 +45,16 @@ class EvaluationPair(NamedTuple):
         return self.labels.shape[0], self.labels.shape[1]
 
 
+class LargePair(NamedTuple):
+    """An image, with its labels, that is too large to be decoded whole.
+
+    Attributes:
+        sample: The sample, of which nothing was read.
+    """
+
+    sample: Sample
+
+
 def scored_labels(labels: np.ndarray, seen: Size, protocol: Protocol) -> np.ndarray:
     """Labels at the score size, by nearest neighbour.
 
@@ -64,8 +76,10 @@ def _resize_by_floor(labels: np.ndarray, size: Size) -> np.ndarray:
 
 def read_split(
     samples: Sequence[Sample], dataset: Dataset, protocols: Sequence[Protocol], input_size: Size | None, ahead: int
-) -> Generator[tuple[EvaluationPair, ...], None, None]:
+) -> Generator[tuple[EvaluationPair, ...] | LargePair, None, None]:
     """Yield all samples in order, resized for each protocol, while the next ones are read in the background.
+
+    Those that are read in parts are named and not read.
 
     Args:
         samples: The samples to read.
@@ -78,8 +92,13 @@ def read_split(
         DataError: As `pixelwise.datasets.reading.pairs.read_pair`, when the faulty pair is reached.
     """
 
-    def read(sample: Sample) -> tuple[EvaluationPair, ...]:
-        image, labels = read_pair(sample, dataset, fit=False)
+    def read(sample: Sample) -> tuple[EvaluationPair, ...] | LargePair:
+        try:
+            image, labels = read_pair(sample, dataset, fit=False)
+        except DataError as error:
+            if error.code != "D120" or not is_in_parts(sample.image_path, dataset.reading):
+                raise
+            return LargePair(sample)
         return pairs_of(sample, image, labels, protocols, input_size)
 
     return in_background(read, fetched_ahead(samples), ahead=ahead)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import NamedTuple
 
 import msgspec
@@ -14,7 +14,17 @@ from torch import Tensor
 from pixelwise.errors import PixelwiseError, RecipeError
 from pixelwise.evaluation.details import details_of
 from pixelwise.evaluation.pairs import EvaluationPair
-from pixelwise.metrics import METRICS, SCORES, Accumulator, Metric, ScoredImage, Task, Value
+from pixelwise.metrics import (
+    METRICS,
+    SCORES,
+    Accumulator,
+    CountedImage,
+    Metric,
+    NotWholeError,
+    ScoredImage,
+    Task,
+    Value,
+)
 from pixelwise.metrics.image import Bands
 from pixelwise.metrics.scores import ClassTotals, totals_of
 from pixelwise.recipes.protocols import Protocol
@@ -177,15 +187,46 @@ class Tally:
             confidence=confidence,
             probabilities=probabilities,
         )
+        self._add(image)
+
+    def add_counts(self, id: str, counts: np.ndarray, *, index: int) -> list[str]:
+        """Add one image that was scored in parts.
+
+        Metrics that need more than the counts are measured no longer: without this image they would not be those of the
+        split.
+
+        Args:
+            id: Sample id.
+            counts: int64 (K, K), rows ground truth, columns prediction.
+            index: Position of the image in the split.
+
+        Returns:
+            Names of these metrics.
+        """
+        return self._add(CountedImage(id, counts, self.task, index))
+
+    def _add(self, image: ScoredImage) -> list[str]:
         self._count(image)
         group = self._group(image.id)
+        unknown = []
         for name in self.accumulators:
             try:
                 self._update(name, image, group)
+            except NotWholeError:
+                unknown.append(name)
             except Exception as error:
                 if _is_our_own(name, error):
                     raise
                 raise _failure(name, f"at image {printable(image.id)}", error) from error
+        self._forget(unknown)
+        return unknown
+
+    def _forget(self, names: Iterable[str]) -> None:
+        """Measure some metrics no longer."""
+        for name in names:
+            del self.accumulators[name], self.metrics[name]
+            for group in self.groups.values():
+                group.accumulators.pop(name, None)
 
     def _update(self, name: str, image: ScoredImage, group: _Group | None) -> None:
         if group is None or name not in group.accumulators:
@@ -204,6 +245,7 @@ class Tally:
         if self.details is not None:
             self.details |= other.details or {}
         self.extents = [ours.plus(theirs) for ours, theirs in zip(self.extents, other.extents, strict=True)]
+        self._forget(set(self.accumulators) - set(other.accumulators))
         for name, accumulator in self.accumulators.items():
             accumulator.merge(other.accumulators[name])
         for name, group in other.groups.items():

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from functools import cached_property
+from typing import NoReturn
 
 import numpy as np
 import torch
@@ -16,6 +17,10 @@ from pixelwise.metrics.scores import ClassTotals, totals_of
 
 Bands = Callable[[], Iterator[tuple[int, Tensor]]]
 """Function that yields probabilities in bands from top to bottom: the first row of a band, and float32 (K, R, W)."""
+
+
+class NotWholeError(Exception):
+    """A metric asks for the pixels of an image of which only counts are known."""
 
 
 class ScoredImage:
@@ -83,3 +88,26 @@ class ScoredImage:
                 "the metric reads `probabilities` without declaring them; declare it with needs='probabilities'"
             )
         return self._probabilities()
+
+
+class CountedImage(ScoredImage):
+    """An image that was scored in parts: its counts are known, its pixels are not.
+
+    Args:
+        id: Sample id.
+        counts: int64 (K, K), rows ground truth, columns prediction.
+        task: Classes and rules of the scored task.
+        index: Position of the image in its split.
+    """
+
+    def __init__(self, id: str, counts: np.ndarray, task: Task, index: int) -> None:
+        self.id, self.task, self.index = id, task, index
+        self.__dict__["counts"] = counts  # where the property of the same name looks first
+
+    def __getattr__(self, name: str) -> NoReturn:
+        """Refuse what the counts do not tell; the other properties are computed from attributes that are missing.
+
+        Raises:
+            NotWholeError: Always.
+        """
+        raise NotWholeError(f"`{name}` of an image that is scored in parts")
