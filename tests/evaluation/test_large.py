@@ -11,7 +11,6 @@ import pytest
 import tifffile
 import torch
 from evaluation.color_model import CLASSES, GreyModel
-from observers import Told
 
 from pixelwise.datasets.opening import open_dataset
 from pixelwise.datasets.samples import Dataset
@@ -20,6 +19,7 @@ from pixelwise.evaluation.evaluate import evaluate_protocols
 from pixelwise.evaluation.large import Rules, score_in_parts
 from pixelwise.evaluation.tally import Measurement
 from pixelwise.evaluation.thumbnails import Thumbnails
+from pixelwise.observer import Observer
 from pixelwise.recipes.protocols import PROTOCOLS, Protocol
 from pixelwise.recipes.schema.recipe import Data
 
@@ -46,14 +46,22 @@ def scenes(tmp_path: Path) -> Path:
     return tmp_path
 
 
+class Notes(Observer):
+    def __init__(self) -> None:
+        self.notes: list[str] = []
+
+    def note(self, text: str) -> None:
+        self.notes.append(text)
+
+
 class Scored(NamedTuple):
     measured: list[Measurement]
-    told: Told
+    told: Notes
     seen: list[tuple[str, tuple[int, ...]]]
 
 
 def scored(root: Path, max_pixels: int, protocols=(NATIVE, SLIDING, FITTED), **options) -> Scored:
-    dataset, told, seen = opened(root, max_pixels), Told(), []
+    dataset, told, seen = opened(root, max_pixels), Notes(), []
     measured = evaluate_protocols(
         GreyModel(),
         dataset,

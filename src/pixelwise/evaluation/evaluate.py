@@ -20,7 +20,7 @@ from pixelwise.datasets.classes.agreement import for_network
 from pixelwise.datasets.samples import Dataset
 from pixelwise.errors import CheckpointError, PixelwiseError, RecipeError
 from pixelwise.evaluation.large import LargeImages
-from pixelwise.evaluation.pairs import EvaluationPair, LargePair, batches_alike, read_split
+from pixelwise.evaluation.pairs import EvaluationPair, LargePair, batches_alike, read_split, shapes_of
 from pixelwise.evaluation.tally import Measurement, Tally, task_of
 from pixelwise.evaluation.thumbnails import Thumbnails
 from pixelwise.machine.facts import peak_memory_bytes
@@ -150,43 +150,54 @@ def evaluate_protocols(
     if device.type == "cuda":
         torch.cuda.reset_peak_memory_stats(device)
     read = read_split(samples, dataset, protocols, options.input_size, ahead=2 * options.batch_size + reading_threads())
-    fitted = [fitted_to(protocol, model.fixed_size) for protocol in protocols]
+    fitted = (fitted_to(protocol, model.fixed_size) for protocol in protocols)
+    rows = [_Row(*row) for row in zip(protocols, fitted, tallies, strict=True)]
     done, total, warn = 0, len(everything), Once(observer.warn)
     large = LargeImages(
         model, dataset, tallies, options.precision, options.input_size, (options.see, options.thumbnails), observer
     )
     with _together(ranks, tallies, options.thumbnails), contextlib.closing(read), prediction_mode(model):
-        for found in batches_alike(read, options.batch_size, _shapes):
-            batch = [pairs for pairs in found if not isinstance(pairs, LargePair)]
-            for place, pair in zip(places[done:], found, strict=False):
-                if isinstance(pair, LargePair):
-                    large.add(pair.sample, place, functools.partial(observer.progress, done * ranks.world, total))
-            if not batch:
-                done += len(found)
-                observer.progress(min(done * ranks.world, total), total)
-                continue
-            for index, protocol in enumerate(protocols):
-                image, labels = batch[0][index].image, batch[0][index].labels
-                warn(deviations(model, protocol, (image.shape[0], image.shape[1]), (labels.shape[0], labels.shape[1])))
-            for indices in _sharing(batch, fitted):
-                columns, shared = [[pairs[i] for pairs in batch] for i in indices], [fitted[i] for i in indices]
-                for row in _predicted(model, columns, shared, options.precision, needs):
-                    for index, found in zip(indices, row, strict=True):
-                        place = places[len(tallies[index].scores)]
-                        tallies[index].add(found.pair, *found.decision, found.probabilities, index=place)
-                        if options.see is not None:
-                            options.see(found.pair, found.decision.labels)
-            if options.thumbnails is not None:
-                for place, pairs in zip(places[done:], batch, strict=False):
-                    options.thumbnails.add(place, pairs[0].image, pairs[0].size)
+        for batch in batches_alike(read, options.batch_size, shapes_of):
+            going = functools.partial(observer.progress, done * ranks.world, total)
+            if not large.take(batch, places[done:], going):
+                pairs = [pair for pair in batch if not isinstance(pair, LargePair)]
+                _add(model, pairs, places[done:], rows, options, needs, warn)
             done += len(batch)
             observer.progress(min(done * ranks.world, total), total)
     return [tally.measurement(peak_memory_bytes(device)) for tally in tallies]
 
 
-def _shapes(pairs: tuple[EvaluationPair, ...] | LargePair) -> list[tuple[int, ...]]:
-    """What images of a batch have in common; nothing for those that are scored in parts."""
-    return [] if isinstance(pairs, LargePair) else [pair.image.shape for pair in pairs]
+class _Row(NamedTuple):
+    """A protocol, the protocol as the network can follow it, and what receives its scores."""
+
+    protocol: Protocol
+    fitted: Protocol
+    tally: Tally
+
+
+def _add(
+    model: SegmentationModel,
+    batch: Sequence[tuple[EvaluationPair, ...]],
+    places: Sequence[int],
+    rows: Sequence[_Row],
+    options: ScoringOptions,
+    needs: _Needs,
+    warn: Once,
+) -> None:
+    """Score a batch under every protocol; `places` are the positions of its images in the split."""
+    for index, row in enumerate(rows):
+        image, labels = batch[0][index].image, batch[0][index].labels
+        warn(deviations(model, row.protocol, (image.shape[0], image.shape[1]), (labels.shape[0], labels.shape[1])))
+    for indices in _sharing(batch, [row.fitted for row in rows]):
+        columns, shared = [[pairs[i] for pairs in batch] for i in indices], [rows[i].fitted for i in indices]
+        for place, scored in zip(places, _predicted(model, columns, shared, options.precision, needs), strict=False):
+            for index, found in zip(indices, scored, strict=True):
+                rows[index].tally.add(found.pair, *found.decision, found.probabilities, index=place)
+                if options.see is not None:
+                    options.see(found.pair, found.decision.labels)
+    if options.thumbnails is not None:
+        for place, pairs in zip(places, batch, strict=False):
+            options.thumbnails.add(place, pairs[0].image, pairs[0].size)
 
 
 def _own_places(images: int, options: ScoringOptions) -> list[int]:

@@ -22,7 +22,7 @@ from pixelwise.datasets.reading.regions.pairs import PairRegions
 from pixelwise.datasets.reading.regions.segments import Rectangle
 from pixelwise.datasets.samples import Dataset, Sample
 from pixelwise.errors import DataError
-from pixelwise.evaluation.pairs import EvaluationPair
+from pixelwise.evaluation.pairs import EvaluationPair, LargePair
 from pixelwise.evaluation.tally import Tally, task_of
 from pixelwise.evaluation.thumbnails import Thumbnails
 from pixelwise.metrics import ScoredImage
@@ -104,6 +104,22 @@ class LargeImages:
         self._precision, self._input_size, self._observer = precision, input_size, observer
         self._see, self._thumbnails = pictures
         self._left_out: set[str] = set()
+
+    def take(self, batch: Sequence[object], places: Sequence[int], going: Callable[[], None]) -> bool:
+        """Score the images of a batch, if they are to be read in parts, and say whether they are.
+
+        Args:
+            batch: Images that are all read in parts, or all decoded.
+            places: Their positions in the split.
+            going: Called after every part; an exception that it raises ends the scoring.
+
+        Raises:
+            DataError: As `score_in_parts`.
+        """
+        large = [pair for pair in batch if isinstance(pair, LargePair)]
+        for pair, place in zip(large, places, strict=False):
+            self.add(pair.sample, place, going)
+        return bool(large)
 
     def add(self, sample: Sample, place: int, going: Callable[[], None]) -> None:
         """Score an image.

@@ -128,6 +128,11 @@ def pairs_of(
     return tuple(pairs)
 
 
+def shapes_of(pairs: tuple[EvaluationPair, ...] | LargePair) -> list[tuple[int, ...]]:
+    """What images of a batch have in common; nothing for those that are scored in parts."""
+    return [] if isinstance(pairs, LargePair) else [pair.image.shape for pair in pairs]
+
+
 def batches_alike(items: Iterable[Item], batch_size: int, key: Callable[[Item], object]) -> Iterator[list[Item]]:
     """Group consecutive items of equal `key` into batches of at most `batch_size`."""
     for _, group in itertools.groupby(items, key=key):

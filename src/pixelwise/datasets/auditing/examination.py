@@ -198,10 +198,14 @@ def _examine_in_parts(result: Examination, dataset: Dataset) -> None:
         return
     _describe_values(result, measured)
     error = values_error(mask_path, measured.counts, table, len(dataset.classes))
-    if result.image is not None and error is None:
-        error = other_size(sample, result.size, measured.size, result.image.orientation, reading)
     if error is not None:
-        turned = error.code == "D110" and result.image is not None and result.image.orientation >= 5
+        result.errors.append((mask_path, error))
+    if result.image is None:
+        return
+    orientation = result.image.orientation
+    error = other_size(sample, result.size, measured.size, orientation, reading)
+    if error is not None:
+        turned = error.code == "D110" and orientation >= 5
         result.errors.append((sample.image_path if turned else mask_path, error))
     if not result.errors:
         result.pixels = measured.pixels

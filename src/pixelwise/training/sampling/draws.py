@@ -20,7 +20,7 @@ def drawn_samples(dataset: Dataset, recipe: Recipe, largest: Size) -> tuple[Samp
 
     Args:
         dataset: The opened data set, without its unusable pairs.
-        recipe: The recipe, whose crop may still be planned.
+        recipe: The recipe; while its crop is still to be planned, every image counts once.
         largest: (height, width) of the largest image.
 
     Raises:
@@ -28,7 +28,8 @@ def drawn_samples(dataset: Dataset, recipe: Recipe, largest: Size) -> tuple[Samp
             such split.
     """
     samples, augment = dataset.samples(recipe.data.train_split), recipe.augment
-    if dataset.multilabel or largest[0] * largest[1] <= dataset.reading.max_pixels:
+    planned = augment.crop is None and "augment.crop" in recipe.planned
+    if dataset.multilabel or largest[0] * largest[1] <= dataset.reading.max_pixels or planned:
         return samples
     drawn: list[Sample] = []
     for sample in samples:

@@ -24,8 +24,6 @@ RANDOM = np.random.default_rng(7)
 IMAGE = RANDOM.integers(0, 256, (*SIZE, 3)).astype(np.uint8)
 IDS = np.kron(RANDOM.choice([0, 3, 9, 255], (15, 13), p=[0.5, 0.3, 0.1, 0.1]), np.ones((10, 10))).astype(np.uint8)
 TABLE = table_of({0: 0, 3: 1, 9: 2})
-COLORS = {0: (0, 0, 0), 3: (200, 0, 0), 9: (0, 90, 20), 255: (255, 255, 255)}
-COLOR_TABLE = table_of({}, {"#000000": 0, "#c80000": 1, "#005a14": 2, "#ffffff": 255})
 TILES = {"tile": (32, 48), "compression": "zlib"}
 
 
@@ -72,48 +70,7 @@ def test_crops_equal_those_of_the_pair_decoded_whole(tmp_path: Path, augment: Au
     assert_same_crops(sample, dataset(tmp_path), augment)
 
 
-def colored(ids: np.ndarray) -> np.ndarray:
-    lookup = np.zeros((256, 3), np.uint8)
-    lookup[list(COLORS)] = list(COLORS.values())
-    return lookup[ids]
-
-
-PALETTE = {"photometric": "palette", "colormap": RANDOM.integers(0, 65536, (3, 256)).astype(np.uint16)}
 TURNED = {"extratags": [(274, "H", 1, 6, True)]}
-MASKS = [
-    (IDS, TILES, TABLE),
-    (IDS.astype(np.int32), TILES, TABLE),
-    (IDS.astype(np.float32), TILES, TABLE),
-    (IDS, TILES | PALETTE, TABLE),
-    (np.repeat(IDS[..., None], 3, axis=2), TILES, TABLE),
-    (colored(IDS), TILES, COLOR_TABLE),
-    ((IDS > 0) * np.uint8(255), TILES, msgspec.structs.replace(table_of({0: 0, 1: 1}), threshold=128)),
-    (
-        IDS.astype(np.uint16) * 100 + 7,
-        TILES,
-        msgspec.structs.replace(TABLE, ids={0: 0, 7: 0, 3: 1, 9: 2, 255: 255}, divisor=100),
-    ),
-]
-
-
-@pytest.mark.parametrize("case", range(len(MASKS)))
-def test_values_of_masks_mean_the_same(tmp_path: Path, case: int) -> None:
-    mask, options, table = MASKS[case]
-    sample = pair(tmp_path, mask, mask_options=options)
-    assert_same_crops(sample, dataset(tmp_path, table), AUGMENTS[1], 3)
-
-
-def test_values_between_two_classes_mean_the_same(tmp_path: Path) -> None:
-    """`data.mask_tolerance` looks at the surroundings of a pixel, also beyond what is read."""
-    smooth = np.asarray(Image.fromarray(IDS.clip(0, 9) * 20).resize(SIZE[::-1], reducing_gap=None))
-    smooth = smooth.copy()
-    edges = smooth[1:] != smooth[:-1]
-    smooth[1:][edges] = (smooth[1:][edges].astype(int) + smooth[:-1][edges]) // 2
-    for table in (table_of({0: 0, 60: 1, 180: 2}),):
-        table = msgspec.structs.replace(table, tolerance=25)
-        for mask in (smooth, smooth.astype(np.int32)):
-            sample = pair(tmp_path, mask)
-            assert_same_crops(sample, dataset(tmp_path, table), AUGMENTS[0])
 
 
 def test_upright_images_and_masks(tmp_path: Path) -> None:
