@@ -13,7 +13,7 @@ from pixelwise.machine import openmp as _openmp
 from pixelwise.telemetry import switch_off as _switch_off
 
 if TYPE_CHECKING:
-    from pixelwise.api.check import check
+    from pixelwise.api.check import check, check_part
     from pixelwise.api.deploy import deploy
     from pixelwise.api.evaluate import evaluate
     from pixelwise.api.predict import predict
@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from pixelwise.api.report import write_report
     from pixelwise.api.resume import resume
     from pixelwise.api.run import Run
+    from pixelwise.api.serve import serve
     from pixelwise.api.table import table
     from pixelwise.api.train import train
     from pixelwise.api.watch import watch
@@ -50,7 +51,7 @@ if TYPE_CHECKING:
     from pixelwise.recipes.overrides import apply_overrides
     from pixelwise.recipes.protocols import Protocol
     from pixelwise.recipes.schema.recipe import Recipe
-    from pixelwise.records.result import Result
+    from pixelwise.records.result import Result, Unfinished
     from pixelwise.reports.displays import display
     from pixelwise.reports.meanings import describe
     from pixelwise.storage.cache_contents import cache
@@ -72,11 +73,13 @@ _HOMES = {
     "Run": "pixelwise.api.run",
     "SegmentationModel": "pixelwise.models",
     "Segmenter": "pixelwise.prediction.segmenter",
+    "Unfinished": "pixelwise.records.result",
     "apply_overrides": "pixelwise.recipes.overrides",
     "audit": "pixelwise.datasets.auditing.audit",
     "build_model": "pixelwise.models",
     "cache": "pixelwise.storage.cache_contents",
     "check": "pixelwise.api.check",
+    "check_part": "pixelwise.api.check",
     "complexity": "pixelwise.profiling.complexity",
     "convert": "pixelwise.datasets.preparing.converting",
     "deploy": "pixelwise.api.deploy",
@@ -99,6 +102,7 @@ _HOMES = {
     "recipe": "pixelwise.recipes.files:find",
     "resume": "pixelwise.api.resume",
     "search": "pixelwise.zoo.searching",
+    "serve": "pixelwise.api.serve",
     "shard": "pixelwise.datasets.preparing.sharding",
     "split": "pixelwise.datasets.preparing.dividing",
     "statistics": "pixelwise.datasets.auditing.statistics",
@@ -122,11 +126,13 @@ __all__ = [
     "Run",
     "SegmentationModel",
     "Segmenter",
+    "Unfinished",
     "apply_overrides",
     "audit",
     "build_model",
     "cache",
     "check",
+    "check_part",
     "complexity",
     "convert",
     "deploy",
@@ -149,6 +155,7 @@ __all__ = [
     "recipe",
     "resume",
     "search",
+    "serve",
     "shard",
     "split",
     "statistics",

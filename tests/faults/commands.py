@@ -67,16 +67,22 @@ class Commands:
     """
 
     def __init__(self, folder: Path, *, torch: bool) -> None:
-        self._folder = folder
-        environment = {**os.environ, "XDG_CACHE_HOME": str(folder / "cache"), "NO_COLOR": "1"}
-        self._server = subprocess.Popen(
-            [sys.executable, "-c", _SERVER, "torch" if torch else ""],
+        self._folder, self._torch = folder, torch
+        self._server = self._started()
+        self._running = 0
+
+    def _started(self) -> subprocess.Popen[str]:
+        environment = {**os.environ, "XDG_CACHE_HOME": str(self._folder / "cache"), "NO_COLOR": "1"}
+        server = subprocess.Popen(
+            [sys.executable, "-c", _SERVER, "torch" if self._torch else ""],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             encoding="utf-8",
             env=environment,
         )
-        assert self._line() == "ready"
+        assert server.stdout is not None
+        assert server.stdout.readline().strip() == "ready"
+        return server
 
     def run(self, arguments: Sequence[object], *, kill_after: float | None = None, largest: int | None = None) -> Ended:
         """Run one command.
@@ -89,17 +95,28 @@ class Commands:
         said = self._folder / "said.txt"
         words = list(map(str, arguments))
         order = {"arguments": words, "folder": str(self._folder), "said": str(said), "largest": largest}
+        if self._running:
+            # A test was given up while its command ran, whose status would be taken for that of this one.
+            self._kill(self._running)
+            self._server.kill()
+            self._server.communicate()
+            self._server = self._started()
         assert self._server.stdin is not None
         self._server.stdin.write(json.dumps(order) + "\n")
         self._server.stdin.flush()
-        child, start = int(self._line()), time.monotonic()
+        self._running, start = int(self._line()), time.monotonic()
         if kill_after is not None:
             time.sleep(kill_after)
-            for kill in (os.killpg, os.kill):  # a child that has just begun has no group of its own yet
-                with contextlib.suppress(ProcessLookupError):
-                    kill(child, signal.SIGKILL)
+            self._kill(self._running)
         status = int(self._line())
+        self._running = 0
         return Ended(status, said.read_text("utf-8", "replace"), time.monotonic() - start)
+
+    @staticmethod
+    def _kill(child: int) -> None:
+        for kill in (os.killpg, os.kill):  # a child that has just begun has no group of its own yet
+            with contextlib.suppress(ProcessLookupError):
+                kill(child, signal.SIGKILL)
 
     def close(self) -> None:
         """End the process."""

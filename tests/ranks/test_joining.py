@@ -112,7 +112,7 @@ def started(*words: str, restarts: int = 0) -> subprocess.Popen[bytes]:
     return subprocess.Popen([*launcher, *words], stdout=subprocess.DEVNULL, stderr=subprocess.PIPE)
 
 
-def wait_for(run: Path, step: int, seconds: float = 240) -> None:
+def wait_for(run: Path, step: int, seconds: float = 400) -> None:
     begin = time.monotonic()
     while time.monotonic() - begin < seconds:
         if run.is_dir() and any(one.step >= step for one in read_log(run).of(StepRecord)):
@@ -141,6 +141,8 @@ def weights(run: Path) -> dict[str, torch.Tensor]:
     return safetensors.torch.load_file(newest.path / "model.safetensors")
 
 
+LONG = pytest.mark.timeout(900)
+"""Several starts of several processes, on a machine that others use as well."""
 OFTEN = ["train", "unet-resnet18", *SMALL, "epochs=8", "every_steps=2", "--no-evaluate"]
 """A training of 24 steps that saves after every second one, and evaluates after every sixth."""
 
@@ -149,13 +151,14 @@ OFTEN = ["train", "unet-resnet18", *SMALL, "epochs=8", "every_steps=2", "--no-ev
 def undisturbed(tmp_path_factory: pytest.TempPathFactory) -> dict[str, torch.Tensor]:
     """The weights of a run that nothing happened to."""
     run = tmp_path_factory.mktemp("undisturbed") / "run"
-    assert started(*OFTEN, "-o", str(run)).wait(300) == 0
+    assert started(*OFTEN, "-o", str(run)).wait(600) == 0
     return weights(run)
 
 
+@LONG
 @pytest.mark.heavy
 @pytest.mark.skipif(not Path("/proc").is_dir(), reason="finds the processes in /proc")
-@pytest.mark.parametrize(("step", "rank", "wait"), [(9, 1, 0.0), (5, 0, 0.15), (17, 1, 0.4)])
+@pytest.mark.parametrize(("step", "rank", "wait"), [(9, 1, 0.0), (5, 0, 0.15), (12, 1, 0.3)])
 def test_a_killed_process_costs_no_more_than_the_steps_since_the_last_checkpoint(
     undisturbed: dict[str, torch.Tensor], tmp_path: Path, step: int, rank: int, wait: float
 ):
@@ -164,13 +167,14 @@ def test_a_killed_process_costs_no_more_than_the_steps_since_the_last_checkpoint
     wait_for(run, step)
     time.sleep(wait)  # in a step, while saving, or while evaluating
     os.kill(workers_of(run)[rank], signal.SIGKILL)
-    assert killed.wait(400) == 0
+    assert killed.wait(600) == 0
     assert len(read_log(run).of(ResumeRecord)) == 1
     assert [one.step for one in read_log(run).of(StepRecord)] == list(range(1, 25))
     found = weights(run)
     assert all(torch.equal(value, found[name]) for name, value in undisturbed.items())
 
 
+@LONG
 @pytest.mark.heavy
 @pytest.mark.skipif(not Path("/proc").is_dir(), reason="finds the processes in /proc")
 @pytest.mark.parametrize("receiver", ["the launcher", "one process"])

@@ -46,6 +46,7 @@ def test_entries_have_the_names_of_their_versions():
         "mask-ids": "mask-ids-v7-ab12.msgpack",
         "ceiling": "ceiling-v2-ab12.msgpack",
         "shard-index": "shard-index-v1-ab12",
+        "tar-members": "tar-members-v1-ab12.msgpack",
         "complexity": "complexity/ab12.json",
         "initial-weights": "initial-weightsab12.json",
     }

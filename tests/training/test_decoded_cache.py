@@ -270,5 +270,10 @@ def test_the_cache_is_used_when_a_quarter_of_the_memory_is_enough(monkeypatch: p
     assert not decoded.fits_in_memory(samples, unet, (49, 64))
     assert decoded.fits_in_memory(samples, apply_overrides(unet, ["data.cache=memory"]), (4900, 6400))
     assert not decoded.fits_in_memory(samples, apply_overrides(unet, ["data.cache=off"]), (1, 1))
+    # Each of two processes of this host keeps a copy.
+    for name, number in (("WORLD_SIZE", "4"), ("LOCAL_WORLD_SIZE", "2")):
+        monkeypatch.setenv(name, number)
+    assert decoded.fits_in_memory(samples, unet, (24, 64))
+    assert not decoded.fits_in_memory(samples, unet, (25, 64))
     # 200 million pixels are more than data.max_pixels: such images are read in parts.
     assert not decoded.fits_in_memory(samples, apply_overrides(unet, ["data.cache=memory"]), (10_000, 20_000))

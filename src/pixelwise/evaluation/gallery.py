@@ -16,9 +16,9 @@ import msgspec
 from pixelwise.datasets.reading.pairs import read_pair
 from pixelwise.datasets.reading.regions.pairs import is_in_parts
 from pixelwise.datasets.samples import Dataset, Sample
-from pixelwise.evaluation.evaluate import decide_pair
 from pixelwise.evaluation.large import Rules, score_in_parts
 from pixelwise.evaluation.pairs import pairs_of
+from pixelwise.evaluation.passes import decide_pair
 from pixelwise.evaluation.suspects import Predicted, suspect_regions
 from pixelwise.evaluation.tally import Measurement
 from pixelwise.evaluation.thresholds import ClassLevels, FoundLevels, level_picture, levels_of

@@ -8,26 +8,23 @@ from __future__ import annotations
 
 import functools
 import tempfile
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import NamedTuple
 
 import msgspec
 import numpy as np
 import torch
-from torch import Tensor
 
 from pixelwise.datasets.reading.regions.images import Region
 from pixelwise.datasets.reading.regions.pairs import PairRegions
 from pixelwise.datasets.reading.regions.segments import Rectangle
 from pixelwise.datasets.samples import Dataset, Sample
 from pixelwise.errors import DataError
-from pixelwise.evaluation.pairs import EvaluationPair, LargePair
-from pixelwise.evaluation.tally import Tally, task_of
-from pixelwise.evaluation.thumbnails import Thumbnails
+from pixelwise.evaluation.pairs import EvaluationPair
+from pixelwise.evaluation.tally import task_of
 from pixelwise.metrics import ScoredImage
 from pixelwise.models import SegmentationModel
-from pixelwise.observer import Observer
 from pixelwise.prediction.large.blocks import Block, Blocks, Joining
 from pixelwise.prediction.large.parts import widely_overlapping
 from pixelwise.prediction.large.previews import Preview
@@ -72,89 +69,12 @@ class LargeScore(NamedTuple):
     size: Size
 
 
-See = Callable[[EvaluationPair, Tensor], None]
-"""Receives an image and its prediction."""
-
-
-class LargeImages:
-    """Scores the images of a split that are read in parts.
-
-    Args:
-        model: The network, on its device.
-        dataset: The data set, with the classes of the network.
-        tallies: Receive the counts, one for each protocol.
-        precision: Number format and memory layout.
-        input_size: Input size if a protocol leaves it open; None for the image's own size.
-        pictures: Receivers of reduced pictures: one that is called with each of them and its prediction, and small
-            pictures of every image; None for none.
-        observer: Is told which metrics are not measured.
-    """
-
-    def __init__(
-        self,
-        model: SegmentationModel,
-        dataset: Dataset,
-        tallies: Sequence[Tally],
-        precision: Precision,
-        input_size: Size | None,
-        pictures: tuple[See | None, Thumbnails | None],
-        observer: Observer,
-    ) -> None:
-        self._model, self._dataset, self._tallies = model, dataset, tallies
-        self._precision, self._input_size, self._observer = precision, input_size, observer
-        self._see, self._thumbnails = pictures
-        self._left_out: set[str] = set()
-
-    def take(self, batch: Sequence[object], places: Sequence[int], going: Callable[[], None]) -> bool:
-        """Score the images of a batch, if they are to be read in parts, and say whether they are.
-
-        Args:
-            batch: Images that are all read in parts, or all decoded.
-            places: Their positions in the split.
-            going: Called after every part; an exception that it raises ends the scoring.
-
-        Raises:
-            DataError: As `score_in_parts`.
-        """
-        large = [pair for pair in batch if isinstance(pair, LargePair)]
-        for pair, place in zip(large, places, strict=False):
-            self.add(pair.sample, place, going)
-        return bool(large)
-
-    def add(self, sample: Sample, place: int, going: Callable[[], None]) -> None:
-        """Score an image.
-
-        Args:
-            sample: The image and its mask.
-            place: Its position in the split.
-            going: Called after every part; an exception that it raises ends the scoring.
-
-        Raises:
-            DataError: As `score_in_parts`.
-        """
-        for number, tally in enumerate(self._tallies):
-            rules = Rules(tally.protocol, self._input_size, self._precision)
-            found = score_in_parts(self._model, sample, self._dataset, rules, going)
-            self._warn(sample, tally.add_counts(sample.id, found.counts, index=place))
-            if self._see is not None:
-                self._see(found.pair, torch.from_numpy(found.prediction))
-            if number == 0 and self._thumbnails is not None:
-                self._thumbnails.add(place, found.pair.image, found.size)
-
-    def _warn(self, sample: Sample, names: list[str]) -> None:
-        """Say which metrics are not measured."""
-        new = [name for name in names if name not in self._left_out]
-        self._left_out.update(new)
-        if new:
-            self._observer.note(f"not measured: {', '.join(new)}, because {printable(sample.id)} is scored in parts")
-
-
 def score_in_parts(
     model: SegmentationModel,
     sample: Sample,
     dataset: Dataset,
     rules: Rules,
-    going: Callable[[], None] = lambda: None,
+    going: Callable[[], object] = lambda: None,
 ) -> LargeScore:
     """Predict an image in parts and count its pixels.
 

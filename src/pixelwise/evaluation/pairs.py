@@ -6,6 +6,7 @@ bounded, so memory does not grow with the data set.
 
 from __future__ import annotations
 
+import contextlib
 import itertools
 from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from typing import NamedTuple
@@ -50,9 +51,11 @@ class LargePair(NamedTuple):
 
     Attributes:
         sample: The sample, of which nothing was read.
+        error: The error of reading it whole.
     """
 
     sample: Sample
+    error: DataError
 
 
 def scored_labels(labels: np.ndarray, seen: Size, protocol: Protocol) -> np.ndarray:
@@ -74,12 +77,14 @@ def _resize_by_floor(labels: np.ndarray, size: Size) -> np.ndarray:
     return labels if labels.shape == tuple(size) else labels[rows[:, None], columns]
 
 
-def read_split(
-    samples: Sequence[Sample], dataset: Dataset, protocols: Sequence[Protocol], input_size: Size | None, ahead: int
-) -> Generator[tuple[EvaluationPair, ...] | LargePair, None, None]:
-    """Yield all samples in order, resized for each protocol, while the next ones are read in the background.
+Pairs = tuple[EvaluationPair, ...]
+"""An image and its labels, resized for each of some protocols."""
 
-    Those that are read in parts are named and not read.
+
+def read_split(
+    samples: Iterable[Sample], dataset: Dataset, protocols: Sequence[Protocol], input_size: Size | None, ahead: int
+) -> Generator[Pairs, None, None]:
+    """Yield all samples in order, resized for each protocol, while the next ones are read in the background.
 
     Args:
         samples: The samples to read.
@@ -91,14 +96,26 @@ def read_split(
     Raises:
         DataError: As `pixelwise.datasets.reading.pairs.read_pair`, when the faulty pair is reached.
     """
+    with contextlib.closing(read_each(samples, dataset, protocols, input_size, ahead)) as found:
+        for one in found:
+            if isinstance(one, DataError):
+                raise one
+            if isinstance(one, LargePair):
+                raise one.error
+            yield one
 
-    def read(sample: Sample) -> tuple[EvaluationPair, ...] | LargePair:
+
+def read_each(
+    samples: Iterable[Sample], dataset: Dataset, protocols: Sequence[Protocol], input_size: Size | None, ahead: int
+) -> Generator[Pairs | LargePair | DataError, None, None]:
+    """As `read_split`, with the error of a faulty pair in its place; large pairs are named and not read."""
+
+    def read(sample: Sample) -> Pairs | LargePair | DataError:
         try:
             image, labels = read_pair(sample, dataset, fit=False)
         except DataError as error:
-            if error.code != "D120" or not is_in_parts(sample.image_path, dataset.reading):
-                raise
-            return LargePair(sample)
+            in_parts = error.code == "D120" and is_in_parts(sample.image_path, dataset.reading)
+            return LargePair(sample, error) if in_parts else error
         return pairs_of(sample, image, labels, protocols, input_size)
 
     return in_background(read, fetched_ahead(samples), ahead=ahead)
@@ -126,11 +143,6 @@ def pairs_of(
         scored = scored_labels(labels, (seen.shape[0], seen.shape[1]), protocol)
         pairs.append(EvaluationPair(sample, seen, scored, scaled))
     return tuple(pairs)
-
-
-def shapes_of(pairs: tuple[EvaluationPair, ...] | LargePair) -> list[tuple[int, ...]]:
-    """What images of a batch have in common; nothing for those that are scored in parts."""
-    return [] if isinstance(pairs, LargePair) else [pair.image.shape for pair in pairs]
 
 
 def batches_alike(items: Iterable[Item], batch_size: int, key: Callable[[Item], object]) -> Iterator[list[Item]]:

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from pixelwise.metrics.calibration import CalibrationCounts, calibration_counts
     from pixelwise.metrics.confusion import confusion_matrix
     from pixelwise.metrics.conventions import CONVENTIONS, miou
-    from pixelwise.metrics.image import CountedImage, NotWholeError, ScoredImage
+    from pixelwise.metrics.image import ScoredImage
     from pixelwise.metrics.multilabel import bits_of, multilabel_counts, multilabel_scores, upsampled_bits
 
 __all__ = [
@@ -28,10 +28,8 @@ __all__ = [
     "Accumulator",
     "BoundaryCounts",
     "CalibrationCounts",
-    "CountedImage",
     "CountsAccumulator",
     "Metric",
-    "NotWholeError",
     "ScoredImage",
     "Scores",
     "Task",
@@ -55,8 +53,6 @@ _HOMES = {
     "BoundaryCounts": "boundary",
     "CONVENTIONS": "conventions",
     "CalibrationCounts": "calibration",
-    "CountedImage": "image",
-    "NotWholeError": "image",
     "ScoredImage": "image",
     "bits_of": "multilabel",
     "boundary_counts": "boundary",

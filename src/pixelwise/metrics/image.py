@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from functools import cached_property
-from typing import NoReturn
 
 import numpy as np
 import torch
@@ -17,10 +16,6 @@ from pixelwise.metrics.scores import ClassTotals, totals_of
 
 Bands = Callable[[], Iterator[tuple[int, Tensor]]]
 """Function that yields probabilities in bands from top to bottom: the first row of a band, and float32 (K, R, W)."""
-
-
-class NotWholeError(Exception):
-    """A metric asks for the pixels of an image of which only counts are known."""
 
 
 class ScoredImage:
@@ -49,6 +44,20 @@ class ScoredImage:
     ) -> None:
         self.id, self.labels, self.task, self.index = id, labels, task, index
         self._prediction, self._confidence, self._probabilities = prediction, confidence, probabilities
+
+    @classmethod
+    def of_counts(cls, id: str, counts: np.ndarray, task: Task, index: int) -> ScoredImage:
+        """An image of which nothing but the counts is known.
+
+        Args:
+            id: Sample id.
+            counts: See `counts`.
+            task: Classes and rules of the scored task.
+            index: Position of the image in its split.
+        """
+        image = cls(id, np.zeros((0, 0), np.uint8), torch.zeros((0, 0), dtype=torch.uint8), task, index=index)
+        image.counts = counts
+        return image
 
     @cached_property
     def prediction(self) -> np.ndarray:
@@ -88,26 +97,3 @@ class ScoredImage:
                 "the metric reads `probabilities` without declaring them; declare it with needs='probabilities'"
             )
         return self._probabilities()
-
-
-class CountedImage(ScoredImage):
-    """An image that was scored in parts: its counts are known, its pixels are not.
-
-    Args:
-        id: Sample id.
-        counts: int64 (K, K), rows ground truth, columns prediction.
-        task: Classes and rules of the scored task.
-        index: Position of the image in its split.
-    """
-
-    def __init__(self, id: str, counts: np.ndarray, task: Task, index: int) -> None:
-        self.id, self.task, self.index = id, task, index
-        self.__dict__["counts"] = counts  # where the property of the same name looks first
-
-    def __getattr__(self, name: str) -> NoReturn:
-        """Refuse what the counts do not tell; the other properties are computed from attributes that are missing.
-
-        Raises:
-            NotWholeError: Always.
-        """
-        raise NotWholeError(f"`{name}` of an image that is scored in parts")

@@ -156,9 +156,15 @@ CEILING = CacheKind(
 )
 SHARD_INDEX = CacheKind(
     name="shard-index",
-    purpose="indexes of data in shards that lie in object stores and on servers",
+    purpose="indexes of data in shards on other machines, and of tars and tables of other programs",
     prefix="shard-index-",
     folders=True,
+)
+TAR_MEMBERS = CacheKind(
+    name="tar-members",
+    purpose="names and positions of the files in tars of other programs",
+    prefix="tar-members-",
+    suffix=".msgpack",
 )
 COMPLEXITY = CacheKind(
     name="complexity",
@@ -177,7 +183,7 @@ INITIAL_WEIGHTS = CacheKind(
 )
 
 KINDS = (
-    DECODED, DRAWN, COCOSEG21, TOWN, AUDIT, EXAMINED, HASHES, MASK_IDS, CEILING, SHARD_INDEX, COMPLEXITY,
-    INITIAL_WEIGHTS,
+    DECODED, DRAWN, COCOSEG21, TOWN, AUDIT, EXAMINED, HASHES, MASK_IDS, CEILING, SHARD_INDEX, TAR_MEMBERS,
+    COMPLEXITY, INITIAL_WEIGHTS,
 )  # fmt: skip
 """All kinds, in display order."""

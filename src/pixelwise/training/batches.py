@@ -60,11 +60,15 @@ class Items(list[Item | PixelwiseError]):
 
     Attributes:
         repeated: Whether all processes have this same batch, because it is too small to be divided.
+        total: Number of images of the whole batch, where this is a part of it.
     """
 
-    def __init__(self, items: Iterable[Item | PixelwiseError] = (), repeated: bool = False) -> None:
+    def __init__(
+        self, items: Iterable[Item | PixelwiseError] = (), repeated: bool = False, total: int | None = None
+    ) -> None:
         super().__init__(items)
         self.repeated = repeated
+        self.total = total
 
 
 class DecodedPairs(Protocol):
@@ -83,6 +87,7 @@ class Batch(NamedTuple):
         ids: Sample ids, for messages.
         classes: Ids of the classes present in each image's labels, if a term of the loss needs them.
         repeated: Whether all processes have this same batch, because it is too small to be divided.
+        total: Number of images of the whole batch, where this is a part of it.
     """
 
     images: Tensor
@@ -91,6 +96,7 @@ class Batch(NamedTuple):
     ids: list[str]
     classes: list[list[int]] | None = None
     repeated: bool = False
+    total: int | None = None
 
 
 class TrainingPairs:
@@ -170,10 +176,11 @@ class TrainingPairs:
 
     def __getitems__(self, keys: Sequence[Key]) -> Items:
         """The items of a batch, mixed with each other as `augment.mix` says; called by PyTorch's loader."""
-        return Items(self._items(keys), isinstance(keys, Keys) and keys.repeated)
+        known = keys if isinstance(keys, Keys) else Keys(keys)
+        return Items(self._items(known), known.repeated, known.total)
 
-    def _items(self, keys: Sequence[Key]) -> Sequence[Item | PixelwiseError]:
-        following = keys.following if isinstance(keys, Keys) and self.augment.mix != "none" else None
+    def _items(self, keys: Keys) -> Sequence[Item | PixelwiseError]:
+        following = keys.following if self.augment.mix != "none" else None
         # A pair of another process is mixed into the last one.
         seen = [*keys, following] if following is not None else list(keys)
         if self.far and self._cached is None:
@@ -331,7 +338,7 @@ def collate(items: Sequence[Item | PixelwiseError], *, needs_classes: bool = Fal
         None if colors[0] is None else torch.from_numpy(np.stack(colors)),
         list(ids),
         labelled_classes(labels) if needs_classes else None,
-        isinstance(items, Items) and items.repeated,
+        *((items.repeated, items.total) if isinstance(items, Items) else ()),
     )
 
 

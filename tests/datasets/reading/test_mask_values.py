@@ -71,7 +71,7 @@ def test_integers_of_any_width_and_sign_are_read_as_they_are_stored(
     check_integers(tmp_path_factory.getbasetemp(), *mask)
 
 
-@pytest.mark.heavy
+@pytest.mark.fuzz
 @settings(max_examples=3000, deadline=None)
 @given(masks_of_integers())
 def test_many_more_masks_of_integers(

@@ -267,7 +267,7 @@ def test_every_image_has_one_normal_form(tmp_path_factory: pytest.TempPathFactor
     check_form(tmp_path_factory.getbasetemp(), *case)
 
 
-@pytest.mark.heavy
+@pytest.mark.fuzz
 @settings(max_examples=20_000, deadline=None)
 @given(cases())
 def test_many_more_images_have_one_normal_form(tmp_path_factory: pytest.TempPathFactory, case: tuple):

@@ -304,7 +304,8 @@ def examined(
     unusable = set(found.unusable.get(split, ()))
     ceiling: tuple[Ceiling, ...] = ()
     if not dataset.multilabel:
-        ceiling = measure_ceiling(dataset, [s for s in dataset.splits[split] if s.id not in unusable])
+        samples = dataset.splits[split]
+        ceiling = measure_ceiling(dataset, [s for s in samples if s.id not in unusable] if unusable else samples)
     return msgspec.structs.replace(checked, ceiling_split=split, ceiling=ceiling)
 
 

@@ -33,6 +33,7 @@ from pixelwise.datasets.reading.masks import (
 from pixelwise.datasets.reading.regions.images import ImageRegions
 from pixelwise.datasets.reading.regions.masks import KEPT_BYTES, MaskRegions
 from pixelwise.datasets.reading.regions.measuring import MaskMeasures, measure_image, measure_mask
+from pixelwise.datasets.reading.regions.mosaics import is_mosaic
 from pixelwise.datasets.reading.regions.pairs import is_in_parts, other_size
 from pixelwise.datasets.samples import Dataset, Sample
 from pixelwise.errors import DataError
@@ -175,7 +176,7 @@ def _examine_in_parts(result: Examination, dataset: Dataset) -> None:
             found = measure_image(image, _SAMPLE)
             result.size = image.size
             result.image = ImageFacts(
-                format="TIFF",
+                format="VRT" if is_mosaic(sample.image_path) else "TIFF",
                 orientation=image.orientation,
                 transparent=image.transparent,
                 animated=image.animated,
@@ -340,9 +341,13 @@ class ExaminationCache:
             encoded = msgspec.msgpack.encode(examination, enc_hook=_to_plain)
             self._parts.put(_key(examination.split, examination.sample), state + b"\0" + encoded)
 
-    def save(self) -> None:
-        """Write what is not written yet to the cache folder; entries of other splits are kept."""
-        self._parts.save()
+    def save(self, *, own: bool = False) -> None:
+        """Write what is not written yet to the cache folder; entries of other splits are kept.
+
+        Args:
+            own: Leave what other processes have written as it is; see `PartedCache.save`.
+        """
+        self._parts.save(own=own)
 
 
 def _key(split: str, sample: Sample) -> bytes:

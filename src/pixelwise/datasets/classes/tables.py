@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import json
 import os
+from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple
 
@@ -305,7 +306,7 @@ def _palette_of_masks(data: Data, layout: Layout, label_table: LabelTable, numbe
     """One colour per class, from the palette of the first readable mask; None if it has none or lacks a class."""
     if label_table.threshold is not None or label_table.divisor is not None:
         return None  # the classes are not values of the masks
-    for path in _masks(layout):
+    for path in _each_mask(layout):
         try:
             raw = _some_of(path, label_table, data)
         except DataError:  # of which the audit tells
@@ -333,7 +334,11 @@ def _some_of(path: Path, table: LabelTable, data: Data) -> RawMask:
 
 
 def _masks(layout: Layout) -> list[Path]:
-    return [s.mask_path for samples in layout.splits.values() for s in samples if s.mask_path is not None]
+    return list(_each_mask(layout))
+
+
+def _each_mask(layout: Layout) -> Iterator[Path]:
+    return (s.mask_path for samples in layout.splits.values() for s in samples if s.mask_path is not None)
 
 
 def _palette_of_ids(ids: dict[int, int], palette: tuple[Color, ...]) -> tuple[Color, ...] | None:

@@ -6,6 +6,8 @@ everywhere, whether its transparency says anything) is found out once, band by b
 
 from __future__ import annotations
 
+import contextlib
+import threading
 from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple
@@ -13,11 +15,14 @@ from typing import NamedTuple
 import numpy as np
 
 from pixelwise.datasets.labels import LabelTable
+from pixelwise.datasets.reading.files import errors_explained
 from pixelwise.datasets.reading.mask_values import RawMask, interpreted_part, is_grey
 from pixelwise.datasets.reading.masks import mask_error, translate
-from pixelwise.datasets.reading.regions.images import ImageRegions
-from pixelwise.datasets.reading.regions.segments import Rectangle, not_in_parts
-from pixelwise.datasets.reading.tiff import RGB, is_tiff
+from pixelwise.datasets.reading.orientation import turned_upright, upright_size
+from pixelwise.datasets.reading.regions.images import stored_rectangle
+from pixelwise.datasets.reading.regions.rasters import TiffRaster
+from pixelwise.datasets.reading.regions.segments import Rectangle, SegmentCache, not_in_parts
+from pixelwise.datasets.reading.tiff import DAMAGED, RGB, StoredTiff, is_tiff
 from pixelwise.datasets.samples import Reading
 from pixelwise.recipes.sizes import Size
 
@@ -70,10 +75,12 @@ class MaskRegions:
         self._path, self._table, self._num_classes = path, table, num_classes
         if not is_tiff(path):
             raise not_in_parts(path, "masks of such images have to be TIFF files, too")
-        self._image = ImageRegions(path, reading, KEPT_BYTES, as_stored=True)
+        self._closing, self._lock = contextlib.ExitStack(), threading.Lock()
         try:
-            self.size = self._image.size
-            if self._image.animated:
+            self._raster = TiffRaster(path, SegmentCache(KEPT_BYTES), self._closing, chosen=None)
+            self._orientation = self._raster.orientation if reading.exif == "apply" else 1
+            self.size = upright_size(self._raster.size, self._orientation)
+            if self._raster.animated:
                 raise not_in_parts(path, "it holds several pages")
             self.known = self._look() if known is None else known
         except BaseException:
@@ -88,11 +95,11 @@ class MaskRegions:
 
     def close(self) -> None:
         """Close the file."""
-        self._image.close()
+        self._closing.close()
 
     def bands(self) -> Iterator[Rectangle]:
         """The mask in bands of whole rows, from top to bottom, as its tiles or strips suggest."""
-        return bands(self.size, self._image.rows)
+        return bands(self.size, self._raster.part[0 if self._orientation < 5 else 1])
 
     def raw(self, where: Rectangle) -> RawMask:
         """The values of a rectangle within the mask, not interpreted yet; see `load_mask`.
@@ -100,7 +107,7 @@ class MaskRegions:
         Raises:
             DataError: As `load_mask`.
         """
-        found = interpreted_part(self._image.stored_tiff(where), self._table, self._path, grey=self.known.grey)
+        found = interpreted_part(self._stored(where), self._table, self._path, grey=self.known.grey)
         if self.known.wide and found.values.ndim == 2 and found.values.dtype in (np.uint8, np.uint16):
             # The type of the values decides how those between two classes are treated.
             return found._replace(values=found.values.astype(np.int64))
@@ -132,9 +139,17 @@ class MaskRegions:
         )
         return Rectangle(top, left, bottom - top, right - left)
 
+    def _stored(self, where: Rectangle) -> StoredTiff:
+        """What is stored in a rectangle, with upright values."""
+        # A damaged file may also be noticed when its values are held against its palette.
+        with errors_explained(self._path, DAMAGED), self._lock:
+            values = self._raster.read(stored_rectangle(where, self.size, self._orientation)).values
+            found = self._raster.described(values)
+        return found._replace(values=turned_upright(found.values, self._orientation))
+
     def _look(self) -> WholeMask:
         """Look at the whole mask, if there is anything that only the whole tells."""
-        table, one = self._table, self._image.stored_tiff(Rectangle(0, 0, 1, 1))
+        table, one = self._table, self._stored(Rectangle(0, 0, 1, 1))
         by_color = bool(table.colors) and not table.ids
         asks_grey = one.photometric == RGB and not (by_color or table.from_alpha or table.threshold is not None)
         asks_wide = table.tolerance is not None and one.values.dtype not in (np.uint8, np.uint16, np.bool_)
@@ -143,7 +158,7 @@ class MaskRegions:
             return WholeMask()
         grey, wide, opacity = asks_grey, False, one.values[0, 0, -1]
         for band in self.bands():
-            values = self._image.stored_tiff(band).values
+            values = self._stored(band).values
             grey = grey and is_grey(values[..., :3])
             wide = wide or (asks_wide and bool(((values < 0) | (values > 65535)).any()))
             if asks_alpha and (values[..., -1] != opacity).any():

@@ -41,10 +41,10 @@ class SegmentCache:
 
     def __init__(self, most: int) -> None:
         self._most = most
-        self._kept: OrderedDict[tuple[int, int], np.ndarray] = OrderedDict()
+        self._kept: OrderedDict[tuple[int, ...], np.ndarray] = OrderedDict()
         self.size = 0
 
-    def get(self, key: tuple[int, int], decode: Callable[[], np.ndarray]) -> np.ndarray:
+    def get(self, key: tuple[int, ...], decode: Callable[[], np.ndarray]) -> np.ndarray:
         """The segment of a key, decoded if it is not kept."""
         found = self._kept.get(key)
         if found is not None:
@@ -92,6 +92,7 @@ class PageSegments:
         path: The file, for messages.
         page: The page, of a file that stays open.
         cache: Decoded segments, which several pages may share.
+        file: Number of the file among those that share the cache.
 
     Attributes:
         size: (height, width) as stored.
@@ -104,8 +105,8 @@ class PageSegments:
         ValueError: The page has fewer tiles or strips than its size needs.
     """
 
-    def __init__(self, path: Path, page: TiffPage, cache: SegmentCache) -> None:
-        self._path, self._page, self._cache = path, page, cache
+    def __init__(self, path: Path, page: TiffPage, cache: SegmentCache, file: int = 0) -> None:
+        self._path, self._page, self._cache, self._file = path, page, cache, file
         self._planes, depth, height, width, self._samples = (int(length) for length in page.shaped)
         self.size = (height, width)
         self.channels = self._planes * self._samples
@@ -147,7 +148,7 @@ class PageSegments:
         elif self._plain:
             self._read_rows(into, number, first - top, begin)
         else:
-            key = (int(self._page.offset), number)
+            key = (self._file, int(self._page.offset), number)
             segment = self._cache.get(key, lambda: self._decoded(number))
             into[...] = segment[first - top : last - top, begin - left : end - left]
 
