@@ -102,7 +102,7 @@ class Pass:
         samples: The samples of the split.
         dataset: The data set, with the class ids of the model.
         device: The device of the model.
-        going: Called after every part of an image that is scored in parts; an exception that it raises ends the scoring.
+        going: Called after every part of an image in parts; an exception that it raises ends the scoring.
     """
 
     def __init__(

@@ -224,10 +224,7 @@ class Tally:
         group.accumulators[name].merge(one)
 
     def add_counts(self, id: str, counts: np.ndarray, *, index: int) -> list[str]:
-        """Add one image that was scored in parts.
-
-        Metrics that need more than counts are measured no longer: without this image they would not be those of the
-        split.
+        """Add one image that was scored in parts; metrics that need more than its counts are measured no longer.
 
         Args:
             id: Sample id.

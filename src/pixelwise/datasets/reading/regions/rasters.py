@@ -101,7 +101,7 @@ class TiffRaster:
         path: TIFF, BigTIFF or cloud-optimized GeoTIFF file, in tiles or strips.
         cache: Decoded tiles and strips.
         closing: Closes the file.
-        chosen: Whether channels were chosen, so that planes of a stack are bands; None if only the first page is wanted.
+        chosen: Whether channels were chosen, so that planes of a stack are bands; None for only the first page.
         file: Number of the file among those that share the cache.
 
     Raises:
