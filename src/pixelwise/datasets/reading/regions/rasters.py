@@ -186,7 +186,8 @@ class TiffRaster:
             page: Any = file.pages[number]
             kind = int(page.keyframe.subfiletype)
             if kind & _MASK and not kind & _REDUCED and tuple(page.shape) == self.size:
-                return PageSegments(self._path, file.pages.get(number, aspage=True), self._cache, self._number)
+                whole: Any = file.pages.get(number, aspage=True)
+                return PageSegments(self._path, whole, self._cache, self._number)
         return None
 
     def _stacked(self, file: TiffFile) -> list[TiffPage]:
