@@ -17,8 +17,10 @@ from pixelwise.datasets.samples import Dataset
 from pixelwise.errors import DataError, StoppedError
 from pixelwise.evaluation.evaluate import evaluate_protocols
 from pixelwise.evaluation.large import Rules, score_in_parts
-from pixelwise.evaluation.tally import Measurement
+from pixelwise.evaluation.shards.states import counted, take_in
+from pixelwise.evaluation.tally import Measurement, Tally, task_of
 from pixelwise.evaluation.thumbnails import Thumbnails
+from pixelwise.metrics import METRICS
 from pixelwise.observer import Observer
 from pixelwise.recipes.protocols import PROTOCOLS, Protocol
 from pixelwise.recipes.schema.recipe import Data
@@ -120,3 +122,20 @@ def test_a_request_to_stop_is_noticed_between_parts(scenes: Path):
     with pytest.raises(StoppedError), torch.no_grad():
         score_in_parts(GreyModel(), dataset.samples("val")[0], dataset, Rules(SLIDING), stop)
     assert calls == [1]
+
+
+def test_metrics_that_one_part_of_a_split_cannot_measure_are_not_those_of_the_split():
+    def tally() -> Tally:
+        task = task_of(CLASSES, NATIVE)
+        return Tally(task, "val", NATIVE, metrics=[METRICS.find("boundary_iou")], cells=True)
+
+    parts, merged, folded = tally(), tally(), tally()
+    assert parts.add_counts("a", np.eye(4, dtype=np.int64), index=0) == ["boundary_iou"]
+    merged.merge(parts)
+    take_in(folded, counted(parts))
+    take_in(folded, counted(tally()))
+    for one in (parts, merged, folded):
+        found = one.measurement()
+        assert found.counts.trace() == 4
+        assert "boundary_iou" not in found.values
+        assert found.values["iou"].value == 1

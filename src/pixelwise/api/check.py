@@ -25,7 +25,7 @@ from pixelwise.reports.audit.page import write_check_page
 from pixelwise.reports.audit.terminal import print_check, print_part, print_written
 from pixelwise.storage import printable, write_text
 from pixelwise.storage.stores.addresses import place_of
-from pixelwise.training.sampling.draws import drawn_samples
+from pixelwise.training.sampling.draws import drawn_once, drawn_samples
 from pixelwise.training.settings.holding import unfit_settings
 
 
@@ -137,6 +137,6 @@ def _with_settings(checked: Checked) -> Checked:
     with contextlib.suppress(DataError):  # training says it
         usable = checked.dataset.without(checked.audit.unusable)
         images = len(drawn_samples(usable, checked.recipe, sizes.largest))
-    unfit = unfit_settings(checked.recipe, images, sizes.usual if sizes.distinct else None)
+    unfit = unfit_settings(checked.recipe, images, drawn_once(sizes.usual, checked.recipe))
     settings = tuple(finding(one.code, one.message, fix=one.fix) for one in unfit)
     return msgspec.structs.replace(checked, settings=settings)

@@ -37,7 +37,7 @@ from pixelwise.training.autotuning.batch_size import auto_batch
 from pixelwise.training.autotuning.format_choice import FormatChoice, choose_format
 from pixelwise.training.optimization.schedules import total_steps
 from pixelwise.training.order import steps_per_epoch
-from pixelwise.training.sampling.draws import drawn_samples
+from pixelwise.training.sampling.draws import drawn_once, drawn_samples
 from pixelwise.training.settings.holding import unfit_settings
 from pixelwise.training.settings.unfit import Unfit
 from pixelwise.training.stages import naming_stage, stage_recipe
@@ -221,8 +221,8 @@ def prepare_run(
 def held_against_data(prepared: PreparedRun) -> tuple[Unfit, ...]:
     """The settings of a run and its stages that do not fit its data, each with overrides that do."""
     facts = prepared.facts
-    images = len(prepared.samples)
-    return tuple(unfit_settings(prepared.recipe, images, facts.usual_image if any(facts.usual_image) else None))
+    images, recipe = len(prepared.samples), prepared.recipe
+    return tuple(unfit_settings(recipe, images, drawn_once(facts.usual_image, recipe)))
 
 
 def planned_steps(recipe: Recipe, dataset: Dataset, largest: Size) -> int:

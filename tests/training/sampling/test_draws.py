@@ -13,7 +13,7 @@ from pixelwise.errors import DataError
 from pixelwise.recipes.catalog import recipe
 from pixelwise.recipes.overrides import apply_overrides
 from pixelwise.recipes.schema.recipe import Augment, Recipe
-from pixelwise.training.sampling.draws import drawn_samples
+from pixelwise.training.sampling.draws import drawn_once, drawn_samples
 
 
 def opened(root: Path, augment: Augment, max_pixels: int = 100_000) -> tuple[Dataset, Recipe]:
@@ -55,3 +55,10 @@ def test_settings_that_need_the_whole_image_are_refused(tmp_path: Path, augment:
         drawn_samples(dataset, chosen, (400, 600))
     assert caught.value.code == "D120"
     assert drawn_samples(msgspec.structs.replace(dataset, multilabel=True), chosen, (400, 600))
+
+
+def test_settings_are_held_against_the_size_of_images_that_are_drawn_once():
+    chosen = apply_overrides(recipe("unet-resnet18"), ["data.max_pixels=1000"])
+    assert drawn_once((20, 50), chosen) == (20, 50)
+    assert drawn_once((20, 51), chosen) is None
+    assert drawn_once((0, 0), chosen) is None

@@ -167,7 +167,9 @@ class _Planner:
             height, width = (round(side) for side in size_before_zoom(self.recipe.augment, usual))
             self._choose(rules.crop((height, width), self._device.type, shrunk=(height, width) != usual))
         if "sampling.batch_size" in self._planned:
-            self._choose(rules.batch(self._images, self._device.type))
+            self._choose(
+                rules.batch(self._images, self._device.type, "training crop" if in_parts else "training image")
+            )
             self._observer.phase("searching for the largest batch that fits")
             fitting, message = auto_batch(self.recipe, self.facts.largest_image, self._device)
             if fitting != self.recipe:

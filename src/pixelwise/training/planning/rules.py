@@ -92,17 +92,18 @@ def crop(usual: Size, device: str, *, shrunk: bool = False) -> Choice:
     return Choice("augment.crop", [height, width], f"{images}; {limit}")
 
 
-def batch(images: int, device: str) -> Choice:
+def batch(images: int, device: str, what: str = "training image") -> Choice:
     """The batch: a power of two that leaves at least four steps per epoch, from 2 to 4 or 8.
 
     Args:
         images: Number of training images.
         device: Type of the device, such as `cpu`.
+        what: What they are called in the reason.
     """
     largest = LARGEST_BATCH.get(device, LARGEST_BATCH["cuda"])
     fitting = max(2, min(largest, images // FEWEST_STEPS)) if images > 1 else 1
     size = 2 ** int(math.log2(fitting))
-    return Choice("sampling.batch_size", size, counted(images, "training image"))
+    return Choice("sampling.batch_size", size, counted(images, what))
 
 
 def weights(pixels: Sequence[int], classes: Sequence[str]) -> Choice:

@@ -48,3 +48,9 @@ def drawn_samples(dataset: Dataset, recipe: Recipe, largest: Size) -> tuple[Samp
         height, width = size_before_zoom(augment, found.size)
         drawn += [sample] * max(1, round(height * width / (augment.crop[0] * augment.crop[1])))
     return tuple(drawn)
+
+
+def drawn_once(usual: Size, recipe: Recipe) -> Size | None:
+    """The (height, width) of the usual image if an epoch draws it once; None if it is unknown, or read in parts."""
+    pixels = usual[0] * usual[1]
+    return usual if 0 < pixels <= recipe.data.max_pixels else None
