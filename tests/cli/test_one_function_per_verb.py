@@ -12,8 +12,8 @@ from collections.abc import Callable, Iterator
 import pytest
 
 import pixelwise
-from pixelwise.cli.verbs import VERBS as NAMES
-from pixelwise.cli.verbs import module_of
+from pixelwise.cli.line.verbs import VERBS as NAMES
+from pixelwise.cli.line.verbs import module_of
 
 
 def verbs() -> Iterator[tuple[str, Callable]]:

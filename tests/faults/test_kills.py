@@ -23,7 +23,7 @@ from PIL import Image
 from safetensors import safe_open
 
 from pixelwise.cli import data as data_verbs
-from pixelwise.cli.verbs import VERBS
+from pixelwise.cli.line.verbs import VERBS
 from pixelwise.storage.atomic import TEMPORARY_PREFIX
 
 
@@ -77,7 +77,10 @@ TABLE = {
         refuses_existing=True,
     ),
 }
-READ_ONLY = ("recipes", "show", "explain", "models", "table", "profile", "data stats", "data cache", "data verify")
+READ_ONLY = (
+    "recipes", "show", "ui", "explain", "models", "table", "profile", "data stats", "data cache", "data verify",
+    "serve",
+)  # fmt: skip
 """Verbs that write nothing but the cache, or print what they write."""
 COVERED_ELSEWHERE = {
     "import-weights": "its folder is written at once, by `filling_folder`",

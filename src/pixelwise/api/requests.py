@@ -17,6 +17,7 @@ from pixelwise.recipes.asking import Named
 from pixelwise.recipes.schema.recipe import Recipe
 from pixelwise.storage import printable
 from pixelwise.storage.stores.addresses import address_of, place_of
+from pixelwise.storage.stores.containers import names_containers
 
 if TYPE_CHECKING:
     from pixelwise.deployment.card.options import DeployOptions
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
     from pixelwise.evaluation.options import EvaluateOptions
     from pixelwise.prediction.options import PredictOptions
     from pixelwise.profiling.options import ProfileOptions
+    from pixelwise.serving.options import ServeOptions
     from pixelwise.training.options import ResumeOptions, TrainOptions
 
 SPLITS = ("train", "val", "test", "all")
@@ -85,7 +87,7 @@ def check_scoring(
     Raises:
         CheckpointError: K420, `run` is not a run folder.
         RecipeError: R201 to R204 or R262, an override or a protocol is wrong; R225, there is no such metric;
-            R238, options for several processes contradict each other.
+            R238 or R251, options contradict each other; R260, there is no such part of the images.
         DataError: D222, the data folder does not exist.
     """
     from pixelwise.evaluation.asking import Asked
@@ -94,6 +96,7 @@ def check_scoring(
     from pixelwise.runtimes import is_artefact
 
     options.refuse_contradictions(options.device)
+    _ = options.by_units, options.share
     recipe = None if is_artefact(Path(run)) else check_run(run, [data])
     asked = Asked(overrides=options.overrides)
     if recipe is not None:
@@ -124,6 +127,21 @@ def check_predicting(run: AnyPath, paths: Iterable[str], output: AnyPath, option
     if not is_artefact(Path(run)):
         check_run(run, paths)
     refuse_missing(paths)
+
+
+def check_serving(run: AnyPath, options: ServeOptions) -> None:
+    """Refuse to serve what is not a run or an artefact, or to serve strangers without a token.
+
+    Raises:
+        CheckpointError: K420, `run` is not a run folder.
+        RecipeError: R260, the token or the name is malformed; R290, other computers could reach the server without a
+            token.
+    """
+    from pixelwise.runtimes import is_artefact
+
+    options.refuse_open_doors()
+    if not is_artefact(Path(run)):
+        check_run(run)
 
 
 def check_profiling(model: AnyPath, overrides: Sequence[str], options: ProfileOptions) -> None:
@@ -239,7 +257,7 @@ def _check_data(recipe: Recipe, data: AnyPath | None) -> None:
 
 
 def _check_folder(data: AnyPath | None) -> None:
-    if data is not None and address_of(data) is None and not Path(data).is_dir():
+    if data is not None and address_of(data) is None and not Path(data).is_dir() and not names_containers(Path(data)):
         raise DataError(
             "D222", f"{printable(Path(data))}: {_state(data)}", "give the folder that holds images and masks"
         )

@@ -22,9 +22,24 @@ from pixelwise.recipes.schema.recipe import Recipe
 from pixelwise.records.run_folder import CHECKPOINTS, is_run, write_recipe
 from pixelwise.storage import json_text, printable, sha256_file, write_text
 from pixelwise.storage.atomic import filling_folder
+from pixelwise.storage.documents import read_json
 from pixelwise.storage.locks import writing_alone
 
 PROVENANCE = "provenance.json"
+
+
+class _Provenance(msgspec.Struct):
+    licence: str
+
+
+def licence_of_weights(run: Path) -> str:
+    """Licence of the weights of a run: that on record if they were imported, else `unknown`: their owner decides.
+
+    Args:
+        run: A run folder or a folder of imported weights.
+    """
+    imported = run / PROVENANCE
+    return read_json(imported, _Provenance).licence if imported.is_file() else "unknown"
 
 
 def import_weights_file(

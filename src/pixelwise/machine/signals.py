@@ -7,7 +7,7 @@ import os
 import signal
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
 
 LOOKS_EVERY = 1.0
 """Seconds between two looks at whether the parent is still there."""
@@ -49,6 +49,25 @@ def stop_with_parent() -> None:
         os.kill(os.getpid(), signal.SIGTERM)
 
     threading.Thread(target=look, daemon=True).start()
+
+
+@contextlib.contextmanager
+def handled(acts: Mapping[str, Callable[[], None]]) -> Iterator[None]:
+    """Call functions when signals arrive within the block; elsewhere than in the main thread, which alone may, nothing.
+
+    Args:
+        acts: Name of a signal, which this system may lack -> what it does.
+    """
+    before = {}
+    if threading.current_thread() is threading.main_thread():
+        for name, act in acts.items():
+            for number in _existing(name):
+                before[number] = signal.signal(number, lambda *_, act=act: act())
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
 
 
 @contextlib.contextmanager

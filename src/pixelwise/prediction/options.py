@@ -9,7 +9,7 @@ from msgspec import Meta
 
 from pixelwise.errors import RecipeError
 from pixelwise.options import Options
-from pixelwise.prediction.receipts.shares import Share, parse_share
+from pixelwise.prediction.receipts.shares import EngineName, Share, parse_share, refuse_without_ray
 from pixelwise.recipes.sizes import Size
 from pixelwise.storage.stores.addresses import address_of
 
@@ -20,9 +20,6 @@ MaskFormat = Literal["ids", "original", "cityscapes", "voc", "ade20k"]
 """`ids`: class ids in the model's own order, with a palette; `original`: the values or colours of the masks that the
 network was trained with; `cityscapes`: 8-bit labelIds (road is 7);
 `voc`: class ids with VOC's palette; `ade20k`: 8-bit, class id + 1. Ignored pixels are 255, 0, 255 and 0."""
-
-EngineName = Literal["here", "ray"]
-"""`here`: this process; `ray`: workers of Ray, on this machine or a cluster."""
 
 PolygonFormat = Literal["labelme", "coco", "geojson", "gpkg"]
 """`labelme`: one JSON file per image; `coco`: one `annotations.json`; `geojson` and `gpkg` (GeoPackage): one file per
@@ -105,12 +102,7 @@ class PredictOptions(Options, frozen=True, kw_only=True):
             RecipeError: R251, options exclude each other.
         """
         tars = self.tars or address_of(output) is not None
-        if self.engine == "here" and (self.workers is not None or self.address is not None or self.gpus_per_worker):
-            raise RecipeError(
-                "R251",
-                "`workers`, `address` and `gpus_per_worker` are for Ray",
-                "add `engine` ray and `tars`, or leave them out",
-            )
+        refuse_without_ray(self, "add `engine` ray and `tars`, or leave them out")
         if not tars and self.engine != "here":
             raise RecipeError(
                 "R251",

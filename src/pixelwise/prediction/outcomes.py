@@ -119,7 +119,7 @@ def _write(
     if not isinstance(outcome.value, Prediction):
         return outcome
     name, place = outcome.source.name, outcome.place
-    prediction = _without_missing(outcome.value, place)
+    prediction = without_missing(outcome.value, place)
     if prediction.multilabel:
         planes = zip(class_folders(prediction.classes), prediction.labels, strict=True)
         files = [
@@ -144,7 +144,7 @@ def _relative(files: Sequence[Path], output: Path) -> tuple[str, ...]:
     return tuple(file.relative_to(output).as_posix() for file in files)
 
 
-def _without_missing(prediction: Prediction, place: Georeference | None) -> Prediction:
+def without_missing(prediction: Prediction, place: Georeference | None) -> Prediction:
     """The prediction with the missing pixels of the image ignored."""
     if place is None or place.missing is None:
         return prediction

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import contextlib
 import multiprocessing
-import os
 import time
 from collections.abc import Callable, Iterator, Sequence
 from multiprocessing.connection import Connection
@@ -22,7 +21,7 @@ import numpy as np
 from pixelwise.errors import CheckpointError, PixelwiseError, RecipeError, ResourceError
 from pixelwise.machine.memory import peak_memory
 from pixelwise.machine.openmp import SHORT_WAITS
-from pixelwise.machine.processes import without_main
+from pixelwise.machine.processes import environment, without_main
 from pixelwise.observer import SILENT, Observer
 from pixelwise.profiling.runtimes import EAGER
 from pixelwise.recipes.sizes import Size
@@ -150,14 +149,8 @@ def _process(candidate: Candidate, size: Size, batch: int) -> Iterator[Connectio
     process = context.Process(target=_serve, args=(theirs, candidate, size, batch), daemon=True)
     # Threads that wait for their next turn must sleep soon, whatever the user set: another candidate is being timed.
     variables = SHORT_WAITS | {"KMP_BLOCKTIME": "1", "OMP_NUM_THREADS": str(candidate.threads)}
-    before = {name: os.environ.get(name) for name in variables}
-    os.environ.update(variables)
-    try:
-        with without_main():
-            process.start()
-    finally:
-        for name, value in before.items():
-            os.environ.pop(name, None) if value is None else os.environ.update({name: value})
+    with environment(variables), without_main():
+        process.start()
     theirs.close()
     try:
         yield ours

@@ -8,8 +8,8 @@ from types import SimpleNamespace
 import pytest
 
 from pixelwise.cli.line.help import names_of, text_of
+from pixelwise.cli.line.verbs import PANELS, VERBS, command
 from pixelwise.cli.line.words import is_setting
-from pixelwise.cli.verbs import PANELS, VERBS, command
 from pixelwise.recipes.fields import full_path
 
 

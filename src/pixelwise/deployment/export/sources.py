@@ -7,7 +7,7 @@ from pathlib import Path
 import msgspec
 import torch
 
-from pixelwise.checkpoints.import_folder import PROVENANCE
+from pixelwise.checkpoints.import_folder import licence_of_weights
 from pixelwise.checkpoints.trained import TrainedModel, load_trained
 from pixelwise.deployment.export.options import require_source
 from pixelwise.errors import RecipeError
@@ -22,7 +22,6 @@ from pixelwise.records.evaluations import find_result
 from pixelwise.records.run_folder import palette_of
 from pixelwise.runtimes.sidecar import Licence, Score
 from pixelwise.storage import printable
-from pixelwise.storage.documents import read_json
 
 SEED = 0
 """Seed of random weights, so that two exports of the same recipe are identical."""
@@ -108,15 +107,8 @@ def _random(name: str, num_classes: int | None) -> Source:
     )
 
 
-class _Provenance(msgspec.Struct):
-    licence: str
-
-
 def _of_run(trained: TrainedModel, run: Path) -> Source:
     published = trained.recipe.published
-    imported = run / PROVENANCE
-    # The licence of weights is decided by whoever trained them; for imported weights it is on record.
-    weights = read_json(imported, _Provenance).licence if imported.is_file() else "unknown"
     model = trained.model
     return Source(
         model=QuantizedModel(model) if isinstance(model, QuantizationAwareModel) else model,
@@ -124,7 +116,7 @@ def _of_run(trained: TrainedModel, run: Path) -> Source:
         recipe_hash=trained.recipe_hash,
         palette=trained.palette,
         weights_sha256=trained.weights_sha256,
-        licence=Licence(weights=weights, code=published.code_licence if published else "Apache-2.0"),
+        licence=Licence(weights=licence_of_weights(run), code=published.code_licence if published else "Apache-2.0"),
         score=_score(trained, run),
         run=run,
     )

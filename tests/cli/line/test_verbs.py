@@ -10,12 +10,12 @@ import typer
 
 import pixelwise.cli
 from pixelwise.cli import app
-from pixelwise.cli.verbs import VERBS, command, module_of, summary
+from pixelwise.cli.line.verbs import VERBS, command, module_of, summary
 
 
 def test_every_module_of_the_command_line_is_a_verb():
     modules = {path.stem for path in Path(pixelwise.cli.__file__).parent.glob("*.py")}
-    assert modules - {"__init__", "options", "verbs"} == {module_of(verb) for verb in VERBS}
+    assert modules - {"__init__", "options"} == {module_of(verb) for verb in VERBS}
 
 
 @pytest.mark.parametrize("verb", VERBS)
@@ -28,7 +28,7 @@ def test_the_list_says_what_the_verbs_own_help_begins_with(verb: str):
 def test_listing_imports_no_verb():
     code = (
         "import sys; from pixelwise.cli import main; code = main(['--help']); "
-        "from pixelwise.cli.verbs import VERBS, module_of; "
+        "from pixelwise.cli.line.verbs import VERBS, module_of; "
         "sys.exit(code or any('pixelwise.cli.' + module_of(verb) in sys.modules for verb in VERBS))"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)

@@ -1,0 +1,1 @@
+"""A model as a server: HTTP in front, worker processes that decode and predict behind."""
