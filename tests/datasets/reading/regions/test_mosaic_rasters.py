@@ -164,8 +164,10 @@ def test_images_that_do_not_fit_the_mosaic_are_refused(tmp_path, values, options
     assert caught.value.code == "D122"
 
 
-def test_missing_images_are_told_before_anything_is_read(tmp_path):
-    band = source("a.tif", 1, (0, 0), (4, 6)) + source("b.tif", 1, (0, 6), (4, 6))
+@pytest.mark.parametrize("name", ["b.tif", "b" * 5000])
+def test_missing_images_are_told_before_anything_is_read(tmp_path, name):
+    (tmp_path / "a.tif").mkdir()
+    band = source("a.tif", 1, (0, 0), (4, 6)) + source(name, 1, (0, 6), (4, 6))
 
     with pytest.raises(DataError, match="2 of the 2 images") as caught:
         ImageRegions(vrt(tmp_path / "a.vrt", (4, 12), [band]), Reading())

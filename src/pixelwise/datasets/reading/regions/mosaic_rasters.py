@@ -19,6 +19,7 @@ from pixelwise.datasets.reading.tiff import BLACK_IS_ZERO, PALETTE, RGB, WHITE_I
 from pixelwise.datasets.samples import Reading
 from pixelwise.errors import DataError
 from pixelwise.storage import printable
+from pixelwise.storage.documents import is_regular
 from pixelwise.storage.names import counted
 
 MOST_OPEN = 64
@@ -196,7 +197,7 @@ class _Sources:
         self._cache, self._max_pixels = cache, max_pixels
         self._open: OrderedDict[int, tuple[TiffRaster, contextlib.ExitStack]] = OrderedDict()
         closing.callback(self._close)
-        missing = [file for file in self._files if not file.exists()]
+        missing = [file for file in self._files if not is_regular(file)]
         if missing:
             raise DataError(
                 "D131",
