@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from pixelwise.api.serve import serve
     from pixelwise.api.table import table
     from pixelwise.api.train import train
+    from pixelwise.api.ui import ui
     from pixelwise.api.watch import watch
     from pixelwise.checkpoints.import_folder import import_weights_file
     from pixelwise.checkpoints.importers.importing import ImportReport, import_weights
@@ -108,6 +109,7 @@ _HOMES = {
     "statistics": "pixelwise.datasets.auditing.statistics",
     "table": "pixelwise.api.table",
     "train": "pixelwise.api.train",
+    "ui": "pixelwise.api.ui",
     "verify": "pixelwise.datasets.preparing.verifying",
     "watch": "pixelwise.api.watch",
     "write_report": "pixelwise.api.report",
@@ -161,6 +163,7 @@ __all__ = [
     "statistics",
     "table",
     "train",
+    "ui",
     "verify",
     "watch",
     "write_report",
