@@ -71,7 +71,8 @@ def fetch(paths: Iterable[Path]) -> None:
                 continue
             for one in run:
                 start = one.offset - run[0].offset
-                _keep(one, content[start : start + one.size])
+                # Cells of tables are asked for one by one, and a cell has more bytes than its one position.
+                _keep(one, content[start : start + one.size] if one.store.by_bytes else content)
 
 
 def neighbours(ranges: Iterable[Range]) -> list[list[Range]]:

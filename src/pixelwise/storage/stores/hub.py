@@ -201,6 +201,7 @@ def _asked(url: str) -> tuple[Any, str]:
     Raises:
         OSError: It does not answer or refuses; the message has no address.
     """
+    reason = OSError(errno.EIO, "the hub was not asked")
     for attempt in range(_ATTEMPTS):
         try:
             return _once(url)

@@ -7,6 +7,8 @@ from foreign_data import write_parquet
 
 from pixelwise.datasets.shards.foreign import cells as module
 from pixelwise.datasets.shards.foreign.cells import CellStore, column_name
+from pixelwise.storage.stores.ahead import fetch
+from pixelwise.storage.stores.members import Member, Place
 from pixelwise.storage.stores.store import FolderStore
 
 ROWS = [{"image": {"bytes": bytes([number]) * (number + 1), "path": f"{number}"}, "mask": None} for number in range(7)]
@@ -74,6 +76,20 @@ def test_a_few_row_groups_are_kept(tmp_path: Path, monkeypatch: pytest.MonkeyPat
     assert store.read_bytes == before
     cells.read(IMAGE, 0, 1)
     assert store.read_bytes > before
+
+
+def test_cells_of_another_machine_are_fetched_ahead_whole(tmp_path: Path):
+    write_parquet(tmp_path / "x.parquet", ROWS, group=3, of=SCHEMA)
+    store = Counting(tmp_path)
+    store.far = True
+    cells = CellStore(store, "parquet")
+    places = [Place(cells, IMAGE, row, 1, bytes(32), row, row + 1, exact=False) for row in range(1, 6)]
+    members = [Member(tmp_path / f"{row}", place) for row, place in enumerate(places, 1)]
+    fetch(members)
+    before = store.read_bytes
+    assert [member.read_bytes() for member in members] == [bytes([row]) * (row + 1) for row in range(1, 6)]
+    assert store.read_bytes == before
+    assert members[2].stat().st_size == 4
 
 
 @pytest.mark.parametrize("offset", [-1, 7])

@@ -90,7 +90,7 @@ def read_headers(store: Store, name: str, shown: str) -> list[TarMember]:
                 if info.isreg() and not info.issparse():
                     found.append(TarMember(_encodable(info.name), info.offset_data, info.size))
                 # Otherwise every header stays in memory.
-                opened.members = []
+                opened.members = []  # type: ignore[attr-defined]
             end = opened.offset
         # `tarfile` takes a damaged header for the end.
         stream.seek(end)
