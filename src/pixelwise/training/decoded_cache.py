@@ -13,6 +13,7 @@ import numpy as np
 import PIL
 import torch
 
+from pixelwise.datasets.columns import as_tuple
 from pixelwise.datasets.fingerprint import fingerprint
 from pixelwise.datasets.samples import Sample
 from pixelwise.errors import ResourceError
@@ -219,7 +220,7 @@ def kept_pairs(pairs: TrainingPairs, recipe: Recipe, observer: Observer) -> Kept
 
 def _key(pairs: TrainingPairs, recipe: Recipe) -> str:
     """Hash of everything that the decoded pixels depend on, the versions of the decoders included."""
-    dataset = msgspec.structs.replace(pairs.dataset, splits={recipe.data.train_split: tuple(pairs.samples)})
+    dataset = msgspec.structs.replace(pairs.dataset, splits={recipe.data.train_split: as_tuple(pairs.samples)})
     described = (fingerprint(dataset), recipe.augment.resize, _versions())
     return sha256_bytes(msgspec.json.encode(described))[:40]
 

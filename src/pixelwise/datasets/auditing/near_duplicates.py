@@ -178,7 +178,7 @@ def _by_hash(looks: Looks, rows: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """The rows sorted by hash, then by row, and where each different hash begins among them, with the end."""
     ordered = rows[np.argsort(looks.hashes[rows], kind="stable")]
     changes = np.flatnonzero(np.diff(looks.hashes[ordered])) + 1
-    return ordered, np.array([0, *changes, len(ordered)] if len(ordered) else [0])
+    return ordered, np.concatenate([[0], changes, [len(ordered)]] if len(ordered) else [[0]]).astype(np.int64)
 
 
 def _representatives(looks: Looks) -> np.ndarray:
