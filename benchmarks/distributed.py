@@ -1,11 +1,14 @@
 """Training by two processes beside training by one: its speed, measured in turns, and what the processes send.
 
     python benchmarks/distributed.py [--rounds 5] [--steps 2]
+    python benchmarks/distributed.py --recount        # counts messages again, and keeps what was measured
 
 Each contender is a training with its own processes, which wait for a line on their standard input while another one
 works: one process with one thread, one process with two threads, and two processes with one thread each, on the same
 steps of the same recipe on the synthetic town. Each recipe is measured in both ways of dividing a step: `whole`, where
-a process takes whole batches, and `split`, where it takes a part of every batch (docs/cluster.md).
+a process takes whole batches, and `split`, where it takes a part of every batch (docs/cluster.md). Two trainings that
+know nothing of each other, with one thread each, take all of these steps at the same time: how much slower they are
+than one alone is what the processes share, memory and clock, and no way to work together could be faster.
 
 The numbers of messages of a step and the efficiency on networks are those of `traffic.py`, which says how. A GPU's time
 for the computation of a step is not measured either: it is that of `steps.py`'s floor for the ceilings below, at the
@@ -28,12 +31,12 @@ from typing import Any, NamedTuple
 import msgspec
 import psutil
 import torch
-from measuring import ANSWER, HERE, Sample, Summary, answer, pipe, rates, ratios, write_result
+from measuring import ANSWER, HERE, RESULTS, Sample, Summary, answer, pipe, rates, ratios, write_result
 from steps import Ceilings, count_floor
 from traffic import BACKWARD, HOST_HOP, LAUNCH, NETWORKS, Message, count, counted_recipe, predicted, totals
 
 from pixelwise.datasets.opening import open_dataset, settled
-from pixelwise.machine.facts import machine_facts
+from pixelwise.machine.facts import machine_facts, version_facts
 from pixelwise.models import build_model
 from pixelwise.observer import SILENT
 from pixelwise.ranks import Ranks
@@ -59,9 +62,34 @@ IMAGES = 8
 """Images of a step."""
 KINDS = {"whole": (IMAGES // 2, 2), "split": (IMAGES, 1)}
 """How two processes divide a step -> batch size and number of batches of the step."""
-SHAPES = {"1 process, 1 thread": (1, 1), "1 process, 2 threads": (1, 2), "2 processes, 1 thread each": (2, 1)}
-"""Contender -> number of processes, threads of each."""
-ONE, THREADS, PROCESSES = SHAPES
+
+
+class Shape(NamedTuple):
+    """A contender.
+
+    Attributes:
+        processes: Number of its processes.
+        threads: Threads of each.
+        together: Whether they divide the steps; otherwise each takes all of them.
+    """
+
+    processes: int
+    threads: int
+    together: bool = True
+
+    @property
+    def copies(self) -> int:
+        """How often it takes every step."""
+        return 1 if self.together else self.processes
+
+
+SHAPES = {
+    "1 process, 1 thread": Shape(1, 1),
+    "1 process, 2 threads": Shape(1, 2),
+    "2 processes, 1 thread each": Shape(2, 1),
+    "2 trainings, 1 thread each": Shape(2, 1, together=False),
+}
+ONE, THREADS, PROCESSES, APART = SHAPES
 COUNTED = {
     "enet-camvid": (360, 480),
     "unet-resnet18": (352, 480),
@@ -95,6 +123,7 @@ class Ratios(NamedTuple):
     Attributes:
         threads: One process with two threads.
         processes: Two processes with one thread each.
+        apart: Two trainings at the same time, with one thread each: what the machine allows.
         processes_over_threads: Speed of two processes over that of two threads.
         work: Processor time of one process with one thread over that of two processes, which other users of the
             machine disturb less than the speed.
@@ -102,6 +131,7 @@ class Ratios(NamedTuple):
 
     threads: Summary
     processes: Summary
+    apart: Summary
     processes_over_threads: Summary
     work: Summary
 
@@ -113,34 +143,19 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--steps", type=int, default=2, help="steps of a turn")
     parser.add_argument("--measure", nargs="*", default=MEASURED, metavar="RECIPE", help="recipes to measure")
     parser.add_argument("--count", nargs="*", default=list(COUNTED), choices=list(COUNTED), metavar="RECIPE")
+    parser.add_argument("--recount", action="store_true", help="keep what was measured, and only count")
     parser.add_argument("--contender", help=argparse.SUPPRESS)
     options = parser.parse_args(arguments)
     if options.contender:
         with joined(CPU) as ranks:
             work(msgspec.json.decode(options.contender), options.steps, ranks)
         return 0
-    traffic = counted(options.count)
-    turns = {name: measure(name, options.rounds, options.steps) for name in options.measure}
-    samples = {name: {key: [one.sample for one in taken] for key, taken in by.items()} for name, by in turns.items()}
-    others = [one.others for by in turns.values() for taken in by.values() for one in taken]
-    content = msgspec.to_builtins(
-        {
-            "command": f"python benchmarks/distributed.py --rounds {options.rounds} --steps {options.steps}",
-            "images_per_round": IMAGES * options.steps,
-            "crop": CROP,
-            "others": statistics.median(others) if others else 0.0,
-            "measured": {name: summaries(taken, IMAGES * options.steps) for name, taken in samples.items()},
-            "traffic": {
-                name: {kind: totals(sent) for kind, sent in by_kind.items()} for name, by_kind in traffic.items()
-            },
-            "compute_ms": {name: 1000 * compute_seconds(name) for name in traffic},
-            "predicted": {name: predicted(by_kind, compute_seconds(name), WORLDS) for name, by_kind in traffic.items()},
-            "samples": {
-                name: {key: [one._asdict() for one in taken] for key, taken in by.items()}
-                for name, by in samples.items()
-            },
-        }
-    )
+    if options.recount:
+        content = msgspec.json.decode((RESULTS / "distributed.json").read_bytes())
+    else:
+        content = measured_content(options.measure, options.rounds, options.steps)
+        content["command"] = f"python benchmarks/distributed.py --rounds {options.rounds} --steps {options.steps}"
+    content |= counted_content(options.count)
     write_result("distributed", content)
     text = page(content)
     (HERE / "distributed.md").write_text(text, "utf-8")
@@ -148,14 +163,44 @@ def main(arguments: Sequence[str] | None = None) -> int:
     return 0
 
 
+def counted_content(names: Sequence[str]) -> dict[str, Any]:
+    """The messages of recipes, and what follows from their numbers and sizes."""
+    traffic = counted(names)
+    compute = {name: compute_seconds(name) for name in traffic}
+    return {
+        "traffic": {name: {kind: totals(sent) for kind, sent in by_kind.items()} for name, by_kind in traffic.items()},
+        "compute_ms": {name: 1000 * seconds for name, seconds in compute.items()},
+        "predicted": {name: predicted(by_kind, compute[name], WORLDS) for name, by_kind in traffic.items()},
+    }
+
+
+def measured_content(names: Sequence[str], rounds: int, steps: int) -> dict[str, Any]:
+    """The speed of recipes."""
+    turns = {name: measure(name, rounds, steps) for name in names}
+    samples = {name: {key: [one.sample for one in taken] for key, taken in by.items()} for name, by in turns.items()}
+    others = [one.others for by in turns.values() for taken in by.values() for one in taken]
+    return {
+        "images_per_round": IMAGES * steps,
+        "crop": CROP,
+        "others": statistics.median(others) if others else 0.0,
+        "measured": {name: summaries(taken, IMAGES * steps) for name, taken in samples.items()},
+        "samples": {
+            name: {key: [one._asdict() for one in taken] for key, taken in by.items()} for name, by in samples.items()
+        },
+        "machine": msgspec.to_builtins(machine_facts()),
+        "versions": version_facts(),
+    }
+
+
 def measure(name: str, rounds: int, steps: int) -> dict[str, list[Turn]]:
     """Measure all contenders on a recipe in every round, after a warm-up round; the order rotates."""
     with contextlib.ExitStack() as stack:
         contenders = {}
         for kind in KINDS:
-            for shape, (world, threads) in SHAPES.items():
-                call = {"recipe": name, "kind": kind, "threads": threads}
-                contenders[f"{kind}, {shape}"] = stack.enter_context(started(call, world, steps))
+            for name_of_shape, shape in SHAPES.items():
+                call = {"recipe": name, "kind": kind, "threads": shape.threads}
+                started_now = started(call, shape.processes, steps, together=shape.together)
+                contenders[f"{kind}, {name_of_shape}"] = stack.enter_context(started_now)
         names = list(contenders)
         turns: dict[str, list[Turn]] = {contender: [] for contender in names}
         for number in range(-1, rounds):
@@ -169,15 +214,19 @@ def measure(name: str, rounds: int, steps: int) -> dict[str, list[Turn]]:
 
 
 @contextlib.contextmanager
-def started(call: Mapping[str, Any], world: int, steps: int = 0) -> Iterator[list[subprocess.Popen[str]]]:
+def started(
+    call: Mapping[str, Any], number: int, steps: int = 0, *, together: bool = True
+) -> Iterator[list[subprocess.Popen[str]]]:
     """The processes of a contender, which are ready and wait."""
+    world = number if together else 1
     words = [sys.executable, __file__, "--steps", str(steps), "--contender", msgspec.json.encode(call).decode()]
     with socket.socket() as found:
         found.bind(("127.0.0.1", 0))
         port = found.getsockname()[1]
     with contextlib.ExitStack() as stack:
         processes = []
-        for rank in range(world):
+        for rank in range(number):
+            rank %= world
             numbers = {"RANK": rank, "LOCAL_RANK": rank, "WORLD_SIZE": world, "LOCAL_WORLD_SIZE": world}
             variables = {name: str(number) for name, number in numbers.items()}
             process = subprocess.Popen(
@@ -288,15 +337,21 @@ def summaries(samples: Mapping[str, list[Sample]], images: int) -> dict[str, dic
         found = Ratios(
             threads=ratios(doubled(taken[THREADS]), taken[ONE], "wall"),
             processes=ratios(doubled(taken[PROCESSES]), taken[ONE], "wall"),
+            apart=ratios(taken[APART], taken[ONE], "wall"),
             processes_over_threads=ratios(taken[PROCESSES], taken[THREADS], "wall"),
             work=ratios(taken[PROCESSES], taken[ONE], "cpu"),
         )
         made[kind] = {
-            "images_per_second": {shape: rates(of, images, "wall")._asdict() for shape, of in taken.items()},
-            "images_per_cpu_second": {shape: rates(of, images, "cpu")._asdict() for shape, of in taken.items()},
+            "images_per_second": {name: speeds(name, of, images, "wall") for name, of in taken.items()},
+            "images_per_cpu_second": {name: speeds(name, of, images, "cpu") for name, of in taken.items()},
             "efficiency": {name: one._asdict() for name, one in found._asdict().items()},
         }
     return made
+
+
+def speeds(name: str, samples: Sequence[Sample], images: int, clock: str) -> dict[str, float]:
+    """Images per second of a contender, of which all its trainings together take `images` once or more often."""
+    return rates(samples, images * SHAPES[name].copies, clock)._asdict()
 
 
 def doubled(samples: Sequence[Sample]) -> list[Sample]:
@@ -311,24 +366,25 @@ def page(content: Mapping[str, Any]) -> str:
 
 def measured_lines(content: Mapping[str, Any]) -> list[str]:
     """What was measured."""
-    machine, (height, width) = machine_facts(), content["crop"]
+    machine, (height, width) = content["machine"], content["crop"]
     lines = [
         "# Several processes",
         "",
-        f"`{content['command']}` on {machine.cores} cores ({machine.cpu}): images per second of steps of {IMAGES} "
-        f"images of {width}x{height}, contenders in turns: median of the rounds (minimum to maximum). Efficiency is "
-        f"the speed over twice that of {ONE}, round by round. Two processes divide a step as "
+        f"`{content['command']}` on {machine['cores']} cores ({machine['cpu']}): images per second of steps of "
+        f"{IMAGES} images of {width}x{height}, contenders in turns: median of the rounds (minimum to maximum). "
+        f"Efficiency is the speed over twice that of {ONE}, round by round. Two processes divide a step as "
         "[docs/cluster.md](../docs/cluster.md) says: `whole`, each takes one of two batches; `split`, each takes half "
-        "of one batch. Processor time is that of one process over that of two, for the same images.",
+        "of one batch. Processor time is that of one process over that of two, for the same images. Two trainings that "
+        "know nothing of each other show what the machine allows: their efficiency is that of perfect processes.",
         "",
-        f"| recipe | division | {' | '.join(SHAPES)} | efficiency of 2 threads | of 2 processes | "
+        f"| recipe | division | {' | '.join(SHAPES)} | efficiency of 2 threads | of 2 processes | of 2 trainings | "
         "processes / threads | processor time |",
-        "|---|---|" + "---|" * (len(SHAPES) + 4),
+        "|---|---|" + "---|" * (len(SHAPES) + 5),
     ]
     for name, by_kind in content["measured"].items():
         for kind, found in by_kind.items():
-            cells = [spread(rate, "{:.2f}") for rate in found["images_per_second"].values()]
-            cells += [spread(found["efficiency"][one], "{:.0%}") for one in ("threads", "processes")]
+            cells = [spread(found["images_per_second"].get(shape), "{:.2f}") for shape in SHAPES]
+            cells += [spread(found["efficiency"].get(one), "{:.0%}") for one in ("threads", "processes", "apart")]
             cells.append(spread(found["efficiency"]["processes_over_threads"], "{:.2f}x"))
             cells.append(spread(found["efficiency"]["work"], "{:.0%}"))
             lines.append(f"| {name} | {kind} | {' | '.join(cells)} |")
@@ -398,8 +454,10 @@ def predicted_lines(content: Mapping[str, Any]) -> list[str]:
     return lines
 
 
-def spread(value: Mapping[str, float], form: str) -> str:
-    """`2.31 (2.25 to 2.40)`."""
+def spread(value: Mapping[str, float] | None, form: str) -> str:
+    """`2.31 (2.25 to 2.40)`; a dash for what was not measured."""
+    if value is None:
+        return "-"
     return f"{form.format(value['median'])} ({form.format(value['low'])} to {form.format(value['high'])})"
 
 

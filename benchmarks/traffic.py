@@ -155,7 +155,8 @@ def count(name: str, kind: str, ranks: Ranks) -> list[Message]:
     state.share(ranks)
     network = head_logits(state.model, recipe.precision, ranks)
     own = recipe.sampling.batch_size if kind == "whole" else recipe.sampling.batch_size // ranks.world
-    loaded = Loaded([random_batch(recipe, state.model.num_classes, own)])
+    total = None if kind == "whole" else recipe.sampling.batch_size
+    loaded = Loaded([random_batch(recipe, state.model.num_classes, own, total)])
     weights = torch.ones(state.model.num_classes)
 
     def step() -> None:
@@ -175,12 +176,13 @@ def counted_recipe(name: str, *changes: str) -> Recipe:
     return apply_overrides(recipe, [f"data.classes={CLASSES}"]) if recipe.data.dataset == "auto" else recipe
 
 
-def random_batch(recipe: Recipe, classes: int, images: int) -> Batch:
-    """Images of noise with random labels."""
+def random_batch(recipe: Recipe, classes: int, images: int, total: int | None = None) -> Batch:
+    """Images of noise with random labels; of a part of a batch, `total` is the number of images of the whole one."""
     labels = torch.randint(0, classes, (images, *CROP), dtype=torch.uint8)
     pixels = torch.randint(0, 256, (images, *CROP, recipe.model.preprocessing.in_channels), dtype=torch.uint8)
     names = [str(number) for number in range(images)]
-    return Batch(pixels, labels, None, names, labelled_classes(labels) if needs_classes(recipe.loss) else None)
+    classes = labelled_classes(labels) if needs_classes(recipe.loss) else None
+    return Batch(pixels, labels, None, names, classes, total=total)
 
 
 def totals(messages: Sequence[Message]) -> dict[str, dict[str, int]]:

@@ -13,7 +13,7 @@ from pixelwise.machine import openmp as _openmp
 from pixelwise.telemetry import switch_off as _switch_off
 
 if TYPE_CHECKING:
-    from pixelwise.api.check import check
+    from pixelwise.api.check import check, check_part
     from pixelwise.api.deploy import deploy
     from pixelwise.api.evaluate import evaluate
     from pixelwise.api.predict import predict
@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from pixelwise.api.serve import serve
     from pixelwise.api.table import table
     from pixelwise.api.train import train
+    from pixelwise.api.ui import ui
     from pixelwise.api.watch import watch
     from pixelwise.checkpoints.import_folder import import_weights_file
     from pixelwise.checkpoints.importers.importing import ImportReport, import_weights
@@ -51,7 +52,7 @@ if TYPE_CHECKING:
     from pixelwise.recipes.overrides import apply_overrides
     from pixelwise.recipes.protocols import Protocol
     from pixelwise.recipes.schema.recipe import Recipe
-    from pixelwise.records.result import Result
+    from pixelwise.records.result import Result, Unfinished
     from pixelwise.reports.displays import display
     from pixelwise.reports.meanings import describe
     from pixelwise.storage.cache_contents import cache
@@ -73,11 +74,13 @@ _HOMES = {
     "Run": "pixelwise.api.run",
     "SegmentationModel": "pixelwise.models",
     "Segmenter": "pixelwise.prediction.segmenter",
+    "Unfinished": "pixelwise.records.result",
     "apply_overrides": "pixelwise.recipes.overrides",
     "audit": "pixelwise.datasets.auditing.audit",
     "build_model": "pixelwise.models",
     "cache": "pixelwise.storage.cache_contents",
     "check": "pixelwise.api.check",
+    "check_part": "pixelwise.api.check",
     "complexity": "pixelwise.profiling.complexity",
     "convert": "pixelwise.datasets.preparing.converting",
     "deploy": "pixelwise.api.deploy",
@@ -106,6 +109,7 @@ _HOMES = {
     "statistics": "pixelwise.datasets.auditing.statistics",
     "table": "pixelwise.api.table",
     "train": "pixelwise.api.train",
+    "ui": "pixelwise.api.ui",
     "verify": "pixelwise.datasets.preparing.verifying",
     "watch": "pixelwise.api.watch",
     "write_report": "pixelwise.api.report",
@@ -124,11 +128,13 @@ __all__ = [
     "Run",
     "SegmentationModel",
     "Segmenter",
+    "Unfinished",
     "apply_overrides",
     "audit",
     "build_model",
     "cache",
     "check",
+    "check_part",
     "complexity",
     "convert",
     "deploy",
@@ -157,6 +163,7 @@ __all__ = [
     "statistics",
     "table",
     "train",
+    "ui",
     "verify",
     "watch",
     "write_report",

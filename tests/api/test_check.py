@@ -75,3 +75,19 @@ def test_a_terminal_reads_what_was_found_and_a_program_does_not(
     assert (checked.verdict in capsys.readouterr().out) == read
     pixelwise.check(str(tiny_data), observer=pixelwise.Observer())  # as the command line does, which prints itself
     assert capsys.readouterr().out == ""
+
+
+def test_parts_take_no_options_about_the_whole(tiny_data: Path, tmp_path: Path):
+    for option in ({"fresh": True}, {"html": tmp_path / "a.html"}, {"write": tmp_path / "a.toml"}):
+        with pytest.raises(RecipeError, match=f"`{next(iter(option))}` does not go with `shard`") as caught:
+            pixelwise.check_part(tiny_data, "0/2", **option)
+        assert caught.value.code == "R251"
+    with pytest.raises(RecipeError, match="expected I/N") as caught:
+        pixelwise.check_part(tiny_data, "2/2")
+    assert caught.value.code == "R260"
+
+
+def test_a_part_is_that_of_the_positions(tiny_data: Path):
+    total = sum(pixelwise.check(tiny_data).audit.splits.values())
+    part = pixelwise.check_part(str(tiny_data), "1/2", recipe="unet")
+    assert (part.first, part.pairs, part.total) == (total // 2, total - total // 2, total)

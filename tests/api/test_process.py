@@ -13,10 +13,11 @@ import msgspec
 import pytest
 
 import pixelwise
-from pixelwise.api.process import INTERRUPTED, LOST_OTHERS, continuing, main
+from pixelwise.api.process import INTERRUPTED, continuing, main
 from pixelwise.api.together import Call, Event
 from pixelwise.errors import RecipeError, ResourceError
 from pixelwise.observer import Observer, TrainingStatus
+from pixelwise.ranks.launcher import LOST_OTHERS
 from pixelwise.records.exits import write_exit
 from pixelwise.training.options import ResumeOptions, TrainOptions
 

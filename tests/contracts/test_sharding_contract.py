@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import copy
+from pathlib import Path
 
 import pytest
 import torch
 
+import pixelwise
 from pixelwise.models import build_model
 from pixelwise.ranks import Ranks
 from pixelwise.ranks.sharding import Sharded, blocks_of, is_divided
@@ -22,6 +24,17 @@ OF_ENCODERS: dict[str, Spec] = {
 
 FEW = ("erfnet-cityscapes", "segformer-b0-cityscapes")
 """Networks that are always tried; the others are left to `make test-heavy`."""
+
+
+def test_nobody_else_knows_how_processes_talk_and_networks_are_wrapped():
+    source = Path(pixelwise.__file__).parent
+    found = {
+        word: {path.relative_to(source).as_posix() for path in source.rglob("*.py") if word in path.read_text("utf-8")}
+        for word in ("torch.distributed", "torch.nn.parallel", "DistributedDataParallel(", "fully_shard(")
+    }
+    assert found.pop("DistributedDataParallel(") == found.pop("torch.nn.parallel") == {"ranks/adding.py"}
+    assert found.pop("fully_shard(") == {"ranks/sharding.py"}
+    assert {name for name in found["torch.distributed"] if not name.startswith("ranks/")} == set()
 
 
 class Two(Ranks):

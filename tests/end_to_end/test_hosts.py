@@ -186,6 +186,31 @@ def test_a_lost_host_costs_the_steps_since_the_last_checkpoint(hosts: tuple[Host
     assert read_exit(run) in (None, Exit())
 
 
+@pytest.mark.parametrize("meeting", [0, 1], ids=["with the meeting", "without the meeting"])
+def test_the_first_host_is_lost_before_it_has_said_what_to_do(hosts: tuple[Host, Host], meeting: int, tmp_path: Path):
+    """Its process looks at the data, while the other one has nothing to do but wait for it."""
+    run, (first, other) = tmp_path / "run", hosts
+    asked = [*words(run, 4), "town_images=[600,4,2]", "iterations=6"]
+    nodes = together("2", first, restarts=0) if meeting == 0 else together("1:2", other)
+    _, waiting = [host.start(tmp_path / host.address, *asked, *nodes) for host in hosts]
+    end = time.monotonic() + 240
+    while not run.is_dir():
+        assert time.monotonic() < end, "the first process does not begin"
+        time.sleep(0.02)
+    first.lose()
+    assert not (run / "recipe.toml").exists()
+    status = waiting.wait(400)
+    text = (tmp_path / other.address).read_text()
+    if meeting == 1:  # it goes on alone
+        assert status == 0, text
+        assert (steps(run), worlds(run)) == (list(range(1, 7)), [])
+        return
+    assert status == 6, text
+    assert text.count("error[S610]") == 1
+    assert "Traceback" not in text
+    assert "a process of those that work together died: " in text
+
+
 @pytest.mark.parametrize("number", [0, 1], ids=["the first", "the second"])
 def test_a_killed_process_of_one_host_starts_those_of_both_again(hosts: tuple[Host, Host], number: int, tmp_path: Path):
     run, whole = tmp_path / "run", tmp_path / "whole"

@@ -117,7 +117,7 @@ def test_every_verb_takes_an_address(
     assert len(list((tmp_path / "out/masks").rglob("*.png"))) == 14
     assert "14 images" in run_cli(["data", "stats", server.address]).stdout
     code, _, stderr = run_cli(["check", f"{server.address}/elsewhere"])
-    assert (code, "error[D222]" in stderr, "only data in shards" in stderr) == (3, True, True)
+    assert (code, "error[D222]" in stderr, "do not list other files" in stderr) == (3, True, True)
     code, _, stderr = run_cli(["train", "s3://bucket/photos", "--recipe", "nothing"])
     assert "error[R200]" in stderr
 

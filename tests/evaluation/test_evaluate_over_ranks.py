@@ -12,7 +12,7 @@ import torch
 
 from pixelwise.datasets.opening import open_dataset
 from pixelwise.errors import DataError, StoppedError
-from pixelwise.evaluation import evaluate
+from pixelwise.evaluation import passes
 from pixelwise.evaluation.evaluate import evaluate_model
 from pixelwise.evaluation.tally import Measurement
 from pixelwise.evaluation.thumbnails import Thumbnails
@@ -49,7 +49,7 @@ def scored(ranks: Ranks, folder: Path | None = None, batch_size: int = 2, **opti
 
 def scored_in_small_blocks(ranks: Ranks, *arguments: Any, **options: Any) -> Measurement:
     """The score in a process of its own."""
-    evaluate.BLOCK = 1
+    passes.BLOCK = 1
     return scored(ranks, *arguments, **options)
 
 

@@ -10,8 +10,8 @@ from observers import Told
 
 from pixelwise.errors import RecipeError
 from pixelwise.evaluation.assembling import Origin
-from pixelwise.evaluation.evaluate import refusal_of
 from pixelwise.evaluation.options import EvaluateOptions
+from pixelwise.evaluation.passes import refusal_of
 from pixelwise.evaluation.subject import Subject, measured_metrics, score
 from pixelwise.metrics import METRICS, SCORES, CountsAccumulator, Metric, Value, register
 from pixelwise.recipes.protocols import PROTOCOLS

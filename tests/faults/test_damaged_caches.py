@@ -16,6 +16,7 @@ from typing import Any, NamedTuple
 
 import msgspec
 import pytest
+from foreign_data import write_tar
 
 from pixelwise.checkpoints import initial_weights
 from pixelwise.datasets.auditing.audit import audit
@@ -27,6 +28,7 @@ from pixelwise.datasets.opening import open_dataset
 from pixelwise.datasets.preparing.sharding import shard
 from pixelwise.datasets.reading.pairs import read_pair
 from pixelwise.datasets.shards.fetching import fetched_index
+from pixelwise.datasets.shards.foreign.tar_files import members_of
 from pixelwise.datasets.town.scenes import cached_town
 from pixelwise.errors import ResourceError
 from pixelwise.observer import SILENT
@@ -118,6 +120,12 @@ def of_shards(data: Path, folder: Path) -> Any:
     return {path.name: path.read_bytes() for path in found.iterdir() if path.name in ("index.parquet", "dataset.toml")}
 
 
+def of_tars(data: Path, folder: Path) -> Any:
+    if not (folder / "x.tar").exists():
+        write_tar(folder / "x.tar", {path.name: path.read_bytes() for path in sorted(data.rglob("*.png"))[:8]})
+    return members_of(FolderStore(folder), {"x.tar": "mark"}, "here", str)
+
+
 PRODUCERS: dict[str, Callable[[Path, Path], Any]] = {
     "decoded": of_decoded,
     "drawn": of_outlines,
@@ -131,6 +139,7 @@ PRODUCERS: dict[str, Callable[[Path, Path], Any]] = {
     "complexity": of_complexity,
     "initial-weights": of_first_downloads,
     "shard-index": of_shards,
+    "tar-members": of_tars,
 }
 
 

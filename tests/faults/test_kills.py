@@ -78,7 +78,8 @@ TABLE = {
     ),
 }
 READ_ONLY = (
-    "recipes", "show", "explain", "models", "table", "profile", "data stats", "data cache", "data verify", "serve",
+    "recipes", "show", "ui", "explain", "models", "table", "profile", "data stats", "data cache", "data verify",
+    "serve",
 )  # fmt: skip
 """Verbs that write nothing but the cache, or print what they write."""
 COVERED_ELSEWHERE = {

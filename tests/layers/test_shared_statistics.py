@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import functools
 
 import pytest
 import torch
@@ -46,22 +47,30 @@ def passed(network: nn.Module, images: Tensor, *modes: object) -> tuple[Tensor, 
     return output.detach(), images.grad, gradients, [one.clone() for one in network.buffers()]  # type: ignore[return-value]
 
 
+@functools.cache
+def over_processes(world: int) -> list[dict[str, tuple]]:
+    """What each process computes with each network; to start the processes takes longer than all of them."""
+    borders = [sum(SHARES[world][:rank]) for rank in range(world + 1)]
+
+    def work(ranks: Ranks) -> dict[str, tuple]:
+        found = {}
+        for name in NETWORKS:
+            network, images = seeded(name)
+            part = images[borders[ranks.rank] : borders[ranks.rank + 1]]
+            found[name] = *passed(network, part, SharedStatistics(ranks)), list(network.state_dict())
+        return found
+
+    return in_ranks(world, work)
+
+
 @pytest.mark.parametrize("world", [2, 3])
 @pytest.mark.parametrize("name", NETWORKS)
 def test_shared_statistics_are_those_of_the_whole_batch(name: str, world: int):
     network, images = seeded(name)
     keys = list(network.state_dict())
-    output, gradient, gradients, buffers = passed(copy.deepcopy(network), images)
-    borders = [sum(SHARES[world][:rank]) for rank in range(world + 1)]
-
-    def work(ranks: Ranks) -> tuple:
-        own = copy.deepcopy(network)
-        part = images[borders[ranks.rank] : borders[ranks.rank + 1]]
-        seen = passed(own, part, SharedStatistics(ranks))
-        assert list(own.state_dict()) == keys
-        return seen
-
-    found = in_ranks(world, work)
+    output, gradient, gradients, buffers = passed(network, images)
+    found = [of_process[name] for of_process in over_processes(world)]
+    assert [one[4] for one in found] == [keys] * world
     assert torch.allclose(torch.cat([one[0] for one in found]), output, rtol=1e-12, atol=1e-12)
     assert torch.allclose(torch.cat([one[1] for one in found]), gradient, rtol=1e-11, atol=1e-9)
     for place, expected in enumerate(gradients):
@@ -104,27 +113,41 @@ def test_evaluation_is_untouched():
     assert noting.noted == []
 
 
+ORDERED = ("plain", "with an activation", "two layers")
+
+
+def batches_of(images: Tensor) -> list[Tensor]:
+    return [images * (one + 1) - one for one in range(4)]
+
+
+def in_order(ranks: Ranks) -> dict[str, tuple[list[Tensor], list[Tensor]]]:
+    """Network -> its outputs for a process's part of four batches, and its buffers after them."""
+    found = {}
+    for name in ORDERED:
+        network, images = seeded(name, torch.float32)
+        part = batches_of(images)[4 // ranks.world * ranks.rank :][: 4 // ranks.world]
+        with NotedStatistics() as noting:
+            seen = [network(batch).detach() for batch in part]
+        update_running(noting.noted, ranks)
+        for counter in (one for key, one in network.named_buffers() if key.endswith("num_batches_tracked")):
+            counter.fill_(4)
+        found[name] = seen, [one.clone() for one in network.buffers()]
+    return found
+
+
+@functools.cache
+def all_in_order(world: int) -> list[dict[str, tuple[list[Tensor], list[Tensor]]]]:
+    """What each process has; to start the processes takes longer than everything else."""
+    return in_ranks(world, in_order) if world > 1 else [in_order(ALONE)]
+
+
 @pytest.mark.parametrize("world", [1, 2, 4])
-@pytest.mark.parametrize("name", ["plain", "with an activation", "two layers"])
+@pytest.mark.parametrize("name", ORDERED)
 def test_running_statistics_take_the_batches_in_order(name: str, world: int):
     """Four batches: one process after the other gives the same bits as one process."""
-    network, images = seeded(name, torch.float32)
-    batches = [images * (one + 1) - one for one in range(4)]
-    alone = copy.deepcopy(network)
-    outputs = [alone(batch) for batch in batches]
-
-    def work(ranks: Ranks) -> tuple[list[Tensor], list[Tensor]]:
-        own = copy.deepcopy(network)
-        part = batches[4 // world * ranks.rank :][: 4 // world]
-        with NotedStatistics() as noting:
-            seen = [own(batch).detach() for batch in part]
-        update_running(noting.noted, ranks)
-        counters = [one for key, one in own.named_buffers() if key.endswith("num_batches_tracked")]
-        for counter in counters:
-            counter.fill_(4)
-        return seen, [one.clone() for one in own.buffers()]
-
-    found = in_ranks(world, work) if world > 1 else [work(ALONE)]
+    alone, images = seeded(name, torch.float32)
+    outputs = [alone(batch) for batch in batches_of(images)]
+    found = [of_process[name] for of_process in all_in_order(world)]
     for mine, expected in zip([one for seen, _ in found for one in seen], outputs, strict=True):
         assert torch.equal(mine, expected)
     for _, buffers in found:
@@ -132,7 +155,7 @@ def test_running_statistics_take_the_batches_in_order(name: str, world: int):
             assert torch.equal(mine, expected)
 
 
-def test_the_number_of_images_is_asked_once():
+def test_the_number_of_images_is_asked_once_unless_it_is_known():
     torch.manual_seed(2)
     layers = [
         nn.BatchNorm2d(3),
@@ -150,6 +173,7 @@ def test_the_number_of_images_is_asked_once():
 
     def work(ranks: Ranks) -> tuple[list[int], Tensor, Tensor]:
         asked: list[int] = []
+        start, stop = ((0, 4), (4, 6))[ranks.rank]
         count = ranks.count
 
         def counting(number: int) -> int:
@@ -157,10 +181,13 @@ def test_the_number_of_images_is_asked_once():
             return count(number)
 
         ranks.count = counting  # type: ignore[method-assign]
-        start, stop = ((0, 4), (4, 6))[ranks.rank]
+        with SharedStatistics(ranks, total=6):
+            known = copy.deepcopy(network)(images[start:stop])
+        assert asked == []
         with SharedStatistics(ranks):
             output = copy.deepcopy(network)(images[start:stop])
             more = nn.BatchNorm1d(3).double().train()(rows[2 * start : 2 * stop])
+        assert torch.equal(known, output)
         return asked, output.detach(), more.detach()
 
     found = in_ranks(2, work)

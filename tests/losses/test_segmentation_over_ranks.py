@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import functools
+from typing import NamedTuple
+
 import msgspec
 import pytest
 import torch
@@ -78,44 +81,73 @@ def computed(
     return value.detach(), [one.grad for one in own]  # type: ignore[misc]
 
 
-def check(world: int, loss: Loss, weights: Tensor | None, multilabel: bool, hidden: tuple[float, ...]) -> None:
-    heads, labels = scene(multilabel, hidden)
-    value, gradients = computed(heads, labels, loss, weights, multilabel, ALONE)
+class Case(NamedTuple):
+    """A loss of a scene.
+
+    Attributes:
+        changes: Options of the loss.
+        weighted: Whether the classes have weights.
+        multilabel: Whether a pixel may have several classes.
+        hidden: Share of each image that is ignored.
+    """
+
+    changes: dict
+    weighted: bool = False
+    multilabel: bool = False
+    hidden: tuple[float, ...] = (0.05, 0.3, 0.5, 0.8, 0.0, 0.6)
+
+    def computed(self, images: slice = slice(None), ranks: Ranks = ALONE) -> tuple[Tensor, list[Tensor]]:
+        """The value, and the gradients of the heads, of the loss of some images."""
+        heads, labels = scene(self.multilabel, self.hidden)
+        weights = torch.tensor([0.3, 1.0, 7.0, 2.5], dtype=torch.float64) if self.weighted else None
+        loss = loss_of(self.changes)
+        return computed([one[images] for one in heads], labels[images], loss, weights, self.multilabel, ranks)
+
+
+UNLABELLED = (
+    "cross entropy",
+    "dice",
+    "lovasz of the batch",
+    "lovasz of images",
+    "hard pixels, a share, of both heads",
+)
+CASES = {
+    **{name: Case(changes) for name, changes in LOSSES.items()},
+    **{f"{name}, with class weights": Case(changes, weighted=True) for name, changes in LOSSES.items()},
+    **{f"{name}, of several classes": Case(one, weighted=True, multilabel=True) for name, one in MULTILABEL.items()},
+    # The first process of two has no labels.
+    **{f"{name}, not everywhere": Case(LOSSES[name], hidden=(1.0, 1.0, 1.0, 1.0, 0.2, 0.1)) for name in UNLABELLED},
+}
+TRIED = {2: list(CASES), 3: list(LOSSES)}
+"""World -> names of its cases."""
+
+
+@functools.cache
+def over_processes(world: int) -> list[dict[str, tuple[Tensor, list[Tensor]]]]:
+    """What each process computes in each case; to start the processes takes longer than all of them."""
     borders = [sum(SHARES[world][:rank]) for rank in range(world + 1)]
 
-    def work(ranks: Ranks) -> tuple[Tensor, list[Tensor]]:
-        part = slice(borders[ranks.rank], borders[ranks.rank + 1])
-        return computed([one[part] for one in heads], labels[part], loss, weights, multilabel, ranks)
+    def work(ranks: Ranks) -> dict[str, tuple[Tensor, list[Tensor]]]:
+        found = {}
+        for name in TRIED[ranks.world]:
+            try:
+                found[name] = CASES[name].computed(slice(borders[ranks.rank], borders[ranks.rank + 1]), ranks)
+            except Exception as error:
+                raise AssertionError(name) from error
+        return found
 
-    found = in_ranks(world, work)
+    return in_ranks(world, work)
+
+
+@pytest.mark.parametrize(("world", "name"), [(world, name) for world, names in TRIED.items() for name in names])
+def test_a_loss_over_processes_is_the_loss_of_the_batch(world: int, name: str):
+    value, gradients = CASES[name].computed()
+    found = [of_process[name] for of_process in over_processes(world)]
     for theirs, _ in found:
         assert float(theirs) == pytest.approx(float(value), rel=1e-12, abs=1e-15)
     for head, expected in enumerate(gradients):
         together = torch.cat([of_heads[head] for _, of_heads in found])
         assert torch.allclose(together, expected, rtol=1e-12, atol=1e-15)
-
-
-@pytest.mark.parametrize("world", [2, 3])
-@pytest.mark.parametrize("weighted", [False, True], ids=["equal weights", "class weights"])
-@pytest.mark.parametrize("name", LOSSES)
-def test_a_loss_over_processes_is_the_loss_of_the_batch(name: str, weighted: bool, world: int):
-    if world == 3 and weighted:
-        pytest.skip("the weights are those of two processes")
-    weights = torch.tensor([0.3, 1.0, 7.0, 2.5], dtype=torch.float64) if weighted else None
-    check(world, loss_of(LOSSES[name]), weights, False, (0.05, 0.3, 0.5, 0.8, 0.0, 0.6))
-
-
-@pytest.mark.parametrize("name", MULTILABEL)
-def test_a_loss_of_several_classes_per_pixel_is_that_of_the_batch(name: str):
-    weights = torch.tensor([0.3, 1.0, 7.0, 2.5], dtype=torch.float64)
-    check(2, loss_of(MULTILABEL[name]), weights, True, (0.05, 0.3, 0.5, 0.8, 0.0, 0.6))
-
-
-@pytest.mark.parametrize(
-    "name", ["cross entropy", "dice", "lovasz of the batch", "lovasz of images", "hard pixels, a share, of both heads"]
-)
-def test_a_process_without_labels_counts_nothing(name: str):
-    check(2, loss_of(LOSSES[name]), None, False, (1.0, 1.0, 1.0, 1.0, 0.2, 0.1))
 
 
 def test_every_built_in_term_is_added_up_over_processes():

@@ -3,11 +3,19 @@
 from __future__ import annotations
 
 import socket
+from pathlib import Path
 
 import psutil
 import pytest
 
-from pixelwise.machine.network import interface_of, is_nameless_here, own_address, split_address
+from pixelwise.machine.network import (
+    OPEN_FILES,
+    interface_of,
+    is_nameless_here,
+    notice_silence,
+    own_address,
+    split_address,
+)
 
 
 @pytest.mark.parametrize(
@@ -66,3 +74,19 @@ def test_an_address_of_this_host_that_its_name_does_not_lead_to(monkeypatch: pyt
     assert not is_nameless_here("x" * 70)
     monkeypatch.setattr(socket, "gethostname", lambda: address)
     assert not is_nameless_here(address)
+
+
+@pytest.mark.skipif(not Path(OPEN_FILES).is_dir(), reason="this system does not list what a process has open")
+def test_connections_that_notice_that_the_other_host_is_gone():
+    with socket.create_server(("127.0.0.1", 0)) as server, socket.create_connection(server.getsockname()) as one:
+        other, _ = server.accept()
+        with other:
+            notice_silence(10)
+            for end in (one, other):
+                assert end.getsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE) == 1
+                # Asked after 2 seconds, and then every 2 seconds, 4 times: 10 seconds.
+                options = (socket.TCP_KEEPIDLE, socket.TCP_KEEPINTVL, socket.TCP_KEEPCNT, socket.TCP_USER_TIMEOUT)
+                assert [end.getsockopt(socket.IPPROTO_TCP, option) for option in options] == [2, 2, 4, 10_000]
+            assert server.getsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE) == 0
+            one.sendall(b"still open")
+            assert other.recv(20) == b"still open"

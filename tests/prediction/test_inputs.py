@@ -5,8 +5,11 @@ import unicodedata
 from pathlib import Path
 
 import pytest
+from foreign_data import write_tar
+from hub_server import hub_of
 from hypothesis import given
 from hypothesis import strategies as st
+from serving import serving
 
 from pixelwise.errors import DataError, RecipeError
 from pixelwise.prediction.inputs import find_inputs, output_names
@@ -106,6 +109,16 @@ def test_files_that_are_not_taken_for_images_are_listed_once(tmp_path, monkeypat
     assert left_out("in", "in/*", "in/a.jpg", "in/b.heic") == ["in/c/d", "in/e.mp4", "in/notes.txt"]
 
 
+def test_mosaics_of_a_folder_count_if_it_holds_no_other_images(tmp_path):
+    touch(tmp_path, "tiles/a.tif", "tiles/all.vrt", "mosaics/b.VRT", "mosaics/day/c.vrt")
+
+    assert found([tmp_path / "tiles"]) == [("a.tif", "a")]
+    assert find_inputs([tmp_path / "tiles"], []).left_out == [tmp_path / "tiles/all.vrt"]
+    assert found([tmp_path / "mosaics"]) == [("b.VRT", "b"), ("c.vrt", "day/c")]
+    assert found([tmp_path / "tiles/*.vrt"]) == [("all.vrt", "all")]
+    assert find_inputs([tmp_path / "mosaics"], []).left_out == []
+
+
 def test_a_path_without_images_says_what_lies_there(tmp_path):
     touch(tmp_path, "in/a.heic", "in/b.HEIC", "in/c")
 
@@ -113,12 +126,30 @@ def test_a_path_without_images_says_what_lies_there(tmp_path):
         find_inputs([tmp_path / "in"], [])
 
 
-@pytest.mark.parametrize("address", ["https://example.org/a.jpg", "s3://bucket/a.png"])
-def test_an_address_is_not_a_file(address):
-    with pytest.raises(DataError, match=address) as caught:
-        find_inputs([address], [])
+def test_images_at_addresses(tmp_path, monkeypatch):
+    pytest.importorskip("obstore")
+    for name in ("in/b.jpg", "in/a/c.png", "in/notes.txt"):
+        touch(tmp_path, name)
+        (tmp_path / name).write_bytes(name.encode())
+    with serving(tmp_path / "in") as server:
+        (image,) = find_inputs([f"{server.address}/b.jpg"], []).images
+        assert (image.name, image.path.read_bytes()) == (Path("b"), b"in/b.jpg")
+        with pytest.raises(DataError, match=r"d\.jpg: no such file") as caught:
+            find_inputs([f"{server.address}/d.jpg"], [])
+        assert caught.value.code == "D223"
+    with hub_of(tmp_path / "in") as hub:
+        monkeypatch.setenv("HF_ENDPOINT", hub.endpoint)
+        found = find_inputs(["hf://datasets/owner/name@main"], []).images
+        assert [(image.name.as_posix(), image.path.read_bytes()) for image in found] == [
+            ("a/c", b"in/a/c.png"), ("b", b"in/b.jpg"),
+        ]  # fmt: skip
 
-    assert "download" in caught.value.help
+
+def test_images_in_tars_of_other_programs(tmp_path):
+    write_tar(tmp_path / "x.tar", {"a.jpg": b"1", "a.mask.png": b"2", "a.seg.png": b"3", "b/c.jpg": b"4"})
+    for place in (tmp_path, tmp_path / "x.tar", tmp_path / "{x,x}.tar"):
+        found = find_inputs([place], []).images
+        assert [(image.name.as_posix(), image.path.read_bytes()) for image in found] == [("a", b"1"), ("b/c", b"4")]
 
 
 def test_one_good_path_does_not_excuse_a_wrong_one(tmp_path):

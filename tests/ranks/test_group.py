@@ -2,13 +2,17 @@
 
 import math
 import pickle
+import socket
+from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
+import torch.distributed as dist
 
+from pixelwise.machine.network import OPEN_FILES, _connections
 from pixelwise.ranks import ALONE, Ranks
-from tests.ranks.processes import in_ranks
+from tests.ranks.processes import PATIENCE, in_ranks
 
 PARTS = (3, 1, 2)
 """Number of values of each process: unequal, and none may be taken for the largest."""
@@ -34,12 +38,14 @@ def test_sums_counts_and_agreements_are_those_of_all(world: int):
         ranks.share(shared)
         ranks.wait()
         found = ranks.agree([ranks.rank, -ranks.rank, 4])
+        patience = [one.getsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT) for one in _connections()]
         return (
             ranks.sum(value).tolist(), ranks.count(ranks.rank), found, told, ranks.gather_objects(ranks.rank),
-            [one.tolist() for one in shared], ranks.first, ranks.world,
+            [one.tolist() for one in shared], ranks.first, ranks.world, patience,
         )  # fmt: skip
 
-    for rank, (total, count, agreed, told, everyone, shared, first, number) in enumerate(in_ranks(world, work)):
+    for rank, found in enumerate(in_ranks(world, work)):
+        total, count, agreed, told, everyone, shared, first, number, patience = found
         times = world * (world + 1) / 2
         assert total == [times, 10 * times]
         assert count == sum(range(world))
@@ -48,6 +54,9 @@ def test_sums_counts_and_agreements_are_those_of_all(world: int):
         assert everyone == list(range(world))
         assert shared == [[[0.0, 0.0], [0.0, 0.0]], 0]
         assert (first, number) == (rank == 0, world)
+        # Each group has a connection to every other process, and none outlives its host for long.
+        assert len(patience) >= 3 * (world - 1) or not Path(OPEN_FILES).is_dir()
+        assert set(patience) <= {round(1000 * PATIENCE / 2)}
 
 
 def test_the_gradient_of_a_sum_is_that_of_the_own_part():
@@ -68,6 +77,33 @@ def test_unequal_parts_are_gathered_in_order():
 
     everything = [[0, 0]] * 2 + [[2, 2]]
     assert in_ranks(3, work) == [(everything, (0, 2)), (everything, (2, 2)), (everything, (2, 3))]
+
+
+def test_parts_of_known_lengths_are_gathered_in_one_message():
+    def work(ranks: Ranks) -> tuple:
+        sent, gather = [], dist.all_gather
+
+        def gathering(parts: list[torch.Tensor], own: torch.Tensor) -> None:
+            sent.append(tuple(own.shape))
+            gather(parts, own)
+
+        def no_other(*_: object, **__: object) -> None:
+            raise AssertionError("another message")
+
+        dist.all_gather, dist.all_reduce, dist.all_gather_object = gathering, no_other, no_other  # type: ignore[assignment]
+        own = torch.full((PARTS[ranks.rank], 2), ranks.rank, dtype=torch.float64)
+        together, place = ranks.gather(own.T.contiguous().T, lengths=PARTS)
+        try:
+            ranks.gather(own[1:], lengths=PARTS)
+        except ValueError as error:
+            return together[:, 1].tolist(), (place.start, place.stop), sent, str(error)
+        return ()
+
+    for rank, (values, place, sent, refused) in enumerate(in_ranks(3, work)):
+        assert values == [0, 0, 0, 1, 2, 2]
+        assert place == ((0, 3), (3, 4), (4, 6))[rank]
+        assert sent == [(3, 2)]
+        assert refused == f"process {rank} has {PARTS[rank] - 1} values to gather; expected {PARTS[rank]}"
 
 
 @pytest.mark.parametrize("kind", [torch.float32, torch.float64])

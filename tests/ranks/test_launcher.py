@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from pixelwise.ranks.launcher import Death, _first_death
+from pixelwise.ranks.launcher import LOST_OTHERS, Death, _first_death
 
 WAITS = """
 import os, signal, sys, time
@@ -43,15 +43,17 @@ def wait_for(*paths: Path) -> None:
 @pytest.mark.parametrize(
     ("codes", "expected"),
     [
-        ({0: 1, 1: -9}, Death(1, "SIGKILL")),
-        ({0: -15, 1: -15, 2: 1, 3: 1}, Death(2, "exit status 1")),
-        ({0: -15, 1: -11}, Death(1, "SIGSEGV")),
-        ({3: -15}, Death(3, "SIGTERM")),
-        ({1: 6, 2: 1}, Death(1, "exit status 6")),
+        ({0: 1, 1: -9}, "process 1 ended with SIGKILL"),
+        ({0: -15, 1: -15, 2: 1, 3: 1}, "process 2 ended with exit status 1"),
+        ({0: -15, 1: -11}, "process 1 ended with SIGSEGV"),
+        ({3: -15}, "process 3 ended with SIGTERM"),
+        ({1: 6, 2: 1}, "process 1 ended with exit status 6"),
+        ({0: LOST_OTHERS, 1: 1}, "process 1 ended with exit status 1"),
+        ({4: -15, 5: LOST_OTHERS}, "process 5 waited in vain for another one"),
     ],
 )
-def test_the_death_that_caused_the_others(codes: dict[int, int], expected: Death):
-    assert _first_death(codes) == expected
+def test_the_death_that_caused_the_others(codes: dict[int, int], expected: str):
+    assert _first_death(codes) == Death(expected)
 
 
 @pytest.mark.skipif(os.name == "nt", reason="a process there does not learn that its parent is gone")

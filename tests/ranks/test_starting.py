@@ -57,7 +57,7 @@ def test_processes_know_their_number_and_end(module: str, tmp_path: Path, monkey
     calls: list[int] = []
     assert [launch.wait(lambda: calls.append(1)) for launch in launches] == [0, 1, 0]
     assert calls
-    assert [launch.death for launch in launches] == [None, Death(1, "SIGKILL"), None]
+    assert [launch.death for launch in launches] == [None, Death("process 1 ended with SIGKILL"), None]
     expected = {"WORLD_SIZE": "2", "OMP_NUM_THREADS": "3", "TORCHELASTIC_RESTART_COUNT": "0", "NAMED_HERE": "yes"}
     assert said(ends) == {f"{n}-0": {"RANK": n, "LOCAL_RANK": n, **expected} for n in ("0", "1")}
     assert {"1-0", "0-1", "1-1"} <= set(said(again))

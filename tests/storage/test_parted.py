@@ -126,6 +126,18 @@ def test_two_writers_lose_nothing(folder: Path):
     assert known(numbered(0, 50)) == numbered(0, 50)
 
 
+def test_parts_of_others_are_left_alone_on_request(folder: Path):
+    store(numbered(0, 5))
+    [other] = parts(folder)
+    cache = opened(most=40, expected=160)  # parts of ten
+    for key, value in numbered(5, 30).items():
+        cache.put(key, value)
+    cache.save(own=True)
+    assert other.exists()
+    assert len(parts(folder)) == 2  # its own three are one
+    assert known(numbered(0, 30)) == numbered(0, 30)
+
+
 def test_nothing_is_lost_when_nothing_can_be_written(folder: Path, monkeypatch: pytest.MonkeyPatch):
     store(numbered(0, 5))
     cache = opened()

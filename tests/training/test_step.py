@@ -18,7 +18,7 @@ from pixelwise.training.optimization.ema import build_average
 from pixelwise.training.optimization.optimizers import build_optimizer
 from pixelwise.training.precision import head_logits
 from pixelwise.training.state import TrainingState
-from pixelwise.training.step import prepare, train_step
+from pixelwise.training.step import _seed_of, prepare, train_step
 
 
 def batch(colors: torch.Tensor | None = None) -> Batch:
@@ -162,3 +162,13 @@ def test_device_and_host_decide_alike(kind: str, monkeypatch: pytest.MonkeyPatch
     assert by_device[0] == by_host[0] == ["bad", "done", "bad", "done", "bad"]
     assert all(torch.equal(one, other) for one, other in zip(by_device[1], by_host[1], strict=True))
     torch.testing.assert_close(by_device[2], by_host[2])
+
+
+def test_processes_batches_and_steps_draw_numbers_of_their_own():
+    unet = find_recipe("unet-resnet18")
+    places = [(step, place, rank) for step in (0, 1, 70_000) for place in (0, 1) for rank in (0, 1, 2)]
+    seeds = [_seed_of(unet, *place) for place in places]
+    assert len(set(seeds)) == len(seeds)
+    assert seeds == [_seed_of(unet, *place) for place in places]
+    other = apply_overrides(unet, ["sampling.seed=1"])
+    assert not set(seeds) & {_seed_of(other, *place) for place in places}

@@ -1,7 +1,8 @@
-"""`pixelwise.check`: audit of a data set before training, on request with a page and a recipe file."""
+"""`pixelwise.check`: audit of a data set before training, on request with a page and a recipe file, or in parts."""
 
 from __future__ import annotations
 
+import contextlib
 import os
 from pathlib import Path
 from typing import Any
@@ -10,16 +11,21 @@ import msgspec
 
 from pixelwise.api.default_observer import is_read_here, observer_or_display
 from pixelwise.datasets.auditing.checking import Checked, examined
+from pixelwise.datasets.auditing.examining import ExaminedPart, examine_part
 from pixelwise.datasets.auditing.options import CheckOptions
 from pixelwise.datasets.findings import finding
-from pixelwise.errors import RecipeError
+from pixelwise.errors import DataError, RecipeError
 from pixelwise.observer import Observer
 from pixelwise.options import chosen
-from pixelwise.recipes.overrides import Overrides, words_of
+from pixelwise.prediction.receipts.shares import parse_share
+from pixelwise.recipes.asking import DEFAULT_RECIPE
+from pixelwise.recipes.files import find as find_recipe
+from pixelwise.recipes.overrides import Overrides, apply_overrides, words_of
 from pixelwise.reports.audit.page import write_check_page
-from pixelwise.reports.audit.terminal import print_check, print_written
+from pixelwise.reports.audit.terminal import print_check, print_part, print_written
 from pixelwise.storage import printable, write_text
 from pixelwise.storage.stores.addresses import place_of
+from pixelwise.training.sampling.draws import drawn_samples
 from pixelwise.training.settings.holding import unfit_settings
 
 
@@ -75,12 +81,62 @@ def check(
     return checked
 
 
+def check_part(
+    path: str | os.PathLike[str],
+    shard: str,
+    overrides: Overrides = (),
+    options: CheckOptions | None = None,
+    *,
+    observer: Observer | None = None,
+    **changes: Any,
+) -> ExaminedPart:
+    """Examine one of N parts of a data set, as one job of an array; `check` then finds what all of them examined.
+
+    The parts are pairs that follow each other in the order of splits and ids. What is learnt goes to the cache folder,
+    which the jobs share: `$XDG_CACHE_HOME/pixelwise`. A job that is started again goes on where it was stopped. Nothing
+    is concluded from a part: `check` does that, and says what is wrong.
+
+    Args:
+        path: Folder of the data set, the same for all jobs.
+        shard: The part, numbered from 0: `0/8` is the first of eight.
+        overrides: Changes to the recipe that the data is checked against, as for `check`.
+        options: Options of the check, of which only `recipe` goes with parts; None for the defaults.
+        observer: Receives the number of images examined so far. None shows it on a terminal or in a notebook.
+        **changes: Single fields of `CheckOptions`.
+
+    Returns:
+        Which pairs the part has, and how many of them were examined now.
+
+    Raises:
+        DataError: D222, there is no data set in the folder; others, it cannot be opened.
+        RecipeError: The recipe or an override is wrong; R251, an option is about the whole data set; R260, `shard` is
+            no part.
+    """
+    options, share = chosen(CheckOptions, options, changes), parse_share(shard)
+    whole = [name for name in ("fresh", "html", "write") if getattr(options, name)]
+    if whole:
+        raise RecipeError(
+            "R251",
+            f"`{whole[0]}` does not go with `shard`: it is about the whole data set, of which a part tells nothing",
+            f"give `{whole[0]}` to the check without `shard` that follows when all parts are done",
+        )
+    data = apply_overrides(find_recipe(options.recipe or DEFAULT_RECIPE), words_of(overrides)).data
+    with observer_or_display(observer) as watcher:
+        found = examine_part(place_of(path), data, share.of, observer=watcher)
+    if observer is None and is_read_here():
+        print_part(found, as_json=False)
+    return found
+
+
 def _with_settings(checked: Checked) -> Checked:
     """The result with the settings of the recipe that do not fit the data."""
     images = checked.usable_pairs.get(checked.recipe.data.train_split, 0)
     if checked.refused or not images:
         return checked
     sizes = checked.audit.sizes
+    with contextlib.suppress(DataError):  # training says it
+        usable = checked.dataset.without(checked.audit.unusable)
+        images = len(drawn_samples(usable, checked.recipe, sizes.largest))
     unfit = unfit_settings(checked.recipe, images, sizes.usual if sizes.distinct else None)
     settings = tuple(finding(one.code, one.message, fix=one.fix) for one in unfit)
     return msgspec.structs.replace(checked, settings=settings)

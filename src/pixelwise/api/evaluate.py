@@ -11,7 +11,7 @@ from pixelwise.api.default_observer import observer_or_display
 from pixelwise.api.together import call_together, unlaunched
 from pixelwise.errors import RecipeError
 from pixelwise.evaluation.options import EvaluateOptions
-from pixelwise.evaluation.runs import score_by_name
+from pixelwise.evaluation.runs import score_by_name, score_by_name_in_units
 from pixelwise.machine.devices import choose_device
 from pixelwise.machine.launched import is_first, world_size
 from pixelwise.models import SegmentationModel
@@ -20,11 +20,23 @@ from pixelwise.options import chosen
 from pixelwise.ranks.joining import joined
 from pixelwise.ranks.starting import refuse_unfit
 from pixelwise.recipes.overrides import in_words
-from pixelwise.records.result import Result
+from pixelwise.records.result import Result, Unfinished
 from pixelwise.reports.run.page import write_report
 from pixelwise.runtimes import is_artefact
 
 
+@overload
+def evaluate(  # pyright: ignore[reportOverlappingOverload]
+    model_or_run: str | os.PathLike[str],
+    data: str | os.PathLike[str] | None = None,
+    split: str | None = None,
+    protocol: str | Sequence[str] | None = None,
+    options: EvaluateOptions | None = None,
+    *,
+    shard: str,
+    observer: Observer | None = None,
+    **changes: Any,
+) -> Result | list[Result] | Unfinished: ...
 @overload
 def evaluate(
     model_or_run: SegmentationModel | str | os.PathLike[str],
@@ -56,12 +68,16 @@ def evaluate(
     *,
     observer: Observer | None = None,
     **changes: Any,
-) -> Result | list[Result]:
+) -> Result | list[Result] | Unfinished:
     """Score a run, an artefact or a model in memory.
 
     The result of a run, with tables per class and per image and pictures of the worst, middle and best images, is saved
     in `RUN/evaluations/SPLIT-PROTOCOL/`, and the report of the run is rewritten. Results of an artefact are saved in
     its folder, those of a model in memory are only returned.
+
+    With `shard`, `engine` or `output`, images are scored in units, each of which gets a receipt that is written once.
+    Workers share the units, and a call that was stopped goes on where it was; the result, which is that of one process,
+    is written by whoever finds all units done. `per_image.parquet` has a row of counts per image.
 
     Args:
         model_or_run: A run folder, an exported artefact (its folder or its file), or a model in memory, which is
@@ -78,22 +94,27 @@ def evaluate(
             that are called like the methods of an observer.
 
     Returns:
-        The result; for a list of protocols, a list with the result of each.
+        The result; for a list of protocols, a list with the result of each. With `shard`, a `pixelwise.Unfinished` as
+        long as other parts have images to score.
 
     Raises:
         CheckpointError: The folder is not a run or has no valid checkpoint, or the network predicts other classes.
-        DataError: The data cannot be opened or read.
+        DataError: The data cannot be opened or read; D137, images cannot be scored, so there is no result.
         RecipeError: R203, `group` is not a regular expression or a metric is not defined for this network; R204, there
-            is no such protocol; R214, the device cannot be used; R225, there is no such metric.
+            is no such protocol; R214, the device cannot be used; R225, there is no such metric; R251, options exclude
+            each other; R252, Ray is too small.
         ValueError: The list of protocols is empty.
     """
     names = [protocol] if isinstance(protocol, str) else protocol
     with observer_or_display(observer, changes) as watcher:
         options = in_words(chosen(EvaluateOptions, options, changes))
         refuse_unfit(options, options.device)
+        _ = options.by_units, options.share
         if options.devices is not None and world_size() == 1:
             return _by_several(model_or_run, data, split, protocol, options, watcher)
         results = _scored(model_or_run, data, split, names, options, watcher)
+        if isinstance(results, Unfinished):
+            return results
         if is_first() and not isinstance(model_or_run, SegmentationModel) and not is_artefact(Path(model_or_run)):
             watcher.phase("writing the report")
             write_report(Path(model_or_run))
@@ -125,8 +146,20 @@ def _scored(
     names: Sequence[str] | None,
     options: EvaluateOptions,
     observer: Observer,
-) -> list[Result]:
-    """The results, by all processes that were started together."""
+) -> list[Result] | Unfinished:
+    """The results, by all processes that were started together, or of units."""
+    if options.by_units:
+        if isinstance(model_or_run, SegmentationModel):
+            raise RecipeError(
+                "R251", "a model in memory cannot be scored by units", "leave out `shard`, `engine` and `output`"
+            )
+        if world_size() > 1:
+            raise RecipeError(
+                "R251",
+                "processes that were started together do not go with `shard`, `engine` and `output`",
+                "start this command alone, or leave them out",
+            )
+        return score_by_name_in_units(Path(model_or_run), data, split, names, options, observer)
     if world_size() == 1:
         return score_by_name(model_or_run, data, split, names, options, observer)
     with joined(choose_device(options.device)) as ranks:

@@ -18,15 +18,13 @@ from pixelwise.errors import PixelwiseError
 from pixelwise.machine.launched import is_first
 from pixelwise.observer import SILENT, Observer
 from pixelwise.ranks.joining import has_lost_others
+from pixelwise.ranks.launcher import LOST_OTHERS
 from pixelwise.records.exits import read_exit
 from pixelwise.records.run_folder import is_run
 from pixelwise.training.options import ResumeOptions
 
 INTERRUPTED = 130
 """Exit status after Ctrl-C."""
-
-LOST_OTHERS = 1
-"""Exit status of a process whose partner is gone."""
 
 
 class Reporting(Observer):
@@ -71,7 +69,7 @@ def main(arguments: Sequence[str]) -> int:
     except RuntimeError as error:
         if not has_lost_others(error):
             raise
-        return LOST_OTHERS  # the launcher says which process died
+        return LOST_OTHERS  # the launcher says which process died, if it was one of this host
 
 
 def continuing(call: Call) -> Call:

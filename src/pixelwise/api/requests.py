@@ -17,6 +17,7 @@ from pixelwise.recipes.asking import Named
 from pixelwise.recipes.schema.recipe import Recipe
 from pixelwise.storage import printable
 from pixelwise.storage.stores.addresses import address_of, place_of
+from pixelwise.storage.stores.containers import names_containers
 
 if TYPE_CHECKING:
     from pixelwise.deployment.card.options import DeployOptions
@@ -86,7 +87,7 @@ def check_scoring(
     Raises:
         CheckpointError: K420, `run` is not a run folder.
         RecipeError: R201 to R204 or R262, an override or a protocol is wrong; R225, there is no such metric;
-            R238, options for several processes contradict each other.
+            R238 or R251, options contradict each other; R260, there is no such part of the images.
         DataError: D222, the data folder does not exist.
     """
     from pixelwise.evaluation.asking import Asked
@@ -95,6 +96,7 @@ def check_scoring(
     from pixelwise.runtimes import is_artefact
 
     options.refuse_contradictions(options.device)
+    _ = options.by_units, options.share
     recipe = None if is_artefact(Path(run)) else check_run(run, [data])
     asked = Asked(overrides=options.overrides)
     if recipe is not None:
@@ -255,7 +257,7 @@ def _check_data(recipe: Recipe, data: AnyPath | None) -> None:
 
 
 def _check_folder(data: AnyPath | None) -> None:
-    if data is not None and address_of(data) is None and not Path(data).is_dir():
+    if data is not None and address_of(data) is None and not Path(data).is_dir() and not names_containers(Path(data)):
         raise DataError(
             "D222", f"{printable(Path(data))}: {_state(data)}", "give the folder that holds images and masks"
         )

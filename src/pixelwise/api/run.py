@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from pixelwise.prediction.prediction import Prediction
     from pixelwise.prediction.segmenter import Segmenter
     from pixelwise.recipes.schema.recipe import Recipe
-    from pixelwise.records.result import Result
+    from pixelwise.records.result import Result, Unfinished
 
     _Path = Path
 else:
@@ -166,13 +166,31 @@ class Run(_Path):
         """
         return self._segmenter().predict(images, scores)
 
+    @overload
+    def evaluate(  # pyright: ignore[reportOverlappingOverload]
+        self,
+        data: str | os.PathLike[str] | None = None,
+        split: str | None = None,
+        protocol: str | None = None,
+        *,
+        shard: str,
+        **changes: Any,
+    ) -> Result | Unfinished: ...
+    @overload
     def evaluate(
         self,
         data: str | os.PathLike[str] | None = None,
         split: str | None = None,
         protocol: str | None = None,
         **changes: Any,
-    ) -> Result:
+    ) -> Result: ...
+    def evaluate(
+        self,
+        data: str | os.PathLike[str] | None = None,
+        split: str | None = None,
+        protocol: str | None = None,
+        **changes: Any,
+    ) -> Any:
         """Score the run, as `pixelwise.evaluate` does.
 
         Args:
@@ -180,6 +198,9 @@ class Run(_Path):
             split: Name of the split; None for that of the recipe.
             protocol: Name of a protocol; None for the recipe's first.
             **changes: Further arguments of `pixelwise.evaluate`.
+
+        Returns:
+            The result; with `shard`, a `pixelwise.Unfinished` as long as other parts have images to score.
 
         Raises:
             As `pixelwise.evaluate`.

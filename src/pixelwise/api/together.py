@@ -132,7 +132,7 @@ def _result(ends: list[Event], launch: Launch, status: int, run: Path | None) ->
         return None
     if launch.interrupted:
         raise KeyboardInterrupt
-    how = f"process {launch.death.rank} ended with {launch.death.reason}" if launch.death else f"status {status}"
+    how = launch.death.reason if launch.death else f"status {status}"
     again = f"continue from the last checkpoint with pixelwise resume {printable(run)}, and" if run else "run it again;"
     raise ResourceError(
         "S610",

@@ -17,7 +17,7 @@ from pixelwise.cli.line.verbs import MARKUP, Verbs
 from pixelwise.errors import PixelwiseError, PixelwiseWarning, RecipeError, ResourceError, StoppedError, harmless
 from pixelwise.machine.console import print_anything
 from pixelwise.machine.ending import end_process
-from pixelwise.machine.launched import is_first, world_size
+from pixelwise.machine.launched import is_first, local_rank, world_size
 
 app = typer.Typer(
     name="pixelwise",
@@ -35,6 +35,8 @@ app = typer.Typer(
 
 INTERRUPTED = 130
 """Exit status after Ctrl-C."""
+LOST = "S610"
+"""Code of the error that another process is gone."""
 _debug = False
 """Whether errors print a traceback; set by `--debug`, which stands before the verb."""
 
@@ -96,7 +98,8 @@ def _show(error: PixelwiseError) -> int:
         traceback.print_exc()
     # What a user stopped is no error.
     wished = isinstance(error, StoppedError) and error.exit_code == INTERRUPTED
-    if is_first():
+    # If the host of the first process is lost, somebody else has to say so: one process of every host.
+    if is_first() or (error.code == LOST and local_rank() == 0):
         print(harmless(f"{error.message}; {error.help}") if wished else error, file=sys.stderr)
     # A launcher would start processes again that fail; the run folder says that it was stopped (exit.json).
     return 0 if isinstance(error, StoppedError) and world_size() > 1 else error.exit_code
@@ -118,7 +121,11 @@ def _foreign(error: Exception) -> PixelwiseError:
         from pixelwise.ranks.joining import has_lost_others
 
         if has_lost_others(error):
-            return ResourceError("S610", "another process that this one works with is gone", "see its own messages")
+            return ResourceError(
+                LOST,
+                "another process that this one works with is gone, or can no longer be reached",
+                "see its own messages, and those of its host; `pixelwise resume` goes on with a training",
+            )
     text = str(error).strip().partition("\n")[0] or "without a message"
     return PixelwiseError(
         "R280",

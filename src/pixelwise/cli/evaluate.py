@@ -17,6 +17,7 @@ EXAMPLES = (
     "pixelwise evaluate runs/unet-1",
     "pixelwise evaluate runs/unet-1 --split test",
     "pixelwise evaluate runs/unet-1 other/photos --metric f1  # other data",
+    "pixelwise evaluate runs/unet-1 --split test --shard 3/8  # one of the jobs 0 to 7 of an array",
 )
 """Shown at the end of the help."""
 
@@ -54,17 +55,24 @@ def run(
 
     Each result is stored with its tables and sample images in RUN/evaluations/SPLIT-PROTOCOL, that of another data set
     in a folder of its own beside it, and RUN/report.html is updated. Classes are matched by their names.
+    With --shard, --engine ray or --output, workers share the images, and the same command again goes on where it was
+    stopped; the result is that of one process. Images that cannot be read are listed, and there is no result without
+    them; the exit status is then 3.
     """
     asked = with_data(words, data)
     options = msgspec.structs.replace(options, overrides=asked.settings)
     check_scoring(run, asked.data, protocol, options)
     import pixelwise
+    from pixelwise.records.result import Unfinished
     from pixelwise.reports.displays import display
-    from pixelwise.reports.run.terminal import show_results
+    from pixelwise.reports.run.terminal import show_results, show_unfinished
 
     with display() as observer:
         observer.phase("loading PyTorch")
         found = pixelwise.evaluate(
             run, asked.data, split, protocol=protocol or None, options=options, observer=observer
         )
-    show_results(found if isinstance(found, list) else [found], run, as_json=json)
+    if isinstance(found, Unfinished):
+        show_unfinished(found, as_json=json)
+    else:
+        show_results(found if isinstance(found, list) else [found], run, as_json=json)

@@ -6,7 +6,9 @@ import hashlib
 import os
 import struct
 import time
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections import deque
+from collections.abc import Iterable, Iterator, Sequence
+from concurrent.futures import Future
 from pathlib import Path
 from typing import Protocol, runtime_checkable
 
@@ -25,6 +27,8 @@ Digests = tuple[str, str, str | list[str | None] | None]
 SETTLED_SECONDS = 2.0
 """Hashes of younger files are not cached: they may change again within the resolution of their time stamps."""
 _PART = 16384
+_AHEAD = 256
+"""Samples whose files are being looked up or wait for it."""
 _FACTS = struct.Struct("<qq")
 
 
@@ -46,30 +50,43 @@ class HashCache:
     def digest(self, path: Path, *, fresh: bool = False) -> str:
         """Hexadecimal SHA-256 of the file, from the cache unless `fresh`. Thread-safe.
 
-        The index of a data set in shards holds the hash of each of its files.
+        The index of a data set in shards holds the hash of each of its files. Of files within tars and tables of other
+        programs that lie on another machine, it is a hash of their place and of the version of the tar.
 
         Raises:
             OSError: The file cannot be read.
         """
-        if isinstance(path, Member) and path.place is not None:
-            if fresh and path.place.content() is None:
+        place = path.place if isinstance(path, Member) else None
+        if place is not None and (place.exact or place.store.far):
+            if fresh and place.content() is None:
                 self.changed.append(path)
-            return path.place.sha256.hex()
+            return place.sha256.hex()
+        if place is not None:
+            return self._digest(path, place.sha256, fresh=fresh, settled=True)
         facts = path.stat()
-        key, state = os.fsencode(path.absolute()), _FACTS.pack(facts.st_size, facts.st_mtime_ns)
+        settled = time.time() - facts.st_mtime > SETTLED_SECONDS
+        return self._digest(path, _FACTS.pack(facts.st_size, facts.st_mtime_ns), fresh=fresh, settled=settled)
+
+    def _digest(self, path: Path, state: bytes, *, fresh: bool, settled: bool) -> str:
+        """The hash of a file in a state; it is stored if the file is `settled`: the state changes with its content."""
+        key = os.fsencode(path.absolute())
         known = self._parts.get(key, lambda value: value.startswith(state))
         if known is not None and not fresh:
             return known[len(state) :].hex()
-        digest = sha256_file(path)
+        digest = sha256_bytes(path.read_bytes()) if isinstance(path, Member) else sha256_file(path)
         if known is not None and known[len(state) :].hex() != digest:
             self.changed.append(path)
-        elif known is None and time.time() - facts.st_mtime > SETTLED_SECONDS:
+        elif known is None and settled:
             self._parts.put(key, state + bytes.fromhex(digest))
         return digest
 
-    def save(self) -> None:
-        """Write new hashes to the cache folder; those of `changed` files keep their old value."""
-        self._parts.save()
+    def save(self, *, own: bool = False) -> None:
+        """Write new hashes to the cache folder; those of `changed` files keep their old value.
+
+        Args:
+            own: Leave what other processes have written as it is; see `PartedCache.save`.
+        """
+        self._parts.save(own=own)
 
 
 def is_gone(path: bytes) -> bool:
@@ -91,7 +108,11 @@ def fingerprint(dataset: Dataset, splits: Sequence[str] | None = None, *, fresh:
     """
     names = sorted(dataset.splits if splits is None else splits)
     cache = HashCache(dataset.root)
-    content = [(name, *one) for name in names for one in _digests_of(dataset.splits.get(name, ()), cache, fresh=fresh)]
+    # The JSON of (names, content, table, classes, reading), piece by piece: of millions of samples it is long.
+    digest = hashlib.sha256(b"[" + msgspec.json.encode(names) + b",[")
+    content = ((name, *one) for name in names for one in _digests_of(dataset.splits.get(name, ()), cache, fresh=fresh))
+    for number, one in enumerate(content):
+        digest.update((b"," if number else b"") + msgspec.json.encode(one))
     cache.save()
     label_table = dataset.label_table
     table: tuple[object, ...] = (sorted(label_table.ids.items()), sorted(label_table.colors.items()))
@@ -105,13 +126,19 @@ def fingerprint(dataset: Dataset, splits: Sequence[str] | None = None, *, fresh:
     if dataset.reading.channels is None:
         # Left out so that data keeps the fingerprint that it had before channels could be chosen.
         del reading["channels"]
-    described = (names, content, table, dataset.classes, reading)
-    return hashlib.sha256(msgspec.json.encode(described)).hexdigest()
+    digest.update(b"]," + msgspec.json.encode((table, dataset.classes, reading))[1:])
+    return digest.hexdigest()
 
 
 @runtime_checkable
 class Digested(Protocol):
-    """Samples whose files have known hashes, so that no file is looked at."""
+    """Samples whose files have known hashes, so that no file is looked at.
+
+    Attributes:
+        hashed: Whether the hashes are known; otherwise the files are read.
+    """
+
+    hashed: bool
 
     def digests(self) -> Iterator[Digests]:
         """Id and hashes of every sample."""
@@ -128,19 +155,32 @@ class Identified(Protocol):
 
 
 def _digests_of(samples: Sequence[Sample], cache: HashCache, *, fresh: bool) -> Iterable[Digests]:
-    if isinstance(samples, Digested) and not fresh:
+    if isinstance(samples, Digested) and samples.hashed and not fresh:
         return samples.digests()
-    paths = [path for sample in samples for path in (sample.image_path, *sample.mask_files)]
+    return _looked_up(samples, cache, fresh=fresh)
+
+
+def _looked_up(samples: Sequence[Sample], cache: HashCache, *, fresh: bool) -> Iterator[Digests]:
+    """Id and hashes of every sample, of which a few at a time are looked up by several threads."""
+
+    def digests(sample: Sample) -> Digests:
+        image, *masks = (
+            None if path is None else _digest(cache, path, fresh)
+            for path in (sample.image_path, *(sample.class_masks or (sample.mask_path,)))
+        )
+        if not sample.class_masks:
+            return sample.id, image or "", masks[0]
+        ignore = sample.ignore_mask
+        return sample.id, image or "", [*masks, None if ignore is None else _digest(cache, ignore, fresh)]
+
     with thread_pool(reading_threads()) as pool:
-        digests = dict(zip(paths, pool.map(lambda path: _digest(cache, path, fresh), paths), strict=True))
-    return [(sample.id, digests[sample.image_path], _of_masks(sample, digests)) for sample in samples]
-
-
-def _of_masks(sample: Sample, digests: Mapping[Path, str]) -> str | list[str | None] | None:
-    """The digest of the mask; for multi-label data, one per class and that of the mask of ignored pixels."""
-    if not sample.class_masks:
-        return digests[sample.mask_path] if sample.mask_path else None
-    return [None if path is None else digests[path] for path in (*sample.class_masks, sample.ignore_mask)]
+        waiting: deque[Future[Digests]] = deque()
+        for sample in samples:
+            waiting.append(pool.submit(digests, sample))
+            if len(waiting) == _AHEAD:
+                yield waiting.popleft().result()
+        while waiting:
+            yield waiting.popleft().result()
 
 
 def _digest(cache: HashCache, path: Path, fresh: bool) -> str:

@@ -12,13 +12,15 @@ from pixelwise.datasets.classes.agreement import for_network, ids_decide, never_
 from pixelwise.datasets.classes.others import data_by_names, without_classes
 from pixelwise.datasets.classes.renaming import renaming
 from pixelwise.datasets.classes.tables import class_table, described_classes, stated
+from pixelwise.datasets.columns import compact
 from pixelwise.datasets.findings import Finding
 from pixelwise.datasets.format import FORMATS, Format, format_of
 from pixelwise.datasets.formats.class_folders import not_class_folders, with_classes
 from pixelwise.datasets.layouts.layout import Layout, trained_on
 from pixelwise.datasets.layouts.splits import Divided
 from pixelwise.datasets.recognition import find_layout
-from pixelwise.datasets.samples import Dataset, Reading
+from pixelwise.datasets.samples import Dataset, Reading, Unmade
+from pixelwise.datasets.shards.foreign.fields import Fields
 from pixelwise.errors import DataError, RecipeError
 from pixelwise.recipes.asking import DEFAULT_RECIPE
 from pixelwise.recipes.class_sets.tables import IGNORE
@@ -27,6 +29,7 @@ from pixelwise.recipes.overrides import Overrides, apply_overrides
 from pixelwise.recipes.schema.data import Data
 from pixelwise.storage import printable
 from pixelwise.storage.stores.addresses import address_of, place_of
+from pixelwise.storage.stores.containers import names_containers
 
 _MISSING = ("D220", "D221", "D226")
 """Codes of findings about missing files."""
@@ -63,7 +66,7 @@ def open_whole(data: Data, root: str | os.PathLike[str] | None) -> tuple[Layout,
     format = None if data.dataset == "auto" else format_of(data.dataset)
     _refuse_multilabel(format, data)
     folder = _folder(format, data, None if root is None else place_of(root))
-    whole = _prepared(find_layout(format, folder), data, folder)
+    whole = _prepared(find_layout(format, folder, _fields(data)), data, folder)
     return whole, _dataset(data, whole)
 
 
@@ -89,7 +92,7 @@ def open_by_names(data: Data, root: Path | None, classes: Sequence[str], naming:
     format = None if data.dataset == "auto" else format_of(data.dataset)
     _refuse_multilabel(format, data)
     folder = _folder(format, data, root)
-    found = find_layout(format, folder)
+    found = find_layout(format, folder, _fields(data))
     layout = _prepared(found, without_classes(data), folder)
     said = stated(layout)
     if said.naming and said.naming == naming:
@@ -103,6 +106,10 @@ def open_by_names(data: Data, root: Path | None, classes: Sequence[str], naming:
         remark = ids_decide(dataset, dataset.classes)
         return msgspec.structs.replace(dataset, remarks=(*dataset.remarks, remark))
     return dataset
+
+
+def _fields(data: Data) -> Fields:
+    return Fields(data.image_field, data.mask_field)
 
 
 def _without_labels(dataset: Dataset, data: Data) -> list[str]:
@@ -189,7 +196,7 @@ def _existing(format: Format | None, data: Data, root: Path | None) -> Path:
     if root is None:
         get = f"; to get it: `{command}`" if command else ""
         raise DataError("D222", f"data set '{data.dataset}' needs a folder", f"give its folder as `data`{get}")
-    if address_of(root) is None and not root.is_dir():
+    if address_of(root) is None and not root.is_dir() and not names_containers(root):
         state = "is not a folder" if root.exists() else "does not exist"
         get = f", or get the data set: `{command}`" if command else ""
         raise DataError("D222", f"{printable(root)}: {state}", f"give the folder that holds images and masks{get}")
@@ -235,14 +242,14 @@ def _with_command(layout: Layout) -> Layout:
 def _dataset(data: Data, whole: Layout) -> Dataset:
     layout, said = trained_on(whole, data.train_split), stated(whole)
     remarks = renaming(data, layout, said.classes)
-    table = class_table(data, layout)
+    table, splits = class_table(data, layout), layout.splits
     return Dataset(
         name=layout.name,
         root=layout.root,
         classes=table.classes,
         palette=table.palette,
         label_table=table.label_table,
-        splits=layout.splits,
+        splits={name: samples if isinstance(samples, Unmade) else compact(samples) for name, samples in splits.items()},
         reading=Reading.of(data),
         layout=whole.in_words if layout.splits == whole.splits else layout.description,
         problems=(*layout.problems, *table.problems),

@@ -21,7 +21,8 @@ from pixelwise.datasets.layouts.matching import is_mask_name
 from pixelwise.datasets.layouts.near_misses import near_miss
 from pixelwise.datasets.layouts.splits import Divided
 from pixelwise.datasets.layouts.words import Kind, kind_of
-from pixelwise.datasets.shards.layout import is_sharded, sharded_layout
+from pixelwise.datasets.shards.foreign.fields import Fields
+from pixelwise.datasets.shards.layout import is_sharded, layout_of, open_shards
 from pixelwise.entry_points import warn
 from pixelwise.errors import DataError, PixelwiseError
 from pixelwise.storage import printable
@@ -30,10 +31,11 @@ from pixelwise.storage import printable
 _MAX_DEPTH = 3
 _MAX_FOLDERS = 16
 _MOST_NAMES = 8
+_BY_NAME = Fields()
 _ANNOTATED = frozenset({".json", ".xml", ".txt", ".csv"})
 
 
-def find_layout(format: Format | None, root: Path) -> Layout:
+def find_layout(format: Format | None, root: Path, asked: Fields = _BY_NAME) -> Layout:
     """Find the images and masks below a folder.
 
     A folder of shards says itself what it is. Of others, the folder itself is tried first, then the folders below it,
@@ -42,13 +44,14 @@ def find_layout(format: Format | None, root: Path) -> Layout:
     Args:
         format: The format to read the folder as; None takes the first that is recognised and finds images with masks.
         root: The folder, which must exist.
+        asked: Fields of images and masks in tars and tables of other programs.
 
     Raises:
         DataError: D222, the folder holds no such data, or several data sets; D243, it holds data of a kind that is not
-            read; D270, its index of shards is damaged; any that the format's `layout` raises.
+            read; D270, D272, D273 or D274, its shards cannot be read; any that the format's `layout` raises.
     """
     if is_sharded(root):
-        return _of_shards(format, root)
+        return _of_shards(format, root, asked)
     layout = _layout(format, root)
     if layout is not None and not any(layout.splits.values()) and not _holds_masks(root):
         missed = near_miss(root)
@@ -66,8 +69,12 @@ def find_layout(format: Format | None, root: Path) -> Layout:
     return layout
 
 
-def _of_shards(format: Format | None, root: Path) -> Layout:
-    layout = sharded_layout(root)
+def _of_shards(format: Format | None, root: Path, asked: Fields) -> Layout:
+    shards = open_shards(root, asked)
+    layout = layout_of(shards, root)
+    if format is not None and format.classes is not None and not shards.index.facts.exact:
+        # Tars of other programs do not say what the values of their masks mean.
+        return msgspec.structs.replace(layout, name=format.name)
     if format is not None and format.name != layout.name:
         raise DataError(
             "D222",

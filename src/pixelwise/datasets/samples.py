@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from array import array
 from collections import Counter
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Literal
+from typing import Literal, Protocol, runtime_checkable
 
 import msgspec
 
@@ -44,6 +45,24 @@ class Sample(msgspec.Struct, frozen=True):
         if not self.class_masks:
             return () if self.mask_path is None else (self.mask_path,)
         return tuple(path for path in (*self.class_masks, self.ignore_mask) if path is not None)
+
+
+@runtime_checkable
+class Unmade(Protocol):
+    """Samples that are made when they are asked for, because a million of them would take too much memory."""
+
+    def ids(self) -> Iterator[str]:
+        """Their ids; no sample is made."""
+        ...
+
+    def chosen(self, places: Sequence[int]) -> tuple[Sample, ...]:
+        """The samples of some places, which are not made either."""
+        ...
+
+
+def ids_of(samples: Sequence[Sample]) -> Iterator[str]:
+    """The ids of samples."""
+    return samples.ids() if isinstance(samples, Unmade) else (sample.id for sample in samples)
 
 
 class Reading(msgspec.Struct, frozen=True, kw_only=True):
@@ -117,7 +136,7 @@ class Dataset(msgspec.Struct, frozen=True, kw_only=True):
     def without(self, ids: Mapping[str, Collection[str]]) -> Dataset:
         """The data set without some samples, given by split and id."""
         splits = {
-            split: tuple(one for one in samples if one.id not in ids[split]) if ids.get(split) else samples
+            split: _without(samples, ids[split]) if ids.get(split) else samples
             for split, samples in self.splits.items()
         }
         return msgspec.structs.replace(self, splits=splits)
@@ -159,3 +178,9 @@ class Dataset(msgspec.Struct, frozen=True, kw_only=True):
                 "evaluation.split in the recipe; `pixelwise check` lists every image without a mask",
             )
         return found
+
+
+def _without(samples: tuple[Sample, ...], ids: Collection[str]) -> tuple[Sample, ...]:
+    if isinstance(samples, Unmade):
+        return samples.chosen(array("q", (place for place, id in enumerate(samples.ids()) if id not in ids)))
+    return tuple(one for one in samples if one.id not in ids)

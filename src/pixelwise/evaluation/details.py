@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from typing import Any
 
 import cv2
 import numpy as np
@@ -24,19 +25,26 @@ def details_of(image: ScoredImage) -> ImageDetails:
         image: Labels and prediction of the image at the scored size.
     """
     if image.task.multilabel:
-        rows = enumerate(image.counts[:, :3].tolist())
-        return ImageDetails(id=image.id, binary=tuple(ClassPixels(k, *row) for k, row in rows if any(row)))
+        return ImageDetails(id=image.id, **counts_in(image))
     truth, prediction = image.labels, image.prediction
     near = near_border(truth)
     wrong = (truth != prediction) & (truth != IGNORE)
-    cells = zip(*np.nonzero(image.counts), strict=True)
     return ImageDetails(
         id=image.id,
-        confusion=tuple(ConfusedPixels(int(t), int(p), int(image.counts[t, p])) for t, p in cells),
+        **counts_in(image),
         near=int(np.count_nonzero(near & (truth != IGNORE))),
         near_wrong=int(np.count_nonzero(near & wrong)),
         regions=tuple(regions_of(truth, prediction)),
     )
+
+
+def counts_in(image: ScoredImage) -> dict[str, Any]:
+    """The fields of `ImageDetails` that follow from the counts of an image."""
+    if image.task.multilabel:
+        rows = enumerate(image.counts[:, :3].tolist())
+        return {"binary": tuple(ClassPixels(k, *row) for k, row in rows if any(row))}
+    cells = zip(*np.nonzero(image.counts), strict=True)
+    return {"confusion": tuple(ConfusedPixels(int(t), int(p), int(image.counts[t, p])) for t, p in cells)}
 
 
 def near_border(truth: np.ndarray, distance: int = BORDER) -> np.ndarray:

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Annotated
 
 from msgspec import Meta
 
+from pixelwise.errors import RecipeError
+from pixelwise.prediction.receipts.shares import EngineName, Share, parse_share, refuse_without_ray
 from pixelwise.ranks.options import LaunchOptions
 
 
@@ -21,6 +24,16 @@ class EvaluateOptions(LaunchOptions, frozen=True, kw_only=True):
         metrics: Measure an additional metric; may be given several times.
         group: Also score groups of images. This regular expression is searched in every image's id; its first capture
             group, or else its whole match, names the group: `^[^_]+` for sequences such as 0001TP and Seq05VD.
+        shard: Score one of N parts of the images, numbered from 0: `0/8` is the first of eight. The jobs of an array
+            score a part each; whoever finds all of them done writes the result, which is that of one process.
+        engine: Who scores: this process (`here`), or the workers of Ray (`ray`), which are restarted when they die.
+        workers: Number of workers of Ray. Left out, one for each core but one, or for each GPU.
+        gpus_per_worker: Number of GPUs of a worker of Ray; 0.5 if two share one.
+        address: Address of a Ray cluster, such as `auto` or `ray://host:10001`. Left out, Ray is started on this
+            machine.
+        output: Folder or address, such as `s3://bucket/scores`, for receipts of what is scored, and for tables of the
+            result. An evaluation with receipts goes on where it was stopped. Left out, `shard` and `engine` keep them
+            in RUN/evaluations.
         device: Device to run on: `auto` (a GPU if there is one, else `cpu`), `cpu`, `cuda` or `cuda:N`. Artefacts
             always run on the CPU.
         trust: Open an artefact even if its format lets whoever made it run code here (`torch-export`).
@@ -34,8 +47,47 @@ class EvaluateOptions(LaunchOptions, frozen=True, kw_only=True):
         Meta(extra={"flag": "--metric", "many": True, "metavar": "NAME", "names": "pixelwise.metrics.metric:names"}),
     ] = ()
     group: str | None = None
+    shard: Annotated[str | None, Meta(extra={"metavar": "I/N"})] = None
+    engine: Annotated[EngineName, Meta(extra={"late": True})] = "here"
+    workers: Annotated[int | None, Meta(ge=1, extra={"late": True})] = None
+    gpus_per_worker: Annotated[float, Meta(ge=0, extra={"late": True})] = 0.0
+    address: Annotated[str | None, Meta(extra={"late": True})] = None
+    output: Annotated[Path | None, Meta(extra={"metavar": "FOLDER"})] = None
     device: str = "auto"
     trust: bool = False
+
+    @property
+    def by_units(self) -> bool:
+        """Whether images are scored in units, each of which gets a receipt.
+
+        Raises:
+            RecipeError: R251, options exclude each other.
+        """
+        refuse_without_ray(self, "add `engine` ray, or leave them out")
+        if self.shard is not None and self.engine != "here":
+            raise RecipeError(
+                "R251",
+                f"`shard` is a part for one job of an array, but `engine` {self.engine} divides the images itself",
+                "leave one of them out",
+            )
+        units = self.shard is not None or self.engine != "here" or self.output is not None
+        if units and self.devices is not None:
+            raise RecipeError(
+                "R251",
+                "`devices` starts processes that score together, and does not go with `shard`, `engine` and `output`, "
+                "whose workers know nothing of each other",
+                "leave `devices` out, or the others",
+            )
+        return units
+
+    @property
+    def share(self) -> Share | None:
+        """The part of the images that is asked for; None for all of them.
+
+        Raises:
+            RecipeError: R260, the text names no part.
+        """
+        return None if self.shard is None else parse_share(self.shard)
 
     def words(self) -> list[str]:
         """Command-line arguments that request the same measurement."""

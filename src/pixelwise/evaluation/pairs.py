@@ -6,6 +6,7 @@ bounded, so memory does not grow with the data set.
 
 from __future__ import annotations
 
+import contextlib
 import itertools
 from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from typing import NamedTuple
@@ -14,7 +15,9 @@ import numpy as np
 
 from pixelwise.datasets.reading.ahead import fetched_ahead
 from pixelwise.datasets.reading.pairs import read_pair
+from pixelwise.datasets.reading.regions.pairs import is_in_parts
 from pixelwise.datasets.samples import Dataset, Sample
+from pixelwise.errors import DataError
 from pixelwise.prediction.background import Item, in_background
 from pixelwise.prediction.sizes import floor_index, same_resizing, seen_images
 from pixelwise.recipes.protocols import Protocol
@@ -43,6 +46,18 @@ class EvaluationPair(NamedTuple):
         return self.labels.shape[0], self.labels.shape[1]
 
 
+class LargePair(NamedTuple):
+    """An image, with its labels, that is too large to be decoded whole.
+
+    Attributes:
+        sample: The sample, of which nothing was read.
+        error: The error of reading it whole.
+    """
+
+    sample: Sample
+    error: DataError
+
+
 def scored_labels(labels: np.ndarray, seen: Size, protocol: Protocol) -> np.ndarray:
     """Labels at the score size, by nearest neighbour.
 
@@ -62,9 +77,13 @@ def _resize_by_floor(labels: np.ndarray, size: Size) -> np.ndarray:
     return labels if labels.shape == tuple(size) else labels[rows[:, None], columns]
 
 
+Pairs = tuple[EvaluationPair, ...]
+"""An image and its labels, resized for each of some protocols."""
+
+
 def read_split(
-    samples: Sequence[Sample], dataset: Dataset, protocols: Sequence[Protocol], input_size: Size | None, ahead: int
-) -> Generator[tuple[EvaluationPair, ...], None, None]:
+    samples: Iterable[Sample], dataset: Dataset, protocols: Sequence[Protocol], input_size: Size | None, ahead: int
+) -> Generator[Pairs, None, None]:
     """Yield all samples in order, resized for each protocol, while the next ones are read in the background.
 
     Args:
@@ -77,9 +96,26 @@ def read_split(
     Raises:
         DataError: As `pixelwise.datasets.reading.pairs.read_pair`, when the faulty pair is reached.
     """
+    with contextlib.closing(read_each(samples, dataset, protocols, input_size, ahead)) as found:
+        for one in found:
+            if isinstance(one, DataError):
+                raise one
+            if isinstance(one, LargePair):
+                raise one.error
+            yield one
 
-    def read(sample: Sample) -> tuple[EvaluationPair, ...]:
-        image, labels = read_pair(sample, dataset, fit=False)
+
+def read_each(
+    samples: Iterable[Sample], dataset: Dataset, protocols: Sequence[Protocol], input_size: Size | None, ahead: int
+) -> Generator[Pairs | LargePair | DataError, None, None]:
+    """As `read_split`, with the error of a faulty pair in its place; large pairs are named and not read."""
+
+    def read(sample: Sample) -> Pairs | LargePair | DataError:
+        try:
+            image, labels = read_pair(sample, dataset, fit=False)
+        except DataError as error:
+            in_parts = error.code == "D120" and is_in_parts(sample.image_path, dataset.reading)
+            return LargePair(sample, error) if in_parts else error
         return pairs_of(sample, image, labels, protocols, input_size)
 
     return in_background(read, fetched_ahead(samples), ahead=ahead)

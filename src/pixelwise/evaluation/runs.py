@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import functools
 import os
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import msgspec
@@ -16,10 +17,11 @@ from pixelwise.datasets.format import needs_folder
 from pixelwise.datasets.opening import open_dataset
 from pixelwise.datasets.run_data import is_own_data, open_for, open_run_data
 from pixelwise.errors import DataError
-from pixelwise.evaluation.asking import Asked
+from pixelwise.evaluation.asking import Asked, Scored
 from pixelwise.evaluation.assembling import Origin
 from pixelwise.evaluation.mask_values import refuse_other_values
 from pixelwise.evaluation.options import EvaluateOptions
+from pixelwise.evaluation.shards.by_units import score_by_units
 from pixelwise.evaluation.subject import Subject, score
 from pixelwise.models import SegmentationModel
 from pixelwise.observer import SILENT, Observer
@@ -33,7 +35,7 @@ from pixelwise.recipes.schema.recipe import Data, Recipe
 from pixelwise.recipes.sizes import Size
 from pixelwise.records.data_facts import read_data_facts
 from pixelwise.records.environment import read_environment
-from pixelwise.records.result import Result, TrainingCost
+from pixelwise.records.result import Result, TrainingCost, Unfinished
 from pixelwise.records.run_folder import CHECKPOINTS
 from pixelwise.runtimes import ArtefactModel, is_artefact, load_artefact
 from pixelwise.runtimes.inference import Scoring
@@ -68,19 +70,65 @@ def score_by_name(
     Returns:
         One result per protocol.
     """
+    asked = _asked(data, split, protocols, options)
+    if isinstance(model_or_run, SegmentationModel):
+        subject = _memory_subject(model_or_run, asked, observer)
+    else:
+        subject = open_subject(Path(model_or_run), asked, options.trust, observer)
+    if subject.refuse is not None:
+        subject.refuse()
+    return score(subject, options, observer, ranks)
+
+
+def score_by_name_in_units(
+    run: Path,
+    data: str | os.PathLike[str] | None,
+    split: str | None,
+    protocols: Sequence[str] | None,
+    options: EvaluateOptions,
+    observer: Observer = SILENT,
+) -> list[Result] | Unfinished:
+    """As `score_by_name`, for a run or an artefact, by units with receipts; see `score_by_units`.
+
+    Returns:
+        One result per protocol; or how much is done, as long as other parts of the images are not.
+    """
+    asked = _asked(data, split, protocols, options)
+    elsewhere = asked
+    if asked.data is not None and address_of(asked.data) is None:
+        elsewhere = msgspec.structs.replace(asked, data=asked.data.absolute())
+    again = functools.partial(open_subject, run.absolute(), elsewhere, options.trust)
+    return score_by_units(open_subject(run, asked, options.trust, observer), again, options, observer)
+
+
+def _asked(
+    data: str | os.PathLike[str] | None, split: str | None, protocols: Sequence[str] | None, options: EvaluateOptions
+) -> Asked:
     names = None if protocols is None else list(protocols)
     if names == []:
         raise ValueError("the list of protocols is empty; name one or leave it out")
-    asked = Asked(
+    return Asked(
         data=None if data is None else place_of(data), split=split, protocols=names, overrides=options.overrides
     )
-    if isinstance(model_or_run, SegmentationModel):
-        subject = _memory_subject(model_or_run, asked, observer)
-    elif is_artefact(Path(model_or_run)):
-        subject = _artefact_subject(Path(model_or_run), asked, observer, trust=options.trust)
-    else:
-        subject = _run_subject(Path(model_or_run), asked, observer)
-    return score(subject, options, observer, ranks)
+
+
+def open_subject(path: Path, asked: Asked, trust: bool, observer: Observer = SILENT) -> Subject:
+    """What a run or an artefact is scored on; the values of the masks are not looked at.
+
+    Args:
+        path: A run folder, or an exported artefact.
+        asked: What is asked for.
+        trust: Whether an artefact may run code.
+        observer: Receives warnings.
+
+    Raises:
+        CheckpointError: It is neither, or has no valid checkpoint.
+        DataError: The data cannot be opened.
+        RecipeError: R204, there is no such protocol; an override is wrong.
+    """
+    if is_artefact(path):
+        return _artefact_subject(path, asked, observer, trust=trust)
+    return _run_subject(path, asked, observer)
 
 
 def _run_subject(run: Path, asked: Asked, observer: Observer) -> Subject:
@@ -91,9 +139,8 @@ def _run_subject(run: Path, asked: Asked, observer: Observer) -> Subject:
     own = is_own_data(run, dataset, asked.data)
     scored = asked.scored(dataset, recipe.evaluation.split, own, observer.warn)
     # Training examined its splits, read as they were then.
-    if not own or asked.overrides or scored.split not in read_data_facts(run).splits:
-        allow = recipe.data.allow if own else asked.allowed()
-        refuse_other_values(scored.dataset, scored.split, allow=allow, observer=observer)
+    unknown = not own or bool(asked.overrides) or scored.split not in read_data_facts(run).splits
+    allow = recipe.data.allow if own else asked.allowed()
     return Subject(
         model=trained.model,
         origin=origin_of(trained, _training_cost(run)),
@@ -108,6 +155,7 @@ def _run_subject(run: Path, asked: Asked, observer: Observer) -> Subject:
         data=_absolute(folder),
         own_data=own,
         overrides=asked.overrides,
+        refuse=_refusing(scored, allow, observer) if unknown else None,
     )
 
 
@@ -123,7 +171,6 @@ def _artefact_subject(path: Path, asked: Asked, observer: Observer, *, trust: bo
     dataset = open_for(known, asked.data, warn=observer.warn, overrides=asked.overrides)
     recipe = asked.changed(known)
     scored = asked.scored(dataset, recipe.evaluation.split, None, observer.warn)
-    refuse_other_values(scored.dataset, scored.split, allow=asked.allowed(), observer=observer)
     if asked.protocols is not None or recipe.evaluation.protocols != known.evaluation.protocols:
         protocols = _protocols(asked.protocols or recipe.evaluation.protocols[:1])
     else:
@@ -149,6 +196,7 @@ def _artefact_subject(path: Path, asked: Asked, observer: Observer, *, trust: bo
         folder=path if path.is_dir() else path.parent,
         data=_absolute(asked.data),
         overrides=asked.overrides,
+        refuse=_refusing(scored, asked.allowed(), observer),
     )
 
 
@@ -162,7 +210,6 @@ def _memory_subject(model: SegmentationModel, asked: Asked, observer: Observer) 
         for remark in dataset.remarks:
             observer.warn(remark.code, remark.message)
     scored = asked.scored(dataset, "val", None, observer.warn)
-    refuse_other_values(scored.dataset, scored.split, allow=asked.allowed(), observer=observer)
     weights = safetensors.torch.save({name: tensor.contiguous() for name, tensor in model.state_dict().items()})
     return Subject(
         model=model,
@@ -172,7 +219,12 @@ def _memory_subject(model: SegmentationModel, asked: Asked, observer: Observer) 
         input_size=_size_in_memory(model) or (recipe.evaluation.input_size if asked.overrides else None),
         data=_absolute(asked.data),
         overrides=asked.overrides,
+        refuse=_refusing(scored, asked.allowed(), observer),
     )
+
+
+def _refusing(scored: Scored, allow: Sequence[str], observer: Observer) -> Callable[[], None]:
+    return functools.partial(refuse_other_values, scored.dataset, scored.split, allow=allow, observer=observer)
 
 
 def _recipe_for_scoring(data: Data, scoring: Scoring) -> Recipe:

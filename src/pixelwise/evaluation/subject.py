@@ -7,6 +7,8 @@ known, each of them is a `Subject`, and `score` treats all of them alike.
 from __future__ import annotations
 
 import shlex
+import shutil
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import msgspec
@@ -17,10 +19,11 @@ from pixelwise.datasets.layouts.splits import group_names
 from pixelwise.datasets.samples import Dataset
 from pixelwise.errors import RecipeError
 from pixelwise.evaluation.assembling import Origin, Provenance, make_result
-from pixelwise.evaluation.evaluate import ScoringOptions, evaluate_protocols, refusal_of
+from pixelwise.evaluation.evaluate import evaluate_protocols
 from pixelwise.evaluation.gallery import save_samples
 from pixelwise.evaluation.keeping import other_groups, same_counts, with_earlier
 from pixelwise.evaluation.options import EvaluateOptions
+from pixelwise.evaluation.passes import ScoringOptions, refusal_of
 from pixelwise.evaluation.tally import Measurement
 from pixelwise.evaluation.thumbnails import Thumbnails
 from pixelwise.machine.devices import choose_device
@@ -32,10 +35,11 @@ from pixelwise.recipes.protocols import Protocol
 from pixelwise.recipes.schema.training import Precision
 from pixelwise.recipes.sizes import Size
 from pixelwise.records.details import THUMBNAILS, save_details
-from pixelwise.records.evaluations import EVALUATIONS, SAMPLES, earlier_result, folder_for
+from pixelwise.records.evaluations import EVALUATIONS, IMAGES, SAMPLES, earlier_result, folder_for
 from pixelwise.records.result import Result, save_result
 from pixelwise.records.suspects import SUSPECTS, save_suspects
 from pixelwise.runtimes import ArtefactModel
+from pixelwise.storage import writing
 from pixelwise.storage.locks import writing_alone
 
 
@@ -58,6 +62,7 @@ class Subject(msgspec.Struct, frozen=True, kw_only=True):
         own_data: Whether this is the data that the network was trained on; None if that is not known.
         overrides: Changes to how the data is read and the network sees it.
         notes: What has to be known about the data and its splits to read the scores, as sentences.
+        refuse: Raises the error of masks whose values mean something else than they say; None if that was looked at.
     """
 
     model: SegmentationModel
@@ -75,6 +80,7 @@ class Subject(msgspec.Struct, frozen=True, kw_only=True):
     own_data: bool | None = None
     overrides: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
+    refuse: Callable[[], None] | None = None
 
 
 def score(
@@ -100,42 +106,101 @@ def score(
             device cannot be used; R225, there is no such metric.
         ResourceError: S601, the disk is full.
     """
-    split = subject.split
-    samples = subject.dataset.samples(split)
-    groups = None
-    if options.group is not None:
-        groups = group_names([sample.id for sample in samples], options.group, 1.0)
     observer.phase("evaluating")
     with Thumbnails() as thumbnails:
         measured = evaluate_protocols(
             subject.model,
             subject.dataset,
-            split,
+            subject.split,
             subject.protocols,
-            ScoringOptions(
-                input_size=subject.input_size,
-                batch_size=subject.batch_size,
-                device=_device(subject, options),
-                precision=subject.precision,
-                metrics=measured_metrics(options, subject.model),
-                groups=groups,
-                thumbnails=thumbnails if subject.pictures else None,
-                ranks=ranks,
-            ),
+            scoring_options(subject, options, thumbnails, ranks),
             observer=observer,
         )
-        scored = fingerprint(subject.dataset, [split])
-        results = []
-        for protocol, measurement in zip(subject.protocols, measured, strict=True):
-            result = make_result(measurement, _provenance(subject, scored, protocol, options))
-            if subject.folder is not None and ranks.first:
-                with writing_alone(subject.folder / EVALUATIONS, wait=True):
-                    folder, result, kept = _place(result, subject, options)
-                    if subject.pictures:
-                        _save_pictures(subject, measurement, thumbnails, folder, observer)
-                    save_result(kept, measurement.per_image, folder)
-            results.append(msgspec.structs.replace(result, per_image=measurement.per_image))
-    return results
+        saved = save(subject, options, measured, thumbnails, observer, first=ranks.first)
+        return [result for result, _ in saved]
+
+
+def scoring_options(
+    subject: Subject, options: EvaluateOptions, thumbnails: Thumbnails, ranks: Ranks = ALONE
+) -> ScoringOptions:
+    """Options of the pass over the images of a subject.
+
+    Args:
+        subject: The subject.
+        options: Options of the evaluation.
+        thumbnails: Receives small pictures, if the subject wants any.
+        ranks: The processes that score together.
+
+    Raises:
+        RecipeError: R203, `group` is not a regular expression; R214, the device cannot be used; R225, there is no
+            such metric.
+    """
+    groups = None
+    if options.group is not None:
+        samples = subject.dataset.samples(subject.split)
+        groups = group_names([sample.id for sample in samples], options.group, 1.0)
+    return ScoringOptions(
+        input_size=subject.input_size,
+        batch_size=subject.batch_size,
+        device=_device(subject, options),
+        precision=subject.precision,
+        metrics=measured_metrics(options, subject.model),
+        groups=groups,
+        thumbnails=thumbnails if subject.pictures else None,
+        ranks=ranks,
+    )
+
+
+def save(
+    subject: Subject,
+    options: EvaluateOptions,
+    measured: Sequence[Measurement],
+    thumbnails: Thumbnails,
+    observer: Observer = SILENT,
+    *,
+    first: bool = True,
+    tables: Sequence[Path] = (),
+) -> list[tuple[Result, Path | None]]:
+    """Make results of measurements, and save each in a folder below `subject.folder/evaluations/`.
+
+    Args:
+        subject: What was scored.
+        options: Options of the evaluation.
+        measured: The measurement under each protocol.
+        thumbnails: Small pictures of all images.
+        observer: Receives the phase and progress.
+        first: Whether this process saves.
+        tables: Files with a row of counts per image, for each protocol, to be kept with the result.
+
+    Returns:
+        One result per protocol, and the folder in which it was saved, if it was.
+
+    Raises:
+        ResourceError: S601, the disk is full.
+    """
+    scored = fingerprint(subject.dataset, [subject.split])
+    found: list[tuple[Result, Path | None]] = []
+    for number, (protocol, measurement) in enumerate(zip(subject.protocols, measured, strict=True)):
+        result = make_result(measurement, _provenance(subject, scored, protocol, options))
+        folder = None
+        if subject.folder is not None and first:
+            with writing_alone(subject.folder / EVALUATIONS, wait=True):
+                folder, result, kept = _place(result, subject, options)
+                if subject.pictures:
+                    _save_pictures(subject, measurement, thumbnails, folder, observer)
+                _save_table(tables[number] if tables else None, folder)
+                save_result(kept, measurement.per_image, folder)
+        found.append((msgspec.structs.replace(result, per_image=measurement.per_image), folder))
+    return found
+
+
+def _save_table(table: Path | None, folder: Path) -> None:
+    """Keep a row of counts per image, or remove those of an earlier evaluation."""
+    if table is None:
+        (folder / IMAGES).unlink(missing_ok=True)
+        return
+    with writing(folder / IMAGES) as temporary:
+        shutil.copyfile(table, temporary)
 
 
 def _provenance(subject: Subject, scored: str, protocol: Protocol, options: EvaluateOptions) -> Provenance:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import NamedTuple
 
 import msgspec
@@ -12,7 +12,7 @@ import numpy as np
 from torch import Tensor
 
 from pixelwise.errors import PixelwiseError, RecipeError
-from pixelwise.evaluation.details import details_of
+from pixelwise.evaluation.details import counts_in, details_of
 from pixelwise.evaluation.pairs import EvaluationPair
 from pixelwise.metrics import METRICS, SCORES, Accumulator, Metric, ScoredImage, Task, Value
 from pixelwise.metrics.image import Bands
@@ -111,6 +111,16 @@ class Measurement(msgspec.Struct, frozen=True, kw_only=True):
         return [None if math.isnan(iou) else iou for iou in self.values["iou"].per_class]
 
 
+Cell = tuple[int, int, int]
+"""Row, column and value of a cell of counts."""
+
+
+def cells_of(counts: np.ndarray) -> tuple[Cell, ...]:
+    """The cells of counts that are not zero, in order."""
+    rows, columns = np.nonzero(counts)
+    return tuple(zip(rows.tolist(), columns.tolist(), counts[rows, columns].tolist(), strict=True))
+
+
 class Tally:
     """Accumulates over images: their counts, one score each, the worst image of each class, and every metric.
 
@@ -123,7 +133,8 @@ class Tally:
         input_size: (height, width) of the network's input if the protocol leaves it open.
         metrics: Metrics in addition to the scores computed from the counts (`pixelwise.metrics.SCORES`).
         groups: Sample id -> name of its group; None to score no groups.
-        details: Whether to keep the counts of each image.
+        details: Whether to keep what a report shows of each image.
+        cells: Whether to keep the cells of the confusion matrix of each image.
     """
 
     def __init__(
@@ -136,6 +147,7 @@ class Tally:
         metrics: Sequence[Metric] = (),
         groups: Mapping[str, str] | None = None,
         details: bool = False,
+        cells: bool = False,
     ) -> None:
         self.task, self.split, self.protocol = task, split, protocol
         self.input_size = protocol.seen_size(input_size)
@@ -143,10 +155,12 @@ class Tally:
         self.total = np.zeros((len(task.classes), 4 if task.multilabel else len(task.classes)), np.int64)
         self.scores: dict[int, ImageScore] = {}
         self.details: dict[int, ImageDetails] | None = {} if details else None
+        self.cells: dict[int, tuple[Cell, ...]] | None = {} if cells else None
         self.extents = [_Extent() for _ in task.classes]
         chosen = (*(METRICS.find(name) for name in SCORES), *metrics)
         self.metrics = {metric.name: metric for metric in chosen}
         self.accumulators = {name: metric.accumulator(task) for name, metric in self.metrics.items()}
+        self.forgotten: set[str] = set()
         self.group_of = groups
         self.groups: dict[str, _Group] = {}
 
@@ -177,9 +191,21 @@ class Tally:
             confidence=confidence,
             probabilities=probabilities,
         )
-        self._count(image)
+        self.add_image(image)
+
+    def add_image(self, image: ScoredImage, details: ImageDetails | None = None, *, counts_only: bool = False) -> None:
+        """Add one image.
+
+        Args:
+            image: The image.
+            details: What a report shows of it; None to find it out, if it is kept.
+            counts_only: Whether only its counts are known: metrics that need more are left to whoever knows more.
+        """
+        self._count(image, details)
         group = self._group(image.id)
-        for name in self.accumulators:
+        for name, metric in self.metrics.items():
+            if counts_only and metric.needs != "counts":
+                continue
             try:
                 self._update(name, image, group)
             except Exception as error:
@@ -197,22 +223,51 @@ class Tally:
         self.accumulators[name].merge(one)
         group.accumulators[name].merge(one)
 
+    def add_counts(self, id: str, counts: np.ndarray, *, index: int) -> list[str]:
+        """Add one image that was scored in parts; metrics that need more than its counts are measured no longer.
+
+        Args:
+            id: Sample id.
+            counts: int64 (K, K), rows ground truth, columns prediction.
+            index: Position of the image in the split.
+
+        Returns:
+            Names of these metrics.
+        """
+        names = [name for name, metric in self.metrics.items() if metric.needs != "counts"]
+        self.forget(names)
+        image = ScoredImage.of_counts(id, counts, self.task, index)
+        self.add_image(image, ImageDetails(id=id, **counts_in(image)), counts_only=True)
+        return names
+
+    def forget(self, names: Iterable[str]) -> None:
+        """Measure some metrics no longer."""
+        for name in names:
+            self.forgotten.add(name)
+            self.accumulators.pop(name, None)
+            self.metrics.pop(name, None)
+            for group in self.groups.values():
+                group.accumulators.pop(name, None)
+
     def merge(self, other: Tally) -> None:
         """Add the images of another part of the same split, measured with the same settings; `other` is unchanged."""
         self.total += other.total
         self.scores |= other.scores
         if self.details is not None:
             self.details |= other.details or {}
+        if self.cells is not None:
+            self.cells |= other.cells or {}
         self.extents = [ours.plus(theirs) for ours, theirs in zip(self.extents, other.extents, strict=True)]
+        self.forget(other.forgotten)
         for name, accumulator in self.accumulators.items():
             accumulator.merge(other.accumulators[name])
         for name, group in other.groups.items():
-            mine = self.groups.setdefault(name, self._new_group())
+            mine = self.group(name)
             mine.images += group.images
             for metric, accumulator in mine.accumulators.items():
                 accumulator.merge(group.accumulators[metric])
 
-    def _count(self, image: ScoredImage) -> None:
+    def _count(self, image: ScoredImage, details: ImageDetails | None) -> None:
         self.total += image.counts
         found = image.totals.scores()
         self.scores[image.index] = ImageScore(
@@ -223,7 +278,9 @@ class Tally:
             iou=tuple(None if math.isnan(iou) else iou for iou in found.iou),
         )
         if self.details is not None:
-            self.details[image.index] = details_of(image)
+            self.details[image.index] = details_of(image) if details is None else details
+        if self.cells is not None:
+            self.cells[image.index] = cells_of(image.counts)
         for class_id, (pixels, iou) in enumerate(zip(found.pixels, found.iou, strict=True)):
             if pixels:
                 self.extents[class_id] = self.extents[class_id].plus(_Extent(1, (iou, image.index, image.id)))
@@ -231,12 +288,16 @@ class Tally:
     def _group(self, id: str) -> _Group | None:
         if self.group_of is None:
             return None
-        group = self.groups.setdefault(self.group_of[id], self._new_group())
+        group = self.group(self.group_of[id])
         group.images += 1
         return group
 
-    def _new_group(self) -> _Group:
-        return _Group({name: metric.accumulator(self.task) for name, metric in self.metrics.items() if metric.groups})
+    def group(self, name: str) -> _Group:
+        """The group of this name, which is begun if there is none."""
+        if name not in self.groups:
+            chosen = {name: metric.accumulator(self.task) for name, metric in self.metrics.items() if metric.groups}
+            self.groups[name] = _Group(chosen)
+        return self.groups[name]
 
     def measurement(self, peak_memory_bytes: int = 0) -> Measurement:
         """The measurement of all added images.

@@ -29,7 +29,14 @@ class Thumbnails:
 
     def __init__(self) -> None:
         self._file = tempfile.SpooledTemporaryFile(max_size=_IN_MEMORY)  # noqa: SIM115 (closed by `close`)
-        self._archive = zipfile.ZipFile(self._file, "w")
+        self._opened: zipfile.ZipFile | None = None
+
+    @property
+    def _archive(self) -> zipfile.ZipFile:
+        """The archive, which is begun if it is not open."""
+        if self._opened is None:
+            self._opened = zipfile.ZipFile(self._file, "w")
+        return self._opened
 
     def __enter__(self) -> Thumbnails:
         """The archive, open for pictures."""
@@ -37,7 +44,8 @@ class Thumbnails:
 
     def __exit__(self, *_: object) -> None:
         """Throw away what was not saved."""
-        self._archive.close()
+        if self._opened is not None:
+            self._opened.close()
         self._file.close()
 
     def add(self, index: int, image: np.ndarray, shown: Size) -> None:
@@ -57,12 +65,14 @@ class Thumbnails:
 
     def taken(self) -> list[tuple[str, bytes]]:
         """All pictures so far with their names, which are taken out."""
-        self._archive.close()
+        if self._opened is None:
+            return []
+        self._opened.close()
+        self._opened = None
         with zipfile.ZipFile(self._file) as archive:
             found = [(name, archive.read(name)) for name in archive.namelist()]
         self._file.seek(0)
         self._file.truncate()
-        self._archive = zipfile.ZipFile(self._file, "w")
         return found
 
     def put(self, pictures: Sequence[tuple[str, bytes]]) -> None:

@@ -24,15 +24,17 @@ class SharedStatistics(TorchFunctionMode):
 
     The result, its gradients and the running statistics are those of one process with all the images.
 
-    A mode is used for one forward pass: how many images there are is asked once, at the first layer.
+    A mode is used for one forward pass.
 
     Args:
         ranks: The processes that have the other images of the batch.
+        total: Number of images of all processes, where they all know it; None to ask once, at the first layer.
     """
 
-    def __init__(self, ranks: Ranks) -> None:
+    def __init__(self, ranks: Ranks, total: int | None = None) -> None:
         super().__init__()
         self._ranks = ranks
+        self._total = total
         self._images: tuple[int, int] | None = None
 
     def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
@@ -48,7 +50,8 @@ class SharedStatistics(TorchFunctionMode):
         the same size, so it follows from the number of images.
         """
         if self._images is None:
-            self._images = x.shape[0], self._ranks.count(x.shape[0])
+            total = self._ranks.count(x.shape[0]) if self._total is None else self._total
+            self._images = x.shape[0], total
         own, total = self._images
         number = x.numel() // x.shape[1]
         # A layer that has more rows than there are images has them in every process.
@@ -197,7 +200,7 @@ def update_running(noted: Sequence[tuple[Tensor, Tensor, float, Statistics]], ra
         return
     parts = [tensor for _, _, _, found in noted for tensor in found]
     flat = torch.cat([part.flatten() for part in parts])
-    together, _ = ranks.gather(flat.unsqueeze(0))
+    together, _ = ranks.gather(flat.unsqueeze(0), lengths=[1] * ranks.world)
     for row in together:
         left = row.split([part.numel() for part in parts])
         for place, (mean, variance, momentum, _) in enumerate(noted):

@@ -50,11 +50,19 @@ def lovasz_softmax(
         slopes, constant = _linear_pieces(probabilities.detach(), labels, classes, labelled)
         return ranks.sum((probabilities * slopes).sum() + constant)
     # The order of all pixels' errors decides, so every process sorts those of all.
-    seen, own = ranks.gather(probabilities)
-    truth, _ = ranks.gather(labels)
-    present = set().union(*(one for found in ranks.gather_objects(classes) for one in found))
-    slopes, constant = _linear_pieces(seen, truth, [sorted(present)], 1)
+    lengths, present = _of_all(classes, ranks)
+    seen, own = ranks.gather(probabilities, lengths)
+    truth, _ = ranks.gather(labels, lengths)
+    slopes, constant = _linear_pieces(seen, truth, [present], 1)
     return ranks.sum((probabilities * slopes[own]).sum()) + constant
+
+
+def _of_all(classes: Sequence[Sequence[int]], ranks: Ranks) -> tuple[list[int], list[int]]:
+    """The number of images of each process, and the classes of all images in ascending order, in one message."""
+    own = set().union(*classes)
+    images = [len(classes) if rank == ranks.rank else 0 for rank in range(ranks.world)]
+    found = ranks.agree([*images, *(int(class_id in own) for class_id in range(IGNORE))])
+    return found[: ranks.world], [class_id for class_id, any_has in enumerate(found[ranks.world :]) if any_has]
 
 
 def _linear_pieces(

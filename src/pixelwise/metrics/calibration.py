@@ -19,6 +19,8 @@ if TYPE_CHECKING:
     from pixelwise.metrics.image import ScoredImage
 
 BINS = 15
+_UNITS = 2**32
+"""Units of a confidence of 1 in which sums are kept. A float32 above 1/256 is a whole number of them."""
 
 
 class CalibrationCounts(NamedTuple):
@@ -66,25 +68,30 @@ def calibration_counts(labels: np.ndarray, prediction: np.ndarray, confidence: n
 
 
 class CalibrationAccumulator(Accumulator):
-    """Adds up `CalibrationCounts`."""
+    """Adds up `CalibrationCounts`, the confidences as whole numbers: the sum has the same bits in any order."""
 
     def __init__(self, task: Task) -> None:
         super().__init__(task)
-        none = np.zeros(BINS, np.int64)
-        self.counts = CalibrationCounts(none, none, np.zeros(BINS))
+        self.pixels, self.right = np.zeros(BINS, np.int64), np.zeros(BINS, np.int64)
+        self.confidence = [0] * BINS
 
     def update(self, image: ScoredImage) -> None:
         """Add the bins of one image."""
-        self.counts += calibration_counts(image.labels, image.prediction, image.confidence)
+        found = calibration_counts(image.labels, image.prediction, image.confidence)
+        self._add(found.pixels, found.right, [round(sure * _UNITS) for sure in found.confidence.tolist()])
 
     def merge(self, other: Self) -> None:
         """Add the bins of another part."""
-        self.counts += other.counts
+        self._add(other.pixels, other.right, other.confidence)
+
+    def _add(self, pixels: np.ndarray, right: np.ndarray, confidence: list[int]) -> None:
+        self.pixels, self.right = self.pixels + pixels, self.right + right
+        self.confidence = [ours + theirs for ours, theirs in zip(self.confidence, confidence, strict=True)]
 
     def compute(self) -> Value:
         """The expected calibration error, with pixels, correct pixels and summed confidence of each bin."""
-        rows = zip(*(column.tolist() for column in self.counts), strict=True)
-        return Value(value=self.counts.error, bins=tuple(rows))
+        counts = CalibrationCounts(self.pixels, self.right, np.array([units / _UNITS for units in self.confidence]))
+        return Value(value=counts.error, bins=tuple(zip(*(column.tolist() for column in counts), strict=True)))
 
 
 register(

@@ -45,6 +45,20 @@ class ScoredImage:
         self.id, self.labels, self.task, self.index = id, labels, task, index
         self._prediction, self._confidence, self._probabilities = prediction, confidence, probabilities
 
+    @classmethod
+    def of_counts(cls, id: str, counts: np.ndarray, task: Task, index: int) -> ScoredImage:
+        """An image of which nothing but the counts is known.
+
+        Args:
+            id: Sample id.
+            counts: See `counts`.
+            task: Classes and rules of the scored task.
+            index: Position of the image in its split.
+        """
+        image = cls(id, np.zeros((0, 0), np.uint8), torch.zeros((0, 0), dtype=torch.uint8), task, index=index)
+        image.counts = counts
+        return image
+
     @cached_property
     def prediction(self) -> np.ndarray:
         """(H, W) class ids, uint8 for up to 255 classes; for multi-label data int32 bit fields."""

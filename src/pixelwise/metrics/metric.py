@@ -65,7 +65,8 @@ class Value(msgspec.Struct, frozen=True, kw_only=True):
 class Accumulator(abc.ABC):
     """Accumulates a metric image by image. The order of images and merges must not change the value.
 
-    Accumulators are passed between processes, so they have to be picklable.
+    Accumulators are passed between processes, so they have to be picklable. If they keep nothing but numbers, texts,
+    arrays, and lists and dictionaries of them, they can be measured by units, too, whose receipts hold them.
 
     Args:
         task: Classes and rules of the scored task.

@@ -1,4 +1,4 @@
-"""Predictions as polygons: for editors in files of LabelMe or COCO, for maps in files of GeoJSON."""
+"""Predictions as polygons: for editors in files of LabelMe or COCO, for maps in GeoJSON and GeoPackages."""
 
 from __future__ import annotations
 
@@ -23,6 +23,8 @@ from pixelwise.storage import json_text, printable, write_text, writing
 POLYGONS = "polygons"
 """Folder of the annotations."""
 COCO_FILE = "annotations.json"
+MAP_ENDINGS = {"geojson": ".geojson", "gpkg": ".gpkg"}
+"""Formats of outlines in coordinates of the map, a file per image -> its ending."""
 TOLERANCE = 0.7
 """Distance in pixels by which outlines differ from those of the pixels: stairs become straight lines."""
 SMALLEST = 9
@@ -196,16 +198,14 @@ class GeoJson:
     def add(self, image: Path, name: Path, prediction: Prediction, place: Georeference | None = None) -> None:
         """Write the file of an image."""
         with self.receiving(_pictured(image, name, prediction, place)) as take:
-            for class_id, polygons in enumerate(prediction.polygons().values()):
-                for polygon in polygons:
-                    take(class_id, polygon)
+            _give_all(prediction, take)
 
     @contextlib.contextmanager
     def receiving(self, image: Pictured) -> Iterator[Take]:
         """Write the outlines of an image as they come, a line each."""
         placement = None if image.place is None else placement_of(image.place)
         background = None if image.multilabel else background_of(self._classes)
-        path, separator = self._folder / image.name.with_name(f"{image.name.name}.geojson"), b""
+        path, separator = self._folder / image.name.with_name(f"{image.name.name}{MAP_ENDINGS['geojson']}"), b""
         with writing(path) as temporary, temporary.open("wb") as file:
 
             def take(class_id: int, polygon: Polygon) -> None:
@@ -238,6 +238,52 @@ class GeoJson:
         yield b"]}}"
 
 
+class GeoPackages:
+    """One GeoPackage per image, with the polygons of `GeoJson` in a table of their own.
+
+    Args:
+        folder: Folder of the files.
+        classes: Class names.
+    """
+
+    def __init__(self, folder: Path, classes: Sequence[str]) -> None:
+        self._folder, self._classes = folder, tuple(classes)
+
+    def add(self, image: Path, name: Path, prediction: Prediction, place: Georeference | None = None) -> None:
+        """Write the file of an image."""
+        with self.receiving(_pictured(image, name, prediction, place)) as take:
+            _give_all(prediction, take)
+
+    @contextlib.contextmanager
+    def receiving(self, image: Pictured) -> Iterator[Take]:
+        """Write the outlines of an image as they come, a row each."""
+        # Imported here: not every Python was built with SQLite.
+        from pixelwise.prediction.maps.geopackages import writing_geopackage
+
+        placement = None if image.place is None else placement_of(image.place)
+        background = None if image.multilabel else background_of(self._classes)
+        path = self._folder / image.name.with_name(f"{image.name.name}{MAP_ENDINGS['gpkg']}")
+        with (
+            writing(path) as temporary,
+            writing_geopackage(temporary, printable(image.name.as_posix()), placement) as file,
+        ):
+
+            def take(class_id: int, polygon: Polygon) -> None:
+                if class_id != background:
+                    file.add(class_id, self._classes[class_id], polygon)
+
+            yield take
+
+    def finish(self) -> None:
+        """Nothing is left to write."""
+
+
+def _give_all(prediction: Prediction, take: Take) -> None:
+    for class_id, polygons in enumerate(prediction.polygons().values()):
+        for polygon in polygons:
+            take(class_id, polygon)
+
+
 def _closed(ring: np.ndarray, placement: Placement | None) -> Iterator[bytes]:
     """A ring of pixel corners int32 (N, 2) as the JSON of coordinates that end where they begin."""
     # Outlines are clockwise where y points down, and still so on the map; GeoJSON wants the opposite.
@@ -252,9 +298,8 @@ def _closed(ring: np.ndarray, placement: Placement | None) -> Iterator[bytes]:
 
 def annotations_of(kind: PolygonFormat, output: Path, classes: Sequence[str]) -> Annotations:
     """The annotations of that kind, below `output`."""
-    if kind == "geojson":
-        return GeoJson(output / POLYGONS, classes)
-    return (LabelMe if kind == "labelme" else Coco)(output / POLYGONS, classes)
+    kinds = {"labelme": LabelMe, "coco": Coco, "geojson": GeoJson, "gpkg": GeoPackages}
+    return kinds[kind](output / POLYGONS, classes)
 
 
 def objects(prediction: Prediction) -> list[tuple[str, np.ndarray]]:
@@ -263,9 +308,7 @@ def objects(prediction: Prediction) -> list[tuple[str, np.ndarray]]:
     Large ones come first, so that whoever draws them in this order draws the small ones over them.
     """
     kept = _Kept(prediction.classes, prediction.multilabel)
-    for class_id, polygons in enumerate(prediction.polygons().values()):
-        for polygon in polygons:
-            kept.take(class_id, polygon)
+    _give_all(prediction, kept.take)
     return kept.objects()
 
 

@@ -17,11 +17,15 @@ from typing import NamedTuple
 from pixelwise.datasets.findings import Finding
 from pixelwise.datasets.layouts.listing import describe_endings, list_images
 from pixelwise.datasets.reading.decoding import SUFFIXES
+from pixelwise.datasets.reading.regions.mosaics import MOSAIC_SUFFIX, is_mosaic
+from pixelwise.datasets.shards.foreign.loose import image_at, images_below, is_image_address
 from pixelwise.datasets.shards.layout import is_sharded, sharded_layout
 from pixelwise.errors import DataError, RecipeError
 from pixelwise.storage import printable
 from pixelwise.storage.names import distinct, folded
 from pixelwise.storage.stores.addresses import address_of, place_of
+from pixelwise.storage.stores.braces import has_braces
+from pixelwise.storage.stores.containers import names_containers
 
 ENDINGS = (".png", ".jpg", ".tif", ".pgw", ".prj")
 """File extensions of outputs."""
@@ -58,12 +62,14 @@ def find_inputs(paths: Sequence[str | os.PathLike[str]], outputs: Sequence[Path]
 
     Args:
         paths: Image files (with any name), folders (searched with their subfolders, without hidden files and without
-            following loops of links), folders and addresses of data in shards, and patterns such as `photos/**/*.jpg`.
-            A path that exists is never treated as a pattern.
+            following loops of links), folders and addresses of data in shards, tars and tables of other programs,
+            addresses of images and of folders of images, and patterns such as `photos/**/*.jpg`. Mosaics (`.vrt`) of a
+            folder count only if it holds no other images. A path that exists is never treated as a pattern.
         outputs: Folders to which predictions are written; files inside them are not inputs.
 
     Raises:
-        DataError: D223, one of `paths` yields no image; D222, D270 or D272, an address holds no data in shards.
+        DataError: D223, one of `paths` yields no image; D222, D270, D272, D273 or D274, an address or shards cannot be
+            read.
         RecipeError: R220, one of `paths` is inside an output folder.
     """
     written = [os.path.realpath(folder) for folder in outputs]
@@ -117,7 +123,13 @@ class _Found(NamedTuple):
 
 
 def _images_of(path: Path) -> _Found:
-    if address_of(path) is not None and path.suffix.lower() not in SUFFIXES:
+    if is_image_address(path):
+        return _Found([(image_at(path), Path(path.name))], [], [])
+    if address_of(path) is not None:
+        images = images_below(path)
+        if images is not None:
+            return _Found([(image, image.relative_to(path)) for image in images], [], [])
+    if address_of(path) is not None or names_containers(path):
         return _images_of_shards(path)
     if path.is_dir():
         return _images_of_shards(path) if is_sharded(path) else _images_in(path, path)
@@ -133,7 +145,7 @@ def _images_of(path: Path) -> _Found:
         if file.is_dir():
             below = _images_in(file, base)
             found = _Found(found.images + below.images, found.problems + below.problems, found.others + below.others)
-        elif file.suffix.lower() in SUFFIXES:
+        elif file.suffix.lower() in SUFFIXES or is_mosaic(file):
             found.images.append((file, file.relative_to(base)))
         else:
             found.others.append(file)
@@ -142,7 +154,7 @@ def _images_of(path: Path) -> _Found:
 
 def _images_of_shards(root: Path) -> _Found:
     """The images of a data set in shards, named by split and id."""
-    splits = sharded_layout(root).splits
+    splits = sharded_layout(root, labelled=False).splits
     images = [
         (sample.image_path, Path(*((split,) if len(splits) > 1 else ()), f"{sample.id}{sample.image_path.suffix}"))
         for split, samples in splits.items()
@@ -154,8 +166,13 @@ def _images_of_shards(root: Path) -> _Found:
 def _images_in(folder: Path, base: Path) -> _Found:
     listing = list_images(folder)
     images = [(entry.path, entry.path.relative_to(base)) for entry in listing.entries]
+    others = list(listing.others)
+    if not images:
+        # Beside other images a mosaic usually shows these, which would be predicted twice.
+        images = [(path, path.relative_to(base)) for path in sorted(others) if is_mosaic(path)]
+        others = [path for path in others if not is_mosaic(path)]
     unreadable = [problem for problem in listing.problems if problem.code == "D131"]
-    return _Found(images, unreadable, list(listing.others))
+    return _Found(images, unreadable, others)
 
 
 def refuse_missing(paths: Iterable[str | os.PathLike[str]]) -> None:
@@ -165,7 +182,8 @@ def refuse_missing(paths: Iterable[str | os.PathLike[str]]) -> None:
         DataError: D223, there is no such file or folder.
     """
     for given in [os.fspath(path) for path in paths]:
-        if not glob.has_magic(given) and not os.path.lexists(given) and not _is_address(given):
+        known = os.path.lexists(given) or _is_address(given) or has_braces(given)
+        if not glob.has_magic(given) and not known:
             raise _nothing(given, ())
 
 
@@ -184,7 +202,7 @@ def _before_magic(path: Path) -> list[str]:
 
 def _nothing(given: str, others: Sequence[Path]) -> DataError:
     where, path = printable(given), Path(given)
-    endings = ", ".join(SUFFIXES)
+    endings = ", ".join((*SUFFIXES, MOSAIC_SUFFIX))
     found = f"; found: {describe_endings(others)}" if others else ""
     if path.is_dir():
         return DataError(

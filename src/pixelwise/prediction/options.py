@@ -9,7 +9,7 @@ from msgspec import Meta
 
 from pixelwise.errors import RecipeError
 from pixelwise.options import Options
-from pixelwise.prediction.receipts.shares import Share, parse_share
+from pixelwise.prediction.receipts.shares import EngineName, Share, parse_share, refuse_without_ray
 from pixelwise.recipes.sizes import Size
 from pixelwise.storage.stores.addresses import address_of
 
@@ -21,12 +21,9 @@ MaskFormat = Literal["ids", "original", "cityscapes", "voc", "ade20k"]
 network was trained with; `cityscapes`: 8-bit labelIds (road is 7);
 `voc`: class ids with VOC's palette; `ade20k`: 8-bit, class id + 1. Ignored pixels are 255, 0, 255 and 0."""
 
-EngineName = Literal["here", "ray"]
-"""`here`: this process; `ray`: workers of Ray, on this machine or a cluster."""
-
-PolygonFormat = Literal["labelme", "coco", "geojson"]
-"""`labelme`: one JSON file per image; `coco`: one `annotations.json`; `geojson`: one file per image, exact outlines in
-coordinates of the map."""
+PolygonFormat = Literal["labelme", "coco", "geojson", "gpkg"]
+"""`labelme`: one JSON file per image; `coco`: one `annotations.json`; `geojson` and `gpkg` (GeoPackage): one file per
+image, exact outlines in coordinates of the map."""
 
 
 class PredictOptions(Options, frozen=True, kw_only=True):
@@ -43,8 +40,8 @@ class PredictOptions(Options, frozen=True, kw_only=True):
         mask_format: Pixel values of the masks: class ids, the values that the masks of the training data have
             (`original`), or those expected by a benchmark server.
         polygons: Also write the outlines of the objects: for correction in an editor a file of LabelMe per image, or
-            one file of COCO, without small objects; for maps a file of GeoJSON per image, in its coordinates. The
-            background is left out.
+            one file of COCO, without small objects; for maps a file of GeoJSON or a
+            GeoPackage per image, in its coordinates. The background is left out.
         probabilities: Also write the probabilities of the classes, a TIFF file with one band per class: 0 to 255 for 0
             to 1, rounded. Artefacts that output class ids have none.
         window: Size of overlapping sliding windows for prediction, for example 1024x1024. Left out, the protocol
@@ -105,12 +102,7 @@ class PredictOptions(Options, frozen=True, kw_only=True):
             RecipeError: R251, options exclude each other.
         """
         tars = self.tars or address_of(output) is not None
-        if self.engine == "here" and (self.workers is not None or self.address is not None or self.gpus_per_worker):
-            raise RecipeError(
-                "R251",
-                "`workers`, `address` and `gpus_per_worker` are for Ray",
-                "add `engine` ray and `tars`, or leave them out",
-            )
+        refuse_without_ray(self, "add `engine` ray and `tars`, or leave them out")
         if not tars and self.engine != "here":
             raise RecipeError(
                 "R251",
@@ -125,11 +117,11 @@ class PredictOptions(Options, frozen=True, kw_only=True):
                 "`again` does not go with tars, which are written once",
                 "leave it out, or choose another `output`",
             )
-        if self.polygons not in (None, "geojson"):
+        if self.polygons not in (None, "geojson", "gpkg"):
             raise RecipeError(
                 "R251",
                 f"`polygons` {self.polygons} does not go with tars, in which an editor does not find it",
-                "leave one of them out, or choose geojson",
+                "leave one of them out, or choose geojson or gpkg",
             )
         return True
 
@@ -146,6 +138,6 @@ class PredictOptions(Options, frozen=True, kw_only=True):
             raise RecipeError(
                 "R251",
                 "`shard` does not go with `polygons=coco`, which makes one file of all images",
-                "leave out one of them; `polygons` labelme and geojson write a file per image",
+                "leave out one of them; `polygons` labelme, geojson and gpkg write a file per image",
             )
         return parse_share(self.shard)

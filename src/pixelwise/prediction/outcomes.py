@@ -14,7 +14,8 @@ import numpy as np
 
 from pixelwise.datasets.reading.georeference import Georeference, read_georeference
 from pixelwise.datasets.reading.images import load_image
-from pixelwise.datasets.reading.regions.images import ImageRegions
+from pixelwise.datasets.reading.regions.images import ImageRegions, read_whole_mosaic
+from pixelwise.datasets.reading.regions.mosaics import is_mosaic
 from pixelwise.datasets.samples import Reading
 from pixelwise.errors import DataError, RecipeError
 from pixelwise.observer import Observer
@@ -68,11 +69,14 @@ def read_input(source: Input, *, reading: Reading, channels: int, parts_above: i
         source: The input.
         reading: Reading options.
         channels: Number of channels that the network receives.
-        parts_above: Number of pixels above which TIFF images are predicted in parts; None to decide by the memory.
+        parts_above: Number of pixels above which TIFF images and mosaics are predicted in parts; None to decide by the
+            memory.
     """
     if reason := reason_for_parts(source.path, reading, channels, parts_above):
         return Outcome(source, reason)
     try:
+        if is_mosaic(source.path):
+            return Outcome(source, *read_whole_mosaic(source.path, reading))
         pixels, facts = load_image(source.path, reading)
     except DataError as error:
         return Outcome(source, with_way_out(error, channels))

@@ -70,7 +70,8 @@ def predict_paths(
 
     TIFF images that are too large to be decoded whole (see `PredictOptions.parts_above`) are read, predicted and
     written in parts, within a memory that does not depend on their size: their masks are tiled TIFF files with
-    overviews, `masks/NAME.tif`, and their overlays are reduced. Outlines are written to GeoJSON as they are completed.
+    overviews, `masks/NAME.tif`, and their overlays are reduced. Outlines are written to GeoJSON and
+    GeoPackages as they are completed.
 
     With `probabilities`, `probabilities/NAME.tif` has one band per class: 255 times the probability, rounded.
 

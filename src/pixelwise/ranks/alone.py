@@ -72,11 +72,12 @@ class Ranks:
         """
         return values.flatten().kthvalue(k).values
 
-    def gather(self, values: Tensor) -> tuple[Tensor, slice]:
+    def gather(self, values: Tensor, lengths: Sequence[int] | None = None) -> tuple[Tensor, slice]:
         """The values of all processes, one after the other, without gradient, and where this process's own are.
 
         Args:
             values: (n, ...); n may differ between processes, and may be 0.
+            lengths: The n of each process, in order, where all of them know it, which saves a message; None to ask.
         """
         return values.detach(), slice(0, len(values))
 

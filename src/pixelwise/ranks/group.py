@@ -11,6 +11,7 @@ import torch
 import torch.distributed as dist
 from torch import Tensor
 
+from pixelwise.machine.network import notice_silence
 from pixelwise.ranks.alone import Ranks, Value
 
 DIGIT_BITS = 11
@@ -19,7 +20,7 @@ TIMEOUT = datetime.timedelta(seconds=float(os.environ.get("PIXELWISE_RANKS_TIMEO
 """Time after which a process gives up waiting for the others: a host that is lost is noticed after it."""
 
 PATIENCE = datetime.timedelta(days=2)
-"""Time after which a process gives up waiting for what the first one tells; a launcher ends it if that one dies."""
+"""Time after which a process gives up waiting for what the first one tells; it ends before if that one is gone."""
 
 
 class Group(Ranks):
@@ -38,6 +39,7 @@ class Group(Ranks):
         self._hosts: Any = dist.new_group(backend="gloo", timeout=timeout)
         # While the first process examines a large data set, the others have nothing to do.
         self._patient: Any = dist.new_group(backend="gloo", timeout=PATIENCE)
+        notice_silence(timeout.total_seconds())  # but if its host is lost, they do not wait on
 
     @property
     def world(self) -> int:
@@ -94,12 +96,15 @@ class Group(Ranks):
             high = low
         return found.to(kind).view(values.dtype)
 
-    def gather(self, values: Tensor) -> tuple[Tensor, slice]:
+    def gather(self, values: Tensor, lengths: Sequence[int] | None = None) -> tuple[Tensor, slice]:
         """The values of all processes, in order."""
-        lengths = [int(one) for one in self.gather_objects(len(values))]
-        longest = max(lengths)
-        padded = values.new_zeros((longest, *values.shape[1:]))
-        padded[: len(values)] = values.detach()
+        if lengths is None:
+            lengths = self.agree([len(values) if rank == self.rank else 0 for rank in range(self.world)])
+        if len(values) != lengths[self.rank]:
+            raise ValueError(f"process {self.rank} has {len(values)} values to gather; expected {lengths[self.rank]}")
+        padded = values.detach().contiguous()
+        if len(values) < max(lengths):
+            padded = torch.cat([padded, padded.new_zeros((max(lengths) - len(values), *values.shape[1:]))])
         parts = [torch.empty_like(padded) for _ in lengths]
         dist.all_gather(parts, padded)
         start = sum(lengths[: self.rank])

@@ -76,7 +76,7 @@ class Launch:
         environment: Variables of the processes, beside those of this one.
 
     Attributes:
-        death: The first process that ended with an error; None if none did.
+        death: Why the processes ended; None if all ended well, or were asked to.
     """
 
     def __init__(self, module: Sequence[str], options: LaunchOptions, environment: Mapping[str, str] = {}) -> None:

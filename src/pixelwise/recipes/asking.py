@@ -11,6 +11,7 @@ from pixelwise.recipes.files import SUFFIX
 from pixelwise.recipes.schema.recipe import Recipe
 from pixelwise.storage import printable
 from pixelwise.storage.stores.addresses import address_of, place_of
+from pixelwise.storage.stores.containers import names_containers
 from pixelwise.suggestions import did_you_mean
 
 DEFAULT_RECIPE = "unet"
@@ -53,7 +54,7 @@ def recipe_and_data(first: Named, data: str | os.PathLike[str] | None = None) ->
             )
         return first, folder
     address = address_of(text)
-    if os.path.isdir(text) or address is not None:
+    if os.path.isdir(text) or address is not None or names_containers(Path(text)):
         if folder is not None:
             raise RecipeError(
                 "R228",

@@ -19,6 +19,8 @@ from pixelwise.storage import portable, sha256_bytes
 
 EVALUATIONS = "evaluations"
 SAMPLES = "samples"
+IMAGES = "per_image.parquet"
+"""A row of counts per image, of an evaluation by units."""
 _HASH = 8
 
 

@@ -208,6 +208,20 @@ class Result(msgspec.Struct, frozen=True, kw_only=True):
         return sum(entry.pixels for entry in self.per_class)
 
 
+class Unfinished(msgspec.Struct, frozen=True, kw_only=True):
+    """What an evaluation is as long as other workers have units to do: it has no result yet.
+
+    Attributes:
+        split: Name of the split.
+        done: Number of images whose unit is done.
+        images: Number of images of the split.
+    """
+
+    split: str
+    done: int
+    images: int
+
+
 def to_plain(result: Result) -> dict[str, Any]:
     """The content of `result.json` as plain values, which has no scores of single images."""
     plain = msgspec.to_builtins(result)

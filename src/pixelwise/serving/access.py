@@ -61,7 +61,7 @@ class Access:
                 "send it to 127.0.0.1; a server behind another name needs a `token`",
             )
         origin = headers.get("origin")
-        if origin is not None and urlsplit(origin).netloc.lower() != host.lower():
+        if not is_own_origin(origin, host):
             raise Problem(
                 403, "R292", f"the request comes from a page of {origin!r}", "send it from a program, not from a page"
             )
@@ -78,6 +78,19 @@ class Access:
                 "send the header `Authorization: Bearer TOKEN`",
                 {"WWW-Authenticate": "Bearer"},
             )
+
+
+def is_own_origin(origin: str | None, host: str) -> bool:
+    """Whether a request comes from no page, or from one of the server that its `Host` header names.
+
+    Args:
+        origin: Its `Origin` header; None if it has none.
+        host: Its `Host` header.
+    """
+    try:
+        return origin is None or urlsplit(origin).netloc.lower() == host.lower()
+    except ValueError:
+        return False
 
 
 def name_of(host: str) -> str:

@@ -120,7 +120,7 @@ AUDIT = CacheKind(
     purpose="findings of `pixelwise check` for a data set",
     prefix="audit-",
     suffix=".msgpack",
-    version=11,
+    version=12,
     unmarked=6,
 )
 EXAMINED = CacheKind(
@@ -128,7 +128,7 @@ EXAMINED = CacheKind(
     purpose="facts about each checked image and mask, so that only changed files are decoded again",
     prefix="examined-",
     suffix=".msgpack",
-    version=8,
+    version=9,
     unmarked=4,
 )
 HASHES = CacheKind(
@@ -144,7 +144,7 @@ MASK_IDS = CacheKind(
     purpose="ids and colours that occur in masks without named classes",
     prefix="mask-ids-",
     suffix=".msgpack",
-    version=6,
+    version=7,
 )
 CEILING = CacheKind(
     name="ceiling",
@@ -156,9 +156,15 @@ CEILING = CacheKind(
 )
 SHARD_INDEX = CacheKind(
     name="shard-index",
-    purpose="indexes of data in shards that lie in object stores and on servers",
+    purpose="indexes of data in shards on other machines, and of tars and tables of other programs",
     prefix="shard-index-",
     folders=True,
+)
+TAR_MEMBERS = CacheKind(
+    name="tar-members",
+    purpose="names and positions of the files in tars of other programs",
+    prefix="tar-members-",
+    suffix=".msgpack",
 )
 COMPLEXITY = CacheKind(
     name="complexity",
@@ -177,7 +183,7 @@ INITIAL_WEIGHTS = CacheKind(
 )
 
 KINDS = (
-    DECODED, DRAWN, COCOSEG21, TOWN, AUDIT, EXAMINED, HASHES, MASK_IDS, CEILING, SHARD_INDEX, COMPLEXITY,
-    INITIAL_WEIGHTS,
+    DECODED, DRAWN, COCOSEG21, TOWN, AUDIT, EXAMINED, HASHES, MASK_IDS, CEILING, SHARD_INDEX, TAR_MEMBERS,
+    COMPLEXITY, INITIAL_WEIGHTS,
 )  # fmt: skip
 """All kinds, in display order."""

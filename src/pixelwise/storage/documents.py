@@ -268,13 +268,13 @@ def parse_toml(text: str, path: Path) -> dict[str, Any]:
         return tomllib.loads(text)
 
 
-def read_xml(path: Path) -> ElementTree.Element:
+def read_xml(path: Path, limit: int = LARGEST_XML) -> ElementTree.Element:
     """The root element of an XML file without a document type, whose entities can exhaust memory.
 
     Raises:
         DocumentError: See `read_text`; the file is not XML, or declares a document type.
     """
-    content = read_document(path, LARGEST_XML)
+    content = read_document(path, limit)
     try:
         text = decoded(content, path)
     except DocumentError as error:

@@ -93,13 +93,18 @@ class PartedCache:
             values, self._filling, self._written_at = self._filling, {}, now
         self._write(values)
 
-    def save(self) -> None:
-        """Write what was put last, and make few parts of many if anything was written."""
+    def save(self, *, own: bool = False) -> None:
+        """Write what was put last, and make few parts of many if anything was written.
+
+        Args:
+            own: Leave the parts that other processes have written as they are. Of many processes that fill one cache,
+                each would otherwise read and join what all others have written.
+        """
         if self._filling:
             self._write(self._filling)
             self._filling = {}
         if self._written or self._damaged:
-            self._tidy()
+            self._tidy(own=own)
 
     def _index(self) -> None:
         """Find the values in all parts: of every one the hash of its key, and the part."""
@@ -152,7 +157,7 @@ class PartedCache:
             self._added.extend(map(hash, values))
         return name
 
-    def _tidy(self) -> None:
+    def _tidy(self, *, own: bool) -> None:
         """Join small parts, and leave out values that others have taken the place of, or that are of no use."""
         current = np.union1d(self._hashes[self._used], np.frombuffer(self._added, np.int64) if self._added else [])
         replaced = ~self._used & np.isin(self._hashes, current)
@@ -166,7 +171,7 @@ class PartedCache:
         old = {
             self._names[place]: set(self._hashes[replaced & (self._parts == place)].tolist())
             for place in loose
-            if self._names[place] not in self._written
+            if not own and self._names[place] not in self._written
         }
         small = [name for name, number in self._written.items() if 2 * number < self._most]
         if not old and not self._damaged and len(small) < 2:

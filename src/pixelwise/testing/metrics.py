@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import pickle
 from collections.abc import Iterator, Sequence
 
@@ -11,6 +12,7 @@ from torch import Tensor
 
 from pixelwise.metrics import METRICS, Accumulator, Metric, ScoredImage, Task, Value
 from pixelwise.metrics.metric import PERCENT
+from pixelwise.metrics.states import UnknownKindError, packed, unpacked
 from pixelwise.recipes.class_sets.tables import IGNORE, IGNORE_BIT
 
 CLASSES = ("ground", "box", "ball", "nowhere")
@@ -61,6 +63,11 @@ def _check_task(metric: Metric, task: Task) -> None:
     for part in parts:
         merged.merge(pickle.loads(pickle.dumps(part)))
     _require_same(f"{where}: when merged from parts", merged.compute(), value)
+    with contextlib.suppress(UnknownKindError):  # it cannot be measured by units, then
+        merged = metric.accumulator(task)
+        for part in parts:
+            merged.merge(unpacked(packed(part), metric.accumulator(task)))
+        _require_same(f"{where}: when merged from receipts of parts", merged.compute(), value)
     for image, copies in zip(images, before, strict=True):
         for array, copy in zip((image.labels, image.prediction, image.counts), copies, strict=True):
             if not np.array_equal(array, copy):

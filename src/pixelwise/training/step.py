@@ -162,7 +162,9 @@ def add_gradients(
         # The gradients of the processes are added up once, with those of the last batch.
         last = place == len(micro_batches) - 1
         with contextlib.nullcontext() if last else adding_later(head_logits):
-            statistics = SharedStatistics(ranks) if shared else noting if whole else contextlib.nullcontext()
+            statistics = (
+                SharedStatistics(ranks, batch.total) if shared else noting if whole else contextlib.nullcontext()
+            )
             with clock("forward"), autocast(recipe, device), statistics:
                 logits = _forward(head_logits, images)
             with clock("loss"):
@@ -180,7 +182,7 @@ def add_gradients(
         update_running(noting.noted, ranks)
         for counter, before in counters:
             counter.add_((counter - before) * (ranks.world - 1))
-        losses = list(ranks.gather(torch.stack(losses))[0])
+        losses = list(ranks.gather(torch.stack(losses), lengths=[len(losses)] * ranks.world)[0])
     total = torch.zeros((), device=device)
     for one in losses:
         total += one

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from pixelwise.datasets.auditing import audit as module
+from pixelwise.datasets.auditing import examining as module
 from pixelwise.datasets.auditing.audit import Audit, audit, raise_for_errors
 from pixelwise.datasets.opening import open_dataset
 from pixelwise.errors import DataError

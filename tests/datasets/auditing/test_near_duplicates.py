@@ -2,6 +2,7 @@ import io
 import itertools
 import uuid
 from collections.abc import Sequence
+from pathlib import Path
 
 import cv2
 import numpy as np
@@ -19,6 +20,7 @@ from pixelwise.datasets.auditing.near_duplicates import (
     signature_of,
     twins_across,
 )
+from pixelwise.datasets.samples import Sample
 
 
 def scene(seed: int, size: tuple[int, int] = (180, 240)) -> np.ndarray:
@@ -150,8 +152,14 @@ def test_a_few_scenes_in_very_many_files_are_compared_once_each(monkeypatch: pyt
     assert compared == 2000
 
 
+def samples_of(ids: str) -> list[Sample]:
+    return [Sample(id, Path(id), None) for id in ids]
+
+
 def test_frames_of_a_video_are_counted_against_the_last_new_one():
     frames = [scene(0), as_jpeg(scene(0)), scene(1), as_jpeg(scene(1)), as_jpeg(scene(1)), scene(0)]
-    assert repeated(looks_of(*frames), list("abcdef")) == 3
-    assert repeated(looks_of(*frames), list("acbdef")) == 1
+    assert repeated(looks_of(*frames), samples_of("abcdef")) == 3
+    # In the order of the ids, whatever the order of the rows.
+    assert repeated(looks_of(*frames[::-1]), samples_of("fedcba")) == 3
+    assert repeated(looks_of(*frames), samples_of("acbdef")) == 1
     assert repeated(looks_of(), []) == 0

@@ -27,7 +27,14 @@ def server(make_folder: Callable[..., Path], tmp_path: Path, own_cache: Path) ->
 
 
 def fetched(server: Server) -> Path:
-    return fetched_index(place_of(server.address), remote_store(server.address))
+    found = fetched_index(place_of(server.address), remote_store(server.address))
+    assert found is not None
+    return found
+
+
+def test_an_address_without_an_index_has_none(server: Server):
+    (server.folder / INDEX).unlink()
+    assert fetched_index(place_of(server.address), remote_store(server.address)) is None
 
 
 def test_an_index_is_fetched_once_for_each_version(server: Server):
@@ -49,7 +56,6 @@ def test_a_large_index_is_fetched_in_parts(server: Server, monkeypatch: pytest.M
 @pytest.mark.parametrize(
     ("change", "code"),
     [
-        (lambda server: (server.folder / INDEX).unlink(), "D222"),
         (lambda server: (server.folder / INDEX).write_bytes(b"PAR1" * 100), "D270"),
         (lambda server: setattr(server, "query", "another"), "D272"),
     ],

@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import tifffile
+from datasets.reading.regions.mosaics import cut
 from evaluation.color_model import CLASSES, PALETTE, GreyModel, image_of
 from PIL import Image
 from prediction.large.images import Multilabel, labels_of, saved
@@ -221,6 +222,36 @@ def test_outlines_are_those_of_the_image_predicted_whole(tmp_path, kind):
     assert len(found) > 20
     assert sorted(map(json.dumps, found)) == sorted(map(json.dumps, expected))
     assert parts == whole
+
+
+@pytest.mark.parametrize("left_out", [None, 4])
+def test_a_mosaic_is_predicted_like_the_one_image_of_its_tiles(tmp_path, left_out):
+    image = image_of(labels_of())
+    mosaic = cut(tmp_path / "tiles", image, (50, 60), left_out=left_out, nodata="7")
+    if left_out is not None:
+        image[50:100, 60:120] = 7
+    one = saved(tmp_path / "one.tif", image, (42113, "s", 0, "7", True))
+
+    for above, kind in ((0, "parts"), (1 << 40, "whole")):
+        summary = predict_paths(segmenter_of(), [one, mosaic], tmp_path / kind, parts_above=above)
+        assert (summary.ok, summary.failed) == (2, 0)
+        expected, found = (tmp_path / kind / "masks" / name for name in ("one.tif", "all.tif"))
+        assert np.array_equal(tifffile.imread(found, key=0), tifffile.imread(expected, key=0))
+        assert (tifffile.imread(found, key=0) == 255).any() == (left_out is not None)
+        with tifffile.TiffFile(found) as made, tifffile.TiffFile(expected) as wanted:
+            for tag in (33550, 33922):
+                assert made.pages.first.tags[tag].value == wanted.pages.first.tags[tag].value
+            assert 32633 in made.pages.first.tags[34735].value
+
+
+def test_a_mosaic_is_predicted_again_when_one_of_its_tiles_changes(tmp_path):
+    image = image_of(labels_of())
+    mosaic = cut(tmp_path / "tiles", image, (70, 90))
+    first, second = (predict_paths(segmenter_of(), [mosaic], tmp_path / "out") for _ in range(2))
+    tifffile.imwrite(tmp_path / "tiles/tiles/0.tif", image[:70, :90][::-1].copy(), photometric="rgb", metadata=None)
+    third = predict_paths(segmenter_of(), [mosaic], tmp_path / "out")
+
+    assert [summary.kept for summary in (first, second, third)] == [0, 1, 0]
 
 
 def test_every_class_of_a_multilabel_network_has_its_outlines(tmp_path):

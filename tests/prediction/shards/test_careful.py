@@ -8,11 +8,12 @@ from PIL import Image
 
 from pixelwise.errors import DataError
 from pixelwise.prediction.options import PredictOptions
+from pixelwise.prediction.receipts.created import PATIENCE
 from pixelwise.prediction.receipts.jobs import job_of
 from pixelwise.prediction.shards.careful import predict_carefully
 from pixelwise.prediction.shards.commits import Commits
 from pixelwise.prediction.shards.units import find_units
-from pixelwise.prediction.shards.work import PATIENCE, Job, load_for, predict_shard
+from pixelwise.prediction.shards.work import Job, load_for, predict_shard
 
 KILLER = """
 import os, signal, sys

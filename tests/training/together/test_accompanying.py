@@ -15,7 +15,7 @@ from pixelwise.checkpoints.checkpoint import newest_checkpoint
 from pixelwise.errors import DataError, PixelwiseError
 from pixelwise.ranks import Ranks
 from pixelwise.records.exits import Exit, read_exit, write_exit
-from pixelwise.records.log import EvaluationRecord, SkippedRecord, StepRecord, read_log
+from pixelwise.records.log import EvaluationRecord, FinishedRecord, ProcessesRecord, SkippedRecord, StepRecord, read_log
 from pixelwise.training.runs import resume, train
 from tests.ranks.processes import in_ranks
 
@@ -24,16 +24,18 @@ SMALL = [
     "model.encoder=mobilenetv3_small_050", "schedule.epochs=2", "selection.every_epochs=1", "sampling.batch_size=4",
     "sampling.drop_last=false", "precision.dtype=float32",
 ]  # fmt: skip
+UNSCORED = ["selection.every_epochs=0", "selection.weights=last"]
 
 
-def trained(folder: Path, *changes: str, steps: int | None = None) -> Path:
-    words = [*SMALL, *changes, *([f"schedule.iterations={steps}"] if steps else [])]
-    return train("unet-resnet18", output=folder, overrides=words, threads=1)
+def trained(folder: Path, *changes: str, steps: int | None = None, recipe: str = "unet-resnet18") -> Path:
+    small = [word for word in SMALL if recipe.startswith("unet") or "encoder" not in word]
+    words = [*small, *changes, *([f"schedule.iterations={steps}"] if steps else [])]
+    return train(recipe, output=folder, overrides=words, threads=1)
 
 
-def together(world: int, folder: Path, *changes: str) -> Path:
+def together(world: int, folder: Path, *changes: str, recipe: str = "unet-resnet18") -> Path:
     def work(ranks: Ranks) -> Path:
-        return trained(folder, *changes)
+        return trained(folder, *changes, recipe=recipe)
 
     assert in_ranks(world, work) == [folder] * world
     return folder
@@ -81,12 +83,16 @@ def in_float64() -> None:
     step.prepare = prepared
 
 
-@pytest.mark.parametrize("world", [2, pytest.param(3, marks=pytest.mark.heavy)])
-def test_split_batches_compute_the_same_function(tmp_path: Path, world: int):
+@pytest.mark.parametrize(
+    ("world", "epochs"),
+    [(2, 1), pytest.param(2, 3, marks=pytest.mark.heavy), pytest.param(3, 3, marks=pytest.mark.heavy)],
+)
+def test_split_batches_compute_the_same_function(tmp_path: Path, world: int, epochs: int):
     """14 images in batches of 4: the last batch of an epoch, of 2, is too small for three processes."""
     changes = [
+        f"schedule.epochs={epochs}",
         "augment.mix=classmix", "augment.mix_probability=0.9", "loss.dice=0.5", "loss.lovasz=0.5",
-        "selection.every_epochs=0", "selection.weights=last",
+        *UNSCORED,
     ]  # fmt: skip
 
     def work(ranks: Ranks) -> None:
@@ -96,7 +102,7 @@ def test_split_batches_compute_the_same_function(tmp_path: Path, world: int):
     in_ranks(1, work)
     in_ranks(world, work)
     alone, many = (records(tmp_path / f"of-{number}", StepRecord) for number in (1, world))
-    assert len(many) == len(alone) == 8
+    assert len(many) == len(alone) == 4 * epochs
     # Losses are recorded in float32, the norms of gradients in float64.
     assert [one.loss for one in many] == pytest.approx([one.loss for one in alone], rel=1e-6)
     assert [one.grad_norm for one in many] == pytest.approx([one.grad_norm for one in alone], rel=1e-9)
@@ -107,15 +113,29 @@ def test_split_batches_compute_the_same_function(tmp_path: Path, world: int):
 
 
 @pytest.mark.heavy
-def test_a_run_goes_on_with_another_number_of_processes(tmp_path: Path):
-    whole = together(2, tmp_path / "whole", "schedule.iterations=6", "schedule.kind=constant")
-    part = together(2, tmp_path / "part", "schedule.iterations=3", "schedule.kind=constant")
+@pytest.mark.parametrize("world", [2, 3])
+def test_in_float32_the_first_loss_is_that_of_one_process(tmp_path: Path, world: int):
+    changes = ["loss.dice=0.5", "loss.lovasz=0.5", *UNSCORED, "schedule.iterations=1"]
+    alone, many = trained(tmp_path / "alone", *changes), together(world, tmp_path / "many", *changes)
+    (expected,), (found,) = records(alone, StepRecord), records(many, StepRecord)
+    assert found.loss == pytest.approx(expected.loss, rel=1e-6)
+    assert found.grad_norm == pytest.approx(expected.grad_norm, rel=1e-5)
+
+
+@pytest.mark.heavy
+@pytest.mark.parametrize("recipe", ["unet-resnet18", "enet-camvid"], ids=["without dropout", "with dropout"])
+def test_a_run_goes_on_with_another_number_of_processes(tmp_path: Path, recipe: str):
+    """What a network draws depends on the step and the process, not on how often the run was stopped."""
+    whole = together(2, tmp_path / "whole", "schedule.iterations=6", "schedule.kind=constant", recipe=recipe)
+    part = together(2, tmp_path / "part", "schedule.iterations=3", "schedule.kind=constant", recipe=recipe)
     changes = ["schedule.iterations=6"]
     in_ranks(2, lambda ranks: resume(part, overrides=changes))
     expected, found = tensors_of(whole), tensors_of(part)
     assert [key for key, value in expected.items() if not torch.equal(value, found[key])] == []
+    in_ranks(3, lambda ranks: resume(part, overrides=["schedule.iterations=7"]))
     resume(part, overrides=["schedule.iterations=8"])  # in this process alone
     assert [one.step for one in records(part, StepRecord)] == list(range(1, 9))
+    assert [(one.step, one.world) for one in records(part, ProcessesRecord)] == [(0, 2), (3, 2), (6, 3), (7, 1)]
 
 
 def test_an_unreadable_image_ends_all_processes_with_the_same_error(tmp_path: Path):
@@ -131,7 +151,7 @@ def test_an_unreadable_image_ends_all_processes_with_the_same_error(tmp_path: Pa
 
         TrainingPairs.read = failing  # type: ignore[method-assign]
         try:
-            trained(tmp_path / "run", "data.cache=off", "schedule.epochs=20")
+            trained(tmp_path / "run", *UNSCORED, "data.cache=off", "schedule.epochs=20")
         except PixelwiseError as error:
             return error.code, error.message
         return "", "no error"
@@ -142,6 +162,7 @@ def test_an_unreadable_image_ends_all_processes_with_the_same_error(tmp_path: Pa
     )
 
 
+@pytest.mark.heavy
 def test_a_batch_is_void_only_if_nobody_has_labels(tmp_path: Path):
     def work(ranks: Ranks) -> None:
         from pixelwise.training import batches
@@ -162,6 +183,7 @@ def test_a_batch_is_void_only_if_nobody_has_labels(tmp_path: Path):
     assert len(records(tmp_path / "run", StepRecord)) == 3
 
 
+@pytest.mark.heavy
 def test_a_signal_to_one_process_stops_all_at_the_same_step(tmp_path: Path):
     def work(ranks: Ranks) -> tuple[int, int]:
         import os
@@ -193,6 +215,45 @@ def test_a_signal_to_one_process_stops_all_at_the_same_step(tmp_path: Path):
 
 
 @pytest.mark.heavy
+def test_a_loss_that_is_not_finite_in_one_process_ends_all_of_them(tmp_path: Path):
+    def work(ranks: Ranks) -> tuple[str, int]:
+        from pixelwise.training import batches, loop
+
+        collate, step, taken = batches.collate, loop.train_step, [0]
+
+        def spoiling(items: Any, *, needs_classes: bool = False) -> Any:
+            batch = collate(items, needs_classes=needs_classes)
+            colors = torch.full((len(batch.ids), 3, 4), float("nan"))
+            return batch._replace(colors=colors) if ranks.rank == 1 and taken[0] >= 2 else batch
+
+        def counting(*arguments: Any, **options: Any) -> Any:
+            taken[0] += 1
+            return step(*arguments, **options)
+
+        batches.collate, loop.train_step = spoiling, counting
+        try:
+            trained(tmp_path / "run", "data.cache=off", "data.workers=0", "schedule.epochs=9")
+        except PixelwiseError as error:
+            return error.code, taken[0]
+        return "", taken[0]
+
+    assert in_ranks(2, work) == [("T501", 7)] * 2
+    found = read_exit(tmp_path / "run")
+    assert found is not None
+    assert (found.exit_code, found.code) == (5, "T501")
+
+
+@pytest.mark.heavy
+def test_all_processes_lose_patience_at_the_same_evaluation(tmp_path: Path):
+    """With a learning rate of next to nothing the score does not improve."""
+    changes = ["schedule.epochs=9", "selection.patience=2", "selection.min_delta=100", "optimizer.lr=1e-9"]
+    run = together(2, tmp_path / "run", *changes)
+    assert len(records(run, EvaluationRecord)) == 3
+    assert len(records(run, FinishedRecord)) == 1
+    assert read_exit(run) == Exit()
+
+
+@pytest.mark.heavy
 def test_the_first_process_alone_writes(tmp_path: Path):
     run = together(2, tmp_path / "run")
     assert [one.step for one in records(run, StepRecord)] == list(range(1, 9))
@@ -201,7 +262,7 @@ def test_the_first_process_alone_writes(tmp_path: Path):
 
 
 def test_one_process_that_goes_on_says_how_the_run_ended_if_several_had_said_it(tmp_path: Path):
-    run = trained(tmp_path / "run", "selection.every_epochs=0", "selection.weights=last", steps=2)
+    run = trained(tmp_path / "run", *UNSCORED, steps=2)
     assert read_exit(run) is None
     write_exit(run, DataError("D130", "an image is unreadable", "repair it"))
     resume(run, overrides=["schedule.iterations=3"])

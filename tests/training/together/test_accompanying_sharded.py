@@ -18,10 +18,9 @@ from pixelwise.records.exits import read_exit
 from pixelwise.records.log import EvaluationRecord, FinishedRecord, ProcessesRecord, StepRecord
 from pixelwise.training.runs import resume, train
 from tests.ranks.processes import in_ranks
-from tests.training.together.test_accompanying import SMALL, in_float64, records, tensors_of
+from tests.training.together.test_accompanying import SMALL, UNSCORED, in_float64, records, tensors_of
 
 AVERAGED = ["ema.decay=0.9", "optimizer.clip_norm=0.5"]
-UNSCORED = ["selection.every_epochs=0", "selection.weights=last"]
 TRANSFORMER = ["model.encoder=vit_tiny_patch16_224", "augment.crop=[32,32]", "schedule.kind=constant"]
 
 
@@ -47,16 +46,17 @@ def assert_close(found: dict[str, Tensor], expected: dict[str, Tensor]) -> None:
 
 
 @pytest.mark.parametrize(
-    ("world", "accumulate"),
-    [(2, 1), pytest.param(3, 1, marks=pytest.mark.heavy), pytest.param(2, 2, marks=pytest.mark.heavy)],
+    ("world", "accumulate", "epochs"),
+    [(2, 1, 1), pytest.param(3, 1, 2, marks=pytest.mark.heavy), pytest.param(2, 2, 2, marks=pytest.mark.heavy)],
 )
-def test_parts_give_the_result_of_whole_networks(tmp_path: Path, world: int, accumulate: int):
+def test_parts_give_the_result_of_whole_networks(tmp_path: Path, world: int, accumulate: int, epochs: int):
     """Batch normalisation over parts of a batch, and over whole ones; the last batch of an epoch is small."""
 
     def work(ranks: Ranks) -> None:
         in_float64()
+        length = [f"sampling.accumulate={accumulate}", f"schedule.epochs={epochs}"]
         for shard in ("never", "always"):
-            trained(tmp_path / shard, *AVERAGED, *UNSCORED, f"sampling.accumulate={accumulate}", shard=shard)
+            trained(tmp_path / shard, *AVERAGED, *UNSCORED, *length, shard=shard)
 
     in_ranks(world, work)
     whole, parts = (records(tmp_path / shard, StepRecord) for shard in ("never", "always"))

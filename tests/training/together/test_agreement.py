@@ -48,30 +48,24 @@ def test_an_error_takes_the_place_of_batches():
 
 
 def test_what_one_process_knows_all_know():
-    def work(ranks: Ranks) -> list[Agreed]:
+    def work(ranks: Ranks) -> list[Agreed | str]:
         second = ranks.rank == 1
-        return [
+        known: list[Agreed | str] = [
             agree(ranks, asked(signal.SIGTERM if second else None), NOTHING, RECIPE, late=False),
             agree(ranks, asked(None), loaded(1 if second else 255), RECIPE, late=False),
             # The clock of the first process alone counts.
             agree(ranks, asked(None), loaded(255), RECIPE, late=second),
             agree(ranks, asked(None), loaded(255), RECIPE, late=not second),
         ]
-
-    expected = [
-        Agreed(signal.SIGTERM, False, False), Agreed(None, True, False), Agreed(None, False, False),
-        Agreed(None, False, True),
-    ]  # fmt: skip
-    assert in_ranks(2, work) == [expected] * 2
-
-
-def test_an_error_of_one_process_is_that_of_all():
-    def work(ranks: Ranks) -> str:
-        own = Loaded([], DataError("D101", "b.png cannot be read", "look at it")) if ranks.rank == 1 else loaded(1)
+        own = Loaded([], DataError("D101", "b.png cannot be read", "look at it")) if second else loaded(1)
         try:
             agree(ranks, asked(None), own, RECIPE, late=False)
         except PixelwiseError as error:
-            return f"{error.code} {error.message}"
-        return "no error"
+            known.append(f"{error.code} {error.message}")
+        return known
 
-    assert in_ranks(2, work) == ["D101 b.png cannot be read"] * 2
+    expected = [
+        Agreed(signal.SIGTERM, False, False), Agreed(None, True, False), Agreed(None, False, False),
+        Agreed(None, False, True), "D101 b.png cannot be read",
+    ]  # fmt: skip
+    assert in_ranks(2, work) == [expected] * 2

@@ -48,19 +48,19 @@ def test_a_batch_is_split_by_hand():
     parts = [division(rank, 3, 7).part(keys) for rank in range(3)]
     assert [list(part) for part in parts] == [keys[:2], keys[2:4], keys[4:]]
     assert [part.following for part in parts] == [(0, 2), (0, 4), (0, 0)]
-    assert not any(part.repeated for part in parts)
+    assert [(part.repeated, part.total) for part in parts] == [(False, 7)] * 3
 
 
 def test_a_batch_with_fewer_images_than_processes_is_everybodys():
     keys: list[Key] = [(0, 5), (0, 3)]
     for rank in range(3):
         part = division(rank, 3, 7).part(keys)
-        assert (list(part), part.following, part.repeated) == (keys, None, True)
+        assert (list(part), part.following, part.repeated, part.total) == (keys, None, True, None)
 
 
 def test_keys_keep_what_they_know_on_their_way_to_a_loader():
-    sent = pickle.loads(pickle.dumps(Keys([(1, 2)], following=(1, 3), repeated=True)))
-    assert (list(sent), sent.following, sent.repeated) == ([(1, 2)], (1, 3), True)
+    sent = pickle.loads(pickle.dumps(Keys([(1, 2)], following=(1, 3), repeated=True, total=4)))
+    assert (list(sent), sent.following, sent.repeated, sent.total) == ([(1, 2)], (1, 3), True, 4)
 
 
 @given(

@@ -14,7 +14,7 @@ from typer.core import TyperCommand, TyperGroup
 PANELS = {
     "Your data": ("check", "data"),
     "Train": ("train", "resume", "watch", "recipes", "show", "explain"),
-    "Use": ("evaluate", "predict", "serve", "report", "export", "quantize", "deploy", "profile"),
+    "Use": ("evaluate", "ui", "predict", "serve", "report", "export", "quantize", "deploy", "profile"),
     "Published models": ("models", "table", "import-weights"),
 }
 """Title of a group in the help -> its verbs."""

@@ -10,16 +10,16 @@ import hashlib
 import itertools
 import json
 import os
-from collections import Counter, deque
-from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
-from concurrent.futures import Future
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import closing
 
 import msgspec
 
 from pixelwise.datasets.auditing.conclusions import collect_findings
-from pixelwise.datasets.auditing.correspondence import MOST_COMPARED, SHOWN, MaskFit, mask_fits
-from pixelwise.datasets.auditing.examination import NO_GRIDS, Examination, ExaminationCache, examine, relative_name
+from pixelwise.datasets.auditing.correspondence import SHOWN, MaskFit, mask_fits
+from pixelwise.datasets.auditing.examination import NO_GRIDS, Examination, relative_name
+from pixelwise.datasets.auditing.examining import examinations
 from pixelwise.datasets.auditing.facts import Facts
 from pixelwise.datasets.auditing.near_duplicates import (
     KEPT_TWINS,
@@ -34,20 +34,14 @@ from pixelwise.datasets.auditing.shared_images import Twins
 from pixelwise.datasets.auditing.sums import SplitSums, WholeSums
 from pixelwise.datasets.findings import Finding
 from pixelwise.datasets.fingerprint import HashCache, Identified, stat_signature
-from pixelwise.datasets.reading.ahead import TOGETHER, fetch_files, is_far
 from pixelwise.datasets.samples import Dataset, Sample
 from pixelwise.errors import DataError
-from pixelwise.machine.thread_pools import thread_pool
-from pixelwise.machine.threads import reading_threads
 from pixelwise.observer import SILENT, Observer
 from pixelwise.storage import printable, remembered
 from pixelwise.storage.cache_kinds import AUDIT
 from pixelwise.storage.caches import subject_of
 from pixelwise.storage.names import counted
 from pixelwise.views import line
-
-_AHEAD = 128
-"""Pairs that are being examined or wait for it."""
 
 
 class _ProgressCallback(Observer):
@@ -196,8 +190,8 @@ def _audit(dataset: Dataset, names: Sequence[str], observer: Observer, *, fresh:
     hashes = HashCache(dataset.root)
     sums = {name: SplitSums(dataset, len(dataset.splits[name])) for name in names}
     facts, whole = Facts(dataset), WholeSums()
-    with closing(_examinations(dataset, names, hashes, observer=observer, fresh=fresh)) as examinations:
-        for examination in examinations:
+    with closing(examinations(dataset, names, hashes, observer=observer, fresh=fresh)) as found:
+        for examination in found:
             sums[examination.split].add(examination)
             facts.add(examination)
             whole.add(examination)
@@ -256,61 +250,10 @@ def raise_for_errors(audit: Audit, allow: Sequence[str] = ()) -> None:
     raise DataError(first.code, message, first.fix)
 
 
-def _examinations(
-    dataset: Dataset,
-    names: Sequence[str],
-    hashes: HashCache,
-    *,
-    observer: Observer = SILENT,
-    fresh: bool = False,
-) -> Generator[Examination]:
-    """Examine every pair, in order; finished examinations are cached even if the audit is interrupted."""
-    total = sum(len(dataset.splits[name]) for name in names)
-    known = ExaminationCache(dataset, fresh=fresh, expected=total)
-    step = max(1, -(-total // MOST_COMPARED))
-
-    def examined(one: tuple[int, str, Sample]) -> Examination:
-        number, split, sample = one
-        found = known.get(split, sample)
-        if found is None:
-            found = examine(split, sample, dataset, hashes, fresh=fresh, compared=number % step == 0)
-            known.put(found)
-        return found
-
-    pairs = ((split, sample) for split in names for sample in dataset.splits[split])
-    numbered = ((number, *pair) for number, pair in enumerate(pairs))
-    done = 0
-    try:
-        with thread_pool(reading_threads()) as pool:
-            # Some at a time: what waits to be examined takes memory, too.
-            waiting: deque[Future[Examination]] = deque()
-            for one in _fetched(numbered, known) if is_far(dataset) else numbered:
-                waiting.append(pool.submit(examined, one))
-                if len(waiting) < _AHEAD:
-                    continue
-                done += 1
-                yield waiting.popleft().result()
-                observer.progress(done, total)
-            while waiting:
-                done += 1
-                yield waiting.popleft().result()
-                observer.progress(done, total)
-    finally:
-        hashes.save()
-        known.save()
-
-
-def _fetched(pairs: Iterator[tuple[int, str, Sample]], known: ExaminationCache) -> Iterator[tuple[int, str, Sample]]:
-    """The pairs, of which a few that lie on another machine are read at the same time."""
-    while some := list(itertools.islice(pairs, 4 * TOGETHER)):
-        fetch_files(sample for _, split, sample in some if known.get(split, sample) is None)
-        yield from some
-
-
 def _every(dataset: Dataset, names: Sequence[str], hashes: HashCache) -> list[Examination]:
     """The examinations of all pairs once more, without what only single images need."""
     found = []
-    for examination in _examinations(dataset, names, hashes):
+    for examination in examinations(dataset, names, hashes):
         examination.pixels, examination.look, examination.grids = None, NO_SIGNATURE, NO_GRIDS
         found.append(examination)
     return found
@@ -365,7 +308,7 @@ def _statistics(sums: SplitSums, samples: Sequence[Sample]) -> SplitStatistics:
         pixels_of_images_with_class=tuple(sums.area_with_class.tolist()),
         mean=mean,
         std=std,
-        repeated=repeated(sums.looks, [sample.id for sample in samples]),
+        repeated=repeated(sums.looks, samples),
     )
 
 

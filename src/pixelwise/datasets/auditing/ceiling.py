@@ -6,6 +6,7 @@ features are, thin objects such as poles are lost. The ceiling says how much mIo
 
 from __future__ import annotations
 
+from array import array
 from collections.abc import Sequence
 
 import cv2
@@ -57,7 +58,8 @@ def measure_ceiling(dataset: Dataset, samples: Sequence[Sample]) -> tuple[Ceilin
         samples: Samples to measure; those without a mask or with an unreadable one are skipped. Fewer are measured
             if the masks are large, so that the measurement takes seconds.
     """
-    chosen = _evenly([sample for sample in samples if sample.mask_path is not None], MOST_IMAGES)
+    with_masks = array("q", (row for row, sample in enumerate(samples) if sample.mask_path is not None))
+    chosen = [samples[with_masks[place]] for place in _evenly(len(with_masks), MOST_IMAGES)]
     described = msgspec.json.encode((CEILING.version, dataset.label_table, dataset.reading, dataset.classes))
     paths = [sample.mask_path for sample in chosen if sample.mask_path is not None]
     key = sha256_bytes(described + stat_signature(paths).encode())[:24]
@@ -73,7 +75,7 @@ def measure_ceiling(dataset: Dataset, samples: Sequence[Sample]) -> tuple[Ceilin
 def _measure(dataset: Dataset, chosen: Sequence[Sample]) -> tuple[Ceiling, ...]:
     first = _labels(chosen[0], dataset) if chosen else None
     if first is not None:
-        chosen = _evenly(chosen, max(4, _MOST_PIXELS // max(1, first.size)))
+        chosen = [chosen[place] for place in _evenly(len(chosen), max(4, _MOST_PIXELS // max(1, first.size)))]
     num_classes = len(dataset.classes)
     with thread_pool(reading_threads()) as pool:
         counts = [count for count in pool.map(lambda s: _count_sample(s, dataset), chosen) if count is not None]
@@ -148,6 +150,6 @@ def _labels(sample: Sample, dataset: Dataset) -> np.ndarray | None:
         return None  # the audit reports what is wrong with it
 
 
-def _evenly(samples: Sequence[Sample], most: int) -> list[Sample]:
-    step = max(1.0, len(samples) / most)
-    return [samples[int(index * step)] for index in range(min(most, len(samples)))]
+def _evenly(number: int, most: int) -> list[int]:
+    step = max(1.0, number / most)
+    return [int(index * step) for index in range(min(most, number))]

@@ -12,6 +12,7 @@ copy, a brighter copy and a slightly cropped one (at most 6 bits) as well as nei
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
@@ -20,6 +21,7 @@ import msgspec
 import numpy as np
 
 from pixelwise.datasets.auditing.hamming import near_pairs, runs
+from pixelwise.datasets.samples import Sample, ids_of
 
 MAX_DISTANCE = 6
 MIN_CORRELATION = 0.95
@@ -235,23 +237,30 @@ def _alike_images(first: Looks, rows: np.ndarray, second: Looks, others: np.ndar
     return fits
 
 
-def repeated(looks: Looks, ids: Sequence[str]) -> int:
+def repeated(looks: Looks, samples: Sequence[Sample]) -> int:
     """Count the images that show nothing new in the order of their ids, as frames of one video do.
 
     Each image is compared with the last one that showed something new, so that slow changes add up to a new image.
 
     Args:
         looks: Images of one split.
-        ids: Ids of the samples.
+        samples: The samples of these images.
     """
     count, last = 0, NO_SIGNATURE
-    for row in sorted(range(len(ids)), key=lambda row: ids[row]):
+    for row in _in_order_of_ids(samples):
         signature = looks.signature(row)
         if alike(last, signature):
             count += 1
         else:
             last = signature
     return count
+
+
+def _in_order_of_ids(samples: Sequence[Sample]) -> Sequence[int]:
+    if all(one <= other for one, other in itertools.pairwise(ids_of(samples))):
+        return range(len(samples))
+    ids = list(ids_of(samples))
+    return sorted(range(len(ids)), key=ids.__getitem__)
 
 
 def _correlation(first: np.ndarray, second: np.ndarray) -> np.ndarray:

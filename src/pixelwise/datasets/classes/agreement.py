@@ -12,6 +12,7 @@ from collections.abc import Sequence
 
 import msgspec
 
+from pixelwise.datasets.columns import compact
 from pixelwise.datasets.findings import Finding, finding
 from pixelwise.datasets.samples import Dataset, Sample
 from pixelwise.errors import CheckpointError
@@ -187,4 +188,4 @@ def _in_places(dataset: Dataset, sources: Sequence[int | None]) -> dict[str, tup
         masks = tuple(None if source is None else sample.class_masks[source] for source in sources)
         return msgspec.structs.replace(sample, class_masks=masks)
 
-    return {split: tuple(map(moved, samples)) for split, samples in dataset.splits.items()}
+    return {split: compact(map(moved, samples)) for split, samples in dataset.splits.items()}

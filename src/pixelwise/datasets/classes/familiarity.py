@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -74,6 +74,10 @@ def _other_shares(shares: np.ndarray, names: Sequence[str], usual: Sequence[floa
 
 
 def _sampled(layout: Layout) -> list[Path]:
-    masks = [s.mask_path for samples in layout.splits.values() for s in samples if s.mask_path is not None]
-    number = min(_SAMPLED, len(masks))
-    return [masks[(2 * index + 1) * len(masks) // (2 * number)] for index in range(number)]
+    def masks() -> Iterator[Path]:
+        return (s.mask_path for samples in layout.splits.values() for s in samples if s.mask_path is not None)
+
+    total = sum(1 for _ in masks())
+    number = min(_SAMPLED, total)
+    chosen = {(2 * index + 1) * total // (2 * number) for index in range(number)}
+    return [path for place, path in enumerate(masks()) if place in chosen]

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import json
 import os
+from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple
 
@@ -20,7 +21,10 @@ from pixelwise.datasets.findings import Finding
 from pixelwise.datasets.labels import LabelTable, format_color, parse_color, table_of
 from pixelwise.datasets.layouts.description import DESCRIPTION_FILE
 from pixelwise.datasets.layouts.layout import Layout
-from pixelwise.datasets.reading.mask_values import load_mask
+from pixelwise.datasets.reading.mask_values import RawMask, load_mask
+from pixelwise.datasets.reading.regions.masks import MaskRegions
+from pixelwise.datasets.reading.regions.segments import Rectangle
+from pixelwise.datasets.samples import Reading
 from pixelwise.errors import DataError, RecipeError
 from pixelwise.recipes.class_sets.tables import CLASS_SETS, IGNORE, Color, voc_color
 from pixelwise.recipes.schema.recipe import Data
@@ -302,9 +306,9 @@ def _palette_of_masks(data: Data, layout: Layout, label_table: LabelTable, numbe
     """One colour per class, from the palette of the first readable mask; None if it has none or lacks a class."""
     if label_table.threshold is not None or label_table.divisor is not None:
         return None  # the classes are not values of the masks
-    for path in _masks(layout):
+    for path in _each_mask(layout):
         try:
-            raw = load_mask(path, label_table, max_pixels=data.max_pixels)
+            raw = _some_of(path, label_table, data)
         except DataError:  # of which the audit tells
             continue
         ids = label_table.ids or {i: i for i in range(number)}
@@ -314,8 +318,27 @@ def _palette_of_masks(data: Data, layout: Layout, label_table: LabelTable, numbe
     return None
 
 
+def _some_of(path: Path, table: LabelTable, data: Data) -> RawMask:
+    """A mask, or a pixel of one that is too large to be decoded whole, with its palette.
+
+    Raises:
+        DataError: The mask cannot be read.
+    """
+    try:
+        return load_mask(path, table, max_pixels=data.max_pixels)
+    except DataError as error:
+        if error.code != "D120":
+            raise
+        with MaskRegions(path, table, Reading.of(data)) as mask:
+            return mask.raw(Rectangle(0, 0, 1, 1))
+
+
 def _masks(layout: Layout) -> list[Path]:
-    return [s.mask_path for samples in layout.splits.values() for s in samples if s.mask_path is not None]
+    return list(_each_mask(layout))
+
+
+def _each_mask(layout: Layout) -> Iterator[Path]:
+    return (s.mask_path for samples in layout.splits.values() for s in samples if s.mask_path is not None)
 
 
 def _palette_of_ids(ids: dict[int, int], palette: tuple[Color, ...]) -> tuple[Color, ...] | None:

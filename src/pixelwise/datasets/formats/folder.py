@@ -142,6 +142,8 @@ def _images_with_masks(folder: Path) -> Sequence[Entry]:
 
 def _beside_other_masks(layout: Layout, masks: Path, others: Sequence[Path]) -> Layout:
     """The layout, with W227 if another folder holds images of the same names: its masks are not read."""
+    if not others:
+        return layout
     names = {sample.mask_path.stem for found in layout.splits.values() for sample in found if sample.mask_path}
     unread = [path for path in others if any(entry.path.stem in names for entry in list_images(path).entries)]
     called = dict.fromkeys(f"{printable(path.name)}/" for path in unread)

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import msgspec
 
+from pixelwise.datasets.columns import compact
 from pixelwise.datasets.findings import Finding
 from pixelwise.datasets.layouts.splits import Divided
 from pixelwise.datasets.layouts.words import SPLIT_NAMES
@@ -118,5 +119,5 @@ def _joined(layout: Layout, name: str, parts: tuple[str, ...]) -> Layout:
     ]
     alike = layout.overlapping if set(parts) & set(layout.overlapping) else ()
     others = {split: found for split, found in layout.splits.items() if split not in (*parts, *alike)}
-    joined = tuple(sorted(samples, key=lambda sample: sample.id))
+    joined = compact(sorted(samples, key=lambda sample: sample.id))
     return msgspec.structs.replace(layout, splits={name: joined, **others})

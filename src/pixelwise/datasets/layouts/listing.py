@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import contextlib
+import itertools
 import os
 import stat
 import unicodedata
+from array import array
 from collections import Counter
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from pathlib import Path
-from typing import NamedTuple
+from typing import NamedTuple, overload
 
+from pixelwise.datasets.columns import Files, Texts
 from pixelwise.datasets.findings import Finding, finding, finding_of
 from pixelwise.datasets.reading.bands import ARRAY_SUFFIX
 from pixelwise.datasets.reading.decoding import SUFFIXES
@@ -38,6 +42,69 @@ class Entry(NamedTuple):
     path: Path
 
 
+class Entries(Sequence[Entry]):
+    """Entries by columns, each of which is made when it is asked for, so that a million of them take little memory.
+
+    Args:
+        found: Entries in any order; here they are in the order of their keys, and of their paths where these are equal.
+
+    Attributes:
+        keys: The keys, in the order in which the entries were found.
+        files: Their paths, in the same order.
+        rows: Positions of the entries among these.
+        distinct: Whether no two entries have the same key.
+    """
+
+    def __init__(self, found: Iterable[Entry]) -> None:
+        self.keys, self.files = Texts(), Files()
+        self.distinct, ascending, last = True, True, ""
+        for key, path in found:
+            ascending &= not len(self.keys) or last < key
+            last = key
+            self.keys.append(key)
+            self.files.append(path)
+        self.rows: Sequence[int] = range(len(self.keys))
+        if not ascending:
+            self._sort()
+
+    def _sort(self) -> None:
+        keys = list(self.keys)
+        rows = sorted(range(len(keys)), key=keys.__getitem__)
+        self.distinct = all(keys[one] != keys[other] for one, other in itertools.pairwise(rows))
+        if not self.distinct:
+            rows.sort(key=lambda row: self._entry(row))
+        self.rows = array("q", rows)
+
+    def __len__(self) -> int:
+        return len(self.rows)
+
+    @overload
+    def __getitem__(self, position: int) -> Entry: ...
+    @overload
+    def __getitem__(self, position: slice) -> list[Entry]: ...
+    def __getitem__(self, position: int | slice) -> Entry | list[Entry]:
+        if isinstance(position, slice):
+            return [self._entry(row) for row in self.rows[position]]
+        return self._entry(self.rows[position])
+
+    def __iter__(self) -> Iterator[Entry]:
+        return map(self._entry, self.rows)
+
+    def __eq__(self, other: object) -> bool:
+        return list(self) == list(other) if isinstance(other, (Entries, list)) else NotImplemented
+
+    __hash__ = None  # type: ignore[assignment]
+
+    def __repr__(self) -> str:
+        return f"Entries({list(self)})"
+
+    def _entry(self, row: int) -> Entry:
+        path = self.files[row]
+        if path is None:
+            raise AssertionError  # every entry is a file
+        return Entry(self.keys[row], path)
+
+
 class Listing(NamedTuple):
     """The files of a folder.
 
@@ -47,7 +114,7 @@ class Listing(NamedTuple):
         others: The files of W215.
     """
 
-    entries: list[Entry]
+    entries: Sequence[Entry]
     problems: list[Finding]
     others: Sequence[Path] = ()
 
@@ -63,20 +130,24 @@ def list_images(folder: Path, *, arrays_too: bool = False) -> Listing:
         arrays_too: List arrays even next to images, for folders of masks.
     """
     problems: list[Finding] = []
-    entries: list[Entry] = []
     arrays: list[Entry] = []
     others: list[Path] = []
-    for path in _walk(folder, set(), problems):
-        suffix = path.suffix.lower()
-        if suffix == ARRAY_SUFFIX:
-            arrays.append(Entry(_key(path, folder), path))
-        elif suffix in SUFFIXES:
-            entries.append(Entry(_key(path, folder), path))
-        elif suffix not in _COMPANIONS:
-            others.append(path)
+
+    def images() -> Iterator[Entry]:
+        for path in _walk(folder, set(), problems):
+            suffix = path.suffix.lower()
+            if suffix == ARRAY_SUFFIX:
+                arrays.append(Entry(_key(path, folder), path))
+            elif suffix in SUFFIXES:
+                yield Entry(_key(path, folder), path)
+            elif suffix not in _COMPANIONS:
+                others.append(path)
+
+    entries = Entries(images())
     if arrays and entries and not arrays_too:
         others += [entry.path for entry in arrays]
-    entries = entries + arrays if arrays_too else entries or arrays
+    elif arrays:
+        entries = Entries(itertools.chain(entries, arrays))
     if others:
         problems.append(
             finding(
@@ -86,7 +157,7 @@ def list_images(folder: Path, *, arrays_too: bool = False) -> Listing:
                 f"extensions of images: {', '.join(SUFFIXES)}; convert other formats to PNG",
             )
         )
-    return Listing(sorted(entries), problems, others)
+    return Listing(entries, problems, others)
 
 
 def describe_endings(files: Sequence[Path]) -> str:
@@ -155,8 +226,11 @@ def _walk(folder: Path, visited: set[tuple[int, int]], problems: list[Finding]) 
     try:
         with reads(folder):
             here = folder.stat()
+            # A folder may give the names and kinds of its files without giving access to them.
+            open_to_us = os.access(folder, os.X_OK)
             with os.scandir(folder) as found:
-                entries = sorted(found, key=lambda entry: entry.name)
+                # Of millions of files only the names are kept.
+                names, other = _names_of(found, open_to_us)
         if (here.st_dev, here.st_ino) in visited:
             problems.append(
                 finding(
@@ -171,14 +245,10 @@ def _walk(folder: Path, visited: set[tuple[int, int]], problems: list[Finding]) 
     except OSError as error:
         problems.append(_finding(unreadable(folder, error), folder))
         return
-    # A folder may give the names and kinds of its files without giving access to them.
-    open_to_us = os.access(folder, os.X_OK)
-    for entry in entries:
-        if is_hidden(entry.name):
-            continue
-        path = folder / entry.name
+    for name in names:
+        path = folder / name
         try:
-            mode = stat.S_IFREG if open_to_us and entry.is_file(follow_symlinks=False) else _mode(path)
+            mode = _mode(path) if name in other else stat.S_IFREG
         except OSError as error:
             problems.append(_finding(unreadable(path, error), path))
             continue
@@ -195,6 +265,23 @@ def _walk(folder: Path, visited: set[tuple[int, int]], problems: list[Finding]) 
                     "remove it, or replace it with the image",
                 )
             )
+
+
+def _names_of(found: Iterable[os.DirEntry[str]], open_to_us: bool) -> tuple[list[str], set[str]]:
+    """The sorted names in a folder, except hidden ones, and those of them that may not be those of files."""
+    names: list[str] = []
+    other: set[str] = set()
+    for entry in found:
+        if is_hidden(entry.name):
+            continue
+        names.append(entry.name)
+        is_file = False
+        if open_to_us:
+            with contextlib.suppress(OSError):  # which is met again where its kind matters
+                is_file = entry.is_file(follow_symlinks=False)
+        if not is_file:
+            other.add(entry.name)
+    return sorted(names), other
 
 
 def _mode(path: Path) -> int:

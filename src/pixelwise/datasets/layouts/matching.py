@@ -4,12 +4,16 @@ from __future__ import annotations
 
 import difflib
 import re
+from array import array
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 
+import numpy as np
+
+from pixelwise.datasets.columns import ListedSamples, as_tuple, compact
 from pixelwise.datasets.findings import Finding, finding
 from pixelwise.datasets.layouts.endings import other_files
-from pixelwise.datasets.layouts.listing import Entry, Listing, list_images
+from pixelwise.datasets.layouts.listing import Entries, Entry, Listing, list_images
 from pixelwise.datasets.layouts.words import IMAGE_WORDS, MASK_MARKS
 from pixelwise.datasets.samples import Sample
 from pixelwise.storage import printable
@@ -66,6 +70,10 @@ def match_files(
         The samples, and findings: D130 for ambiguous names, D220 for files without a partner, D221 for an empty split,
         W220 for a split other than `train` without any mask.
     """
+    if base is None and isinstance(image_entries, Entries) and isinstance(mask_entries, Entries):
+        alike = _match_names(split, image_entries, mask_entries, masks)
+        if alike is not None:
+            return alike
     findings: list[Finding] = []
     base = base or (lambda key: key)
     images = _unique(split, "images", ((base(key), path) for key, path in image_entries), findings)
@@ -79,7 +87,52 @@ def match_files(
     findings += _ambiguous(split, doubtful, lonely_images, lonely_masks)
     findings += _left_over(split, images, lonely_images, lonely_masks, len(labels), masks)
     samples = (Sample(key, image, mask) for key, (image, mask) in sorted(pairs.items()))
-    return tuple(samples), findings
+    return compact(samples), findings
+
+
+def _match_names(
+    split: str, images: Entries, labels: Entries, masks: Path
+) -> tuple[tuple[Sample, ...], list[Finding]] | None:
+    """What `match_files` gives where names are unambiguous and all that have a partner share its name; None elsewhere.
+
+    No table of all names is made, which would take many times the memory of the samples.
+    """
+    if not (images and labels and _are_plain(images) and _are_plain(labels)):
+        return None
+    image_rows, mask_rows = array("q"), array("q")
+    lonely: tuple[dict[str, Path], dict[str, Path]] = ({}, {})
+    here = there = 0
+    while here < len(images) or there < len(labels):
+        key = images.keys[images.rows[here]] if here < len(images) else None
+        other = labels.keys[labels.rows[there]] if there < len(labels) else None
+        if key is not None and key == other:
+            image_rows.append(images.rows[here])
+            mask_rows.append(labels.rows[there])
+        elif other is None or (key is not None and key < other):
+            lonely[0][images[here].key] = images[here].path
+        else:
+            lonely[1][other] = labels[there].path
+        here += key is not None and (other is None or key <= other)
+        there += other is not None and (key is None or other <= key)
+    if any(_loose_matches(*lonely)):
+        return None
+    findings = _unpaired(split, *lonely, len(images), len(labels), masks)
+    if not image_rows:
+        return (), findings
+    labels.files.share_names(images.files.names)
+    rows = [
+        entries.rows if len(chosen) == len(entries) else chosen
+        for entries, chosen in ((images, image_rows), (labels, mask_rows))
+    ]
+    return as_tuple(ListedSamples(images.keys, [images.files, labels.files], [rows[0], *rows])), findings
+
+
+def _are_plain(entries: Entries) -> bool:
+    """Whether keys differ, and not in upper and lower case alone."""
+    hashes = np.fromiter((hash(key.casefold()) for key in entries.keys), np.int64, len(entries))
+    hashes.sort()
+    # Keys of the same hash are held to differ in case alone: whoever calls this looks closer then.
+    return entries.distinct and not np.any(hashes[1:] == hashes[:-1])
 
 
 def match_classes(
@@ -122,7 +175,7 @@ def match_classes(
         used = {mask_key for _, mask_key in matches}
         lonely_masks |= {f"{name}/{key}": path for key, path in masks_left.items() if key not in used}
         total += len(labels)
-    samples = []
+    samples: list[Sample] = []
     for key, paths in sorted(found.items()):
         per_class = tuple(paths.get(name) for name in classes)
         first = next((path for path in per_class if path is not None), None)
@@ -131,7 +184,7 @@ def match_classes(
     paired = {sample.id for sample in samples}
     lonely_images = {key: path for key, path in images.items() if key not in paired}
     findings += _left_over(split, images, lonely_images, lonely_masks, total, masks)
-    return tuple(samples), findings
+    return compact(samples), findings
 
 
 def _left_over(

@@ -11,6 +11,7 @@ import re
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 
+from pixelwise.datasets.columns import compact
 from pixelwise.datasets.samples import Sample
 from pixelwise.errors import RecipeError
 
@@ -37,8 +38,8 @@ def divided(samples: Sequence[Sample]) -> Divided:
     """Divide samples without splits into `train` and `val`, by `validation_keys` of their ids."""
     chosen = validation_keys(sample.id for sample in samples)
     return Divided(
-        train=tuple(sample for sample in samples if sample.id not in chosen),
-        val=tuple(sample for sample in samples if sample.id in chosen),
+        train=compact(sample for sample in samples if sample.id not in chosen),
+        val=compact(sample for sample in samples if sample.id in chosen),
     )
 
 

@@ -43,7 +43,7 @@ from pixelwise.storage.documents import read_document
 from pixelwise.storage.locks import writing_alone
 from pixelwise.storage.names import distinct
 from pixelwise.storage.stores.addresses import place_of
-from pixelwise.storage.stores.members import in_memory
+from pixelwise.storage.stores.members import Member, in_memory
 
 _LARGEST_TOML = 4 * 1024**2
 _HEADERS = 2048
@@ -196,8 +196,8 @@ def _written(
         with contextlib.suppress(Exception):  # the first error matters
             index.abandon()
         raise
-    if is_described(layout.root):
-        (folder / DESCRIPTION_FILE).write_bytes(_description(layout.root))
+    if is_described(layout.description_folder):
+        (folder / DESCRIPTION_FILE).write_bytes(_description(layout.description_folder))
     return ShardedData(
         root=folder,
         classes=dataset.classes,
@@ -306,7 +306,7 @@ def _add(tars: TarWriter, group: _Group, key: str, looked: _Looked, layout: Layo
 
 
 def _facts(layout: Layout, dataset: Dataset, tars: TarWriter, roles: tuple[str, ...]) -> Facts:
-    described = is_described(layout.root)
+    described = is_described(layout.description_folder)
     return Facts(
         format=layout.name,
         description=layout.description,
@@ -325,7 +325,7 @@ def _facts(layout: Layout, dataset: Dataset, tars: TarWriter, roles: tuple[str, 
         label_names=layout.label_names,
         multilabel=layout.multilabel,
         lists_classes=layout.lists_classes,
-        dataset_toml=_description(layout.root).decode("utf-8", "replace") if described else None,
+        dataset_toml=_description(layout.description_folder).decode("utf-8", "replace") if described else None,
     )
 
 
@@ -338,6 +338,8 @@ def _require_space(groups: Sequence[_Group], folder: Path) -> None:
     files = {path for group in groups for one in group.samples for path in (one.image_path, *one.mask_files)}
     needed = 0
     for path in files:
+        if isinstance(path, Member) and path.place is not None and not path.place.store.by_bytes:
+            continue  # cells of tables tell their size when they are read
         with contextlib.suppress(OSError):  # reading it tells what is wrong
             needed += path.stat().st_size + _HEADERS
     require_space(folder, needed, f"putting {len(files)} files into shards")

@@ -65,8 +65,15 @@ def verify(root: str | os.PathLike[str], *, observer: Observer = SILENT) -> Veri
             f"{printable(folder)}: holds no shards",
             "make them with `pixelwise data shard`, then name their folder",
         )
+    shards = open_shards(folder, labelled=False)
+    if not shards.index.facts.exact:
+        raise DataError(
+            "D222",
+            f"{printable(folder)}: holds tars or tables of another program, which do not say what their files' SHA-256 "
+            "is",
+            "`pixelwise check` reads every image and mask; `pixelwise data shard` makes shards that can be verified",
+        )
     observer.phase("comparing the shards with their index")
-    shards = open_shards(folder)
     broken = {
         number: reason for number, one in enumerate(shards.index.facts.shards) if (reason := _size_problem(shards, one))
     }

@@ -44,14 +44,20 @@ def pixels_of_array(path: Path, reading: Reading) -> Normalised:
     return normalise(Picture(_load(path, reading.max_pixels), is_bands=True), reading, printable(path))
 
 
-def pixels_of_tiff(stored: StoredTiff, path: Path, reading: Reading) -> Normalised:
+def pixels_of_tiff(stored: StoredTiff, path: Path, reading: Reading, kind: str = "TIFF file") -> Normalised:
     """The normal form of a TIFF image, upright unless `reading.exif` is `ignore`.
+
+    Args:
+        stored: The stored values, and what they mean.
+        path: The file, for messages.
+        reading: Reading options.
+        kind: What the file is, for messages.
 
     Raises:
         DataError: D104 and D106 as `normalise`, D105 bands that are not a picture and no `channels`.
     """
     if reading.channels is None and not stored.is_picture:
-        raise not_rgb_error(path, stored.values.shape[2], stored.values.dtype)
+        raise not_rgb_error(path, stored.values.shape[2], stored.values.dtype, kind)
     found = normalise(picture_of_tiff(stored), reading, printable(path))
     return found._replace(pixels=turned_upright(found.pixels, stored.orientation if reading.exif == "apply" else 1))
 

@@ -76,14 +76,18 @@ class MissingPixels(NamedTuple):
 
     def among(self, values: np.ndarray) -> np.ndarray:
         """Pixels without data, bool (H, W), among stored values (H, W, C) of all channels."""
-        colors = values.shape[2] - len(self.transparent)
+        first = values.shape[2] - len(self.transparent)
+        bands = [number for number in range(values.shape[2]) if number < first or not self.transparent[number - first]]
         missing = np.zeros(values.shape[:2], bool)
-        for position, transparent in enumerate(self.transparent, colors):
+        for number, transparent in enumerate(self.transparent, first):
             if transparent:
-                missing |= values[..., position] == 0
+                missing |= values[..., number] == 0
         if self.value is not None:
-            bands = values[..., : colors or None]
-            missing |= (np.isnan(bands) if math.isnan(self.value) else bands == self.value).all(axis=2)
+            lacking = np.ones(values.shape[:2], bool)
+            for number in bands:
+                one = values[..., number]
+                lacking &= np.isnan(one) if math.isnan(self.value) else one == self.value
+            missing |= lacking
         return missing
 
 

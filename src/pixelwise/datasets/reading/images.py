@@ -18,6 +18,7 @@ from pixelwise.datasets.reading.limits import within_memory
 from pixelwise.datasets.reading.normal_form import DEEP_MODES, Picture, normalise, picture_of_pillow
 from pixelwise.datasets.reading.orientation import stated_orientation, turned_back, turned_upright
 from pixelwise.datasets.reading.plain_png import read_deep_png, read_plain_png
+from pixelwise.datasets.reading.regions.mosaics import is_mosaic
 from pixelwise.datasets.reading.tiff import is_tiff, read_tiff
 from pixelwise.datasets.samples import Reading
 from pixelwise.errors import DataError
@@ -28,7 +29,7 @@ class ImageFacts(msgspec.Struct, frozen=True, kw_only=True):
     """Facts about a decoded image besides its pixels.
 
     Attributes:
-        format: Format by the file's content: `JPEG`, `PNG`, `WEBP`, `TIFF`, `BMP`, `GIF` or `NPY`.
+        format: Format by the file's content: `JPEG`, `PNG`, `WEBP`, `TIFF`, `BMP`, `GIF`, `NPY` or `VRT`.
         orientation: Orientation that the file states, 1 (upright) to 8.
         transparent: Whether any pixel is not opaque.
         animated: Whether there are frames or pages after the first, which is the one used.
@@ -51,7 +52,7 @@ def read_image(path: Path, reading: Reading) -> np.ndarray:
     Raises:
         DataError: D101 truncated or damaged, D102 not an image, D104 more than 8 bits per channel
             and no `input_range`, D105 bands that need `channels`, D106 a missing channel, D120 too many
-            pixels, D131 unreadable, D151 no memory for it.
+            pixels, D122 a mosaic with something that is not supported, D131 unreadable, D151 no memory for it.
         RecipeError: R203, an empty `input_range`.
     """
     return load_image(path, reading)[0]
@@ -70,6 +71,11 @@ def _load_image(path: Path, reading: Reading) -> tuple[np.ndarray, ImageFacts]:
             raise array_without_channels(path, reading.max_pixels)
         found = pixels_of_array(path, reading)
         return found.pixels, ImageFacts(format="NPY", ranged=found.ranged)
+    if is_mosaic(path):
+        # Imported here: it takes time that only such images need to pay.
+        from pixelwise.datasets.reading.regions.images import read_whole_mosaic
+
+        return read_whole_mosaic(path, reading).pixels, ImageFacts(format="VRT")
     plain = read_plain_png(path, max_pixels=reading.max_pixels)
     if plain is not None:
         found = normalise(Picture(plain), reading, where)

@@ -6,6 +6,7 @@ from typing import NamedTuple
 
 import msgspec
 
+from pixelwise.datasets.findings import Finding
 from pixelwise.recipes.class_sets.tables import Color
 
 INDEX = "index.parquet"
@@ -35,6 +36,12 @@ class Facts(msgspec.Struct, frozen=True, kw_only=True):
         shards: The tars, in the order that the column `shard` counts them.
         divided: Whether the data had no splits of its own, so that it was divided by name.
         divisions: Training split -> its splits -> value of the column `split` for them.
+        container: What the images and masks lie in: `tar`, or the tables `parquet` and `arrow`, whose positions count
+            rows.
+        exact: Whether the columns of SHA-256 are those of the contents. In tars and tables of other programs they are
+            hashes of a file's place and of the version of what it lies in.
+        columns: The columns of images and of each mask in tables; empty for tars.
+        problems: What was found when the samples were matched.
         dataset_toml: Content of the data set's `dataset.toml`; None if it has none.
         version: Version of the format.
     """
@@ -54,6 +61,10 @@ class Facts(msgspec.Struct, frozen=True, kw_only=True):
     label_names: dict[int, str] = {}
     multilabel: bool = False
     lists_classes: bool = True
+    container: str = "tar"
+    exact: bool = True
+    columns: tuple[str, ...] = ()
+    problems: tuple[Finding, ...] = ()
     dataset_toml: str | None = None
     version: int = VERSION
 

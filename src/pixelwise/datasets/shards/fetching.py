@@ -23,16 +23,17 @@ LARGEST = 64 * 1024**3
 """Largest index that is fetched, in bytes: that of some hundred million images."""
 
 
-def fetched_index(root: Path, store: RemoteStore) -> Path:
+def fetched_index(root: Path, store: RemoteStore) -> Path | None:
     """A folder of the cache with the present index of an address, and the `dataset.toml` that it holds.
+
+    None if there is no index.
 
     Args:
         root: The address.
         store: Its store.
 
     Raises:
-        DataError: D222, there is no index; D270, it is damaged or too large; D272, the store does not answer or
-            refuses.
+        DataError: D270, it is damaged or too large; D272, the store does not answer or refuses.
         ResourceError: S601, the disk of the cache folder is full.
     """
     shown = root / INDEX
@@ -55,12 +56,8 @@ def fetched_index(root: Path, store: RemoteStore) -> Path:
                 toml = read_index(unfinished / INDEX, shown=shown).facts.dataset_toml
                 if toml is not None:
                     (unfinished / DESCRIPTION_FILE).write_bytes(toml.encode())
-    except FileNotFoundError as error:
-        raise DataError(
-            "D222",
-            f"{printable(root)}: there is no {INDEX}; only data in shards is read from other machines",
-            "make shards with `pixelwise data shard` and copy their folder there",
-        ) from error
+    except FileNotFoundError:
+        return None
     except OSError as error:
         raise DataError(
             "D272",

@@ -260,11 +260,17 @@ def _facts(path: Path, metadata: Any) -> Facts:
         )
     facts = msgspec.convert(plain, Facts, str_keys=True)
     names = [shard.name for shard in facts.shards]
-    if not all(is_plain_name(name) and name.endswith(".tar") and name.isprintable() for name in names):
+    if not all(_is_name(name, facts) for name in names):
         raise _damaged(path, "the name of a tar leads out of the folder, or is not one")
     if len(set(names)) < len(names) or any(shard.size < 0 for shard in facts.shards):
         raise _damaged(path, "two tars have the same name, or one a negative size")
     return facts
+
+
+def _is_name(name: str, facts: Facts) -> bool:
+    """Whether a name is that of a tar in the folder; the tars and tables of other programs may lie deeper."""
+    parts = (name,) if facts.exact else name.split("/")
+    return all(map(is_plain_name, parts)) and name.isprintable() and (not facts.exact or name.endswith(".tar"))
 
 
 def _columns(facts: Facts) -> list[str]:

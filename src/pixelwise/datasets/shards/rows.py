@@ -12,8 +12,10 @@ from typing import overload
 import msgspec
 import numpy as np
 
+from pixelwise.datasets.columns import as_tuple
 from pixelwise.datasets.fingerprint import Digests
 from pixelwise.datasets.samples import Sample
+from pixelwise.datasets.shards.foreign.cells import column_name
 from pixelwise.datasets.shards.index import Files, Index
 from pixelwise.storage.stores.members import Member, Place
 from pixelwise.storage.stores.store import Store
@@ -56,7 +58,7 @@ class Shards:
             files.sha256[row].tobytes().hex() if files.offsets[row] >= 0 else None for files in self.index.files
         )
         several = self.index.facts.multilabel
-        return self.index.keys[row].as_py(), image or "", masks if several else masks[0]
+        return self.index.keys[row].as_py(), image or "", masks if several else next(iter(masks), None)
 
     def marks(self, rows: np.ndarray) -> list[tuple[str, ...]]:
         """What changes with the content of rows: id, and the name and SHA-256 of the image."""
@@ -72,15 +74,19 @@ class Shards:
         begin = min(int(files.offsets[row]) for files in there)
         end = max(int(files.offsets[row]) + int(files.sizes[row]) for files in there)
         near = end - begin <= sum(int(files.sizes[row]) for files in there) + _NEAR * len(there)
+        columns = self.index.facts.columns or (None,) * len(self.index.files)
+        span = (begin, end) if near and not self.index.facts.columns else None
         return [
-            self._member(files, row, shard, (begin, end) if near else None) if files.offsets[row] >= 0 else None
-            for files in self.index.files
+            self._member(files, row, shard, column, span) if files.offsets[row] >= 0 else None
+            for files, column in zip(self.index.files, columns, strict=True)
         ]
 
-    def _member(self, files: Files, row: int, shard: str, span: tuple[int, int] | None) -> Member:
+    def _member(self, files: Files, row: int, shard: str, column: str | None, span: tuple[int, int] | None) -> Member:
         offset, size = int(files.offsets[row]), int(files.sizes[row])
         begin, end = span or (offset, offset + size)
-        place = Place(self.store, shard, offset, size, files.sha256[row].tobytes(), begin, end)
+        exact, mark = self.index.facts.exact, files.sha256[row].tobytes()
+        name = shard if column is None else column_name(shard, column)
+        place = Place(self.store, name, offset, size, mark, begin, end, exact)
         return Member(self.root / shard / files.names[row].as_py(), place)
 
 
@@ -95,6 +101,11 @@ class ShardedSamples(Sequence[Sample]):
     def __init__(self, shards: Shards, rows: range | np.ndarray) -> None:
         self.shards = shards
         self.rows = rows
+
+    @property
+    def hashed(self) -> bool:
+        """See `pixelwise.datasets.fingerprint.Digested`."""
+        return self.shards.index.facts.exact or self.shards.store.far
 
     def __len__(self) -> int:
         return len(self.rows)
@@ -124,6 +135,14 @@ class ShardedSamples(Sequence[Sample]):
                 digest.update(np.ascontiguousarray(column[rows]).tobytes())
             digest.update(msgspec.json.encode(files.names.take(rows).to_pylist()))
         return digest.hexdigest()
+
+    def ids(self) -> Iterator[str]:
+        """See `pixelwise.datasets.samples.Unmade`."""
+        return (self.shards.index.keys[row].as_py() for row in map(int, self.rows))
+
+    def chosen(self, places: Sequence[int]) -> tuple[Sample, ...]:
+        """See `pixelwise.datasets.samples.Unmade`."""
+        return as_tuple(ShardedSamples(self.shards, np.asarray(self.rows, np.int64)[np.asarray(places, np.int64)]))
 
     def __iter__(self) -> Iterator[Sample]:
         return map(self.shards.sample, map(int, self.rows))

@@ -12,8 +12,8 @@ import torch
 from torch import Tensor, nn
 
 from pixelwise.deployment.export.images import VerificationImages
-from pixelwise.evaluation.evaluate import predict_pair
 from pixelwise.evaluation.pairs import EvaluationPair, read_split
+from pixelwise.evaluation.passes import predict_pair
 from pixelwise.evaluation.tally import Tally, task_of
 from pixelwise.models import SegmentationModel
 from pixelwise.observer import SILENT, Observer

@@ -53,8 +53,8 @@ def job_of(segmenter: Segmenter, options: PredictOptions) -> str:
     facts = {
         "version": version_facts()[_OWN],
         "engine": ENGINE,
-        "weights": _weights(segmenter.model),
-        "network": _network(segmenter.model),
+        "weights": weights_of(segmenter.model),
+        "network": network_of(segmenter.model),
         "classes": segmenter.classes,
         "palette": segmenter.palette,
         "labels": segmenter.label_table,
@@ -73,7 +73,7 @@ def job_of(segmenter: Segmenter, options: PredictOptions) -> str:
     return sha256_bytes(msgspec.json.encode(facts, enc_hook=repr))[:32]
 
 
-def _weights(model: SegmentationModel) -> str:
+def weights_of(model: SegmentationModel) -> str:
     """SHA-256 of the values of a network, or of the files of an artefact."""
     if isinstance(model, ArtefactModel):
         return model.sidecar.files_sha256
@@ -87,7 +87,7 @@ def _weights(model: SegmentationModel) -> str:
     return digest.hexdigest()
 
 
-def _network(model: SegmentationModel) -> tuple[object, ...]:
+def network_of(model: SegmentationModel) -> tuple[object, ...]:
     """What a network computes with its values: its description, and the code of what is not Pixelwise's own."""
     described: Any = model.sidecar if isinstance(model, ArtefactModel) else model.spec
     return described, model.multilabel, model.align_corners, _foreign_code(model)

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import contextlib
 import shutil
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
 import msgspec
 
+from pixelwise.datasets.reading.regions.mosaics import state_of_image
 from pixelwise.errors import DataError, ResourceError, RunLockedError
 from pixelwise.machine.locks import HeldLock
 from pixelwise.prediction.inputs import Input
@@ -197,15 +198,15 @@ class _OpenUnit:
     """
 
     def __init__(self, images: Sequence[Input]) -> None:
-        self.states = {key_of(image): _state(image.path) for image in images}
+        self.states = {key_of(image): _state(image.path, state_of_image) for image in images}
         self.done: dict[str, Done] = {}
         self.missing: set[str] = set()
 
 
-def _state(file: Path) -> str:
+def _state(file: Path, state: Callable[[Path], str] = state_of) -> str:
     """The state of a file; empty if it is inaccessible."""
     with contextlib.suppress(OSError):
-        return state_of(file)
+        return state(file)
     return ""
 
 

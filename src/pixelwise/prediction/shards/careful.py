@@ -1,17 +1,19 @@
-"""Prediction of images one of which may end the process that predicts it: a decoder that crashes, too little memory.
+"""Work on images one of which may end the process that does it: a decoder that crashes, too little memory.
 
-Further processes predict them, and note every image that is done. When one dies, what is left is divided between two
+Further processes do the work, and note every image that is done. When one dies, what is left is divided between two
 processes, until a process has a single image: it is the one, if another process dies of it too.
 """
 
 from __future__ import annotations
 
 import contextlib
+import functools
 import pickle
 import subprocess
 import sys
-from collections.abc import Generator, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from pathlib import Path
+from typing import Any, TypeVar
 
 import msgspec
 
@@ -23,12 +25,9 @@ from pixelwise.storage import printable
 
 _CALL = "import sys; from pixelwise.prediction.shards.careful import work; work(sys.argv[1], sys.argv[2])"
 
-
-class _Note(msgspec.Struct, frozen=True):
-    """What a process notes of an image: its position among those that it was given, and what is known of it."""
-
-    position: int
-    known: Known
+Found = TypeVar("Found")
+Some = Callable[[Sequence[Any]], Iterable[Any]]
+"""Does the work on some images, in order: something of each that JSON can hold."""
 
 
 def predict_carefully(pictures: Sequence[Picture], job: Job, folder: Path) -> Generator[Known, None, None]:
@@ -45,29 +44,52 @@ def predict_carefully(pictures: Sequence[Picture], job: Job, folder: Path) -> Ge
     Raises:
         PixelwiseError: As `predict_some`.
     """
-    found: dict[int, Known] = {}
-    waiting = [list(range(len(pictures)))]
+    found = by_processes(pictures, functools.partial(_predict, job, folder), Known, folder)
+    for number, picture in enumerate(pictures):
+        yield found[number] if number in found else Known(problem=deadly(picture.image.path))
+
+
+def _predict(job: Job, folder: Path, pictures: Sequence[Picture]) -> Iterator[Known]:
+    return predict_some(pictures, load_for(job), job.options, folder)
+
+
+def by_processes(items: Sequence[Any], do: Some, kind: type[Found], folder: Path) -> dict[int, Found]:
+    """Do work on images by further processes.
+
+    Args:
+        items: The images, which can be pickled.
+        do: The work, which can be pickled.
+        kind: Type of what it yields.
+        folder: Folder for the notes of the processes.
+
+    Returns:
+        The position of each image -> what was found of it, without the images that end every process.
+
+    Raises:
+        PixelwiseError: A process ended with it.
+    """
+    found: dict[int, Found] = {}
+    waiting = [list(range(len(items)))]
     while waiting:
         some = waiting.pop()
-        found |= _by_process([(number, pictures[number]) for number in some], job, folder)
+        found |= _by_process([(number, items[number]) for number in some], do, kind, folder)
         left = [number for number in some if number not in found]
         if len(left) == 1 and len(some) == 1:
-            found |= _by_process([(left[0], pictures[left[0]])], job, folder)
-            found.setdefault(left[0], Known(problem=_deadly(pictures[left[0]])))
+            found |= _by_process([(left[0], items[left[0]])], do, kind, folder)
         elif left:
             half = -(-len(left) // 2)
             waiting += [part for part in (left[half:], left[:half]) if part]
-    yield from (found[number] for number in range(len(pictures)))
+    return found
 
 
-def _by_process(pictures: Sequence[tuple[int, Picture]], job: Job, folder: Path) -> dict[int, Known]:
+def _by_process(items: Sequence[tuple[int, Any]], do: Some, kind: type[Found], folder: Path) -> dict[int, Found]:
     """What a process found before it ended.
 
     Raises:
         PixelwiseError: The process ended with it.
     """
     task, notes = folder / "task", folder / "notes"
-    task.write_bytes(pickle.dumps((job, folder, pictures)))
+    task.write_bytes(pickle.dumps((do, folder, items)))
     notes.write_bytes(b"")
     done = subprocess.run([sys.executable, "-c", _CALL, task, notes], capture_output=True, check=False)
     failure = folder / "failure"
@@ -76,15 +98,16 @@ def _by_process(pictures: Sequence[tuple[int, Picture]], job: Job, folder: Path)
     found = {}
     for line in notes.read_bytes().splitlines():
         with contextlib.suppress(msgspec.DecodeError):  # it died while it wrote this one
-            note = msgspec.json.decode(line, type=_Note)
-            found[note.position] = note.known
+            position, one = msgspec.json.decode(line, type=tuple[int, kind])
+            found[position] = one
     if not found and not done.returncode:
         raise AssertionError(done.stderr.decode(errors="replace"))
     return found
 
 
-def _deadly(picture: Picture) -> Problem:
-    file = printable(picture.image.path)
+def deadly(path: Path) -> Problem:
+    """D136, the problem of an image that ends every process."""
+    file = printable(path)
     return Problem(
         file=file,
         code="D136",
@@ -95,22 +118,16 @@ def _deadly(picture: Picture) -> Problem:
 
 
 def work(task: str, notes: str) -> None:
-    """What a process does: predict the images of a task, and note each.
+    """What a process does: the work on some images, and a note of each.
 
     Args:
         task: File with what is to be done.
         notes: File for what is done.
     """
-    job, folder, pictures = pickle.loads(Path(task).read_bytes())
+    do, folder, items = pickle.loads(Path(task).read_bytes())
     with open(notes, "ab", buffering=0) as file:
         try:
-            for line in _lines(job, folder, pictures):
-                file.write(line)
+            for (position, _), one in zip(items, do([item for _, item in items]), strict=True):
+                file.write(msgspec.json.encode((position, one)) + b"\n")
         except PixelwiseError as error:
             (folder / "failure").write_bytes(pickle.dumps(error))
-
-
-def _lines(job: Job, folder: Path, pictures: Sequence[tuple[int, Picture]]) -> Iterator[bytes]:
-    known = predict_some([picture for _, picture in pictures], load_for(job), job.options, folder)
-    for (position, _), one in zip(pictures, known, strict=True):
-        yield msgspec.json.encode(_Note(position, one)) + b"\n"

@@ -6,25 +6,18 @@ that its receipt names counts, and of several workers exactly one writes the rec
 
 from __future__ import annotations
 
-import contextlib
-from collections.abc import Iterator
 from pathlib import Path
 
 import msgspec
 
-from pixelwise.errors import DataError, RecipeError, ResourceError
+from pixelwise.errors import RecipeError
+from pixelwise.prediction.receipts.created import ATTEMPTS, CreatedReceipts
 from pixelwise.prediction.receipts.ledger import Facts
 from pixelwise.records.problems import Problem
 from pixelwise.storage import printable
-from pixelwise.storage.documents import parse_json
-from pixelwise.storage.stores.addresses import address_of
-from pixelwise.storage.stores.outputs import output_store
 
-RECEIPTS, ATTEMPTS = "receipts", "attempts"
-"""Folders of the output."""
 CLAIM, CLASSES = "job.json", "classes.json"
 """Files of the output that say what predicts, and what the values of its masks mean."""
-_MOST_ATTEMPTS = 20
 
 
 class WrittenFile(msgspec.Struct, frozen=True, array_like=True):
@@ -79,19 +72,16 @@ class Receipt(msgspec.Struct, frozen=True, kw_only=True):
     images: tuple[Predicted, ...]
 
 
-class Commits:
-    """The receipts of one job in an output.
+class Commits(CreatedReceipts[Receipt]):
+    """The receipts of one prediction in an output, and the tars that they name.
 
     Args:
         output: Folder or address of the output.
         job: Name of the job.
-
-    Attributes:
-        store: The store of the output.
     """
 
     def __init__(self, output: Path, job: str) -> None:
-        self.output, self.store, self._job = output, output_store(output), job
+        super().__init__(output, job, Receipt)
 
     def claim(self, classes: bytes) -> None:
         """Make the output that of this job.
@@ -104,41 +94,13 @@ class Commits:
             ResourceError: S601, the disk is full; S611, the output cannot be written.
         """
         with self.answering():
-            for name, content in ((CLAIM, msgspec.json.encode({"job": self._job})), (CLASSES, classes)):
-                if not self.store.create(name, content) and self._content(name) != content:
+            for name, content in ((CLAIM, msgspec.json.encode({"job": self.job})), (CLASSES, classes)):
+                if not self.store.create(name, content) and self.content(name) != content:
                     raise RecipeError(
                         "R221",
                         f"{printable(self.output)} holds predictions of other weights or with other options",
                         "choose another `output`, or remove this one",
                     )
-
-    def done(self) -> set[str]:
-        """Names of the units that have a receipt.
-
-        Raises:
-            ResourceError: S611, the output cannot be read.
-        """
-        with self.answering():
-            names = self.store.names(f"{RECEIPTS}/{self._job}")
-        return {Path(name).stem for name in names if name.endswith(".json")}
-
-    def receipt(self, unit: str) -> Receipt | None:
-        """The receipt of a unit; None if there is none, or one that was damaged, which is removed.
-
-        Raises:
-            ResourceError: S611, the output cannot be read.
-        """
-        name = self._name(unit)
-        with self.answering():
-            try:
-                content = self._content(name)
-            except FileNotFoundError:
-                return None
-            try:
-                return parse_json(content, Receipt, self.output / name)
-            except DataError:
-                self.store.remove(name)
-                return None
 
     def commit(self, receipt: Receipt, tar: Path | None, attempts: int = 0) -> Receipt:
         """Put the tar of a unit into the output, and its receipt, unless another worker was first.
@@ -157,10 +119,9 @@ class Commits:
         with self.answering():
             if tar is not None:
                 self.store.put(receipt.tar, tar)
-            if self.store.create(self._name(receipt.unit), msgspec.json.encode(receipt)):
-                for number in range(1, attempts + 1):
-                    self.store.remove(self._note(receipt.unit, number))
-                return receipt
+        if self.create(receipt.unit, receipt):
+            self.forget_attempts(receipt.unit, attempts)
+            return receipt
         first = self.receipt(receipt.unit)
         if first is None:  # it was damaged
             return self.commit(receipt, tar, attempts)
@@ -169,18 +130,6 @@ class Commits:
             with self.answering():
                 self.store.remove(receipt.tar)
         return first
-
-    def attempt(self, unit: str) -> int:
-        """Note that a unit is begun; returns how often it was begun by now, without anybody finishing it.
-
-        Raises:
-            ResourceError: S601, the disk is full; S611, the output cannot be written.
-        """
-        with self.answering():
-            for number in range(1, _MOST_ATTEMPTS):
-                if self.store.create(self._note(unit, number), b""):
-                    return number
-        return _MOST_ATTEMPTS
 
     def tidy(self, tars: dict[str, str]) -> None:
         """Remove what nothing refers to once everything is done: tars of workers that died, and notes of attempts.
@@ -195,7 +144,7 @@ class Commits:
             for name in self.store.names(""):
                 unit = name.removesuffix(".tar").rpartition("-")[0]
                 unused = name.endswith(".tar") and tars.get(unit, name) != name
-                if unused or name.startswith(f"{ATTEMPTS}/{self._job}/"):
+                if unused or name.startswith(f"{ATTEMPTS}/{self.job}/"):
                     self.store.remove(name)
 
     def retire(self, receipt: Receipt) -> None:
@@ -208,29 +157,3 @@ class Commits:
             self.store.remove(self._name(receipt.unit))
             if receipt.tar:
                 self.store.remove(receipt.tar)
-
-    @contextlib.contextmanager
-    def answering(self) -> Iterator[None]:
-        """Context of requests to the output.
-
-        Raises:
-            ResourceError: S611, it cannot be read or written.
-        """
-        try:
-            yield
-        except OSError as error:
-            if address_of(self.output) is not None:
-                help = "check the address, the network and what the credentials allow"
-            else:
-                help = "check the permissions of the folder, or choose another `output`"
-            reason = error.strerror or str(error)
-            raise ResourceError("S611", f"{printable(self.output)}: the output does not work: {reason}", help) from None
-
-    def _name(self, unit: str) -> str:
-        return f"{RECEIPTS}/{self._job}/{unit}.json"
-
-    def _content(self, name: str) -> bytes:
-        return self.store.read(name, 0, self.store.size(name))
-
-    def _note(self, unit: str, number: int) -> str:
-        return f"{ATTEMPTS}/{self._job}/{unit}.{number}"

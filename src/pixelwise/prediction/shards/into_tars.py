@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import functools
 import os
 import time
 from collections.abc import Callable, Generator, Iterator, Sequence
@@ -14,7 +15,7 @@ import msgspec
 from pixelwise.datasets.shards.packages import parquet
 from pixelwise.errors import DataError, RecipeError
 from pixelwise.machine.thread_pools import thread_pool
-from pixelwise.observer import Observer, Relay
+from pixelwise.observer import Observer
 from pixelwise.prediction.deviations import Once
 from pixelwise.prediction.engine.engine import Engine
 from pixelwise.prediction.options import PredictOptions
@@ -25,8 +26,9 @@ from pixelwise.prediction.receipts.summaries import PredictSummary, Record
 from pixelwise.prediction.segmenter import Segmenter
 from pixelwise.prediction.shards.commits import Commits, Predicted, Receipt
 from pixelwise.prediction.shards.listing import finish
+from pixelwise.prediction.shards.progress import UnitsProgress
 from pixelwise.prediction.shards.units import Unit, find_units
-from pixelwise.prediction.shards.work import Job, predict_shard
+from pixelwise.prediction.shards.work import Job, open_worker, predict_shard
 from pixelwise.storage import printable
 from pixelwise.storage.stores.addresses import address_of, place_of, with_access
 
@@ -116,7 +118,7 @@ class _Work(NamedTuple):
         kept = sum(one.images for one in briefs.values())
         left = [unit for unit in units if unit.name not in briefs]
         total = sum(len(unit.pictures) for unit in units) + unreadable
-        progress = _Progress(observer, kept + unreadable, total)
+        progress = UnitsProgress(observer, kept + unreadable, total)
         with contextlib.closing(self.predict(left, self.job, self.commits, progress)) as receipts:
             for receipt in receipts:
                 briefs[receipt.unit] = _brief(receipt)
@@ -151,25 +153,7 @@ def _over_ray(units: Sequence[Unit], job: Job, commits: Commits, observer: Obser
     # Imported here: Ray takes seconds to import, and is not a package that everybody has.
     from pixelwise.prediction.shards.ray_engine import over_ray
 
-    return over_ray(units, job)
-
-
-class _Progress(Relay):
-    """Counts the images of all units where those of one are counted."""
-
-    def __init__(self, observer: Observer, done: int, total: int) -> None:
-        super().__init__(observer)
-        self._done, self._total = done, total
-        observer.progress(done, total)
-
-    def progress(self, done: int, total: int | None) -> None:
-        """Images of the unit that are done."""
-        self._observer.progress(self._done + done, self._total)
-
-    def unit_done(self, images: int) -> None:
-        """A unit of so many images is done."""
-        self._done += images
-        self._observer.progress(self._done, self._total)
+    return over_ray(units, functools.partial(open_worker, job), Receipt, job.options)
 
 
 class _Brief(NamedTuple):

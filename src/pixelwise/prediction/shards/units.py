@@ -11,7 +11,8 @@ from typing import NamedTuple, overload
 import numpy as np
 
 from pixelwise.datasets.findings import Finding
-from pixelwise.datasets.reading.decoding import SUFFIXES
+from pixelwise.datasets.reading.regions.mosaics import state_of_image
+from pixelwise.datasets.shards.foreign.loose import images_below, is_image_address
 from pixelwise.datasets.shards.layout import is_sharded, open_shards
 from pixelwise.datasets.shards.rows import Shards
 from pixelwise.datasets.shards.tars import webdataset_keys
@@ -20,7 +21,7 @@ from pixelwise.prediction.inputs import Input, find_inputs
 from pixelwise.prediction.receipts.division import units
 from pixelwise.storage import printable, sha256_bytes
 from pixelwise.storage.stores.addresses import address_of, place_of
-from pixelwise.storage.stores.members import state_of
+from pixelwise.storage.stores.containers import names_containers
 
 MEAN_LENGTH = 256
 """Number of images of most units of images that lie in folders, about; those in tars are a unit per tar."""
@@ -80,8 +81,9 @@ def find_units(paths: Sequence[str | os.PathLike[str]]) -> Units:
         DataError: D223, one of `paths` yields no image; D222, D270 or D272, an address holds no data in shards.
     """
     places = [place_of(path) for path in paths]
-    found = [unit for place in places if _in_tars(place) for unit in _units_of_tars(place)]
-    rest = [path for path, place in zip(paths, places, strict=True) if not _in_tars(place)]
+    in_tars = [_in_tars(place) for place in places]
+    found = [unit for place, one in zip(places, in_tars, strict=True) if one for unit in _units_of_tars(place)]
+    rest = [path for path, one in zip(paths, in_tars, strict=True) if not one]
     problems: list[Finding] = []
     left_out: list[Path] = []
     if rest:
@@ -99,8 +101,8 @@ def find_units(paths: Sequence[str | os.PathLike[str]]) -> Units:
 
 def _in_tars(place: Path) -> bool:
     if address_of(place) is not None:
-        return place.suffix.lower() not in SUFFIXES
-    return place.is_dir() and is_sharded(place)
+        return not is_image_address(place) and images_below(place) is None
+    return names_containers(place) or (place.is_dir() and is_sharded(place))
 
 
 def _units_of_tars(root: Path) -> list[Unit]:
@@ -140,16 +142,17 @@ class PicturesOfTar(Sequence[Picture]):
     def __getitem__(self, position: int | slice) -> Picture | PicturesOfTar:
         if isinstance(position, slice):
             return PicturesOfTar(self.root, self.split, self.rows[position])
-        sample = _opened(self.root).sample(self.rows[position])
+        shards, row = _opened(self.root), self.rows[position]
+        sample = shards.sample(row)
         # The tar of the masks has the keys of that of the images.
-        member = sample.image_path.relative_to(self.root)
-        key = Path(*member.parts[1:-1], member.name.partition(".")[0])
+        member = Path(shards.index.files[0].names[row].as_py())
+        key = member.with_name(member.name.partition(".")[0])
         return Picture(Input(sample.image_path, key), (Path(self.split) / sample.id).as_posix())
 
 
 @functools.cache
 def _opened(root: Path) -> Shards:
-    return open_shards(root)
+    return open_shards(root, labelled=False)
 
 
 def marks_match(unit: Unit) -> None:
@@ -180,6 +183,6 @@ def _mark(states: object) -> str:
 def _state(path: Path) -> str:
     """The state of a file; empty if it is inaccessible, which reading it will say."""
     try:
-        return state_of(path)
+        return state_of_image(path)
     except OSError:
         return ""

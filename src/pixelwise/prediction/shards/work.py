@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import tempfile
-from collections.abc import Generator, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterator, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
@@ -12,7 +12,7 @@ import numpy as np
 
 from pixelwise.errors import DataError
 from pixelwise.observer import SILENT, Observer
-from pixelwise.prediction.annotation_files import POLYGONS, annotations_of
+from pixelwise.prediction.annotation_files import MAP_ENDINGS, POLYGONS, annotations_of
 from pixelwise.prediction.background import in_background
 from pixelwise.prediction.engine.engine import Engine
 from pixelwise.prediction.loading import load
@@ -20,6 +20,7 @@ from pixelwise.prediction.options import PredictOptions
 from pixelwise.prediction.outcomes import Outcome
 from pixelwise.prediction.predict import apply_options, outcomes, steps_of
 from pixelwise.prediction.prediction import Prediction
+from pixelwise.prediction.receipts.created import PATIENCE
 from pixelwise.prediction.receipts.ledger import Facts
 from pixelwise.prediction.segmenter import Segmenter
 from pixelwise.prediction.shards.commits import Commits, Predicted, Receipt
@@ -32,8 +33,6 @@ from pixelwise.storage.stores.addresses import place_of
 from pixelwise.storage.stores.ahead import fetch
 from pixelwise.storage.stores.members import Member
 
-PATIENCE = 2
-"""Number of attempts at a unit after which it is predicted carefully: workers die of one of its images, perhaps."""
 _FETCHED = 64
 """Number of images of another machine that are fetched together."""
 
@@ -86,6 +85,16 @@ def load_for(job: Job) -> Engine:
     )
     apply_options(options, segmenter)
     return Engine(segmenter)
+
+
+def open_worker(job: Job) -> Callable[[Unit], Receipt]:
+    """What predicts the units of a job in a worker.
+
+    Raises:
+        As `load_for`.
+    """
+    engine, commits = load_for(job), Commits(job.output, job.name)
+    return lambda unit: predict_shard(unit, engine, commits, job)
 
 
 def predict_shard(unit: Unit, engine: Engine, commits: Commits, job: Job, observer: Observer = SILENT) -> Receipt:
@@ -181,15 +190,16 @@ def _fetched(pictures: Sequence[Picture]) -> Iterator[Picture]:
 def _known(outcome: Outcome, folder: Path, segmenter: Segmenter, *, strict: bool) -> Known:
     value, source = outcome.value, outcome.source
     if isinstance(value, DataError):
-        _raise_if_unreachable(source.path)
+        raise_if_unreachable(source.path)
         if strict:
             raise value
         file = printable(source.path)
         return Known(problem=Problem(file=file, code=value.code, message=value.message, help=value.help))
     files = outcome.files
-    outlines = folder / POLYGONS / source.name.with_name(f"{source.name.name}.geojson")
-    if outlines.is_file():
-        files = (*files, outlines.relative_to(folder).as_posix())
+    for ending in MAP_ENDINGS.values():
+        outlines = folder / POLYGONS / source.name.with_name(f"{source.name.name}{ending}")
+        if outlines.is_file():
+            files = (*files, outlines.relative_to(folder).as_posix())
     pixels = ()
     if isinstance(value, Prediction):
         pixels = _pixels(value, len(segmenter.classes))
@@ -204,7 +214,7 @@ def _pixels(prediction: Prediction, classes: int) -> tuple[int, ...]:
     return (*counts[:classes].tolist(), int(counts[IGNORE]))
 
 
-def _raise_if_unreachable(path: Path) -> None:
+def raise_if_unreachable(path: Path) -> None:
     """Tell a bad image from one that its store does not give, which may be different the next time.
 
     Raises:

@@ -37,6 +37,9 @@ class Data(Part, frozen=True, kw_only=True):
             of its name (`masks/crack/0001.png`); such a layout is also recognised without it.
         instance_divisor: Divisor for masks that contain class * divisor + instance: values from the divisor on are
             divided by it, smaller ones are class ids already (Cityscapes: 1000).
+        image_field: Which members of samples in WebDataset tars are the images, such as `jpg` or `left.jpg`, or which
+            column of Parquet and Arrow files has them; None tells them by their names.
+        mask_field: The same for the masks, such as `seg.png` or `label`.
         channels: Image channels that the network receives, in this order, counted from 0, for TIFF files and NumPy
             arrays with any number of bands; None reads every image as RGB. If there are not three of them and
             `model.preprocessing` still has three values, training measures the mean and standard deviation of each.
@@ -72,6 +75,8 @@ class Data(Part, frozen=True, kw_only=True):
     mask_tolerance: int | None = None
     multilabel: bool = False
     instance_divisor: int | None = None
+    image_field: str | None = None
+    mask_field: str | None = None
     channels: tuple[int, ...] | None = None
     train_split: str = "train"
     exif: Literal["apply", "ignore"] = "apply"

@@ -6,10 +6,12 @@ import shlex
 from collections.abc import Mapping
 from pathlib import Path
 
+import msgspec
 from rich.table import Table
 
 from pixelwise.datasets.auditing.audit import Audit
 from pixelwise.datasets.auditing.checking import Checked
+from pixelwise.datasets.auditing.examining import ExaminedPart
 from pixelwise.datasets.findings import Finding
 from pixelwise.reports.audit.words import (
     channels_in_words,
@@ -51,6 +53,22 @@ def print_check(checked: Checked, *, as_json: bool, verbose: bool = False) -> No
     for setting in checked.settings:
         _print_finding(setting, console)
     _print_verdict(checked, console)
+
+
+def print_part(part: ExaminedPart, *, as_json: bool) -> None:
+    """Print what a job of an array examined, and how its findings are got.
+
+    Args:
+        part: What it examined.
+        as_json: Print it as JSON instead.
+    """
+    if as_json:
+        write_json({**msgspec.structs.asdict(part), "path": printable(part.path)})
+        return
+    console = Console()
+    _say(console, part.in_words)
+    command = shlex.join(["pixelwise", "check", printable(part.path)])
+    _say(console, f"when all parts are done: {command}")
 
 
 def print_written(checked: Checked, page: Path | None, recipe: Path | None) -> None:

@@ -17,7 +17,7 @@ from pixelwise.records.evaluations import find_result
 from pixelwise.records.history import read_history
 from pixelwise.records.log import read_log
 from pixelwise.records.presence import covered_by_miou, presence_of
-from pixelwise.records.result import Result, to_json, to_plain
+from pixelwise.records.result import Result, Unfinished, to_json, to_plain
 from pixelwise.records.run_folder import REPORT, is_run, read_recipe
 from pixelwise.records.scores import ClassResult, GroupResult
 from pixelwise.records.standing import in_words
@@ -25,7 +25,7 @@ from pixelwise.reports.numbers import percent, share, speed
 from pixelwise.reports.run.metrics import class_columns, further_values, group_values
 from pixelwise.reports.run.records import read_run
 from pixelwise.reports.run.sentences import about_data, scored_on
-from pixelwise.reports.standard_output import write, write_json_text
+from pixelwise.reports.standard_output import write, write_json, write_json_text
 from pixelwise.reports.terminals import Console
 from pixelwise.storage import json_text, printable
 from pixelwise.storage.names import counted
@@ -55,6 +55,21 @@ def show_results(results: Sequence[Result], run: Path, *, as_json: bool = False)
     if is_run(run):
         print_standing(run)
         console.print(f"\nreport  {printable(run / REPORT)}", markup=False, soft_wrap=True)
+
+
+def show_unfinished(found: Unfinished, *, as_json: bool = False) -> None:
+    """Print how much of an evaluation is done of which other workers do a part.
+
+    Args:
+        found: How much is done.
+        as_json: Print JSON.
+    """
+    if as_json:
+        write_json(found)
+        return
+    images = counted(found.images, "image")
+    write(f"this part is done; of all {images} of {found.split}, {found.done} are scored\n")
+    write("whoever finds all of them scored writes the result\n")
 
 
 def print_page(run: Path, page: Path) -> None:

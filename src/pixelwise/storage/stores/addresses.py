@@ -11,7 +11,7 @@ import re
 from pathlib import Path
 from urllib.parse import urlsplit, urlunsplit
 
-SCHEMES = ("s3", "gs", "az", "https", "http")
+SCHEMES = ("s3", "gs", "az", "https", "http", "hf")
 """What an address may begin with."""
 # Paths keep one of the two slashes.
 _ADDRESS = re.compile(rf"({'|'.join(SCHEMES)}):/{{1,2}}(?=[^/])(.*)", re.DOTALL | re.IGNORECASE)
@@ -42,6 +42,16 @@ def place_of(given: str | os.PathLike[str]) -> Path:
 def with_access(address: str) -> str:
     """The address as it was given to this process, with what gives access; never to be written or shown."""
     return _given.get(address, address)
+
+
+def above(place: Path, levels: int) -> Path:
+    """The folder some levels above a folder or an address; what gives access to the one gives access to the other."""
+    address = address_of(place)
+    if address is None:
+        return place.parents[levels - 1]
+    parts = urlsplit(with_access(address))
+    path = "/".join(parts.path.split("/")[:-levels])
+    return place_of(urlunsplit((parts.scheme, parts.netloc, path, parts.query, "")))
 
 
 def recorded(place: Path) -> str:

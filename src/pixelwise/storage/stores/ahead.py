@@ -79,7 +79,7 @@ def neighbours(ranges: Iterable[Range]) -> list[list[Range]]:
     runs: list[list[Range]] = []
     for one in sorted(ranges, key=lambda range: (id(range.store), range.name, range.offset)):
         last = runs[-1][-1] if runs else None
-        if last is not None and (last.store, last.name) == (one.store, one.name):
+        if last is not None and one.store.by_bytes and (last.store, last.name) == (one.store, one.name):
             gap = one.offset - last.offset - last.size
             if gap <= NEAR and one.offset + one.size - runs[-1][0].offset <= LONGEST:
                 runs[-1].append(one)

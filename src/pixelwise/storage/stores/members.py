@@ -6,6 +6,7 @@ every byte of it is compared with its SHA-256 before anybody uses it.
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import io
 import os
@@ -29,9 +30,10 @@ class Place(NamedTuple):
         name: Name of the larger file in the store.
         offset: Position of the first byte.
         size: Number of bytes.
-        sha256: SHA-256 of the content.
+        sha256: SHA-256 of the content; without `exact`, any 32 bytes that change with it.
         begin: Position of the first byte of the members that are read together with this one.
         end: Position after their last byte.
+        exact: Whether `sha256` is known from the content, which is compared with it.
     """
 
     store: Store
@@ -41,6 +43,7 @@ class Place(NamedTuple):
     sha256: bytes
     begin: int
     end: int
+    exact: bool = True
 
     @property
     def range(self) -> Range:
@@ -51,7 +54,7 @@ class Place(NamedTuple):
         """The content; None if it is not what the SHA-256 says. Members that are read together are read once.
 
         Raises:
-            OSError: The larger file cannot be read.
+            OSError: The larger file cannot be read, or ends before the content does.
             MemoryError: There is not enough memory for it.
         """
         recent, wanted = _last.value, self.range
@@ -61,7 +64,11 @@ class Place(NamedTuple):
                 read = self.store.read(self.name, self.begin, wanted.size)
             recent = _last.value = _Recent(wanted, read, set())
         start = self.offset - self.begin
-        content = recent.content[start : start + self.size]
+        content = recent.content[start : start + self.size] if self.store.by_bytes else recent.content
+        if not self.exact:
+            if self.store.by_bytes and len(content) < self.size:
+                raise OSError(errno.EIO, "the file in which it lies ends before it does")
+            return content
         if self not in recent.right:
             if len(content) != self.size or hashlib.sha256(content).digest() != self.sha256:
                 _last.value = None
@@ -125,7 +132,9 @@ class Member(type(Path())):
         """A regular file that nobody can write, of the member's size and without a time."""
         if self.place is None:
             return super().stat(follow_symlinks=follow_symlinks)
-        return facts_of_file(self.place.size)
+        # The cells of a table tell their sizes when they are read.
+        size = self.place.size if self.place.store.by_bytes else len(self.place.content() or b"")
+        return facts_of_file(size)
 
     def is_file(self, *arguments: Any, **options: Any) -> bool:
         """Whether it is a file; its content is not asked for."""

@@ -7,7 +7,7 @@ import errno
 import os
 import re
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from datetime import timedelta
 from functools import cache
 from pathlib import Path
@@ -64,6 +64,7 @@ class RemoteStore:
     """
 
     far = True
+    by_bytes = True
 
     def __init__(self, address: str) -> None:
         self._address = address
@@ -89,9 +90,7 @@ class RemoteStore:
         """
         client = self._open()
         with _at_once:
-            facts = _asked(lambda: _obstore().head(client, name))
-        changed = facts["last_modified"].timestamp()
-        return Version(int(facts["size"]), facts.get("e_tag") or (str(changed) if changed > 0 else ""))
+            return _version(_asked(lambda: _obstore().head(client, name)))
 
     def read(self, name: str, offset: int, size: int) -> bytes:
         """See `Store.read`."""
@@ -120,10 +119,21 @@ class RemoteStore:
 
     def names(self, folder: str) -> list[str]:
         """See `OutputStore.names`."""
+        return sorted(self.versions(folder))
+
+    def versions(self, folder: str) -> dict[str, Version]:
+        """The files in a folder and below it by name; empty if there is no such folder.
+
+        Args:
+            folder: The folder; empty for the whole store.
+
+        Raises:
+            OSError: They cannot be listed.
+        """
         client = self._open()
         with _at_once:
-            found = _asked(lambda: [one["path"] for some in _obstore().list(client, folder or None) for one in some])
-        return sorted(found)
+            found = _asked(lambda: [one for some in _obstore().list(client, folder or None) for one in some])
+        return {one["path"]: _version(one) for one in found}
 
     def remove(self, name: str) -> None:
         """See `OutputStore.remove`."""
@@ -137,17 +147,42 @@ class RemoteStore:
             raise OSError(errno.EIO, "a forked process cannot ask a store; start it by `spawn`")
         with self._lock:
             if self._client is None:
-                global _started
-                _started = True
-                from obstore.store import from_url
-
-                # Without encryption only where somebody asks for exactly that.
-                asked = (self._address, *(os.environ.get(name, "") for name in _ENDPOINTS))
-                options = {**_CLIENT, "allow_http": any(one.startswith("http://") for one in asked)}
-                # The types of obstore name the keys one by one.
-                settings: Any = {"client_options": options, "retry_config": _RETRIES}
-                self._client = _asked(lambda: from_url(self._address, **settings))
+                self._client = self._client_of()
         return self._client
+
+    def _client_of(self) -> Any:
+        """The client of obstore for the address."""
+        # Without encryption only where somebody asks for exactly that.
+        asked = (self._address, *(os.environ.get(name, "") for name in _ENDPOINTS))
+        return _client(self._address, {"allow_http": any(one.startswith("http://") for one in asked)})
+
+
+def http_client(url: str, headers: Mapping[str, str]) -> Any:
+    """The client of obstore for a web server.
+
+    Args:
+        url: Address of a folder.
+        headers: What every request carries besides; `authorization` is not sent to hosts that it redirects to.
+
+    Raises:
+        OSError: The address cannot be used.
+    """
+    return _client(url, {"allow_http": url.startswith("http://"), "default_headers": dict(headers)})
+
+
+def _client(url: str, options: Mapping[str, Any]) -> Any:
+    global _started
+    _started = True
+    from obstore.store import from_url
+
+    # The types of obstore name the keys one by one.
+    settings: Any = {"client_options": {**_CLIENT, **options}, "retry_config": _RETRIES}
+    return _asked(lambda: from_url(url, **settings))
+
+
+def _version(facts: Any) -> Version:
+    changed = facts["last_modified"].timestamp()
+    return Version(int(facts["size"]), facts.get("e_tag") or (str(changed) if changed > 0 else ""))
 
 
 def remote_store(address: str) -> RemoteStore:
@@ -164,6 +199,10 @@ def remote_store(address: str) -> RemoteStore:
 
 @cache
 def _opened(address: str) -> RemoteStore:
+    if address.startswith("hf://"):
+        from pixelwise.storage.stores.hub import HubStore  # which is a store of this module
+
+        return HubStore(address)
     return RemoteStore(address)
 
 

@@ -27,9 +27,12 @@ class Store(Protocol):
 
     Attributes:
         far: Whether a read waits for another machine.
+        by_bytes: Whether positions count bytes. In the columns of a table they count cells, whose content a read of one
+            cell returns.
     """
 
     far: bool
+    by_bytes: bool
 
     def size(self, name: str) -> int:
         """Length of a file in bytes.
@@ -112,6 +115,7 @@ class FolderStore:
     """
 
     far = False
+    by_bytes = True
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
@@ -195,6 +199,7 @@ class MemoryStore:
     """
 
     far = False
+    by_bytes = True
 
     def __init__(self, content: bytes) -> None:
         self.content = content

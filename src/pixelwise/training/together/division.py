@@ -100,7 +100,7 @@ class Division(NamedTuple):
         if self.kind != "split" or number < world:
             return Keys(keys, repeated=self.kind == "split")
         stop = (rank + 1) * number // world
-        return Keys(keys[rank * number // world : stop], following=keys[stop % number])
+        return Keys(keys[rank * number // world : stop], following=keys[stop % number], total=number)
 
 
 ALL = Division()

@@ -1,0 +1,1 @@
+"""Evaluation by units with receipts, in a folder or an object store, by one worker or by many."""

@@ -1,0 +1,1 @@
+"""Pages of runs, served to a browser on this computer: the leaderboard, one run, two runs held against each other."""

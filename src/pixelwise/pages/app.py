@@ -1,0 +1,95 @@
+"""The application: the addresses of the pages, each of which is useful alone."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from functools import partial
+from importlib.resources import files
+from pathlib import Path
+
+from starlette.applications import Starlette
+from starlette.requests import Request
+from starlette.responses import RedirectResponse, Response
+from starlette.routing import Route
+
+from pixelwise.pages import pareto
+from pixelwise.pages.access import App, Guard
+from pixelwise.pages.board import board_of
+from pixelwise.pages.catalog import Catalog
+from pixelwise.pages.costs import Costs
+from pixelwise.pages.rendering import style
+from pixelwise.pages.state import AXES, COLUMNS, RISING, state_of
+from pixelwise.pages.views import NOT_KEPT, guarded, html, routes
+from pixelwise.storage import printable
+
+STATIC = {
+    "icon.svg": "image/svg+xml",
+    "pages.js": "text/javascript",
+    "vendored/htmx.min.js": "text/javascript",
+    "vendored/uPlot.min.js": "text/javascript",
+    "vendored/uPlot.min.css": "text/css",
+}
+"""Files that pages load, beside `style.css` -> their media type."""
+
+
+class Site:
+    """What the pages are made of.
+
+    Args:
+        folders: Folders of runs, and of data that may be shown.
+    """
+
+    def __init__(self, folders: Sequence[Path]) -> None:
+        self.folders = ", ".join(map(printable, folders))
+        self.catalog = Catalog(folders)
+        self.costs = Costs()
+
+
+def application(folders: Sequence[Path], token: str, cookie: str = "pixelwise") -> App:
+    """The pages as an ASGI application.
+
+    Args:
+        folders: Folders of runs, and of data that may be shown.
+        token: The token that browsers have to bring.
+        cookie: Name of the cookie that holds it.
+    """
+    site = Site(folders)
+    every = [
+        Route("/", lambda _: RedirectResponse("/runs")),
+        Route("/runs", partial(guarded, site, _runs)),
+        *routes(site.catalog),
+        Route("/static/{name:path}", _static),
+    ]
+    return Guard(Starlette(routes=every, exception_handlers={404: _not_found}), token, cookie)
+
+
+def _not_found(request: Request, _: Exception) -> Response:
+    return html("message.html", 404, title="Nothing here", message="No page has this address.", help="")
+
+
+def _runs(site: Site, request: Request) -> Response:
+    entries = site.catalog.entries()
+    state = state_of(request.query_params.multi_items(), (entry.id for entry in entries))
+    board = board_of(site.catalog, entries, site.costs, state)
+    return html(
+        "runs.html",
+        board=board,
+        state=state,
+        folders=site.folders,
+        pending=site.costs.pending,
+        columns=COLUMNS,
+        rising=RISING,
+        axes=AXES,
+        frame=(pareto.WIDTH, pareto.HEIGHT),
+        margins=(pareto.LEFT, pareto.RIGHT, pareto.TOP, pareto.BOTTOM),
+    )
+
+
+def _static(request: Request) -> Response:
+    name = request.path_params["name"]
+    if name == "style.css":
+        return Response(style(), media_type="text/css", headers=NOT_KEPT)
+    if name not in STATIC:
+        return _not_found(request, KeyError(name))
+    content = files("pixelwise.pages").joinpath("static", *name.split("/")).read_bytes()
+    return Response(content, media_type=STATIC[name], headers=NOT_KEPT)

@@ -1,0 +1,125 @@
+"""The page of two results held against each other."""
+
+from __future__ import annotations
+
+import math
+from typing import Any, NamedTuple
+
+import msgspec
+
+from pixelwise.errors import DataError
+from pixelwise.evaluation.comparing import Comparison, compare
+from pixelwise.pages.evaluated import Gallery, Opened, scores_of
+from pixelwise.records.result import Result
+from pixelwise.reports.numbers import NOT_AVAILABLE, percent
+
+MOST_IMAGES = 6
+"""Images that are shown as won, and as lost."""
+
+
+class Side(NamedTuple):
+    """The images of one of the results.
+
+    Attributes:
+        places: Id of an image -> its position in the split.
+        kept: Ids of the images whose pictures the run folder keeps.
+    """
+
+    places: dict[str, int]
+    kept: frozenset[str]
+
+
+class Changed(NamedTuple):
+    """An image that one result segments better: its difference as text, its positions in both, and if it is shown."""
+
+    id: str
+    difference: str
+    ours: int
+    theirs: int
+    shown: bool
+
+
+def signed(fraction: float) -> str:
+    """`0.0184` -> `+1.84`, with a minus sign for losses; `n/a` for NaN."""
+    return NOT_AVAILABLE if math.isnan(fraction) else f"{100 * fraction:+.2f}".replace("-", "\u2212")
+
+
+def compared(ours: Opened, theirs: Opened) -> Comparison:
+    """The comparison of two results, with the scores of their images.
+
+    Raises:
+        DataError: D240, one of them has not been scored, or is of an exported artefact.
+    """
+    first, second = _with_images(ours), _with_images(theirs)
+    if ours.records is None or theirs.records is None:
+        name = ours.entry.name if ours.records is None else theirs.entry.name
+        raise DataError("D240", f"{name}: results of exported artefacts have no recipe", "compare the runs")
+    recipes = ours.records.recipe, theirs.records.recipe
+    return compare((ours.entry.name, theirs.entry.name), (first, second), recipes)
+
+
+def comparison_values(ours: Opened, theirs: Opened, gallery: Gallery) -> dict[str, Any]:
+    """What the page shows; differences are those of the first result from the second.
+
+    Raises:
+        DataError: As `compared`.
+    """
+    found = compared(ours, theirs)
+    sides = _side(ours, gallery), _side(theirs, gallery)
+    largest = max([abs(change) for change in found.per_class.values()], default=0.0)
+    iou = [{entry.name: entry.iou for entry in result.per_class} for result in found.results]
+    return {
+        "ours": ours.entry,
+        "theirs": theirs.entry,
+        "found": found,
+        "verdict": verdict_of(found),
+        "miou": [percent(result.miou) for result in found.results],
+        "difference": signed(found.miou),
+        "per_image": signed(found.image_miou),
+        "interval": " to ".join(map(signed, found.image_interval or ())),
+        "equal": len(found.images) - found.better - found.worse,
+        "classes": [
+            (name, percent(iou[0][name]), percent(iou[1][name]), signed(change), _part(change, largest), change < 0)
+            for name, change in sorted(found.per_class.items(), key=lambda one: one[1])
+        ],
+        "lost": _images(sides, found, won=False),
+        "won": _images(sides, found, won=True),
+    }
+
+
+def verdict_of(found: Comparison) -> str:
+    """Which of the two is better, as a sentence, and whether the images suffice to say so."""
+    first, second = found.names
+    if found.image_interval is None:
+        return "No two images were scored by both, so nothing is said about the difference."
+    low, high = found.image_interval
+    if low > 0:
+        return f"{first} is better: the interval of the difference is above zero."
+    if high < 0:
+        return f"{second} is better: the interval of the difference is below zero."
+    return "These images do not tell which one is better: the interval of the difference contains zero."
+
+
+def _with_images(opened: Opened) -> Result:
+    return msgspec.structs.replace(opened.result, per_image=scores_of(opened))
+
+
+def _side(opened: Opened, gallery: Gallery) -> Side:
+    places = {score.id: place for place, score in enumerate(scores_of(opened))}
+    return Side(places, frozenset(gallery.kept(opened).samples))
+
+
+def _part(change: float, largest: float) -> int:
+    """Width of a bar in percent."""
+    return round(100 * abs(change) / largest) if largest else 0
+
+
+def _images(sides: tuple[Side, Side], found: Comparison, *, won: bool) -> list[Changed]:
+    """The images with the largest gains or losses."""
+    ordered = list(found.images.items())  # the largest loss first
+    changed = [(id, change) for id, change in (reversed(ordered) if won else ordered) if (change > 0) == won and change]
+    first, second = sides
+    return [
+        Changed(id, signed(change), first.places[id], second.places[id], id in first.kept and id in second.kept)
+        for id, change in changed[:MOST_IMAGES]
+    ]

@@ -1,0 +1,91 @@
+"""Parameters and operations of networks, counted in the background: a page does not wait for them."""
+
+from __future__ import annotations
+
+import queue
+import threading
+from pathlib import Path
+from typing import NamedTuple
+
+from pixelwise.errors import PixelwiseError
+from pixelwise.recipes.default_sizes import seen_size
+from pixelwise.recipes.sizes import Size
+from pixelwise.records.run_folder import read_recipe
+
+
+class Cost(NamedTuple):
+    """The cost of a network.
+
+    Attributes:
+        parameters: Number of parameters; None if the network cannot be built here.
+        macs: Multiply-accumulates of an image; None likewise.
+        size: (height, width) of that image.
+    """
+
+    parameters: int | None
+    macs: int | None
+    size: Size | None
+
+
+UNKNOWN = Cost(None, None, None)
+
+
+class Costs:
+    """Counts the networks of runs one after another, in a thread that ends with the last, or when the process ends."""
+
+    def __init__(self) -> None:
+        self._known: dict[tuple[Path, str], Cost | None] = {}
+        self._waiting: queue.SimpleQueue[tuple[Path, str, Size | None]] = queue.SimpleQueue()
+        self._lock = threading.Lock()
+        self._counting = False
+
+    def of(self, run: Path, recipe_hash: str, size: Size | None) -> Cost | None:
+        """The cost of a run's network; None while it has not been counted yet.
+
+        Args:
+            run: The run folder.
+            recipe_hash: Hash of its recipe.
+            size: Input size of the evaluation; None for that of the recipe.
+        """
+        key = run, recipe_hash
+        with self._lock:
+            if key in self._known:
+                return self._known[key]
+            self._known[key] = None
+            self._waiting.put((run, recipe_hash, size))
+            if not self._counting:
+                self._counting = True
+                # Not a daemon: PyTorch aborts a process that ends within its threads.
+                threading.Thread(target=self._count).start()
+        return None
+
+    @property
+    def pending(self) -> int:
+        """Number of networks that are still to be counted."""
+        with self._lock:
+            return sum(cost is None for cost in self._known.values())
+
+    def _count(self) -> None:
+        while True:
+            with self._lock:
+                if self._waiting.empty() or not threading.main_thread().is_alive():
+                    self._counting = False
+                    return
+                run, recipe_hash, size = self._waiting.get()
+            found = counted(run, size)
+            with self._lock:
+                self._known[run, recipe_hash] = found
+
+
+def counted(run: Path, size: Size | None) -> Cost:
+    """The cost of a run's network at the input size of its evaluation or recipe; unknown if it cannot be built."""
+    from pixelwise.profiling.complexity import complexity
+
+    try:
+        recipe = read_recipe(run)
+        size = size or seen_size(recipe)
+        found = complexity(recipe, *size)
+    # A network of another package may fail in any way, and a leaderboard shows the other runs nevertheless.
+    except (PixelwiseError, ValueError, RuntimeError, TypeError, ImportError, OSError):
+        return UNKNOWN
+    return Cost(found.parameters, found.macs, size)

@@ -1,0 +1,212 @@
+"""What a result's page is made of: the records of its run, its images and their pictures."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from pathlib import Path
+from typing import NamedTuple
+
+from pixelwise.errors import DataError
+from pixelwise.evaluation.gallery import load_samples
+from pixelwise.pages.catalog import Catalog, Entry
+from pixelwise.pages.errors import KINDS, counts_of, kinds_of, mask_of, regions_of
+from pixelwise.pages.pictures import Kept, Newest, Shown, kept_by, load_kept
+from pixelwise.pages.predicting import Predictor, Refused
+from pixelwise.records.details import THUMBNAILS, ImageDetails, load_details, load_thumbnails, thumbnail_name
+from pixelwise.records.evaluations import SAMPLES
+from pixelwise.records.result import Result, load_per_image, load_result
+from pixelwise.records.run_folder import is_run
+from pixelwise.records.scores import ImageScore
+from pixelwise.reports.run.records import Evaluated, RunRecords, read_run
+
+SHOWN_REGIONS = 6
+"""Most regions of an image that are cut out for a cell of the confusion matrix."""
+LEAST_SHARE = 0.02
+"""Regions that are smaller than this share of the image's largest one are only counted."""
+
+
+class Opened(NamedTuple):
+    """A result and the records of its run.
+
+    Attributes:
+        entry: Its place.
+        records: The records of the run; None for an exported artefact.
+        evaluated: The result; None for a run that has not been scored.
+    """
+
+    entry: Entry
+    records: RunRecords | None
+    evaluated: Evaluated | None
+
+    @property
+    def result(self) -> Result:
+        """The result.
+
+        Raises:
+            DataError: D240, the run has not been scored.
+        """
+        if self.evaluated is None:
+            raise DataError("D240", f"{self.entry.name}: not scored", "score it with `pixelwise evaluate`")
+        return self.evaluated.result
+
+
+class Section(NamedTuple):
+    """Regions of one image.
+
+    Attributes:
+        place: Position of the image in the split.
+        pixels: Numbers of pixels of the regions that are shown, the largest first.
+        smaller: Number of the others.
+    """
+
+    place: int
+    pixels: list[int]
+    smaller: int
+
+
+class KindOfError(NamedTuple):
+    """A kind of error in the images whose pictures are kept.
+
+    Attributes:
+        key: Key of the kind in `KINDS`.
+        pixels: Number of its pixels.
+        share: Share of all wrong pixels, 0..1.
+        regions: The largest regions: positions of their images, numbers within the image, pixels.
+    """
+
+    key: str
+    pixels: int
+    share: float
+    regions: list[tuple[int, int, int]]
+
+
+class Gallery:
+    """The images of results.
+
+    Args:
+        catalog: The folders that may be read.
+    """
+
+    def __init__(self, catalog: Catalog) -> None:
+        self._catalog = catalog
+        self._predictor = Predictor(catalog)
+        self._shown: Newest[Shown] = Newest()
+        self._thumbnails: Newest[dict[str, bytes]] = Newest(4)
+        self._kinds: Newest[list[KindOfError]] = Newest(16)
+
+    def kept(self, opened: Opened) -> Kept:
+        """What the result's folder keeps."""
+        folder = opened.entry.evaluation
+        return Kept({}, ()) if folder is None or not self._catalog.holds(folder) else kept_by(folder)
+
+    def shown(self, opened: Opened, place: int) -> Shown:
+        """An image by its position in the split, kept or predicted now.
+
+        Raises:
+            Refused: There is no such image, or it cannot be predicted.
+        """
+        key = opened.entry.id, opened.result.weights_sha256, place
+        return self._shown.get(key, lambda: self._made(opened, place))
+
+    def _made(self, opened: Opened, place: int) -> Shown:
+        evaluated, folder = opened.evaluated, opened.entry.evaluation
+        if evaluated is None or folder is None or not 0 <= place < len(evaluated.per_image):
+            raise Refused("The result has no such image.")
+        id = evaluated.per_image[place].id
+        sample = self.kept(opened).samples.get(id)
+        found = None if sample is None else load_kept(self._catalog, folder, sample)
+        return found or self._predictor.predict(opened.entry, evaluated.result, id)
+
+    def sections(self, opened: Opened, what: str, place: int) -> Section:
+        """The regions of an image that belong to a cell or a kind of error.
+
+        Raises:
+            Refused: As `shown`.
+        """
+        regions = regions_of(mask_of(self.shown(opened, place), what))
+        shown = [one.pixels for one in regions[:SHOWN_REGIONS] if one.pixels >= LEAST_SHARE * regions[0].pixels]
+        return Section(place, shown, len(regions) - len(shown))
+
+    def kinds(self, opened: Opened) -> list[KindOfError]:
+        """The kinds of error in all images whose pictures are kept."""
+        key = opened.entry.id, opened.result.weights_sha256
+        return self._kinds.get(key, lambda: self._counted(opened))
+
+    def _counted(self, opened: Opened) -> list[KindOfError]:
+        kept = self.kept(opened).samples
+        places = [place for place, score in enumerate(scores_of(opened)) if score.id in kept]
+        totals = [0] * len(KINDS)
+        regions: list[list[tuple[int, int, int]]] = [[] for _ in KINDS]
+        for place in places:
+            try:
+                shown = self.shown(opened, place)
+            except Refused:
+                continue
+            kinds = kinds_of(shown.truth, shown.prediction)
+            for number, pixels in enumerate(counts_of(kinds)):
+                totals[number] += pixels
+                largest = regions_of(kinds == number + 1)[:2]  # of one image, so that others are seen, too
+                regions[number] += [(place, index, region.pixels) for index, region in enumerate(largest)]
+        wrong = sum(totals)
+        return [
+            KindOfError(
+                key,
+                totals[number],
+                totals[number] / wrong if wrong else math.nan,
+                sorted(regions[number], key=lambda region: -region[2])[:6],
+            )
+            for number, key in enumerate(KINDS)
+        ]
+
+    def thumbnail(self, opened: Opened, place: int) -> bytes | None:
+        """A small picture (WebP) of an image; None if there is none."""
+        folder = opened.entry.evaluation
+        if folder is None or not self._catalog.holds(folder / THUMBNAILS):
+            return None
+        stamp = (folder / THUMBNAILS).stat().st_mtime_ns if (folder / THUMBNAILS).is_file() else 0
+        found = self._thumbnails.get((folder, stamp), lambda: load_thumbnails(folder))
+        return found.get(thumbnail_name(place))
+
+
+def scores_of(opened: Opened) -> tuple[ImageScore, ...]:
+    """The scores of the images, in the order of the split."""
+    return () if opened.evaluated is None else opened.evaluated.per_image
+
+
+def open_entry(entry: Entry) -> Opened:
+    """Read everything that is known of a result.
+
+    Raises:
+        CheckpointError: K423, a file of the run is damaged.
+        DataError: D240, a file of the evaluation is damaged.
+        RecipeError: The run's recipe is not valid in this version.
+    """
+    if not is_run(entry.run):
+        return Opened(entry, None, None if entry.evaluation is None else _of_artefact(entry.evaluation))
+    records = read_run(entry.run)
+    evaluated = next((one for one in records.evaluations if one.folder == entry.evaluation), None)
+    return Opened(entry, records, evaluated)
+
+
+def _of_artefact(folder: Path) -> Evaluated:
+    return Evaluated(
+        folder=folder,
+        result=load_result(folder),
+        per_image=load_per_image(folder),
+        samples=load_samples(folder / SAMPLES),
+        details=load_details(folder),
+    )
+
+
+def images_of_cell(opened: Opened, truth: int, prediction: int) -> list[tuple[int, int]]:
+    """(position, pixels) of the images with pixels of a cell of the confusion matrix, most pixels first."""
+    details: Sequence[ImageDetails] = () if opened.evaluated is None else opened.evaluated.details
+    place = {score.id: index for index, score in enumerate(scores_of(opened))}
+    found = [
+        (place[one.id], cell.pixels)
+        for one in details
+        for cell in one.confusion
+        if (cell.truth, cell.prediction) == (truth, prediction) and one.id in place
+    ]
+    return sorted(found, key=lambda image: (-image[1], image[0]))

@@ -1,0 +1,185 @@
+"""The answers to requests for pages of results: ids and numbers of an address become what they name, or nothing."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import partial
+from typing import Any, NamedTuple
+
+from starlette.exceptions import HTTPException
+from starlette.requests import Request
+from starlette.responses import HTMLResponse, JSONResponse, Response
+from starlette.routing import Route
+
+from pixelwise.errors import PixelwiseError
+from pixelwise.pages import result_pages
+from pixelwise.pages.catalog import Catalog, stamp_of
+from pixelwise.pages.comparing import comparison_values
+from pixelwise.pages.errors import KINDS
+from pixelwise.pages.evaluated import Gallery, Opened, open_entry
+from pixelwise.pages.images import filter_of
+from pixelwise.pages.pictures import Newest
+from pixelwise.pages.predicting import Refused
+from pixelwise.pages.rendering import page
+
+NOT_KEPT = {"cache-control": "no-store"}
+
+
+class Site(NamedTuple):
+    """What the pages of results are made of."""
+
+    catalog: Catalog
+    gallery: Gallery
+    opened: Newest[Opened]
+
+
+class Other(NamedTuple):
+    """Another result of the same run."""
+
+    id: str
+    title: str
+
+
+View = Callable[[Site, Request], Response]
+
+
+def html(template: str, status: int = 200, **values: object) -> HTMLResponse:
+    """A page, which browsers do not keep: it shows files that change."""
+    return HTMLResponse(page(template, **values), status, NOT_KEPT)
+
+
+def routes(catalog: Catalog) -> list[Route]:
+    """The addresses of the pages of results."""
+    site = Site(catalog, Gallery(catalog), Newest(8))
+    views: dict[str, View] = {
+        "/run/{id}": _result,
+        "/run/{id}/curves": _curves,
+        "/run/{id}/errors": _errors,
+        "/run/{id}/images": _images,
+        "/run/{id}/cell/{truth:int}-{said:int}": _cell,
+        "/run/{id}/cell/{truth:int}-{said:int}/{place:int}": _regions,
+        "/run/{id}/image/{place:int}": _image,
+        "/run/{id}/image/{place:int}/{layer}": _layer,
+        "/run/{id}/thumbnail/{place:int}": _thumbnail,
+        "/run/{id}/crop/{what}/{place:int}/{number:int}": _crop,
+        "/compare/{ours}/{theirs}": _compare,
+    }
+    return [Route(path, partial(guarded, site, view)) for path, view in views.items()]
+
+
+def guarded(site: Any, view: Callable[[Any, Request], Response], request: Request) -> Response:
+    """An answer; an error of Pixelwise becomes a page with its message and the way out."""
+    try:
+        return view(site, request)
+    except PixelwiseError as error:
+        return html("message.html", 500, title=error.code, message=error.message, help=error.help)
+    except (Refused, IndexError) as error:
+        raise HTTPException(404) from error
+
+
+def opened(site: Site, id: str) -> Opened:
+    """The result of an id.
+
+    Raises:
+        HTTPException: 404, there is none.
+        PixelwiseError: A file of it is damaged.
+    """
+    entry = site.catalog.entry(id)
+    if entry is None:
+        raise HTTPException(404)
+    # A page asks for dozens of pictures, and reading a run takes longer than drawing one.
+    return site.opened.get((entry, stamp_of(entry)), lambda: open_entry(entry))
+
+
+def _opened(site: Site, request: Request) -> Opened:
+    return opened(site, request.path_params["id"])
+
+
+def _result(site: Site, request: Request) -> Response:
+    found = _opened(site, request)
+    others = []
+    for entry in site.catalog.entries():
+        if entry.run == found.entry.run and entry.id != found.entry.id:
+            try:
+                result = site.catalog.result(entry)
+            except PixelwiseError:
+                continue
+            if result is not None:
+                others.append(Other(entry.id, f"{result.split}, {result.protocol}"))
+    return html("result.html", **result_pages.result_values(found, others))
+
+
+def _curves(site: Site, request: Request) -> Response:
+    return JSONResponse(result_pages.curves(_opened(site, request)), headers=NOT_KEPT)
+
+
+def _errors(site: Site, request: Request) -> Response:
+    return html("errors.html", **result_pages.kinds_values(_opened(site, request), site.gallery))
+
+
+def _images(site: Site, request: Request) -> Response:
+    found = _opened(site, request)
+    wanted = filter_of(request.query_params, len(found.result.per_class))
+    return html("images.html", **result_pages.images_values(found, wanted))
+
+
+def _cell_of(found: Opened, request: Request) -> tuple[int, int]:
+    truth, said = request.path_params["truth"], request.path_params["said"]
+    if max(truth, said) >= len(found.result.confusion_matrix):
+        raise HTTPException(404)
+    return truth, said
+
+
+def _cell(site: Site, request: Request) -> Response:
+    found = _opened(site, request)
+    return html("cell.html", **result_pages.cell_values(found, *_cell_of(found, request)))
+
+
+def _regions(site: Site, request: Request) -> Response:
+    found = _opened(site, request)
+    truth, said = _cell_of(found, request)
+    place = request.path_params["place"]
+    return html("regions.html", **result_pages.sections_values(found, site.gallery, f"{truth}-{said}", place))
+
+
+def _image(site: Site, request: Request) -> Response:
+    return html(
+        "image.html", **result_pages.image_values(_opened(site, request), site.gallery, request.path_params["place"])
+    )
+
+
+def _layer(site: Site, request: Request) -> Response:
+    name = request.path_params["layer"]
+    if name not in result_pages.LAYERS:
+        raise HTTPException(404)
+    content = result_pages.layer(_opened(site, request), site.gallery, request.path_params["place"], name)
+    return Response(content, media_type=result_pages.LAYERS[name], headers=NOT_KEPT)
+
+
+def _compare(site: Site, request: Request) -> Response:
+    ours, theirs = (opened(site, request.path_params[name]) for name in ("ours", "theirs"))
+    return html("compare.html", **comparison_values(ours, theirs, site.gallery))
+
+
+def _thumbnail(site: Site, request: Request) -> Response:
+    found, place = _opened(site, request), request.path_params["place"]
+    small = site.gallery.thumbnail(found, place)
+    if small is not None:
+        return Response(small, media_type="image/webp", headers=NOT_KEPT)
+    return Response(EMPTY, media_type="image/svg+xml", headers=NOT_KEPT)
+
+
+EMPTY = b'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 4 3"/>'
+"""The picture of an image of which none is kept."""
+
+
+def _crop(site: Site, request: Request) -> Response:
+    found, what = _opened(site, request), request.path_params["what"]
+    classes = len(found.result.confusion_matrix)
+    truth, _, said = what.partition("-")
+    cell = all(one.isascii() and one.isdecimal() and len(one) < 7 and int(one) < classes for one in (truth, said))
+    if what not in KINDS and not cell:
+        raise HTTPException(404)
+    place, number = request.path_params["place"], request.path_params["number"]
+    content = result_pages.cut_out(found, site.gallery, what, place, number)
+    return Response(content, media_type="image/jpeg", headers=NOT_KEPT)

@@ -1,0 +1,1 @@
+"""Outlines in files of geographic information systems."""

@@ -1,0 +1,60 @@
+from pathlib import Path
+
+import pytest
+from runs_to_show import COUNTS, shown_run
+
+from pixelwise.errors import DataError
+from pixelwise.pages.catalog import Catalog
+from pixelwise.pages.evaluated import Gallery, images_of_cell, open_entry, scores_of
+from pixelwise.pages.predicting import Refused
+
+
+@pytest.fixture
+def run(tmp_path: Path) -> Path:
+    return shown_run(tmp_path / "runs" / "a")
+
+
+def test_a_result_with_its_images(run: Path):
+    catalog = Catalog([run])
+    (entry,) = catalog.entries()
+    opened = open_entry(entry)
+    assert opened.result.images == 2
+    assert [score.id for score in scores_of(opened)] == ["one", "two"]
+    assert images_of_cell(opened, 0, 1) == [(1, COUNTS["two"]), (0, COUNTS["one"])]
+    assert images_of_cell(opened, 1, 0) == []
+
+
+def test_the_regions_of_a_kept_image(run: Path):
+    catalog = Catalog([run])
+    gallery, opened = Gallery(catalog), open_entry(catalog.entries()[0])
+    assert gallery.sections(opened, "0-1", 1).pixels == [COUNTS["two"]]
+    assert gallery.shown(opened, 0) is gallery.shown(opened, 0)
+    kinds = {kind.key: kind.pixels for kind in gallery.kinds(opened)}
+    assert kinds == {"boundary": 0, "missed": 0, "invented": sum(COUNTS.values()), "confused": 0}
+    assert next(kind for kind in gallery.kinds(opened) if kind.key == "invented").regions == [
+        (1, 0, COUNTS["two"]), (0, 0, COUNTS["one"])
+    ]  # fmt: skip
+
+
+@pytest.mark.parametrize("place", [-1, 2, 10**9])
+def test_there_is_no_such_image(run: Path, place: int):
+    catalog = Catalog([run])
+    with pytest.raises(Refused, match="no such image"):
+        Gallery(catalog).shown(open_entry(catalog.entries()[0]), place)
+
+
+def test_without_pictures_it_says_so(run: Path):
+    for file in (run / "evaluations" / "val-native" / "samples").iterdir():
+        file.unlink()
+    catalog = Catalog([run])
+    gallery, opened = Gallery(catalog), open_entry(catalog.entries()[0])
+    with pytest.raises(Refused, match="for runs only"):
+        gallery.shown(opened, 0)
+    assert sum(kind.pixels for kind in gallery.kinds(opened)) == 0
+    assert gallery.thumbnail(opened, 0) is None
+
+
+def test_a_run_that_is_not_scored(run: Path):
+    entry = Catalog([run]).entries()[0]._replace(evaluation=None)
+    with pytest.raises(DataError, match="not scored"):
+        _ = open_entry(entry).result

@@ -1,0 +1,87 @@
+import os
+import threading
+from pathlib import Path
+
+import msgspec
+import numpy as np
+import pytest
+from PIL import Image
+from runs_to_show import COUNTS, SIZE, shown_run
+
+from pixelwise.pages.catalog import Catalog
+from pixelwise.pages.pictures import Kept, Newest, kept_by, load_kept
+
+
+@pytest.fixture
+def evaluation(tmp_path: Path) -> Path:
+    return shown_run(tmp_path / "runs" / "a") / "evaluations" / "val-native"
+
+
+def test_kept_pictures(evaluation: Path):
+    sample = kept_by(evaluation).samples["two"]
+    shown = load_kept(Catalog([evaluation.parent]), evaluation, sample)
+    assert shown is not None
+    assert shown.photo.shape == (*SIZE, 3)
+    assert np.count_nonzero(shown.prediction != shown.truth) == COUNTS["two"]
+    assert kept_by(evaluation / "nowhere") == Kept({}, ())
+
+
+@pytest.mark.parametrize("name", ["../../secret.jpg", "/etc/passwd", "a/b.jpg", "..", "photo.svg", ""])
+def test_a_list_that_names_other_files_shows_nothing(evaluation: Path, name: str):
+    sample = msgspec.structs.replace(kept_by(evaluation).samples["one"], photo=name)
+    assert load_kept(Catalog([evaluation.parent]), evaluation, sample) is None
+
+
+@pytest.mark.skipif(os.name == "nt", reason="links need rights there")
+def test_a_picture_that_is_a_link_to_elsewhere_is_not_shown(evaluation: Path, tmp_path: Path):
+    sample = kept_by(evaluation).samples["one"]
+    file = evaluation / "samples" / sample.photo
+    file.rename(tmp_path / "secret.jpg")
+    file.symlink_to(tmp_path / "secret.jpg")
+    assert load_kept(Catalog([evaluation.parent]), evaluation, sample) is None
+
+
+def test_a_damaged_or_strange_picture_is_not_shown(evaluation: Path):
+    catalog, sample = Catalog([evaluation.parent]), kept_by(evaluation).samples["one"]
+    truth = evaluation / "samples" / sample.truth
+    Image.new("RGB", SIZE[::-1]).save(truth)
+    assert load_kept(catalog, evaluation, sample) is None  # no class ids
+    Image.new("L", (3, 3)).save(truth)
+    assert load_kept(catalog, evaluation, sample) is None  # another size
+    truth.write_bytes(b"no picture")
+    assert load_kept(catalog, evaluation, sample) is None
+    truth.unlink()
+    assert load_kept(catalog, evaluation, sample) is None
+
+
+def test_the_newest_values_are_remembered():
+    newest, made = Newest(2), []
+    for key in ("a", "b", "a", "c", "a", "b"):
+        newest.get(key, lambda key=key: made.append(key))
+    assert made == ["a", "b", "c", "b"]
+
+
+def test_what_several_threads_ask_for_is_made_once():
+    newest, made = Newest(2), []
+    began, asked = threading.Event(), threading.Barrier(4)
+
+    def make() -> int:
+        began.wait(10)
+        made.append(1)
+        return len(made)
+
+    def ask() -> None:
+        asked.wait(10)
+        assert newest.get("a", make) == 1
+
+    threads = [threading.Thread(target=ask) for _ in range(3)]
+    for thread in threads:
+        thread.start()
+    asked.wait(10)
+    began.set()
+    for thread in threads:
+        thread.join()
+    assert made == [1]
+    with pytest.raises(ZeroDivisionError):
+        newest.get("b", lambda: 1 // 0)
+    assert newest.get("b", lambda: 2) == 2
