@@ -214,7 +214,8 @@ def write(turns: Mapping[str, list[Turn]], options: argparse.Namespace) -> None:
         "maximum) of the rounds, in which the servers take turns. The peer is a handler that decodes the body with "
         "Pillow, runs the same network in PyTorch and answers the argmax as a PNG file, written with Starlette, on "
         "which FastAPI is built. The load average of the machine was "
-        f"{os.getloadavg()[2]:.0f} meanwhile; CPU time is what other work disturbs least.",
+        f"{os.getloadavg()[2]:.0f} meanwhile. On a busy machine only CPU times compare: the "
+        "scheduler divides the cores among threads, of which the plain handlers have more.",
         "",
         "| | requests per second | requests per second of CPU time | p99 latency, s |",
         "|---|---|---|---|",

@@ -32,7 +32,7 @@ def test_no_request_that_the_document_leaves_open_is_a_fault_of_the_server(tmp_p
             sys.executable, "-m", "schemathesis.cli", "run", f"{address}/openapi.json", "--checks", CHECKS,
             "--max-examples", "100", "--continue-on-failure", "--phases", "coverage,fuzzing", "--seed", "1",
         ]  # fmt: skip
-        done = subprocess.run(command, capture_output=True, text=True, check=False)
+        done = subprocess.run(command, capture_output=True, text=True, check=False, cwd=tmp_path)
         assert done.returncode == 0, done.stdout[-3000:]
         # The bodies of real images, bent out of shape.
         random, statuses = np.random.default_rng(0), Counter()

@@ -66,7 +66,7 @@ class Served:
 
     def __init__(self, *arguments: object) -> None:
         command = [sys.executable, "-m", "pixelwise", "serve", *map(str, arguments), "--port", "0"]
-        self.process = subprocess.Popen(command, stderr=subprocess.PIPE, text=True)
+        self.process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)
         self.said: list[str] = []
         assert self.process.stderr is not None
         for line in self.process.stderr:

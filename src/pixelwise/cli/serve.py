@@ -15,7 +15,7 @@ from pixelwise.serving.options import ServeOptions
 
 EXAMPLES = (
     "pixelwise serve exported/model.onnx  # then: curl --data-binary @photo.jpg localhost:8000/predict -o mask.png",
-    "PIXELWISE_TOKEN=$(openssl rand -hex 32) pixelwise serve runs/unet-1 --host 0.0.0.0",
+    "pixelwise serve runs/unet-1 --host 0.0.0.0  # with a secret in the environment variable PIXELWISE_TOKEN",
 )
 """Shown at the end of the help."""
 TOKEN = "PIXELWISE_TOKEN"

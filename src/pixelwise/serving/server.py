@@ -30,6 +30,8 @@ MOST_WORKERS = 8
 ON_GPU = 2
 """Number of workers on a GPU: one decodes while the other one predicts."""
 MOST_CONNECTIONS = 1024
+WAITING_CONNECTIONS = 128
+"""Number of connections that the system holds until they are accepted."""
 _NAMELESS = re.compile(r"[^A-Za-z0-9._-]+")
 
 
@@ -60,6 +62,8 @@ def serve_model(run: Path, options: ServeOptions, observer: Observer = SILENT) -
         pool.start()
         try:
             service = Service(pool, options, options.name or name_of(run), metrics)
+            # From now on clients can connect; they are answered as soon as the loop runs.
+            door.listen(WAITING_CONNECTIONS)
             observer.phase(f"serving {address_of(door)} with {pool.ready} workers (Ctrl-C ends it)")
             _listen(application(service), door, options, pool)
         finally:
