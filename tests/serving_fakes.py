@@ -88,7 +88,9 @@ class FakeWorker:
                 raise Died
             if order.content in self._all.slow:
                 raise TookTooLong
-            if order.content.startswith(b"bad"):
+            if order.content == b"fault":
+                answered(Failed(number=order.number, code="R280", message="unexpected ValueError: no", help=""))
+            elif order.content.startswith(b"bad"):
                 answered(Failed(number=order.number, code="D102", message="image: not an image", help="send one"))
             else:
                 answered(Done(number=order.number, media="image/png", content=order.content, size=(1, 1)))

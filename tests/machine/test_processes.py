@@ -1,3 +1,4 @@
+import contextlib
 import os
 import platform
 import subprocess
@@ -11,6 +12,7 @@ from pixelwise.machine.processes import (
     FORKS,
     START_METHOD,
     after_fork,
+    environment,
     host_name,
     is_running,
     kill_with_children,
@@ -126,3 +128,13 @@ def test_a_forked_process_is_told_that_it_is_one():
         os._exit(0 if calls == [os.getpid()] else 1)
     assert os.waitpid(child, 0)[1] == 0
     assert calls == []
+
+
+def test_variables_are_those_of_the_block(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setenv("PIXELWISE_TEST_SET", "before")
+    monkeypatch.delenv("PIXELWISE_TEST_UNSET", raising=False)
+    names = ("PIXELWISE_TEST_SET", "PIXELWISE_TEST_UNSET")
+    with contextlib.suppress(KeyError), environment(dict.fromkeys(names, "within")):
+        assert [os.environ[name] for name in names] == ["within", "within"]
+        raise KeyError
+    assert [os.environ.get(name) for name in names] == ["before", None]

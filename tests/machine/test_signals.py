@@ -6,6 +6,7 @@ import time
 import pytest
 
 from pixelwise.machine.signals import (
+    handled,
     ignore_schedulers,
     leave_signals_to_parent,
     own_child_handler,
@@ -82,3 +83,21 @@ def test_the_child_handler_needs_neither_the_signal_nor_the_main_thread(monkeypa
     monkeypatch.delattr(signal, "SIGCHLD")
     use()
     assert failed == []
+
+
+def test_signals_call_functions_within_the_block_alone():
+    heard: list[str] = []
+    before = signal.getsignal(signal.SIGUSR1)
+    with handled({"SIGUSR1": lambda: heard.append("one"), "SIGNOTHING": lambda: heard.append("none")}):
+        os.kill(os.getpid(), signal.SIGUSR1)
+    assert heard == ["one"]
+    assert signal.getsignal(signal.SIGUSR1) == before
+
+    def elsewhere() -> None:
+        with handled({"SIGUSR1": lambda: heard.append("two")}):
+            heard.append(str(signal.getsignal(signal.SIGUSR1) == before))
+
+    thread = threading.Thread(target=elsewhere)
+    thread.start()
+    thread.join()
+    assert heard == ["one", "True"]

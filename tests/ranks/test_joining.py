@@ -15,8 +15,8 @@ import safetensors.torch
 import torch
 
 from pixelwise.checkpoints.checkpoint import newest_checkpoint
-from pixelwise.cli import _foreign
-from pixelwise.errors import RecipeError
+from pixelwise.cli import _foreign, _show
+from pixelwise.errors import PixelwiseError, RecipeError, ResourceError
 from pixelwise.ranks import ALONE, joining
 from pixelwise.ranks.joining import _refuse_mixed_versions, has_lost_others, joined
 from pixelwise.records.exits import Exit, read_exit
@@ -103,6 +103,23 @@ def test_a_process_whose_partner_is_gone_says_so_in_a_sentence(monkeypatch: pyte
     monkeypatch.setenv("WORLD_SIZE", "2")
     assert _foreign(lost).code == "S610"
     assert _foreign(RuntimeError("a shape")).code == "R280"
+
+
+def test_one_process_of_every_host_says_that_others_are_gone(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+):
+    lost = ResourceError("S610", "another process is gone", "see there")
+
+    def said(error: PixelwiseError, **changes: str) -> str:
+        for name, value in {**OF_TWO, **changes}.items():
+            monkeypatch.setenv(name, value)
+        assert _show(error) == error.exit_code
+        return capsys.readouterr().err
+
+    assert said(lost).startswith("error[S610]: another process is gone")
+    assert said(lost, RANK="3", LOCAL_RANK="1") == ""
+    # What all processes have is said by the first one.
+    assert said(RecipeError("R229", "too many", "fewer")) == ""
 
 
 def started(*words: str, restarts: int = 0) -> subprocess.Popen[bytes]:

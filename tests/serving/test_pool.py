@@ -96,6 +96,14 @@ def test_an_error_of_an_image_is_its_own(opened):
     assert good.result(20).content == b"good"
 
 
+def test_a_fault_is_told_to_whoever_runs_the_server(opened):
+    warned: list[str] = []
+    pool = opened(observer=Told(warn=lambda code, message: warned.append(f"{code} {message}")))
+    assert refusal(pool, "fault").status == 500
+    assert refusal(pool, "bad image").status == 422
+    assert warned == ["W616 an image could not be predicted: R280: unexpected ValueError: no"]
+
+
 def test_a_killed_worker_loses_nothing(opened, fakes):
     metrics = Metrics()
     pool = opened(workers=2, metrics=metrics)

@@ -33,17 +33,17 @@ def test_names_of_entries_are_read(kind: CacheKind, name: str, expected: tuple[s
 
 
 def test_entries_have_the_names_of_their_versions():
-    assert AUDIT.entry_name(KEY) == f"audit-v11-{KEY}.msgpack"
-    assert MASK_IDS.entry_name("0123-0") == "mask-ids-v6-0123-0.msgpack"
+    assert AUDIT.entry_name(KEY) == f"audit-v12-{KEY}.msgpack"
+    assert MASK_IDS.entry_name("0123-0") == "mask-ids-v7-0123-0.msgpack"
     assert DRAWN.entry_name(KEY, variant="labelme") == f"drawn-labelme-v3-{KEY}"
     assert {kind.name: kind.entry_name("ab12") for kind in KINDS if not kind.variants} == {
         "decoded": "decoded/v2-ab12",
         "cocoseg21": "cocoseg21-v1-ab12",
         "town": "town-ab12",
-        "audit": "audit-v11-ab12.msgpack",
-        "examined": "examined-v8-ab12.msgpack",
+        "audit": "audit-v12-ab12.msgpack",
+        "examined": "examined-v9-ab12.msgpack",
         "hashes": "hashes-v2-ab12.msgpack",
-        "mask-ids": "mask-ids-v6-ab12.msgpack",
+        "mask-ids": "mask-ids-v7-ab12.msgpack",
         "ceiling": "ceiling-v2-ab12.msgpack",
         "shard-index": "shard-index-v1-ab12",
         "tar-members": "tar-members-v1-ab12.msgpack",

@@ -70,22 +70,6 @@ def test_only_transient_failures_are_tried_again(
     assert "images/a.png" in error.message
 
 
-def test_the_cache_is_used_when_a_quarter_of_the_memory_is_enough(monkeypatch: pytest.MonkeyPatch, tiny_data: Path):
-    samples = open_dataset(Data(), tiny_data).samples("train")
-    unet = recipe("unet-resnet18")
-    needed = 8 * 48 * 64 * 4
-    monkeypatch.setattr(loading, "available_memory", lambda: 4 * needed)
-    assert loading.fits_in_memory(samples, unet, (48, 64))
-    assert not loading.fits_in_memory(samples, unet, (49, 64))
-    assert loading.fits_in_memory(samples, apply_overrides(unet, ["data.cache=memory"]), (4900, 6400))
-    assert not loading.fits_in_memory(samples, apply_overrides(unet, ["data.cache=off"]), (1, 1))
-    # Each of two processes of this host keeps a copy.
-    for name, number in (("WORLD_SIZE", "4"), ("LOCAL_WORLD_SIZE", "2")):
-        monkeypatch.setenv(name, number)
-    assert loading.fits_in_memory(samples, unet, (24, 64))
-    assert not loading.fits_in_memory(samples, unet, (25, 64))
-
-
 def batches(pairs: loading.TrainingPairs, settings: Recipe, workers: int, start: int = 0) -> list[Batch]:
     def warn(code: str, message: str) -> None:
         raise AssertionError(message)

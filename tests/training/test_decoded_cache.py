@@ -17,7 +17,7 @@ from pixelwise.errors import ResourceError
 from pixelwise.observer import SILENT
 from pixelwise.recipes.catalog import recipe
 from pixelwise.recipes.overrides import apply_overrides
-from pixelwise.recipes.schema.recipe import Augment, Recipe
+from pixelwise.recipes.schema.recipe import Augment, Data, Recipe
 from pixelwise.storage import atomic
 from pixelwise.storage.cache_contents import CacheEntry, cache_contents, clear_cache
 from pixelwise.storage.cache_kinds import DECODED_FILE
@@ -259,3 +259,21 @@ def test_clearing_the_cache_does_not_disturb_its_readers(data: Path):
     assert clear_cache(["decoded"]).entries == 1
     assert entries() == ()
     assert np.array_equal(kept[7][0], pairs.read(7)[0])
+
+
+def test_the_cache_is_used_when_a_quarter_of_the_memory_is_enough(monkeypatch: pytest.MonkeyPatch, tiny_data: Path):
+    samples = open_dataset(Data(), tiny_data).samples("train")
+    unet = recipe("unet-resnet18")
+    needed = 8 * 48 * 64 * 4
+    monkeypatch.setattr(decoded, "available_memory", lambda: 4 * needed)
+    assert decoded.fits_in_memory(samples, unet, (48, 64))
+    assert not decoded.fits_in_memory(samples, unet, (49, 64))
+    assert decoded.fits_in_memory(samples, apply_overrides(unet, ["data.cache=memory"]), (4900, 6400))
+    assert not decoded.fits_in_memory(samples, apply_overrides(unet, ["data.cache=off"]), (1, 1))
+    # Each of two processes of this host keeps a copy.
+    for name, number in (("WORLD_SIZE", "4"), ("LOCAL_WORLD_SIZE", "2")):
+        monkeypatch.setenv(name, number)
+    assert decoded.fits_in_memory(samples, unet, (24, 64))
+    assert not decoded.fits_in_memory(samples, unet, (25, 64))
+    # 200 million pixels are more than data.max_pixels: such images are read in parts.
+    assert not decoded.fits_in_memory(samples, apply_overrides(unet, ["data.cache=memory"]), (10_000, 20_000))

@@ -263,7 +263,7 @@ def test_a_loss_for_several_labels_is_refused_where_a_pixel_has_one(tiny: Recipe
     ],
 )
 def test_eight_images_make_so_many_steps(changes: tuple[str, ...], steps: int, looked: Looked):
-    assert planned_steps(apply_overrides(looked[2], changes), looked[0]) == steps
+    assert planned_steps(apply_overrides(looked[2], changes), looked[0], (0, 0)) == steps
 
 
 def test_more_images_per_step_than_there_are_is_refused(looked: Looked, tmp_path: Path):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 from pathlib import Path
 from typing import Any
@@ -13,7 +14,7 @@ from pixelwise.datasets.auditing.checking import Checked, examined
 from pixelwise.datasets.auditing.examining import ExaminedPart, examine_part
 from pixelwise.datasets.auditing.options import CheckOptions
 from pixelwise.datasets.findings import finding
-from pixelwise.errors import RecipeError
+from pixelwise.errors import DataError, RecipeError
 from pixelwise.observer import Observer
 from pixelwise.options import chosen
 from pixelwise.prediction.receipts.shares import parse_share
@@ -24,6 +25,7 @@ from pixelwise.reports.audit.page import write_check_page
 from pixelwise.reports.audit.terminal import print_check, print_part, print_written
 from pixelwise.storage import printable, write_text
 from pixelwise.storage.stores.addresses import place_of
+from pixelwise.training.sampling.draws import drawn_samples
 from pixelwise.training.settings.holding import unfit_settings
 
 
@@ -132,6 +134,9 @@ def _with_settings(checked: Checked) -> Checked:
     if checked.refused or not images:
         return checked
     sizes = checked.audit.sizes
+    with contextlib.suppress(DataError):  # training says it
+        usable = checked.dataset.without(checked.audit.unusable)
+        images = len(drawn_samples(usable, checked.recipe, sizes.largest))
     unfit = unfit_settings(checked.recipe, images, sizes.usual if sizes.distinct else None)
     settings = tuple(finding(one.code, one.message, fix=one.fix) for one in unfit)
     return msgspec.structs.replace(checked, settings=settings)

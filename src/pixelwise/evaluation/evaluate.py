@@ -87,6 +87,7 @@ def evaluate_protocols(
     ranks, images = options.ranks, len(scoring.samples)
     tallies = scoring.tallies()
     device, done = scoring.device, 0
+    scoring.going = lambda: observer.progress(min(done * ranks.world, images), images)
     if device.type == "cuda":
         torch.cuda.reset_peak_memory_stats(device)
     with _together(ranks, tallies, options.thumbnails), scoring.batches(_own_places(images, options)) as batches:

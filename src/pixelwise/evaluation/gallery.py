@@ -14,7 +14,9 @@ from typing import Literal, NamedTuple
 import msgspec
 
 from pixelwise.datasets.reading.pairs import read_pair
+from pixelwise.datasets.reading.regions.pairs import is_in_parts
 from pixelwise.datasets.samples import Dataset, Sample
+from pixelwise.evaluation.large import Rules, score_in_parts
 from pixelwise.evaluation.pairs import pairs_of
 from pixelwise.evaluation.passes import decide_pair
 from pixelwise.evaluation.suspects import Predicted, suspect_regions
@@ -269,6 +271,9 @@ def _predict(
     model: SegmentationModel, sample: Sample, dataset: Dataset, measurement: Measurement
 ) -> tuple[Predicted, list[FoundLevels]]:
     """The prediction of an image at the score size, and the levels of its probabilities."""
+    if not dataset.multilabel and is_in_parts(sample.image_path, dataset.reading):
+        found = score_in_parts(model, sample, dataset, Rules(measurement.protocol, measurement.input_size))
+        return Predicted(found.pair.image, found.pair.labels, found.prediction), []
     image, labels = read_pair(sample, dataset, fit=False)
     (pair,) = pairs_of(sample, image, labels, (measurement.protocol,), measurement.input_size)
     decision, bands = decide_pair(model, pair, measurement.protocol)

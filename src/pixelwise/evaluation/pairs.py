@@ -15,6 +15,7 @@ import numpy as np
 
 from pixelwise.datasets.reading.ahead import fetched_ahead
 from pixelwise.datasets.reading.pairs import read_pair
+from pixelwise.datasets.reading.regions.pairs import is_in_parts
 from pixelwise.datasets.samples import Dataset, Sample
 from pixelwise.errors import DataError
 from pixelwise.prediction.background import Item, in_background
@@ -43,6 +44,18 @@ class EvaluationPair(NamedTuple):
     def size(self) -> Size:
         """(height, width) at which the image is scored."""
         return self.labels.shape[0], self.labels.shape[1]
+
+
+class LargePair(NamedTuple):
+    """An image, with its labels, that is too large to be decoded whole.
+
+    Attributes:
+        sample: The sample, of which nothing was read.
+        error: The error of reading it whole.
+    """
+
+    sample: Sample
+    error: DataError
 
 
 def scored_labels(labels: np.ndarray, seen: Size, protocol: Protocol) -> np.ndarray:
@@ -87,19 +100,22 @@ def read_split(
         for one in found:
             if isinstance(one, DataError):
                 raise one
+            if isinstance(one, LargePair):
+                raise one.error
             yield one
 
 
 def read_each(
     samples: Iterable[Sample], dataset: Dataset, protocols: Sequence[Protocol], input_size: Size | None, ahead: int
-) -> Generator[Pairs | DataError, None, None]:
-    """As `read_split`, with the error of a faulty pair in its place."""
+) -> Generator[Pairs | LargePair | DataError, None, None]:
+    """As `read_split`, with the error of a faulty pair in its place; large pairs are named and not read."""
 
-    def read(sample: Sample) -> Pairs | DataError:
+    def read(sample: Sample) -> Pairs | LargePair | DataError:
         try:
             image, labels = read_pair(sample, dataset, fit=False)
         except DataError as error:
-            return error
+            in_parts = error.code == "D120" and is_in_parts(sample.image_path, dataset.reading)
+            return LargePair(sample, error) if in_parts else error
         return pairs_of(sample, image, labels, protocols, input_size)
 
     return in_background(read, fetched_ahead(samples), ahead=ahead)

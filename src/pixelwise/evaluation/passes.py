@@ -19,7 +19,8 @@ from torch import Tensor
 from pixelwise.datasets.classes.agreement import for_network
 from pixelwise.datasets.samples import Dataset, Sample
 from pixelwise.errors import CheckpointError, DataError, RecipeError
-from pixelwise.evaluation.pairs import EvaluationPair, batches_alike, read_each
+from pixelwise.evaluation.large import Rules, score_in_parts
+from pixelwise.evaluation.pairs import EvaluationPair, LargePair, batches_alike, read_each
 from pixelwise.evaluation.tally import Tally, task_of
 from pixelwise.evaluation.thumbnails import Thumbnails
 from pixelwise.machine.threads import reading_threads
@@ -43,6 +44,7 @@ from pixelwise.recipes.protocols import Protocol
 from pixelwise.recipes.schema.training import Precision
 from pixelwise.recipes.sizes import Size
 from pixelwise.runtimes.inference import fitted_to
+from pixelwise.storage import printable
 
 
 class ScoringOptions(Options, frozen=True, kw_only=True):
@@ -82,11 +84,13 @@ class Seen(NamedTuple):
 
     Attributes:
         place: Its position in the split.
-        pairs: Image and labels for each protocol.
+        pairs: Image and labels for each protocol; empty for an image that is scored in parts.
+        large: The sample of such an image.
     """
 
     place: int
     pairs: tuple[EvaluationPair, ...]
+    large: Sample | None = None
 
 
 class Pass:
@@ -98,6 +102,7 @@ class Pass:
         samples: The samples of the split.
         dataset: The data set, with the class ids of the model.
         device: The device of the model.
+        going: Called after every part of an image in parts; an exception that it raises ends the scoring.
     """
 
     def __init__(
@@ -118,7 +123,8 @@ class Pass:
         self._metrics = _metrics(model, options.metrics)
         self._needs = _Needs(*(any(metric.needs == need for metric in self._metrics) for need in _Needs._fields))
         self._fitted = [fitted_to(protocol, model.fixed_size) for protocol in protocols]
-        self._warn = Once(observer.warn)
+        self._warn, self._observer = Once(observer.warn), observer
+        self.going: Callable[[], object] = lambda: None
 
     def tallies(self, *, cells: bool = False) -> list[Tally]:
         """A new tally for each protocol.
@@ -164,7 +170,9 @@ class Pass:
 
         def seen() -> Iterator[Seen]:
             for place, pairs in zip(places, read, strict=True):
-                if not isinstance(pairs, DataError):
+                if isinstance(pairs, LargePair):
+                    yield Seen(place, (), pairs.sample)
+                elif not isinstance(pairs, DataError):
                     yield Seen(place, pairs)
                 elif failed is None:
                     raise pairs
@@ -185,6 +193,10 @@ class Pass:
             tallies_of: The tallies to which the image of a position in the split is added, one for each protocol.
         """
         model, options = self._model, self._options
+        if batch[0].large is not None:
+            for one in batch:
+                self._add_large(one, tallies_of(one.place))
+            return
         for pair, protocol in zip(batch[0].pairs, self._protocols, strict=True):
             (height, width), labels = pair.image.shape[:2], pair.labels
             self._warn(deviations(model, protocol, (height, width), (labels.shape[0], labels.shape[1])))
@@ -201,6 +213,22 @@ class Pass:
         if options.thumbnails is not None:
             for one in batch:
                 options.thumbnails.add(one.place, one.pairs[0].image, one.pairs[0].size)
+
+    def _add_large(self, one: Seen, tallies: Sequence[Tally]) -> None:
+        """Score an image in parts."""
+        if one.large is None:
+            raise AssertionError("the image was read whole")
+        options = self._options
+        for number, tally in enumerate(tallies):
+            rules = Rules(tally.protocol, options.input_size, options.precision)
+            found = score_in_parts(self._model, one.large, self.dataset, rules, self.going)
+            if names := tally.add_counts(one.large.id, found.counts, index=one.place):
+                name = printable(one.large.id)
+                self._observer.note(f"not measured: {', '.join(names)}, because {name} is scored in parts")
+            if options.see is not None:
+                options.see(found.pair, torch.from_numpy(found.prediction))
+            if number == 0 and options.thumbnails is not None:
+                options.thumbnails.add(one.place, found.pair.image, found.size)
 
 
 class _Needs(NamedTuple):

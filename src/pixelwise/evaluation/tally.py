@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import NamedTuple
 
 import msgspec
@@ -12,7 +12,7 @@ import numpy as np
 from torch import Tensor
 
 from pixelwise.errors import PixelwiseError, RecipeError
-from pixelwise.evaluation.details import details_of
+from pixelwise.evaluation.details import counts_in, details_of
 from pixelwise.evaluation.pairs import EvaluationPair
 from pixelwise.metrics import METRICS, SCORES, Accumulator, Metric, ScoredImage, Task, Value
 from pixelwise.metrics.image import Bands
@@ -160,6 +160,7 @@ class Tally:
         chosen = (*(METRICS.find(name) for name in SCORES), *metrics)
         self.metrics = {metric.name: metric for metric in chosen}
         self.accumulators = {name: metric.accumulator(task) for name, metric in self.metrics.items()}
+        self.forgotten: set[str] = set()
         self.group_of = groups
         self.groups: dict[str, _Group] = {}
 
@@ -222,6 +223,32 @@ class Tally:
         self.accumulators[name].merge(one)
         group.accumulators[name].merge(one)
 
+    def add_counts(self, id: str, counts: np.ndarray, *, index: int) -> list[str]:
+        """Add one image that was scored in parts; metrics that need more than its counts are measured no longer.
+
+        Args:
+            id: Sample id.
+            counts: int64 (K, K), rows ground truth, columns prediction.
+            index: Position of the image in the split.
+
+        Returns:
+            Names of these metrics.
+        """
+        names = [name for name, metric in self.metrics.items() if metric.needs != "counts"]
+        self.forget(names)
+        image = ScoredImage.of_counts(id, counts, self.task, index)
+        self.add_image(image, ImageDetails(id=id, **counts_in(image)), counts_only=True)
+        return names
+
+    def forget(self, names: Iterable[str]) -> None:
+        """Measure some metrics no longer."""
+        for name in names:
+            self.forgotten.add(name)
+            self.accumulators.pop(name, None)
+            self.metrics.pop(name, None)
+            for group in self.groups.values():
+                group.accumulators.pop(name, None)
+
     def merge(self, other: Tally) -> None:
         """Add the images of another part of the same split, measured with the same settings; `other` is unchanged."""
         self.total += other.total
@@ -231,6 +258,7 @@ class Tally:
         if self.cells is not None:
             self.cells |= other.cells or {}
         self.extents = [ours.plus(theirs) for ours, theirs in zip(self.extents, other.extents, strict=True)]
+        self.forget(other.forgotten)
         for name, accumulator in self.accumulators.items():
             accumulator.merge(other.accumulators[name])
         for name, group in other.groups.items():

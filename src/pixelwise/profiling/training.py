@@ -27,9 +27,9 @@ from pixelwise.recipes.sizes import Size
 from pixelwise.records.environment import read_environment
 from pixelwise.storage.stores.addresses import place_of
 from pixelwise.training.autotuning.format_choice import choose_format
-from pixelwise.training.batches import Batch, TrainingPairs, collate, fits_in_memory
+from pixelwise.training.batches import Batch, TrainingPairs, collate
 from pixelwise.training.clock import PartClock
-from pixelwise.training.decoded_cache import keep_in_memory
+from pixelwise.training.decoded_cache import fits_in_memory, keep_in_memory
 from pixelwise.training.memory import memory_explained
 from pixelwise.training.optimization.optimizers import set_learning_rates
 from pixelwise.training.order import BatchPlan, steps_per_epoch

@@ -76,6 +76,7 @@ class DataFacts(msgspec.Struct, frozen=True, kw_only=True):
         unusable: Per split, ids of the pairs that are skipped because `data.allow` accepts their errors.
         largest_image: (height, width) of the largest image.
         usual_image: (height, width) of most images, or else of the one of median area; (0, 0) if not recorded.
+        drawn: Number of crops that an epoch of the training draws; None if it shows every image once.
         statistics: Counts of each split.
         findings: Findings of the audit; None if not recorded.
     """
@@ -90,6 +91,7 @@ class DataFacts(msgspec.Struct, frozen=True, kw_only=True):
     unusable: dict[str, tuple[str, ...]] = {}
     largest_image: Size = (0, 0)
     usual_image: Size = (0, 0)
+    drawn: int | None = None
     statistics: dict[str, SplitFacts] = {}
     findings: tuple[FindingFacts, ...] | None = None
 

@@ -20,7 +20,7 @@ from pixelwise.errors import PixelwiseError, ResourceError
 from pixelwise.observer import SILENT, Observer
 from pixelwise.serving.messages import Done, Failed, Model, Order
 from pixelwise.serving.metrics import Metrics
-from pixelwise.serving.problems import Problem
+from pixelwise.serving.problems import FAULT, Problem, status_of
 from pixelwise.serving.tickets import Ticket, deadly, slow
 from pixelwise.serving.worker import Died, TookTooLong
 
@@ -297,6 +297,9 @@ class Pool:
                 ticket = left.pop(reply.number, None)
                 if ticket is None:
                     raise Died
+                if isinstance(reply, Failed) and status_of(reply.code) == FAULT:
+                    # Whoever sent the image is told, but can do nothing about it.
+                    self._observer.warn("W616", f"an image could not be predicted: {reply.code}: {reply.message}")
                 ticket.answer(reply)
 
             start, alone = time.monotonic(), len(tickets) == 1

@@ -8,8 +8,10 @@ from typing import Any
 from pixelwise.errors import harmless
 
 MEDIA = "application/problem+json"
+FAULT = 500
+"""Status of errors that are nobody's fault but the server's."""
 _DATA = 422
-_STATUS = {"D120": 413, "D151": 503, "K466": 422, "K463": 500, "K464": 422, "R203": 422}
+_STATUS = {"R280": FAULT, "D120": 413, "D151": 503, "K466": 422, "K463": FAULT, "K464": 422, "R203": 422}
 """Code -> status of errors whose first letter does not say it."""
 _BY_KIND = {"D": _DATA, "R": 400, "S": 503}
 
@@ -50,4 +52,4 @@ def status_of(code: str) -> int:
     Args:
         code: Its code.
     """
-    return _STATUS.get(code) or _BY_KIND.get(code[:1], 500)
+    return _STATUS.get(code) or _BY_KIND.get(code[:1], FAULT)

@@ -120,7 +120,7 @@ AUDIT = CacheKind(
     purpose="findings of `pixelwise check` for a data set",
     prefix="audit-",
     suffix=".msgpack",
-    version=11,
+    version=12,
     unmarked=6,
 )
 EXAMINED = CacheKind(
@@ -128,7 +128,7 @@ EXAMINED = CacheKind(
     purpose="facts about each checked image and mask, so that only changed files are decoded again",
     prefix="examined-",
     suffix=".msgpack",
-    version=8,
+    version=9,
     unmarked=4,
 )
 HASHES = CacheKind(
@@ -144,7 +144,7 @@ MASK_IDS = CacheKind(
     purpose="ids and colours that occur in masks without named classes",
     prefix="mask-ids-",
     suffix=".msgpack",
-    version=6,
+    version=7,
 )
 CEILING = CacheKind(
     name="ceiling",

@@ -8,7 +8,7 @@ import itertools
 import re
 import time
 from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
-from typing import NamedTuple, Protocol
+from typing import NamedTuple, Protocol, TypeVar
 
 import cv2
 import numpy as np
@@ -18,19 +18,17 @@ from torch.utils.data import DataLoader
 
 from pixelwise.datasets.reading.ahead import fetch_files, is_far
 from pixelwise.datasets.reading.pairs import read_pair
+from pixelwise.datasets.reading.regions.pairs import Learnt, PairRegions, is_in_parts
 from pixelwise.datasets.samples import Dataset, Sample
 from pixelwise.errors import DataError, PixelwiseError, RecipeError, ResourceError
 from pixelwise.losses.pixels import labelled_classes
 from pixelwise.losses.segmentation import needs_classes
-from pixelwise.machine.launched import local_world
-from pixelwise.machine.memory import available_memory
 from pixelwise.machine.processes import FORKS, GUARD, START_METHOD
 from pixelwise.machine.signals import leave_signals_to_parent, own_child_handler
 from pixelwise.machine.thread_pools import thread_pool
 from pixelwise.machine.threads import own_cores, reading_threads
 from pixelwise.observer import Warn
 from pixelwise.recipes.schema.recipe import Augment, Recipe
-from pixelwise.recipes.sizes import Size
 from pixelwise.storage import printable
 from pixelwise.storage.locks import release_inherited_locks
 from pixelwise.storage.names import some
@@ -40,7 +38,9 @@ from pixelwise.training.together.keys import Key, Keys
 from pixelwise.transforms.augmentation import fill_color, fixed_resize, random_pair
 from pixelwise.transforms.color import draw_color_matrix, has_color
 from pixelwise.transforms.mixing import mix_pair
+from pixelwise.transforms.parts import LabelParts, Parts
 
+Result = TypeVar("Result")
 READ_ATTEMPTS = 3
 RETRY_SECONDS = 0.2
 WORKER_RESTARTS = 3
@@ -117,6 +117,7 @@ class TrainingPairs:
         self.needs_classes = needs_classes(recipe.loss)
         self.far = is_far(dataset)
         self._cached: DecodedPairs | None = None
+        self._in_parts: dict[Sample, Learnt] = {}
 
     def __len__(self) -> int:
         return len(self.samples)
@@ -147,11 +148,27 @@ class TrainingPairs:
 
     def __getitem__(self, key: Key) -> Item | PixelwiseError:
         """The augmented pair; an error is returned, not raised, so that PyTorch's loader does not wrap it."""
-        epoch, index = key
+        _, index = key
+        sample = self.samples[index]
         try:
-            image, labels = self.read(index) if self._cached is None else self._cached[index]
+            if sample not in self._in_parts:
+                try:
+                    return self._augmented(key, *(self.read(index) if self._cached is None else self._cached[index]))
+                except DataError as error:
+                    if error.code != "D120" or not is_in_parts(sample.image_path, self.dataset.reading):
+                        raise
+                    self._in_parts[sample] = Learnt()
+            return _repeatedly(lambda: self._in_part(key, sample))
         except PixelwiseError as error:
             return error
+
+    def _in_part(self, key: Key, sample: Sample) -> Item:
+        """The augmented pair of an image that is too large to be decoded whole: only what the crop shows is read."""
+        with PairRegions(sample, self.dataset, self._in_parts[sample]) as pair:
+            return self._augmented(key, pair.image, pair.labels)
+
+    def _augmented(self, key: Key, image: np.ndarray | Parts, labels: np.ndarray | LabelParts) -> Item:
+        epoch, index = key
         random = augmentation_random(self.seed, epoch, index)
         image, labels = random_pair(image, labels, self.augment, random, self.fill)
         color = draw_color_matrix(self.augment, random, len(self.fill)) if has_color(self.augment) else None
@@ -183,20 +200,7 @@ class TrainingPairs:
                 the network.
         """
         sample = self.samples[index]
-        for attempt in range(READ_ATTEMPTS):
-            try:
-                return fixed_resize(*read_pair(sample, self.dataset), self.augment)
-            except DataError as error:
-                if not _may_pass(error):
-                    raise
-                if attempt + 1 == READ_ATTEMPTS:
-                    raise DataError(
-                        "D135",
-                        f"{error.message} ({READ_ATTEMPTS} attempts)",
-                        "check the disk or the network, then continue with `pixelwise resume`",
-                    ) from error
-                time.sleep(RETRY_SECONDS * 2**attempt)
-        raise AssertionError  # the loop returns or raises
+        return _repeatedly(lambda: fixed_resize(*read_pair(sample, self.dataset), self.augment))
 
 
 def mix_items(items: Sequence[Item], keys: Sequence[Key], augment: Augment, seed: int) -> list[Item]:
@@ -222,27 +226,32 @@ def mix_items(items: Sequence[Item], keys: Sequence[Key], augment: Augment, seed
     return mixed
 
 
+def _repeatedly(read: Callable[[], Result]) -> Result:
+    """What `read` returns, asked again after an error of the disk or the network.
+
+    Raises:
+        DataError: D135, all attempts failed with such an error; any other error of the first one.
+    """
+    for attempt in range(READ_ATTEMPTS):
+        try:
+            return read()
+        except DataError as error:
+            if not _may_pass(error):
+                raise
+            if attempt + 1 == READ_ATTEMPTS:
+                raise DataError(
+                    "D135",
+                    f"{error.message} ({READ_ATTEMPTS} attempts)",
+                    "check the disk or the network, then continue with `pixelwise resume`",
+                ) from error
+            time.sleep(RETRY_SECONDS * 2**attempt)
+    raise AssertionError  # the loop returns or raises
+
+
 def _may_pass(error: DataError) -> bool:
     """Whether an error is one that disks and network file systems recover from."""
     cause = error.__cause__
     return isinstance(cause, OSError) and cause.errno in (errno.EIO, errno.ESTALE, errno.ETIMEDOUT)
-
-
-def fits_in_memory(samples: Sequence[Sample], recipe: Recipe, largest: Size) -> bool:
-    """Whether to keep decoded pairs in memory: `data.cache` decides; `auto` allows a quarter of the available memory.
-
-    Args:
-        samples: Samples of the training split.
-        recipe: Its `data.cache` decides unless it is `auto`.
-        largest: Size of the largest image.
-    """
-    if recipe.data.cache != "auto":
-        return recipe.data.cache == "memory"
-    height, width = recipe.augment.resize or largest
-    # A label is one byte, or a bit field of four.
-    per_pixel = recipe.data.bands + (4 if recipe.data.multilabel else 1)
-    # Processes on the same host each keep a copy.
-    return len(samples) * height * width * per_pixel * local_world() <= available_memory() / 4
 
 
 def loader_processes(recipe: Recipe, device: torch.device) -> int:
@@ -321,6 +330,7 @@ def collate(items: Sequence[Item | PixelwiseError], *, needs_classes: bool = Fal
             f"a batch would hold images of different sizes: {', '.join(f'{h}x{w}' for h, w in sizes[:4])} (HxW)",
             "set augment.crop=[height, width] (or augment.resize), or sampling.batch_size=1",
         )
+    known = items if isinstance(items, Items) else Items()
     images, masks, colors, ids = zip(*pairs, strict=True)
     labels = torch.from_numpy(np.stack(masks))
     return Batch(
@@ -329,7 +339,8 @@ def collate(items: Sequence[Item | PixelwiseError], *, needs_classes: bool = Fal
         None if colors[0] is None else torch.from_numpy(np.stack(colors)),
         list(ids),
         labelled_classes(labels) if needs_classes else None,
-        *((items.repeated, items.total) if isinstance(items, Items) else ()),
+        known.repeated,
+        known.total,
     )
 
 

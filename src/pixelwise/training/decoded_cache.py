@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
@@ -14,7 +14,10 @@ import PIL
 import torch
 
 from pixelwise.datasets.fingerprint import fingerprint
+from pixelwise.datasets.samples import Sample
 from pixelwise.errors import ResourceError
+from pixelwise.machine.launched import local_world
+from pixelwise.machine.memory import available_memory
 from pixelwise.machine.processes import FORKS
 from pixelwise.observer import SILENT, Observer
 from pixelwise.recipes.schema.recipe import Recipe
@@ -25,7 +28,7 @@ from pixelwise.storage.atomic import remove_leftovers, require_space
 from pixelwise.storage.cache_kinds import DECODED, DECODED_FILE
 from pixelwise.storage.caches import drop_superseded, entry_path, make_way, subject_of
 from pixelwise.storage.locks import work_lock
-from pixelwise.training.batches import TrainingPairs, fits_in_memory
+from pixelwise.training.batches import TrainingPairs
 
 _PROBED = 8
 """Number of pairs that are decoded to estimate the size of all of them."""
@@ -134,11 +137,40 @@ def keep_decoded(pairs: TrainingPairs, recipe: Recipe, largest: Size, observer: 
         DataError: A pair cannot be read.
         ResourceError: S601 or S602, there is not enough disk space for the cache.
     """
+    if _in_parts(recipe, largest):
+        if recipe.data.cache in ("disk", "memory"):
+            observer.phase("keeping no decoded images, because some are larger than data.max_pixels")
+        return
     if recipe.data.cache == "disk":
         pairs.use_cache(kept_pairs(pairs, recipe, observer))
     elif fits_in_memory(pairs.samples, recipe, largest):
         observer.phase(_DECODING)
         keep_in_memory(pairs, observer)
+
+
+def fits_in_memory(samples: Sequence[Sample], recipe: Recipe, largest: Size) -> bool:
+    """Whether to keep decoded pairs in memory: `data.cache` decides; `auto` allows a quarter of the available memory.
+
+    Never if there are images that are read in parts, because they are not decoded whole.
+
+    Args:
+        samples: Samples of the training split.
+        recipe: Its `data.cache` decides unless it is `auto`.
+        largest: Size of the largest image.
+    """
+    if _in_parts(recipe, largest):
+        return False
+    if recipe.data.cache != "auto":
+        return recipe.data.cache == "memory"
+    height, width = recipe.augment.resize or largest
+    # A label is one byte, or a bit field of four.
+    per_pixel = recipe.data.bands + (4 if recipe.data.multilabel else 1)
+    # Processes on the same host each keep a copy.
+    return len(samples) * height * width * per_pixel * local_world() <= available_memory() / 4
+
+
+def _in_parts(recipe: Recipe, largest: Size) -> bool:
+    return largest[0] * largest[1] > recipe.data.max_pixels
 
 
 def keep_in_memory(pairs: TrainingPairs, observer: Observer = SILENT) -> None:

@@ -64,7 +64,7 @@ def _work(prepared: PreparedRun, run: Path, environment: Environment, observer: 
     if ranks.first:
         remove_leftovers(run)
         remove_leftovers(run / CHECKPOINTS)
-    pairs = TrainingPairs(dataset, dataset.samples(recipe.data.train_split), recipe)
+    pairs = TrainingPairs(dataset, prepared.samples, recipe)
     if state.progress.step < prepared.steps and not out_of_patience(recipe.selection, state.progress):
         keep_decoded(pairs, recipe, facts.largest_image, observer)
         if ranks.first:

@@ -20,13 +20,14 @@ from pixelwise.datasets.auditing.class_weights import class_weights
 from pixelwise.datasets.auditing.statistics import with_measured_bands
 from pixelwise.datasets.fingerprint import fingerprint
 from pixelwise.datasets.opening import open_dataset, settled
-from pixelwise.datasets.samples import Dataset
+from pixelwise.datasets.samples import Dataset, Sample
 from pixelwise.errors import RecipeError
 from pixelwise.machine.memory import keep_freed_memory
 from pixelwise.models import SegmentationModel, build_model
 from pixelwise.models.quantization.aware import quantization_aware
 from pixelwise.observer import Observer
 from pixelwise.recipes.schema.recipe import Recipe
+from pixelwise.recipes.sizes import Size
 from pixelwise.records.data_facts import DataFacts, FindingFacts, SplitFacts
 from pixelwise.records.environment import InitialWeights, StartedFrom
 from pixelwise.records.run_folder import has_checkpoints, read_recipe
@@ -36,6 +37,7 @@ from pixelwise.training.autotuning.batch_size import auto_batch
 from pixelwise.training.autotuning.format_choice import FormatChoice, choose_format
 from pixelwise.training.optimization.schedules import total_steps
 from pixelwise.training.order import steps_per_epoch
+from pixelwise.training.sampling.draws import drawn_samples
 from pixelwise.training.settings.holding import unfit_settings
 from pixelwise.training.settings.unfit import Unfit
 from pixelwise.training.stages import naming_stage, stage_recipe
@@ -145,7 +147,12 @@ class PreparedRun(NamedTuple):
     @property
     def steps_per_epoch(self) -> int:
         """Number of optimizer steps per epoch."""
-        return steps_per_epoch(len(self.dataset.samples(self.recipe.data.train_split)), self.recipe.sampling)
+        return steps_per_epoch(len(self.samples), self.recipe.sampling)
+
+    @property
+    def samples(self) -> tuple[Sample, ...]:
+        """The training samples of an epoch; those of large images occur several times."""
+        return drawn_samples(self.dataset, self.recipe, self.facts.largest_image)
 
     @property
     def device(self) -> torch.device:
@@ -176,10 +183,10 @@ def prepare_run(
     """
     observer.phase("building the network")
     dataset = dataset.without(facts.unusable)
-    steps = planned_steps(recipe, dataset)
+    steps, largest = planned_steps(recipe, dataset, facts.largest_image), facts.largest_image
     for stage in recipe.stages:
         with naming_stage(stage.name):
-            planned_steps(stage_recipe(recipe, stage), dataset)
+            planned_steps(stage_recipe(recipe, stage), dataset, largest)
     torch.manual_seed(recipe.sampling.seed)
     model = build_model(recipe)
     # A run that has a checkpoint takes all its weights from there.
@@ -205,23 +212,27 @@ def prepare_run(
     other = StartedFrom(**start._asdict()) if start is not None else None
     encoder = recipe.initialize.encoder if recipe.initialize.run is None else "none"
     weights = InitialWeights(encoder=encoder, sha256=sha256, run=other)
+    drawn = len(drawn_samples(dataset, recipe, largest))
+    if drawn != len(dataset.samples(recipe.data.train_split)):
+        facts = msgspec.structs.replace(facts, drawn=drawn)
     return PreparedRun(recipe, dataset, facts, state, steps, weights)
 
 
 def held_against_data(prepared: PreparedRun) -> tuple[Unfit, ...]:
     """The settings of a run and its stages that do not fit its data, each with overrides that do."""
     facts = prepared.facts
-    images = len(prepared.dataset.samples(prepared.recipe.data.train_split))
+    images = len(prepared.samples)
     return tuple(unfit_settings(prepared.recipe, images, facts.usual_image if any(facts.usual_image) else None))
 
 
-def planned_steps(recipe: Recipe, dataset: Dataset) -> int:
-    """Total number of training steps.
+def planned_steps(recipe: Recipe, dataset: Dataset, largest: Size) -> int:
+    """Total number of training steps; `largest` is the (height, width) of the largest image.
 
     Raises:
+        DataError: As `drawn_samples`.
         RecipeError: R211, the training split does not fill one step.
     """
-    samples = dataset.samples(recipe.data.train_split)
+    samples = drawn_samples(dataset, recipe, largest)
     return total_steps(recipe.schedule, steps_per_epoch(len(samples), recipe.sampling))
 
 

@@ -16,7 +16,8 @@ import numpy as np
 from pixelwise.recipes.class_sets.tables import IGNORE, IGNORE_BIT
 from pixelwise.recipes.schema.recipe import Augment
 from pixelwise.recipes.sizes import Size
-from pixelwise.transforms.cropping import Content, Fill, View, content, crop_image, crop_labels, void_of
+from pixelwise.transforms.cropping import Content, Fill, View, content, crop_image, crop_labels, reach, void_of
+from pixelwise.transforms.parts import LabelParts, Part, Parts
 from pixelwise.transforms.photometric import changes_pixels, distort
 from pixelwise.transforms.resizing import resize_image, resize_labels
 
@@ -47,15 +48,20 @@ def fill_color(augment: Augment, mean: tuple[float, ...]) -> Fill:
 
 
 def random_pair(
-    image: np.ndarray, labels: np.ndarray, augment: Augment, random: np.random.Generator, fill: Fill
+    image: np.ndarray | Parts,
+    labels: np.ndarray | LabelParts,
+    augment: Augment,
+    random: np.random.Generator,
+    fill: Fill,
 ) -> tuple[np.ndarray, np.ndarray]:
     """Apply everything in `augment` that acts on a single uint8 pair after the fixed resize.
 
     Args:
-        image: uint8 (H, W, C); not modified.
+        image: uint8 (H, W, C); not modified. Of an image that is read by parts, only what the crop shows is read.
         labels: uint8 (H, W) class ids or 255, or int32 (H, W) bit fields; not modified.
-        augment: Augmentation section of a recipe.
-        random: Random generator to draw from; equal generators give equal results.
+        augment: Augmentation section of a recipe; with `crop` for an image that is read by parts.
+        random: Random generator to draw from; equal generators give equal results, whether an image is read by parts or
+            not.
         fill: Colour of the padding; see `fill_color`.
 
     Returns:
@@ -85,10 +91,16 @@ def random_geometry(
 
 
 def _draw_pair(
-    image: np.ndarray, labels: np.ndarray, augment: Augment, random: np.random.Generator, fill: Fill
+    image: np.ndarray | Parts,
+    labels: np.ndarray | LabelParts,
+    augment: Augment,
+    random: np.random.Generator,
+    fill: Fill,
 ) -> _Pair:
     flip = random.random() < augment.flip
     if augment.crop is None:
+        if not isinstance(image, np.ndarray) or not isinstance(labels, np.ndarray):
+            raise ValueError("an image that is read by parts can only be cropped")
         if flip:
             image, labels = np.ascontiguousarray(image[:, ::-1]), np.ascontiguousarray(labels[:, ::-1])
         pair = _Pair(image, labels, (slice(0, labels.shape[0]), slice(0, labels.shape[1])))
@@ -101,15 +113,16 @@ def _draw_pair(
 
 
 def _draw_crop(
-    image: np.ndarray,
-    labels: np.ndarray,
+    image: np.ndarray | Parts,
+    labels: np.ndarray | LabelParts,
     augment: Augment,
     crop: Size,
     flip: bool,
     random: np.random.Generator,
     fill: Fill,
 ) -> _Pair:
-    scale = _draw_scale(augment, labels.shape, random)
+    size = labels.shape[0], labels.shape[1]
+    scale = _draw_scale(augment, size, random)
     angle = 0.0
     if augment.rotate and random.random() < augment.rotate_probability:
         angle = random.uniform(-augment.rotate, augment.rotate)
@@ -117,11 +130,18 @@ def _draw_crop(
     while True:
         corner = _draw_corner(labels, augment, crop, scale, flip, random)
         view = View(crop, scale, corner, flip, angle, augment.resampling)
-        cropped = crop_labels(labels, view, augment.rotate_label)
+        cropped = crop_labels(_shown(labels, view), view, augment.rotate_label)
         draws_left -= 1
         if draws_left == 0 or _is_mixed(cropped, augment.max_class_share or 1.0):
             break
-    return _Pair(crop_image(image, view, fill), cropped, content(view, labels.shape))
+    return _Pair(crop_image(_shown(image, view), view, fill), cropped, content(view, size))
+
+
+def _shown(source: np.ndarray | Parts, view: View) -> np.ndarray | Part:
+    """What a crop shows of an image or of labels that are read by parts; others as they are."""
+    if isinstance(source, np.ndarray):
+        return source
+    return source.part(reach(view, (source.shape[0], source.shape[1])))
 
 
 def _draw_scale(augment: Augment, size: tuple[int, ...], random: np.random.Generator) -> tuple[float, float]:
@@ -168,7 +188,7 @@ def _fit(augment: Augment, size: tuple[int, ...]) -> tuple[float, float]:
 
 
 def _draw_corner(
-    labels: np.ndarray,
+    labels: np.ndarray | LabelParts,
     augment: Augment,
     crop: Size,
     scale: tuple[float, float],
@@ -217,8 +237,15 @@ def _draw_position(lengths: list[float], whole: bool, subpixel: bool, random: np
     return start
 
 
-def _draw_class_pixel(labels: np.ndarray, random: np.random.Generator) -> tuple[int, int] | None:
+def _draw_class_pixel(labels: np.ndarray | LabelParts, random: np.random.Generator) -> tuple[int, int] | None:
     """Draw a pixel of a class drawn uniformly from those in `labels`; None if every pixel is ignored."""
+    if not isinstance(labels, np.ndarray):
+        counts = labels.counts()
+        present = np.flatnonzero(counts[:IGNORE])
+        if present.size == 0:
+            return None
+        chosen = random.choice(present)
+        return labels.pixel(int(chosen), int(random.integers(int(counts[chosen]))))
     if labels.dtype != np.uint8:
         return _draw_bit_pixel(labels, random)
     # Ten times faster than np.bincount for uint8; a count is 0 only if the class is absent.

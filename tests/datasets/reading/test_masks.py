@@ -138,7 +138,7 @@ def test_a_sound_mask_has_no_error(tmp_path: Path, dataset_of: MakeDataset):
     path = save(tmp_path / "a.png", IDS)
     dataset = dataset_of()
     raw = load_mask(path, dataset.label_table, max_pixels=100)
-    assert mask_error(path, raw, translate(raw, dataset.label_table), dataset) is None
+    assert mask_error(path, raw, translate(raw, dataset.label_table), dataset.label_table, len(dataset.classes)) is None
 
 
 def class_masks(tmp_path: Path, **masks: list[list[int]]) -> Sample:

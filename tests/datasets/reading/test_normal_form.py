@@ -17,6 +17,7 @@ from hypothesis import strategies as st
 from pictures import as_stored, exif_block, png, xmp_packet
 from PIL import Image
 
+from pixelwise.datasets.reading import normal_form
 from pixelwise.datasets.reading.decoding import image_sizes
 from pixelwise.datasets.reading.images import from_pillow, load_image, read_image
 from pixelwise.datasets.reading.normal_form import Picture, normalise, to_bytes
@@ -447,3 +448,15 @@ def test_the_proposed_range_is_the_usual_one_of_such_numbers(values: np.ndarray,
     with pytest.raises(DataError) as caught:
         to_bytes(values, "a.tif", None)
     assert f"'data.input_range={proposed}'" in caught.value.help
+
+
+@pytest.mark.parametrize(("mode", "channels"), [("L", 1), ("RGB", 3), ("RGBA", 4)])
+def test_large_pillow_images_are_taken_by_bands_of_rows(monkeypatch, mode, channels):
+    monkeypatch.setattr(normal_form, "_BAND_PIXELS", 30)
+    values = np.random.default_rng(6).integers(0, 256, (17, 10, channels)).astype(np.uint8)
+
+    picture = normal_form.picture_of_pillow(Image.fromarray(values.squeeze(), mode))
+
+    assert picture.alpha == ("straight" if channels == 4 else "none")
+    assert np.array_equal(picture.values, values)
+    assert picture.values.flags.writeable

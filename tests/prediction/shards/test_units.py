@@ -5,6 +5,7 @@ import pickle
 from pathlib import Path
 
 import pytest
+from foreign_data import as_parquet, as_webdataset
 from prediction.shards.photos import make_photos
 
 from pixelwise.datasets.preparing.sharding import shard
@@ -73,3 +74,16 @@ def test_data_that_changed_since_it_was_listed_is_refused(tmp_path: Path):
     with pytest.raises(DataError, match="changed since") as caught:
         marks_match(unit)
     assert caught.value.code == "D271"
+
+
+def test_tars_and_tables_of_other_programs_are_units_too(tiny_data: Path, tmp_path: Path):
+    tars, tables = as_webdataset(tiny_data, tmp_path / "tars", each=4), as_parquet(tiny_data, tmp_path / "tables")
+    for root, number in ((tars, 4), (tables, 6)):
+        found = find_units([root]).units
+        assert len(found) == number
+        assert {picture.name for unit in found for picture in unit.pictures} == {
+            f"{split}/{place:02}" for split, count in (("train", 8), ("val", 3), ("test", 3)) for place in range(count)
+        }
+        assert {picture.key for unit in found for picture in unit.pictures} == {f"{place:02}" for place in range(8)}
+        for unit in found:
+            marks_match(unit)

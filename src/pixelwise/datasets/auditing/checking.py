@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import shlex
 from collections.abc import Sequence
 from pathlib import Path
@@ -179,6 +180,8 @@ class Checked(msgspec.Struct, frozen=True, kw_only=True):
         if "sampling.batch_size" in self.recipe.planned:
             return []
         images, size = self.usable_pairs.get(self.recipe.data.train_split, 0), self.recipe.sampling.batch_size
+        if math.prod(self.audit.sizes.largest) > self.recipe.data.max_pixels:
+            return []  # an epoch draws many crops of an image that is read in parts
         return [f"sampling.batch_size={images}"] if 0 < images < size else []
 
     def split_fix(self, field: str) -> list[str]:

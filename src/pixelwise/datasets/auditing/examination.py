@@ -21,7 +21,20 @@ from pixelwise.datasets.reading.areas import MAX_VALUES, NO_AREAS, Areas, measur
 from pixelwise.datasets.reading.decoding import SUFFIXES
 from pixelwise.datasets.reading.fitting import fit_labels, rotation_error
 from pixelwise.datasets.reading.images import ImageFacts, load_image
-from pixelwise.datasets.reading.masks import RawMask, Translation, load_mask, mask_error, read_class_masks, translate
+from pixelwise.datasets.reading.masks import (
+    RawMask,
+    Translation,
+    load_mask,
+    mask_error,
+    read_class_masks,
+    translate,
+    values_error,
+)
+from pixelwise.datasets.reading.regions.images import ImageRegions
+from pixelwise.datasets.reading.regions.masks import KEPT_BYTES, MaskRegions
+from pixelwise.datasets.reading.regions.measuring import MaskMeasures, measure_image, measure_mask
+from pixelwise.datasets.reading.regions.mosaics import is_mosaic
+from pixelwise.datasets.reading.regions.pairs import is_in_parts, other_size
 from pixelwise.datasets.samples import Dataset, Sample
 from pixelwise.errors import DataError
 from pixelwise.recipes.class_sets.tables import IGNORE, IGNORE_BIT
@@ -127,6 +140,9 @@ def examine(
         result.size = (pixels.shape[0], pixels.shape[1])
         _describe_image(result, pixels)
     except DataError as error:
+        if error.code == "D120" and not dataset.multilabel and is_in_parts(sample.image_path, dataset.reading):
+            _examine_in_parts(result, dataset)
+            return result
         result.errors.append((sample.image_path, error))
     if dataset.multilabel:
         _examine_class_masks(result, dataset)
@@ -142,7 +158,7 @@ def examine(
         return result
     translation = translate(raw, dataset.label_table)
     _describe_mask(result, raw, translation)
-    error = mask_error(mask_path, raw, translation, dataset)
+    error = mask_error(mask_path, raw, translation, dataset.label_table, len(dataset.classes))
     if error is not None:
         result.errors.append((mask_path, error))
     if result.image is not None:
@@ -150,6 +166,61 @@ def examine(
         if compared and labels is not None and not result.errors:
             result.grids = grids_of(pixels, labels)
     return result
+
+
+def _examine_in_parts(result: Examination, dataset: Dataset) -> None:
+    """Examine a pair that is too large to be decoded whole; its edges and borders are not compared."""
+    sample, reading, table = result.sample, dataset.reading, dataset.label_table
+    try:
+        with ImageRegions(sample.image_path, reading, KEPT_BYTES) as image:
+            found = measure_image(image, _SAMPLE)
+            result.size = image.size
+            result.image = ImageFacts(
+                format="VRT" if is_mosaic(sample.image_path) else "TIFF",
+                orientation=image.orientation,
+                transparent=image.transparent,
+                animated=image.animated,
+                ranged=image.ranged,
+            )
+    except DataError as error:
+        result.errors.append((sample.image_path, error))
+    else:
+        result.channel_means, result.channel_squares = found.means, found.squares
+        result.shades = _shades(found.sample)
+        _describe_look(result, found.sample)
+    mask_path = sample.mask_path
+    if mask_path is None:
+        return
+    try:
+        with MaskRegions(mask_path, table, reading, len(dataset.classes)) as mask:
+            measured = measure_mask(mask, table)
+    except DataError as error:
+        result.errors.append((mask_path, error))
+        return
+    _describe_values(result, measured)
+    error = values_error(mask_path, measured.counts, table, len(dataset.classes))
+    if error is not None:
+        result.errors.append((mask_path, error))
+    if result.image is None:
+        return
+    orientation = result.image.orientation
+    error = other_size(sample, result.size, measured.size, orientation, reading)
+    if error is not None:
+        turned = error.code == "D110" and orientation >= 5
+        result.errors.append((sample.image_path if turned else mask_path, error))
+    if not result.errors:
+        result.pixels = measured.pixels
+
+
+def _describe_values(result: Examination, measured: MaskMeasures) -> None:
+    first = measured.first
+    result.encoding, result.lossy, result.areas = first.encoding, not first.lossless, measured.areas
+    colored = first.values.ndim == 3
+    result.unknown_ids = {} if colored else _most_frequent(measured.unknown)
+    result.unknown_colors = _most_frequent(measured.unknown) if colored else {}
+    if not colored:
+        result.raw_ids = _most_frequent(measured.values)
+        _describe_palette(result, first)
 
 
 def _examine_class_masks(result: Examination, dataset: Dataset) -> None:
@@ -174,10 +245,17 @@ def _describe_image(result: Examination, pixels: np.ndarray) -> None:
     result.channel_means = tuple(means.tolist())
     result.channel_squares = tuple((means**2 + deviations**2).tolist())
     step = max(1, int(np.sqrt(pixels.shape[0] * pixels.shape[1] / _SAMPLE)))
-    sample = pixels[::step, ::step]
-    result.shades = len(np.unique(color_codes(sample) if pixels.shape[2] == 3 else sample[..., 0]))
+    result.shades = _shades(pixels[::step, ::step])
+    _describe_look(result, pixels)
+
+
+def _describe_look(result: Examination, pixels: np.ndarray) -> None:
     # Images that are not RGB are compared by their first band.
     result.look = signature_of(pixels if pixels.shape[-1] == 3 else np.repeat(pixels[..., :1], 3, axis=-1))
+
+
+def _shades(sample: np.ndarray) -> int:
+    return len(np.unique(color_codes(sample) if sample.shape[2] == 3 else sample[..., 0]))
 
 
 def _describe_mask(result: Examination, raw: RawMask, translation: Translation) -> None:
@@ -188,6 +266,10 @@ def _describe_mask(result: Examination, raw: RawMask, translation: Translation) 
     if raw.values.ndim != 2:
         return
     result.raw_ids = _most_frequent(count_values(raw.values))
+    _describe_palette(result, raw)
+
+
+def _describe_palette(result: Examination, raw: RawMask) -> None:
     if raw.palette is not None:
         known = (raw_id for raw_id in result.raw_ids if raw_id < len(raw.palette))
         result.colors = {raw_id: tuple(raw.palette[raw_id].tolist()) for raw_id in known}

@@ -35,6 +35,9 @@ from pixelwise.datasets.fingerprint import stat_signature
 from pixelwise.datasets.labels import LabelTable, color_codes, count_values, semantic_ids
 from pixelwise.datasets.reading.areas import Areas, measure
 from pixelwise.datasets.reading.masks import load_mask
+from pixelwise.datasets.reading.regions.masks import MaskRegions
+from pixelwise.datasets.reading.regions.measuring import measure_mask
+from pixelwise.datasets.samples import Reading
 from pixelwise.errors import DataError
 from pixelwise.machine.thread_pools import thread_pool
 from pixelwise.machine.threads import reading_threads
@@ -165,8 +168,8 @@ def _note(files: dict[int, tuple[int, str]], values: Mapping[int, int], path: Pa
 def _examine(path: Path, max_pixels: int, table: LabelTable) -> _MaskValues:
     try:
         raw = load_mask(path, table, max_pixels=max_pixels)
-    except DataError:
-        return _MaskValues()
+    except DataError as error:
+        return _examine_in_parts(path, table) if error.code == "D120" else _MaskValues()
     if not raw.lossless:
         return _MaskValues()
     ids = raw.values if table.divisor is None or raw.values.ndim == 3 else semantic_ids(raw.values, table.divisor)
@@ -180,6 +183,25 @@ def _examine(path: Path, max_pixels: int, table: LabelTable) -> _MaskValues:
         return _MaskValues(counts, colors=grey, areas=areas)
     palette = raw.palette.tolist() if raw.palette is not None else []
     return _MaskValues(counts, tuple((r, g, b) for r, g, b in palette), areas=areas)
+
+
+def _examine_in_parts(path: Path, table: LabelTable) -> _MaskValues:
+    """As `_examine`, of a mask that is too large to be decoded whole."""
+    try:
+        with MaskRegions(path, table, Reading()) as mask:
+            found = measure_mask(mask, table, semantic=True)
+    except DataError:
+        return _MaskValues()
+    raw = found.first
+    if not raw.lossless:
+        return _MaskValues()
+    if raw.values.ndim == 3:
+        return _MaskValues(colors=found.values, areas=found.areas)
+    if raw.grey_rgb:
+        grey = {value * 0x010101: pixels for value, pixels in found.values.items()}
+        return _MaskValues(found.values, colors=grey, areas=found.areas)
+    palette = raw.palette.tolist() if raw.palette is not None else []
+    return _MaskValues(found.values, tuple((r, g, b) for r, g, b in palette), areas=found.areas)
 
 
 def infer_colors(found: MaskIds, tolerance: int | None = None) -> tuple[dict[str, int], list[Finding]]:

@@ -21,7 +21,10 @@ from pixelwise.datasets.findings import Finding
 from pixelwise.datasets.labels import LabelTable, format_color, parse_color, table_of
 from pixelwise.datasets.layouts.description import DESCRIPTION_FILE
 from pixelwise.datasets.layouts.layout import Layout
-from pixelwise.datasets.reading.mask_values import load_mask
+from pixelwise.datasets.reading.mask_values import RawMask, load_mask
+from pixelwise.datasets.reading.regions.masks import MaskRegions
+from pixelwise.datasets.reading.regions.segments import Rectangle
+from pixelwise.datasets.samples import Reading
 from pixelwise.errors import DataError, RecipeError
 from pixelwise.recipes.class_sets.tables import CLASS_SETS, IGNORE, Color, voc_color
 from pixelwise.recipes.schema.recipe import Data
@@ -305,7 +308,7 @@ def _palette_of_masks(data: Data, layout: Layout, label_table: LabelTable, numbe
         return None  # the classes are not values of the masks
     for path in _each_mask(layout):
         try:
-            raw = load_mask(path, label_table, max_pixels=data.max_pixels)
+            raw = _some_of(path, label_table, data)
         except DataError:  # of which the audit tells
             continue
         ids = label_table.ids or {i: i for i in range(number)}
@@ -313,6 +316,21 @@ def _palette_of_masks(data: Data, layout: Layout, label_table: LabelTable, numbe
         found = _palette_of_ids(ids, tuple((r, g, b) for r, g, b in colors))
         return found if found is not None and len(found) == number else None
     return None
+
+
+def _some_of(path: Path, table: LabelTable, data: Data) -> RawMask:
+    """A mask, or a pixel of one that is too large to be decoded whole, with its palette.
+
+    Raises:
+        DataError: The mask cannot be read.
+    """
+    try:
+        return load_mask(path, table, max_pixels=data.max_pixels)
+    except DataError as error:
+        if error.code != "D120":
+            raise
+        with MaskRegions(path, table, Reading.of(data)) as mask:
+            return mask.raw(Rectangle(0, 0, 1, 1))
 
 
 def _masks(layout: Layout) -> list[Path]:

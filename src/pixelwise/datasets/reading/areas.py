@@ -6,6 +6,9 @@ interpolated ones are larger than one neighbour and smaller than another.
 
 from __future__ import annotations
 
+from collections import Counter
+from collections.abc import Iterable, Mapping
+
 import cv2
 import msgspec
 import numpy as np
@@ -52,31 +55,51 @@ class Areas(msgspec.Struct, frozen=True, array_like=True):
 NO_AREAS = Areas()
 
 
-def measure(values: np.ndarray) -> Areas:
+def measure(values: np.ndarray, rows: slice = slice(None)) -> Areas:
     """Where the values of a mask lie.
 
     Args:
         values: Integers (H, W), or uint8 (H, W, 3) colours.
+        rows: Rows whose pixels are counted; the others are only their surroundings.
     """
     colored = values.ndim == 3
     codes = color_codes(values) if colored else values
-    pixels, number = _counts(codes)
+    pixels, number = _counts(codes[rows])
     if min(codes.shape) < 3:
         return Areas(pixels, colored=colored, values=number)
-    inner, _ = _counts(codes[inner_pixels(codes)])
+    inner, _ = _counts(codes[rows][inner_pixels(codes)[rows]])
     if colored:
-        noisy = number > _FEW_COLORS and 2 * sum(inner.values()) < codes.size
+        noisy = number > _FEW_COLORS and 2 * sum(inner.values()) < codes[rows].size
         if noisy:
-            inner = _inner_colors(values)
+            inner = _inner_colors(values, rows)
         return Areas(pixels, inner, colored=True, noisy=noisy, values=number)
     if codes.min() < 0 or codes.max() > _LARGEST:
         return Areas(pixels, inner, values=number)
     narrow = codes if codes.dtype in (np.uint8, np.uint16) else codes.astype(np.uint16)
-    low, high = around(narrow)
+    low, high = (side[rows] for side in around(narrow))
+    narrow = narrow[rows]
     ramp = (low < narrow) & (narrow < high)
     beside = (high >= low.astype(np.int32) + 2) & (high != IGNORE)
     steps, ramps = int(np.count_nonzero(beside)), int(np.count_nonzero(ramp & beside))
     return Areas(pixels, inner, _counts(narrow[ramp])[0], steps, ramps, values=number)
+
+
+def joined(parts: Iterable[Areas]) -> Areas:
+    """Where the values of a mask lie, from disjoint parts of its rows."""
+    pixels, inner, between = (Counter[int]() for _ in range(3))
+    steps = ramps = values = 0
+    colored = noisy = False
+    for part in parts:
+        for total, counts in ((pixels, part.pixels), (inner, part.inner), (between, part.between)):
+            total.update(counts)
+        steps, ramps, values = steps + part.steps, ramps + part.ramps, max(values, part.values)
+        colored, noisy = colored or part.colored, noisy or part.noisy
+    kept = (dict(_ordered(counts)[:MAX_VALUES]) for counts in (pixels, inner, between))
+    return Areas(*kept, steps, ramps, colored, noisy, max(values, len(pixels)))
+
+
+def _ordered(counts: Mapping[int, int]) -> list[tuple[int, int]]:
+    return sorted(counts.items(), key=lambda item: (-item[1], item[0]))
 
 
 def inner_pixels(codes: np.ndarray) -> np.ndarray:
@@ -101,12 +124,12 @@ def around(values: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     return np.asarray(cv2.erode(values, _SQUARE)), np.asarray(cv2.dilate(values, _SQUARE))
 
 
-def _inner_colors(rgb: np.ndarray) -> dict[int, int]:
+def _inner_colors(rgb: np.ndarray, rows: slice) -> dict[int, int]:
     """Median colour -> number of pixels among nearly equal neighbours."""
     median = np.asarray(cv2.medianBlur(np.ascontiguousarray(rgb), 3))
     low, high = around(median)
     even = (high.astype(np.int16) - low).max(axis=-1) <= _NOISE
-    return _counts(color_codes(median)[even])[0]
+    return _counts(color_codes(median)[rows][even[rows]])[0]
 
 
 def _counts(values: np.ndarray) -> tuple[dict[int, int], int]:

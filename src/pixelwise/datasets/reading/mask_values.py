@@ -123,6 +123,21 @@ def _read(path: Path, max_pixels: int) -> tuple[_Stored, int]:
     return _of_pillow(decoded, path), decoded.orientation
 
 
+def interpreted_part(tiff: StoredTiff, table: LabelTable, path: Path, *, grey: bool) -> RawMask:
+    """A part of a TIFF mask, as `load_mask` reads the whole; transparency that the table does not ask for is left out.
+
+    Args:
+        tiff: The stored values of the part, upright.
+        table: Label table; says whether values, colours or the alpha channel are read.
+        path: The file, for messages.
+        grey: Whether all pixels of the whole mask are grey, if it is an RGB image.
+
+    Raises:
+        DataError: D141 and D205 as `load_mask`.
+    """
+    return _interpreted(_of_tiff(tiff, path), table, path, grey)
+
+
 def _of_tiff(tiff: StoredTiff, path: Path) -> _Stored:
     values, has_alpha = tiff.values, tiff.alpha != "none"
     if not tiff.is_picture:
@@ -170,8 +185,8 @@ def _of_pillow(decoded: Decoded, path: Path) -> _Stored:
     return _Stored(colors, alpha, palette, bits, decoded.format, decoded.lossless)
 
 
-def _interpreted(stored: _Stored, table: LabelTable, path: Path) -> RawMask:
-    """The channel or the colours that the label table is about."""
+def _interpreted(stored: _Stored, table: LabelTable, path: Path, grey: bool | None = None) -> RawMask:
+    """The channel or the colours that the label table is about; `grey` says what is known of RGB colours."""
     kind, palette, grey_rgb = f"{stored.bits}-bit", None, False
     by_color = bool(table.colors) and not table.ids
     values = _chosen(stored, table, path)
@@ -183,7 +198,7 @@ def _interpreted(stored: _Stored, table: LabelTable, path: Path) -> RawMask:
         kind, palette = "palette", stored.palette
     elif values.ndim == 3:
         kind = "RGB"
-        if not by_color and _is_grey(values):
+        if not by_color and (is_grey(values) if grey is None else grey):
             values, kind, grey_rgb = np.ascontiguousarray(values[..., 0]), "grey RGB", True
         elif values.dtype != np.uint8:
             values = _eight_bits(values, path)
@@ -247,7 +262,7 @@ def _lost_with_alpha(codes: np.ndarray, colors: np.ndarray, alpha: np.ndarray) -
     if both.size:
         name = f"the colour #{int(both[0]):06x}" if colors.ndim == 3 else f"the value {both[0]}"
         return f"{name} is transparent in some pixels, visible in others"
-    if colors.ndim < 3 or _is_grey(colors):
+    if colors.ndim < 3 or is_grey(colors):
         return None
     flat = colors.reshape(-1, colors.shape[2])
     if int((flat.max(axis=0).astype(np.int64) - flat.min(axis=0)).max()) <= _NOISE:
@@ -291,5 +306,6 @@ def _pages_error(path: Path, found: str) -> DataError:
     )
 
 
-def _is_grey(rgb: np.ndarray) -> bool:
+def is_grey(rgb: np.ndarray) -> bool:
+    """Whether the three channels (H, W, 3) are equal everywhere."""
     return bool((rgb[..., 0] == rgb[..., 1]).all() and (rgb[..., 1] == rgb[..., 2]).all())

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import NamedTuple
 
@@ -39,6 +40,26 @@ class Translation(NamedTuple):
     labels: np.ndarray
     unknown_ids: dict[int, int]
     unknown_colors: dict[int, int]
+
+
+class MaskCounts(NamedTuple):
+    """What has to be counted in a mask to tell whether its values are valid.
+
+    Attributes:
+        encoding: Storage format in words, as in `RawMask`.
+        lossless: Whether the file format keeps every value exactly.
+        size: (height, width).
+        values: Computes raw value -> number of pixels, the most frequent first; colours are `0xrrggbb`.
+        colored: Whether the values are colours.
+        unknown: The values that are not in the label table -> number of pixels.
+    """
+
+    encoding: str
+    lossless: bool
+    size: tuple[int, int]
+    values: Callable[[], dict[int, int]]
+    colored: bool
+    unknown: dict[int, int]
 
 
 class ClassLabels(NamedTuple):
@@ -144,40 +165,57 @@ def translate(raw: RawMask, table: LabelTable) -> Translation:
     return Translation(labels, {}, unknown)
 
 
-def mask_error(path: Path, raw: RawMask, translation: Translation, dataset: Dataset) -> DataError | None:
-    """D202, D203 or D205 for a mask with invalid values, else None."""
-    where, table = printable(path), dataset.label_table
-    if not raw.lossless and table.threshold is None and table.tolerance is None:
-        total = raw.values.shape[0] * raw.values.shape[1]
-        unknown = sum(translation.unknown_ids.values()) + sum(translation.unknown_colors.values())
+def mask_error(
+    path: Path, raw: RawMask, translation: Translation, table: LabelTable, num_classes: int
+) -> DataError | None:
+    """D202, D203 or D205 for a mask with invalid values, else None; see `values_error`."""
+    colored = raw.values.ndim == 3
+    counts = MaskCounts(
+        raw.encoding,
+        raw.lossless,
+        (raw.values.shape[0], raw.values.shape[1]),
+        lambda: count_values(color_codes(raw.values) if colored else raw.values),
+        colored,
+        translation.unknown_colors if colored else translation.unknown_ids,
+    )
+    return values_error(path, counts, table, num_classes)
+
+
+def values_error(path: Path, found: MaskCounts, table: LabelTable, num_classes: int) -> DataError | None:
+    """D202, D203 or D205 for a mask with invalid values, else None.
+
+    Args:
+        path: The mask, for messages.
+        found: What was counted in it.
+        table: Label table of the data set.
+        num_classes: Number of classes of the data set.
+    """
+    where, (height, width), unknown = printable(path), found.size, found.unknown
+    if not found.lossless and table.threshold is None and table.tolerance is None:
         return DataError(
             "D203",
-            f"{where}: the mask is stored as {raw.encoding}, whose compression changes class ids at every edge; "
-            f"{100 * unknown / total:.3g} % of the pixels have values outside the label table",
-            explain_lossy(count_values(raw.values) if raw.values.ndim == 2 else {}),
+            f"{where}: the mask is stored as {found.encoding}, whose compression changes class ids at every edge; "
+            f"{100 * sum(unknown.values()) / (height * width):.3g} % of the pixels have values outside the label table",
+            explain_lossy({} if found.colored else found.values()),
         )
-    if translation.unknown_ids:
-        counts = count_values(raw.values)
+    if not unknown:
+        return None
+    if not found.colored:
         return DataError(
             "D202",
-            f"{where}: mask contains {describe_counts(translation.unknown_ids)}; expected {describe_ids(table.ids)}",
-            explain_unknown_ids(translation.unknown_ids, counts, len(dataset.classes), table.ids),
+            f"{where}: mask contains {describe_counts(unknown)}; expected {describe_ids(table.ids)}",
+            explain_unknown_ids(unknown, found.values(), num_classes, table.ids),
         )
-    if translation.unknown_colors and not table.colors:
-        colors = translation.unknown_colors
-        clause, help = explain_colors_without_table(colors, len(dataset.classes))
-        height, width = raw.values.shape[:2]
+    if not table.colors:
+        clause, help = explain_colors_without_table(unknown, num_classes)
         return DataError(
             "D205",
-            f"{where}: the mask is an RGB image ({height}x{width}x3) with {len(colors)} colours; expected one channel "
+            f"{where}: the mask is an RGB image ({height}x{width}x3) with {len(unknown)} colours; expected one channel "
             f"of class ids, or a colour table; {clause}",
             help,
         )
-    if translation.unknown_colors:
-        num_colors = len(count_values(color_codes(raw.values)))
-        clause, help = explain_unknown_colors(translation.unknown_colors, translation.labels.size, num_colors)
-        return DataError("D203", f"{where}: {clause}", help)
-    return None
+    clause, help = explain_unknown_colors(unknown, height * width, len(found.values()))
+    return DataError("D203", f"{where}: {clause}", help)
 
 
 def _all_unknown(rgb: np.ndarray) -> tuple[np.ndarray, dict[int, int]]:

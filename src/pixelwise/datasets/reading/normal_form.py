@@ -21,6 +21,8 @@ from pixelwise.storage.names import counted
 
 DEEP_MODES = ("I", "F", "I;16", "I;16L", "I;16B", "I;16N")
 """Pillow's modes of one channel with more than 8 bits."""
+_BAND_PIXELS = 1 << 22
+"""Number of pixels that are taken from a Pillow image together."""
 
 
 class Picture(NamedTuple):
@@ -166,10 +168,22 @@ def picture_of_pillow(image: Image.Image) -> Picture:
     if image.mode == "La":
         image = image.convert("LA")
     if image.has_transparency_data:
-        return Picture(np.array(image.convert("RGBA")), "straight")
+        return Picture(_pixels_of(image.convert("RGBA")), "straight")
     if image.mode in ("L", "1"):
-        return Picture(np.array(image.convert("L"))[..., None])
-    return Picture(np.array(image if image.mode == "RGB" else image.convert("RGB")))
+        return Picture(_pixels_of(image.convert("L"))[..., None])
+    return Picture(_pixels_of(image if image.mode == "RGB" else image.convert("RGB")))
+
+
+def _pixels_of(image: Image.Image) -> np.ndarray:
+    """The pixels of a Pillow image of bytes, by bands of rows: Pillow would hold those of a whole image twice."""
+    height = max(1, _BAND_PIXELS // max(image.width, 1))
+    if image.height <= height:
+        return np.array(image)
+    found = np.empty((image.height, image.width, *np.asarray(image.crop((0, 0, 1, 1))).shape[2:]), np.uint8)
+    for first in range(0, image.height, height):
+        last = min(first + height, image.height)
+        found[first:last] = np.asarray(image.crop((0, first, image.width, last)))
+    return found
 
 
 def _is_bytes(values: np.ndarray) -> bool:

@@ -32,7 +32,7 @@ def read_labels(sample: Sample, dataset: Dataset) -> np.ndarray:
     reading = dataset.reading
     raw = load_mask(sample.mask_path, dataset.label_table, max_pixels=reading.max_pixels, exif=reading.exif)
     translation = translate(raw, dataset.label_table)
-    error = mask_error(sample.mask_path, raw, translation, dataset)
+    error = mask_error(sample.mask_path, raw, translation, dataset.label_table, len(dataset.classes))
     if error is not None:
         raise error
     return translation.labels

@@ -41,7 +41,8 @@ class Counted(msgspec.Struct, frozen=True, kw_only=True):
 
     Attributes:
         images: The images, in the order of the split.
-        metrics: Name of a metric that needs more than counts -> its state; see `pixelwise.metrics.states`.
+        metrics: Name of a metric that needs more than counts -> its state; see `pixelwise.metrics.states`. The state is
+            empty if it could not be measured.
         groups: Name of a group -> the same for its images.
     """
 
@@ -62,7 +63,8 @@ def counted(tally: Tally) -> Counted:
             ImageCounts(index, tally.scores[index].id, cells[index], _without_counts(details.get(index)))
             for index in sorted(cells)
         ),
-        metrics=_packed(tally, tally.accumulators),
+        # What was not measured, because some image was scored in parts, has no state.
+        metrics=_packed(tally, tally.accumulators) | dict.fromkeys(sorted(tally.forgotten), b""),
         groups={name: _packed(tally, group.accumulators) for name, group in sorted(tally.groups.items())},
     )
 
@@ -117,4 +119,7 @@ def _packed(tally: Tally, accumulators: Mapping[str, Accumulator]) -> dict[str, 
 
 def _take_in_metrics(tally: Tally, accumulators: Mapping[str, Accumulator], states: Mapping[str, bytes]) -> None:
     for name, state in states.items():
-        accumulators[name].merge(unpacked(state, tally.metrics[name].accumulator(tally.task)))
+        if not state:
+            tally.forget([name])
+        elif name not in tally.forgotten:
+            accumulators[name].merge(unpacked(state, tally.metrics[name].accumulator(tally.task)))

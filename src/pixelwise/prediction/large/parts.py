@@ -127,10 +127,8 @@ def way_of(segmenter: Segmenter, size: Size) -> Way:
     if protocol.window is None:
         protocol = through_windows(protocol, segmenter.large_window)
     tapered = segmenter.protocol.window is None and model.gives_scores
-    if tapered and protocol.window is not None:
-        # A wider overlap than that of averaged windows brings the masks of one piece within reach.
-        stride = (max(1, protocol.window[0] * 11 // 16), max(1, protocol.window[1] * 11 // 16))
-        protocol = msgspec.structs.replace(protocol, window_stride=stride)
+    if tapered:
+        protocol = widely_overlapping(protocol)
     if not model.gives_scores:
         # Class ids cannot be averaged.
         protocol = msgspec.structs.replace(protocol, blend="central")
@@ -139,6 +137,15 @@ def way_of(segmenter: Segmenter, size: Size) -> Way:
     if seen != size:
         words += f", at {seen[0] / size[0]:.3g} of its size, {why}"
     return Way(seen, protocol, words, tapered=tapered)
+
+
+def widely_overlapping(protocol: Protocol) -> Protocol:
+    """The protocol with windows that overlap by 5/16, as tapered ones do."""
+    if protocol.window is None:
+        return protocol
+    # A wider overlap than that of averaged windows brings the masks of one piece within reach.
+    stride = (max(1, protocol.window[0] * 11 // 16), max(1, protocol.window[1] * 11 // 16))
+    return msgspec.structs.replace(protocol, window_stride=stride)
 
 
 def blocks_of(

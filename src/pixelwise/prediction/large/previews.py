@@ -60,13 +60,16 @@ class Preview:
         else:
             sums = np.add.reduceat(np.add.reduceat(shown, rows[1], axis=0, dtype=np.uint32), columns[1], axis=1)
         self._sums[rows[0], columns[0]] += sums
-        if labels is None:
-            return
+        if labels is not None:
+            self.put(self.labels, where, labels)
+
+    def put(self, reduced: np.ndarray, where: Rectangle, labels: np.ndarray) -> None:
+        """Put the class ids or bit fields (h, w) of a part into reduced ones, of the size of the picture."""
         down, across = (middles(side, self.factor) for side in self._size)
         inside_rows = np.flatnonzero((down >= where.top) & (down < where.bottom))
         inside_columns = np.flatnonzero((across >= where.left) & (across < where.right))
         chosen = labels[np.ix_(down[inside_rows] - where.top, across[inside_columns] - where.left)]
-        self.labels[np.ix_(inside_rows, inside_columns)] = chosen
+        reduced[np.ix_(inside_rows, inside_columns)] = chosen
 
     @property
     def image(self) -> np.ndarray:

@@ -19,10 +19,14 @@ from pixelwise.prediction.network import NetworkOutput, label_bands, main_logits
 from pixelwise.prediction.sizes import RESIZE
 from pixelwise.recipes.class_sets.tables import IGNORE
 from pixelwise.recipes.protocols import Protocol
+from pixelwise.recipes.schema.training import Precision
 from pixelwise.recipes.sizes import Size
 
 ROWS, COLUMNS = 512, 2048
 """Height and width of the parts in which the image is read."""
+
+DEFAULT = Precision()
+"""The number format and memory layout unless others are asked for."""
 
 Read = Callable[[Rectangle], Region]
 """Reads a rectangle of an image."""
@@ -54,6 +58,7 @@ def shrunk_blocks(
     protocol: Protocol,
     *,
     probabilities: bool = False,
+    precision: Precision = DEFAULT,
 ) -> Iterator[Block]:
     """The blocks of an image that the network sees at another size, from left to right and from top to bottom.
 
@@ -64,11 +69,12 @@ def shrunk_blocks(
         seen: The image as the network sees it, uint8 (h, w, C).
         protocol: Protocol that defines windows, padding, and where the decision is taken.
         probabilities: Whether blocks have the probabilities of the classes.
+        precision: Number format and memory layout.
     """
     if protocol.one_look:
-        output: NetworkOutput = main_logits(model, [seen], pad_to=protocol.pad_to)
+        output: NetworkOutput = main_logits(model, [seen], precision, pad_to=protocol.pad_to)
     else:
-        output = views_of(model, [seen], protocol, keep=probabilities)
+        output = views_of(model, [seen], protocol, precision, keep=probabilities)
     waiting: list[np.ndarray] = []
     top = rows = 0
     seen_size = (seen.shape[0], seen.shape[1])

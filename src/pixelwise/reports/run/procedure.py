@@ -108,14 +108,15 @@ def trained_in_words(run: RunRecords) -> str:
     """`27 steps, 9 epochs of 8 of the 9 images`, from what was logged; skipped steps count."""
     recipe, data = run.recipe, run.data
     done = max(record.step for kind in (StepRecord, SkippedRecord) for record in run.log.of(kind))
-    images = data.usable(recipe.data.train_split)
+    images = data.drawn or data.usable(recipe.data.train_split)
     used = images_per_epoch(images, recipe.sampling)
     words = many(done, "step")
     if not used:  # an older run, which did not record its images
         return words
     epochs = done / steps_per_epoch(images, recipe.sampling)
     number = many(round(epochs), "epoch") if epochs == round(epochs) else f"{epochs:.1f} epochs"
-    return f"{words}, {number} of " + (many(images, "image") if used == images else f"{used} of the {images} images")
+    kind = "image" if data.drawn is None else "crop"
+    return f"{words}, {number} of " + (many(images, kind) if used == images else f"{used} of the {images} {kind}s")
 
 
 def unreached_rate(run: RunRecords) -> str:

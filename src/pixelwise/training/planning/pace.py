@@ -24,6 +24,7 @@ from pixelwise.training.optimization.optimizers import set_learning_rates
 from pixelwise.training.order import steps_per_epoch
 from pixelwise.training.planning.rules import Choice
 from pixelwise.training.precision import head_logits
+from pixelwise.training.sampling.draws import drawn_samples
 from pixelwise.training.state import TrainingState, begin_state
 from pixelwise.training.step import train_step
 from pixelwise.training.together.division import Division
@@ -90,7 +91,7 @@ def measure(
 def _step(
     recipe: Recipe, state: TrainingState, dataset: Dataset, facts: DataFacts, seconds: float, division: Division
 ) -> float:
-    samples, device = dataset.samples(recipe.data.train_split), state.device
+    samples, device = drawn_samples(dataset, recipe, facts.largest_image), state.device
     number = division.batches(recipe.sampling.accumulate)
     batches = training_batches(
         TrainingPairs(dataset, samples, recipe),

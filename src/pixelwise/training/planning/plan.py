@@ -24,6 +24,7 @@ from pixelwise.training.order import steps_per_epoch
 from pixelwise.training.planning import rules
 from pixelwise.training.planning.pace import Pace, measure, measured_precision
 from pixelwise.training.planning.rules import Choice
+from pixelwise.training.sampling.draws import drawn_samples
 from pixelwise.training.settings.batches import size_before_zoom
 
 MEASURING = 0.05
@@ -148,12 +149,18 @@ class _Planner:
         self._planned = recipe.planned
         self._dataset, self._device, self._limit = dataset, device, limit
         self._observer, self._measured = observer, measured
-        self._images = len(dataset.samples(recipe.data.train_split))
+
+    @property
+    def _images(self) -> int:
+        """Number of training images of an epoch; large ones count as often as crops are drawn from them."""
+        return len(drawn_samples(self._dataset, self.recipe, self.facts.largest_image))
 
     def shape(self) -> None:
         """What a step is: crop, batch, weights of the classes, number format."""
         usual = self.facts.usual_image
-        if "augment.fit" in self._planned and all(usual):
+        # Of images that are read in parts, crops are read at their own scale: shrinking would need them whole.
+        in_parts = usual[0] * usual[1] > self.recipe.data.max_pixels
+        if "augment.fit" in self._planned and all(usual) and not in_parts:
             for choice in rules.shrinking(usual, self._device.type):
                 self._choose(choice)
         if "augment.crop" in self._planned and all(usual):

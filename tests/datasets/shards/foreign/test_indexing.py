@@ -11,6 +11,7 @@ from PIL import Image
 
 from pixelwise.datasets.fingerprint import fingerprint
 from pixelwise.datasets.opening import open_dataset
+from pixelwise.datasets.preparing.sharding import shard
 from pixelwise.datasets.reading.pairs import read_pair
 from pixelwise.datasets.samples import Dataset
 from pixelwise.datasets.shards.foreign import indexing
@@ -102,3 +103,10 @@ def test_data_without_a_pair_is_refused(root: Path, tmp_path: Path):
     write_parquet(tmp_path / "y/train.parquet", [])
     with pytest.raises(DataError, match="no images with masks") as caught:
         open_dataset(Data(), tmp_path / "y")
+
+
+def test_shards_are_made_of_them(root: Path, tmp_path: Path):
+    tars, tables = as_webdataset(root, tmp_path / "tars"), as_parquet(root, tmp_path / "tables")
+    for packed in (tars, tables):
+        made = shard(packed, tmp_path / f"{packed.name}-shards")
+        assert fingerprint(open_dataset(Data(), made.root)) == fingerprint(open_dataset(Data(), root))

@@ -25,6 +25,7 @@ from pixelwise.datasets.reading.regions.segments import Rectangle, SegmentCache
 from pixelwise.datasets.reading.tiff import DAMAGED, first_page, is_tiff
 from pixelwise.datasets.samples import Reading
 from pixelwise.errors import DataError
+from pixelwise.recipes.sizes import Size
 from pixelwise.storage import printable
 
 KEPT_BYTES = 1 << 27
@@ -61,6 +62,10 @@ class ImageRegions:
         animated: Whether the file holds further images, which are not read.
         bands: Number of channels that are stored.
         dtype: Type of the stored values.
+        orientation: Orientation that the file states, 1 (upright) to 8.
+        rows: Height of the tiles or strips as they lie in the upright image; that of bands that suit a mosaic.
+        transparent: Whether any pixel that was read until now is not opaque.
+        ranged: Whether values that were read went through `data.input_range`.
 
     Raises:
         DataError: D101 damaged, D102 the raw data of a camera, D104 more than 8 bits and no `input_range`, D105 not an
@@ -72,10 +77,13 @@ class ImageRegions:
         self.path, self._reading = path, reading
         self._cache, self._lock = SegmentCache(kept_bytes), threading.Lock()
         self._closing = contextlib.ExitStack()
+        self.transparent = self.ranged = False
         try:
             self._raster = self._opened()
             self.bands, self.dtype, self.animated = self._raster.bands, self._raster.dtype, self._raster.animated
-            self._orientation = self._raster.orientation if reading.exif == "apply" else 1
+            self.orientation = self._raster.orientation
+            self._orientation = self.orientation if reading.exif == "apply" else 1
+            self.rows = self._raster.part[0 if self._orientation < 5 else 1]
             self.size = upright_size(self._raster.size, self._orientation)
             self._place()
             self._probe()
@@ -99,7 +107,7 @@ class ImageRegions:
         Raises:
             DataError: As for the whole image.
         """
-        stored = self._stored_rectangle(where)
+        stored = stored_rectangle(where, self.size, self._orientation)
         if where.height * where.width > 1 and not self._is_stored(stored):
             # All pixels are equal: one of them stands for all, without taking memory for each.
             one = self.read(Rectangle(where.top, where.left, 1, 1))
@@ -107,6 +115,7 @@ class ImageRegions:
             return Region(np.broadcast_to(one.pixels, (*where[2:], one.pixels.shape[2])), missing)
         values, missing = self._read(stored)
         found = pixels_of_tiff(self._raster.described(values), self.path, self._reading, self._kind)
+        self.transparent, self.ranged = self.transparent or found.transparent, self.ranged or found.ranged
         if self._missing is not None:
             missing = self._missing.among(values)
         if missing is None or not missing.any():
@@ -119,7 +128,9 @@ class ImageRegions:
         Raises:
             DataError: D101, the file is damaged.
         """
-        return turned_upright(self._read(self._stored_rectangle(where)).values, self._orientation)
+        return turned_upright(
+            self._read(stored_rectangle(where, self.size, self._orientation)).values, self._orientation
+        )
 
     def _place(self) -> None:
         self._missing: MissingPixels | None = None
@@ -141,16 +152,6 @@ class ImageRegions:
         height, width = (min(side, _PROBE) for side in self.size)
         self.read(Rectangle((self.size[0] - height) // 2, (self.size[1] - width) // 2, height, width))
 
-    def _stored_rectangle(self, where: Rectangle) -> Rectangle:
-        """Where a rectangle of the upright image is stored; the inverse of `turned_upright`."""
-        top, left, height, width = where
-        turned, (rows, columns) = self._orientation, self.size
-        if turned in (3, 4, 7, 8):
-            top = rows - where.bottom
-        if turned in (2, 3, 6, 7):
-            left = columns - where.right
-        return Rectangle(top, left, height, width) if turned < 5 else Rectangle(left, top, width, height)
-
     def _opened(self) -> Raster:
         if is_mosaic(self.path):
             self._kind, self._damaged = "mosaic", "a damaged mosaic"
@@ -166,6 +167,22 @@ class ImageRegions:
         """Stored values of a rectangle of the stored image."""
         with errors_explained(self.path, self._damaged), self._lock:
             return self._raster.read(where)
+
+
+def stored_rectangle(where: Rectangle, size: Size, orientation: int) -> Rectangle:
+    """Where a rectangle of an upright image is stored; the inverse of `turned_upright`.
+
+    Args:
+        where: The rectangle.
+        size: (height, width) of the upright image.
+        orientation: Orientation by which it was turned, 1 (not at all) to 8.
+    """
+    top, left, height, width = where
+    if orientation in (3, 4, 7, 8):
+        top = size[0] - where.bottom
+    if orientation in (2, 3, 6, 7):
+        left = size[1] - where.right
+    return Rectangle(top, left, height, width) if orientation < 5 else Rectangle(left, top, width, height)
 
 
 class Layout(NamedTuple):

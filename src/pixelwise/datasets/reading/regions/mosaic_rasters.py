@@ -27,6 +27,8 @@ _WHOLE = -1
 """Number of the only segment of a file that is decoded whole."""
 _KEY_TAGS = (34735, 34736, 34737)
 _COLORS = ("Red", "Green", "Blue")
+_PART = (512, 512)
+"""(height, width) of the parts in which a mosaic is best read, whatever its images are."""
 _READABLE = ("L", "LA", "RGB", "RGBA", "P", "I;16", "I;16L", "I;16B")
 """Pillow's modes whose values are those that the file stores."""
 _UNPACKED = (*GREY_BITS, "1", "L;1", "P;1", "P;2", "P;4")
@@ -52,7 +54,7 @@ class MosaicRaster:
         sides = [(*piece.target, *(piece.size or self._mosaic.size)) for piece in self._pieces]
         self._places = np.array(sides, np.int64).reshape(-1, 4)
         self.size, self.dtype, self.bands = self._mosaic.size, self._mosaic.dtype, len(self._mosaic.bands)
-        self.orientation, self.animated = 1, False
+        self.orientation, self.animated, self.part = 1, False, _PART
         self._colors, self._palette = self._photometric(), None
         palette = self._mosaic.bands[0].palette
         if self._colors == PALETTE and palette is not None and self.dtype.kind == "u" and self.dtype.itemsize <= 2:

@@ -62,9 +62,11 @@ class Raster(Protocol):
         dtype: Type of the values.
         orientation: Orientation that the file states, 1 (upright) to 8.
         animated: Whether the file holds further images, which are not read.
+        part: (height, width) of the parts in which it is best read.
     """
 
     size: tuple[int, int]
+    part: tuple[int, int]
     bands: int
     dtype: np.dtype
     orientation: int
@@ -99,7 +101,7 @@ class TiffRaster:
         path: TIFF, BigTIFF or cloud-optimized GeoTIFF file, in tiles or strips.
         cache: Decoded tiles and strips.
         closing: Closes the file.
-        chosen: Whether channels were chosen, so that planes of a stack are bands.
+        chosen: Whether channels were chosen, so that planes of a stack are bands; None for only the first page.
         file: Number of the file among those that share the cache.
 
     Raises:
@@ -108,7 +110,7 @@ class TiffRaster:
     """
 
     def __init__(
-        self, path: Path, cache: SegmentCache, closing: contextlib.ExitStack, *, chosen: bool, file: int = 0
+        self, path: Path, cache: SegmentCache, closing: contextlib.ExitStack, *, chosen: bool | None, file: int = 0
     ) -> None:
         self._path, self._cache, self._chosen, self._number = path, cache, chosen, file
         with errors_explained(path, DAMAGED), reads(path):
@@ -175,7 +177,7 @@ class TiffRaster:
         self.bands = sum(one.channels for one in self._pages)
         self.dtype = self._pages[0].dtype
         self.orientation = described(page, np.zeros((1, 1, self.bands), self.dtype), "none", None).orientation
-        self.size = self._pages[0].size
+        self.size, self.part = self._pages[0].size, self._pages[0].part
         self._mask = self._mask_of(file)
 
     def _mask_of(self, file: TiffFile) -> PageSegments | None:
@@ -184,12 +186,15 @@ class TiffRaster:
             page: Any = file.pages[number]
             kind = int(page.keyframe.subfiletype)
             if kind & _MASK and not kind & _REDUCED and tuple(page.shape) == self.size:
-                return PageSegments(self._path, file.pages.get(number, aspage=True), self._cache, self._number)
+                whole: Any = file.pages.get(number, aspage=True)
+                return PageSegments(self._path, whole, self._cache, self._number)
         return None
 
     def _stacked(self, file: TiffFile) -> list[TiffPage]:
         """The pages that are bands of one image; none if the first page is the image."""
         series, page = file.series[0], self._page
+        if self._chosen is None:
+            return []
         if not self._chosen and not is_stack_of_bands(file, series):
             refuse_unchosen(self._path, file, series)
             return []

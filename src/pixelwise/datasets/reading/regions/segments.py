@@ -98,6 +98,7 @@ class PageSegments:
         size: (height, width) as stored.
         channels: Number of values of a pixel.
         dtype: Type of the values, in the byte order of this machine.
+        part: (height, width) of the tiles or strips.
 
     Raises:
         DataError: D121, the page is volumetric, or a tile or compressed strip of it is too large.
@@ -111,24 +112,24 @@ class PageSegments:
         self.channels = self._planes * self._samples
         self.dtype = np.dtype(page.dtype).newbyteorder("=")
         part = (page.tilelength, page.tilewidth) if page.is_tiled else (min(page.rowsperstrip, height), width)
-        self._part = (max(int(part[0]), 1), max(int(part[1]), 1))
-        self._down, self._across = (-(-whole // one) for whole, one in zip(self.size, self._part, strict=True))
+        self.part = (max(int(part[0]), 1), max(int(part[1]), 1))
+        self._down, self._across = (-(-whole // one) for whole, one in zip(self.size, self.part, strict=True))
         self._plain = _is_plain(page)
         self._refuse(depth)
 
     def read(self, where: Rectangle) -> np.ndarray:
         """Stored values (height, width, channels) of a rectangle within the page."""
         found = np.empty((self._planes, where.height, where.width, self._samples), self.dtype)
-        rows = range(where.top // self._part[0], -(-where.bottom // self._part[0]))
-        columns = range(where.left // self._part[1], -(-where.right // self._part[1]))
+        rows = range(where.top // self.part[0], -(-where.bottom // self.part[0]))
+        columns = range(where.left // self.part[1], -(-where.right // self.part[1]))
         for plane, row, column in itertools.product(range(self._planes), rows, columns):
             self._copy(found[plane], where, (plane, row, column))
         return found[0] if self._planes == 1 else np.moveaxis(found[..., 0], 0, 2)
 
     def is_stored(self, where: Rectangle) -> bool:
         """Whether any tile or strip of a rectangle is stored; those of a sparse file need not be."""
-        rows = range(where.top // self._part[0], -(-where.bottom // self._part[0]))
-        columns = range(where.left // self._part[1], -(-where.right // self._part[1]))
+        rows = range(where.top // self.part[0], -(-where.bottom // self.part[0]))
+        columns = range(where.left // self.part[1], -(-where.right // self.part[1]))
         return not all(
             self._is_empty((plane * self._down + row) * self._across + column)
             for plane, row, column in itertools.product(range(self._planes), rows, columns)
@@ -138,9 +139,9 @@ class PageSegments:
         """Copy what a segment and a rectangle share into the rectangle's values (height, width, samples)."""
         plane, row, column = place
         number = (plane * self._down + row) * self._across + column
-        top, left = row * self._part[0], column * self._part[1]
-        first, last = max(where.top, top), min(where.bottom, top + self._part[0])
-        begin, end = max(where.left, left), min(where.right, left + self._part[1])
+        top, left = row * self.part[0], column * self.part[1]
+        first, last = max(where.top, top), min(where.bottom, top + self.part[0])
+        begin, end = max(where.left, left), min(where.right, left + self.part[1])
         into = target[first - where.top : last - where.top, begin - where.left : end - where.left]
         if self._is_empty(number):
             into[...] = self._page.keyframe.nodata
@@ -189,17 +190,17 @@ class PageSegments:
         """Rows and columns of the image that a segment holds."""
         row, column = number // self._across % self._down, number % self._across
         return (
-            min(self._part[0], self.size[0] - row * self._part[0]),
-            min(self._part[1], self.size[1] - column * self._part[1]),
+            min(self.part[0], self.size[0] - row * self.part[0]),
+            min(self.part[1], self.size[1] - column * self.part[1]),
         )
 
     def _refuse(self, depth: int) -> None:
         page, kind = self._page, "tiles" if self._page.is_tiled else "strips"
-        size = math.prod(self._part) * self._samples * self.dtype.itemsize
+        size = math.prod(self.part) * self._samples * self.dtype.itemsize
         if depth != 1:
             raise not_in_parts(self._path, f"it has {depth} layers")
         if size > LARGEST_SEGMENT and not self._plain:
-            height, width = self._part
+            height, width = self.part
             raise not_in_parts(
                 self._path,
                 f"it is stored in {kind} of {width}x{height} pixels, {size / 1e6:.0f} MB each; expected at most "

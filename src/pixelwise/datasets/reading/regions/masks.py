@@ -1,0 +1,178 @@
+"""Rectangles of TIFF masks, equal to those of the mask that is decoded whole.
+
+Most of what a value means is known from the value alone. What only the whole mask tells (whether an RGB mask is grey
+everywhere, whether its transparency says anything) is found out once, band by band.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+
+from pixelwise.datasets.labels import LabelTable
+from pixelwise.datasets.reading.files import errors_explained
+from pixelwise.datasets.reading.mask_values import RawMask, interpreted_part, is_grey
+from pixelwise.datasets.reading.masks import mask_error, translate
+from pixelwise.datasets.reading.orientation import turned_upright, upright_size
+from pixelwise.datasets.reading.regions.images import stored_rectangle
+from pixelwise.datasets.reading.regions.rasters import TiffRaster
+from pixelwise.datasets.reading.regions.segments import Rectangle, SegmentCache, not_in_parts
+from pixelwise.datasets.reading.tiff import DAMAGED, RGB, StoredTiff, is_tiff
+from pixelwise.datasets.samples import Reading
+from pixelwise.recipes.sizes import Size
+
+KEPT_BYTES = 1 << 26
+"""Number of bytes of decoded tiles and strips that are kept of an open image or mask."""
+_ROWS = 512
+_MOST_ROWS = 2048
+# `tolerance` looks at the neighbours of neighbours of a pixel's neighbours.
+_SURROUNDINGS = 4
+
+
+class WholeMask(NamedTuple):
+    """What is known of a whole mask and cannot be seen from a part of it.
+
+    Attributes:
+        grey: Whether it is an RGB image with only grey pixels.
+        wide: Whether it has values outside 0 to 65535.
+    """
+
+    grey: bool = False
+    wide: bool = False
+
+
+class MaskRegions:
+    """A TIFF mask whose rectangles are read when they are asked for.
+
+    Args:
+        path: The mask.
+        table: Label table; says whether values, colours or the alpha channel are read.
+        reading: Options for reading; `max_pixels` is not applied.
+        num_classes: Number of classes of the data set, for messages.
+        known: What is known of the whole mask; None to find out.
+
+    Attributes:
+        size: (height, width), upright unless `reading.exif` is `ignore`.
+        known: What is known of the whole mask.
+
+    Raises:
+        DataError: D121, the mask is no TIFF file, or cannot be read in parts; those of `load_mask`.
+    """
+
+    def __init__(
+        self,
+        path: Path,
+        table: LabelTable,
+        reading: Reading,
+        num_classes: int = 0,
+        known: WholeMask | None = None,
+    ) -> None:
+        self._path, self._table, self._num_classes = path, table, num_classes
+        if not is_tiff(path):
+            raise not_in_parts(path, "masks of such images have to be TIFF files, too")
+        self._closing, self._lock = contextlib.ExitStack(), threading.Lock()
+        try:
+            self._raster = TiffRaster(path, SegmentCache(KEPT_BYTES), self._closing, chosen=None)
+            self._orientation = self._raster.orientation if reading.exif == "apply" else 1
+            self.size = upright_size(self._raster.size, self._orientation)
+            if self._raster.animated:
+                raise not_in_parts(path, "it holds several pages")
+            self.known = self._look() if known is None else known
+        except BaseException:
+            self.close()
+            raise
+
+    def __enter__(self) -> MaskRegions:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Close the file."""
+        self._closing.close()
+
+    def bands(self) -> Iterator[Rectangle]:
+        """The mask in bands of whole rows, from top to bottom, as its tiles or strips suggest."""
+        return bands(self.size, self._raster.part[0 if self._orientation < 5 else 1])
+
+    def raw(self, where: Rectangle) -> RawMask:
+        """The values of a rectangle within the mask, not interpreted yet; see `load_mask`.
+
+        Raises:
+            DataError: As `load_mask`.
+        """
+        found = interpreted_part(self._stored(where), self._table, self._path, grey=self.known.grey)
+        if self.known.wide and found.values.ndim == 2 and found.values.dtype in (np.uint8, np.uint16):
+            # The type of the values decides how those between two classes are treated.
+            return found._replace(values=found.values.astype(np.int64))
+        return found
+
+    def labels(self, where: Rectangle) -> np.ndarray:
+        """Class ids uint8 (h, w) of a rectangle within the mask, 255 = ignored.
+
+        Raises:
+            DataError: As `load_mask`; D202, D203 or D205, values without a class.
+        """
+        if self._table.tolerance is None:
+            raw = self.raw(where)
+            translation = translate(raw, self._table)
+            if (error := mask_error(self._path, raw, translation, self._table, self._num_classes)) is not None:
+                raise error
+            return translation.labels
+        # Whether a value covers areas, so that it should have a class, is a question to the whole mask.
+        wider = self.surrounded(where)
+        labels = translate(self.raw(wider), self._table).labels
+        top, left = where.top - wider.top, where.left - wider.left
+        return labels[top : top + where.height, left : left + where.width]
+
+    def surrounded(self, where: Rectangle) -> Rectangle:
+        """A rectangle with as much around it, within the mask, as may decide about its labels."""
+        top, left = max(0, where.top - _SURROUNDINGS), max(0, where.left - _SURROUNDINGS)
+        bottom, right = (
+            min(side, end + _SURROUNDINGS) for side, end in zip(self.size, (where.bottom, where.right), strict=True)
+        )
+        return Rectangle(top, left, bottom - top, right - left)
+
+    def _stored(self, where: Rectangle) -> StoredTiff:
+        """What is stored in a rectangle, with upright values."""
+        # A damaged file may also be noticed when its values are held against its palette.
+        with errors_explained(self._path, DAMAGED), self._lock:
+            values = self._raster.read(stored_rectangle(where, self.size, self._orientation)).values
+            found = self._raster.described(values)
+        return found._replace(values=turned_upright(found.values, self._orientation))
+
+    def _look(self) -> WholeMask:
+        """Look at the whole mask, if there is anything that only the whole tells."""
+        table, one = self._table, self._stored(Rectangle(0, 0, 1, 1))
+        by_color = bool(table.colors) and not table.ids
+        asks_grey = one.photometric == RGB and not (by_color or table.from_alpha or table.threshold is not None)
+        asks_wide = table.tolerance is not None and one.values.dtype not in (np.uint8, np.uint16, np.bool_)
+        asks_alpha = one.alpha != "none" and not table.from_alpha
+        if not (asks_grey or asks_wide or asks_alpha):
+            return WholeMask()
+        grey, wide, opacity = asks_grey, False, one.values[0, 0, -1]
+        for band in self.bands():
+            values = self._stored(band).values
+            grey = grey and is_grey(values[..., :3])
+            wide = wide or (asks_wide and bool(((values < 0) | (values > 65535)).any()))
+            if asks_alpha and (values[..., -1] != opacity).any():
+                raise not_in_parts(self._path, "it has an alpha channel that is not the same everywhere")
+        return WholeMask(grey, wide)
+
+
+def bands(size: Size, rows: int) -> Iterator[Rectangle]:
+    """An image in bands of whole rows, from top to bottom.
+
+    Args:
+        size: (height, width) of the image.
+        rows: Height of its tiles or strips, of which each band holds as many as suit.
+    """
+    height = rows * max(1, _ROWS // rows) if rows <= _MOST_ROWS else _ROWS
+    for top in range(0, size[0], height):
+        yield Rectangle(top, 0, min(height, size[0] - top), size[1])

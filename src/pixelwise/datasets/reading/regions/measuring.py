@@ -1,0 +1,132 @@
+"""What an audit measures of images and masks that are read in parts, band by band."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator
+from typing import NamedTuple
+
+import numpy as np
+
+from pixelwise.datasets.labels import LabelTable, color_codes, count_values, semantic_ids
+from pixelwise.datasets.reading.areas import MAX_VALUES, Areas, joined, measure
+from pixelwise.datasets.reading.mask_values import RawMask
+from pixelwise.datasets.reading.masks import MaskCounts, translate
+from pixelwise.datasets.reading.regions.images import ImageRegions
+from pixelwise.datasets.reading.regions.masks import MaskRegions, bands
+from pixelwise.datasets.reading.regions.segments import Rectangle
+
+# A number of different colours that no mask of classes has, and that memory does not mind.
+_MOST_COUNTED = 100 * MAX_VALUES
+
+
+class ImageMeasures(NamedTuple):
+    """What is measured of an image.
+
+    Attributes:
+        means: Mean of each channel, 0..255.
+        squares: Mean of the squared values of each channel.
+        sample: Every n-th pixel of every n-th row, uint8 (h, w, C).
+    """
+
+    means: tuple[float, ...]
+    squares: tuple[float, ...]
+    sample: np.ndarray
+
+
+class MaskMeasures(NamedTuple):
+    """What is measured of a mask.
+
+    Attributes:
+        first: The mask's first row: what is said of all values.
+        size: (height, width) of the mask.
+        areas: Where the values lie.
+        values: Raw value, or colour `0xrrggbb`, -> number of pixels, the most frequent first.
+        unknown: The part of `values` that the label table does not name.
+        pixels: Number of pixels by class id, int64 (256,), 255 = ignored.
+    """
+
+    first: RawMask
+    size: tuple[int, int]
+    areas: Areas
+    values: dict[int, int]
+    unknown: dict[int, int]
+    pixels: np.ndarray
+
+    @property
+    def counts(self) -> MaskCounts:
+        """What tells whether the values are valid."""
+        colored = self.first.values.ndim == 3
+        return MaskCounts(
+            self.first.encoding, self.first.lossless, self.size, lambda: self.values, colored, self.unknown
+        )
+
+
+def measure_image(image: ImageRegions, most_sampled: int) -> ImageMeasures:
+    """Measure an image.
+
+    Args:
+        image: The image.
+        most_sampled: Number of pixels of which `sample` has about as many.
+
+    Raises:
+        DataError: The image cannot be read.
+    """
+    height, width = image.size
+    step = max(1, int(np.sqrt(height * width / most_sampled)))
+    sums: list[np.ndarray] = []
+    rows: list[np.ndarray] = []
+    for where in bands(image.size, image.rows):
+        pixels = image.read(where).pixels
+        # Counts of the 256 levels are exact, and need no wider copy of the pixels.
+        levels = (np.bincount(pixels[..., channel].ravel(), minlength=256) for channel in range(pixels.shape[2]))
+        sums.append(np.stack(list(levels)))
+        rows.append(pixels[-where.top % step :: step, ::step].copy())
+    counts, values = np.sum(sums, axis=0), np.arange(256)
+    means, squares = (counts @ values / (height * width), counts @ values**2 / (height * width))
+    return ImageMeasures(tuple(means.tolist()), tuple(squares.tolist()), np.concatenate(rows))
+
+
+def measure_mask(mask: MaskRegions, table: LabelTable, *, semantic: bool = False) -> MaskMeasures:
+    """Measure a mask.
+
+    Args:
+        mask: The mask.
+        table: Its label table.
+        semantic: Whether the values of masks with instance ids are those of the classes alone.
+
+    Raises:
+        DataError: The mask cannot be read.
+    """
+    values, unknown = Counter[int](), Counter[int]()
+    pixels, areas = np.zeros(256, np.int64), list[Areas]()
+    for raw, inside in _surrounded(mask):
+        if semantic and table.divisor is not None and raw.values.ndim == 2:
+            raw = raw._replace(values=semantic_ids(raw.values, table.divisor))
+        own = raw._replace(values=raw.values[inside])
+        areas.append(measure(raw.values, inside))
+        values.update(count_values(color_codes(own.values) if own.values.ndim == 3 else own.values))
+        if table.tolerance is None:
+            translation = translate(own, table)
+            labels = translation.labels
+        else:
+            # The surroundings decide what becomes of values between two classes.
+            translation = translate(raw, table)
+            labels = translation.labels[inside]
+        pixels += np.bincount(labels.ravel(), minlength=256)
+        unknown.update(translation.unknown_ids or translation.unknown_colors)
+        if len(values) > _MOST_COUNTED:
+            values = Counter(dict(values.most_common(MAX_VALUES)))
+    first = mask.raw(Rectangle(0, 0, 1, mask.size[1]))
+    return MaskMeasures(first, mask.size, joined(areas), _ordered(values), _ordered(unknown), pixels)
+
+
+def _surrounded(mask: MaskRegions) -> Iterator[tuple[RawMask, slice]]:
+    """The values of each band with a few rows around them, and which rows of these are the band."""
+    for where in mask.bands():
+        wider = mask.surrounded(where)
+        yield mask.raw(wider), slice(where.top - wider.top, where.bottom - wider.top)
+
+
+def _ordered(counts: Counter[int]) -> dict[int, int]:
+    return dict(sorted(counts.items(), key=lambda item: (-item[1], item[0])))

@@ -1,0 +1,163 @@
+"""Images with their labels that are too large to be decoded whole: what a crop shows of them is read."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+
+from pixelwise.datasets.reading.fitting import rotation_error
+from pixelwise.datasets.reading.regions.images import ImageRegions, large_image
+from pixelwise.datasets.reading.regions.masks import KEPT_BYTES, MaskRegions, WholeMask
+from pixelwise.datasets.reading.regions.segments import Rectangle, not_in_parts
+from pixelwise.datasets.samples import Dataset, Reading, Sample
+from pixelwise.errors import DataError
+from pixelwise.storage import printable
+from pixelwise.transforms.parts import Part, Window
+
+
+class Learnt:
+    """What is learnt of a mask when it is read for the first time, and holds for later readings.
+
+    Attributes:
+        whole: What is known of the whole mask.
+        counts: Number of pixels by band and class id, int64 (bands, 256).
+    """
+
+    def __init__(self) -> None:
+        self.whole: WholeMask | None = None
+        self.counts: np.ndarray | None = None
+
+
+class PairRegions:
+    """An image and its labels, of which parts are read; a context that closes the files.
+
+    Args:
+        sample: A sample of `dataset` for which `is_in_parts` is true.
+        dataset: Data set whose label table and reading options are used.
+        learnt: What earlier readings learnt; receives what this one learns.
+
+    Attributes:
+        image: The image.
+        labels: The labels, of the size of the image.
+        regions: Reads rectangles of the image.
+        mask: Reads rectangles of the mask.
+
+    Raises:
+        DataError: D110 and D201, image and mask are not of the same size; those of `ImageRegions` and `MaskRegions`.
+    """
+
+    def __init__(self, sample: Sample, dataset: Dataset, learnt: Learnt | None = None) -> None:
+        learnt, path = learnt or Learnt(), sample.mask_path
+        if path is None:
+            raise DataError(
+                "D220", f"{printable(sample.image_path)}: the image has no mask", "add the mask, or leave the image out"
+            )
+        if dataset.multilabel:
+            raise not_in_parts(sample.image_path, "it has one mask per class; only a single mask is read in parts")
+        self.regions = ImageRegions(sample.image_path, dataset.reading, KEPT_BYTES)
+        try:
+            self.mask = MaskRegions(path, dataset.label_table, dataset.reading, len(dataset.classes), learnt.whole)
+            try:
+                learnt.whole = self.mask.known
+                error = other_size(sample, self.regions.size, self.mask.size, self.regions.orientation, dataset.reading)
+                if error is not None:
+                    raise error
+            except BaseException:
+                self.mask.close()
+                raise
+        except BaseException:
+            self.regions.close()
+            raise
+        self.image = _ImageParts(self.regions, dataset.reading)
+        self.labels = _LabelParts(self.mask, learnt)
+
+    def __enter__(self) -> PairRegions:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.mask.close()
+        self.regions.close()
+
+
+def is_in_parts(path: Path, reading: Reading) -> bool:
+    """Whether an image is read in parts for training and scoring: a TIFF file of more pixels than are decoded whole."""
+    return large_image(path, reading.max_pixels) is not None
+
+
+def other_size(
+    sample: Sample, image: tuple[int, int], mask: tuple[int, int], orientation: int, reading: Reading
+) -> DataError | None:
+    """What is wrong with a mask whose size is not that of its image: D110 or D201; None if it is.
+
+    Args:
+        sample: The pair; the message names its paths.
+        image: (height, width) of the image, to which the mask is never resized here.
+        mask: (height, width) of the mask.
+        orientation: Orientation that the image states, 1..8.
+        reading: Reading options.
+    """
+    if mask == image:
+        return None
+    found = rotation_error(sample, image, mask, orientation, reading)
+    if found is not None:
+        return found
+    return DataError(
+        "D201",
+        f"{printable(sample.mask_path or '')}: the mask is {mask[1]}x{mask[0]} (WxH), its image "
+        f"{image[1]}x{image[0]}; an image that is read in parts needs a mask of its own size",
+        "export the mask at image size",
+    )
+
+
+class _ImageParts:
+    """Parts of an image, uint8 (H, W, C)."""
+
+    def __init__(self, regions: ImageRegions, reading: Reading) -> None:
+        self._regions, self._most = regions, reading.max_pixels
+        channels = 3 if reading.channels is None else len(reading.channels)
+        self.shape = (*regions.size, channels)
+
+    def part(self, window: Window) -> Part:
+        if window.pixels > self._most:
+            raise DataError(
+                "D120",
+                f"{printable(self._regions.path)}: a crop shows {window.pixels / 1e6:.1f} million pixels of the image; "
+                f"data.max_pixels allows {self._most / 1e6:.1f} million",
+                "let a crop show less of it: leave out augment.fit, raise augment.scale or lower augment.crop; "
+                "augment.resampling=area needs all of a shrunk image, antialiased does not",
+            )
+        return Part(self._regions.read(_rectangle(window)).pixels, window.top, window.left, self._regions.size)
+
+
+class _LabelParts:
+    """Parts of the labels, uint8 (H, W)."""
+
+    def __init__(self, mask: MaskRegions, learnt: Learnt) -> None:
+        self._mask, self._learnt = mask, learnt
+        self.shape = mask.size
+
+    def part(self, window: Window) -> Part:
+        return Part(self._mask.labels(_rectangle(window)), window.top, window.left, self._mask.size)
+
+    def counts(self) -> np.ndarray:
+        return self._by_band().sum(axis=0)
+
+    def pixel(self, class_id: int, number: int) -> tuple[int, int]:
+        ends = np.cumsum(self._by_band()[:, class_id])
+        band = int(np.searchsorted(ends, number, side="right"))
+        where = list(self._mask.bands())[band]
+        before = int(ends[band - 1]) if band else 0
+        place = np.flatnonzero(self._mask.labels(where).ravel() == class_id)[number - before]
+        row, column = divmod(int(place), where.width)
+        return where.top + row, column
+
+    def _by_band(self) -> np.ndarray:
+        if self._learnt.counts is None:
+            counted = (np.bincount(self._mask.labels(where).ravel(), minlength=256) for where in self._mask.bands())
+            self._learnt.counts = np.stack(list(counted))
+        return self._learnt.counts
+
+
+def _rectangle(window: Window) -> Rectangle:
+    return Rectangle(window.top, window.left, window.bottom - window.top, window.right - window.left)

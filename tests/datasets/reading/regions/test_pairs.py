@@ -1,0 +1,133 @@
+"""Crops of pairs that are read in parts against crops of pairs that are decoded whole."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import msgspec
+import numpy as np
+import pytest
+import tifffile
+from PIL import Image
+
+from pixelwise.datasets.labels import table_of
+from pixelwise.datasets.reading.pairs import read_pair
+from pixelwise.datasets.reading.regions.pairs import Learnt, PairRegions, is_in_parts
+from pixelwise.datasets.samples import Dataset, Reading, Sample
+from pixelwise.errors import DataError
+from pixelwise.recipes.schema.recipe import Augment
+from pixelwise.transforms.augmentation import random_pair
+
+SIZE = (150, 130)
+CLASSES = ("sky", "road", "tree")
+RANDOM = np.random.default_rng(7)
+IMAGE = RANDOM.integers(0, 256, (*SIZE, 3)).astype(np.uint8)
+IDS = np.kron(RANDOM.choice([0, 3, 9, 255], (15, 13), p=[0.5, 0.3, 0.1, 0.1]), np.ones((10, 10))).astype(np.uint8)
+TABLE = table_of({0: 0, 3: 1, 9: 2})
+TILES = {"tile": (32, 48), "compression": "zlib"}
+
+
+def dataset(root: Path, table=TABLE, **reading) -> Dataset:
+    return Dataset(
+        name="folder",
+        root=root,
+        classes=CLASSES,
+        palette=((0, 0, 0), (1, 0, 0), (2, 0, 0)),
+        label_table=table,
+        splits={},
+        reading=Reading(**reading),
+    )
+
+
+def pair(root: Path, mask: np.ndarray, image: np.ndarray = IMAGE, mask_options=TILES, **options) -> Sample:
+    tifffile.imwrite(root / "a.tif", image, metadata=None, **(options or TILES))
+    tifffile.imwrite(root / "a_mask.tif", mask, metadata=None, **mask_options)
+    return Sample("a", root / "a.tif", root / "a_mask.tif")
+
+
+def assert_same_crops(sample: Sample, data: Dataset, augment: Augment, number: int = 6) -> None:
+    whole, learnt = read_pair(sample, data), Learnt()
+    fill = tuple(range(whole[0].shape[2]))
+    for seed in range(number):
+        expected = random_pair(*whole, augment, np.random.default_rng(seed), fill)
+        with PairRegions(sample, data, learnt) as parts:
+            found = random_pair(parts.image, parts.labels, augment, np.random.default_rng(seed), fill)
+        for one, other in zip(expected, found, strict=True):
+            assert one.dtype == other.dtype
+            assert np.array_equal(one, other)
+
+
+AUGMENTS = [
+    Augment(crop=(40, 32), flip=0.5, scale=(0.5, 2.0)),
+    Augment(crop=(40, 32), flip=0.5, scale=(0.5, 2.0), resampling="antialiased", class_crop=0.8, rotate=20.0),
+]
+
+
+@pytest.mark.parametrize("augment", AUGMENTS)
+@pytest.mark.parametrize("options", [TILES, {"rowsperstrip": 7}, {"rowsperstrip": 40, "compression": "lzw"}])
+def test_crops_equal_those_of_the_pair_decoded_whole(tmp_path: Path, augment: Augment, options: dict) -> None:
+    sample = pair(tmp_path, IDS, mask_options=options, **options, bigtiff=True)
+    assert_same_crops(sample, dataset(tmp_path), augment)
+
+
+TURNED = {"extratags": [(274, "H", 1, 6, True)]}
+
+
+def test_upright_images_and_masks(tmp_path: Path) -> None:
+    sample = pair(tmp_path, IDS, mask_options=TILES | TURNED, **TILES, **TURNED)
+    for exif in ("apply", "ignore"):
+        assert_same_crops(sample, dataset(tmp_path, exif=exif), AUGMENTS[1], 3)
+
+
+def test_bands_are_chosen(tmp_path: Path) -> None:
+    bands = RANDOM.integers(0, 3000, (*SIZE, 5)).astype(np.uint16)
+    sample = pair(tmp_path, IDS, bands, planarconfig="contig", photometric="minisblack", **TILES)
+    data = dataset(tmp_path, channels=(4, 0, 1, 2), input_range=(0, 3000))
+    assert_same_crops(sample, data, AUGMENTS[0], 3)
+
+
+def test_a_grey_part_of_a_colour_mask_is_read_by_its_colours(tmp_path: Path) -> None:
+    """Without a table of colours, whether a mask is grey is decided by all of it, as for one that is decoded whole."""
+    mask = np.repeat(IDS[..., None], 3, axis=2)
+    mask[-1, -1] = (1, 2, 3)
+    sample = pair(tmp_path, mask)
+    with PairRegions(sample, dataset(tmp_path)) as parts, pytest.raises(DataError) as caught:
+        random_pair(parts.image, parts.labels, Augment(crop=(8, 8)), np.random.default_rng(1), (0, 0, 0))
+    assert caught.value.code == "D205"
+
+
+def test_only_tiff_images_above_the_limit_are_read_in_parts(tmp_path: Path) -> None:
+    sample = pair(tmp_path, IDS)
+    Image.fromarray(IMAGE).save(tmp_path / "b.png")
+    pixels = SIZE[0] * SIZE[1]
+    assert is_in_parts(sample.image_path, Reading(max_pixels=pixels - 1))
+    assert not is_in_parts(sample.image_path, Reading(max_pixels=pixels))
+    assert not is_in_parts(tmp_path / "b.png", Reading(max_pixels=10))
+
+
+def code_of(sample: Sample, data: Dataset, augment: Augment = AUGMENTS[0]) -> str:
+    with pytest.raises(DataError) as caught, PairRegions(sample, data) as parts:
+        random_pair(parts.image, parts.labels, augment, np.random.default_rng(0), (0, 0, 0))
+    return caught.value.code
+
+
+def test_masks_that_cannot_be_read_in_parts_are_refused(tmp_path: Path) -> None:
+    data = dataset(tmp_path)
+    Image.fromarray(IDS).save(tmp_path / "a.png")
+    sample = pair(tmp_path, IDS)
+    assert code_of(msgspec.structs.replace(sample, mask_path=tmp_path / "a.png"), data) == "D121"
+    assert code_of(msgspec.structs.replace(sample, mask_path=None), data) == "D220"
+    assert code_of(sample, msgspec.structs.replace(data, multilabel=True)) == "D121"
+    assert code_of(pair(tmp_path, IDS[:100]), dataset(tmp_path, mask_resize="nearest")) == "D201"
+    assert code_of(pair(tmp_path, IDS.T.copy()), data) == "D110"
+    assert code_of(pair(tmp_path, IDS + 1), data) == "D202"
+    two = np.stack([IDS, RANDOM.choice([0, 255], SIZE).astype(np.uint8)], axis=2)
+    alpha = TILES | {"photometric": "minisblack", "extrasamples": ["unassalpha"]}
+    assert code_of(pair(tmp_path, two, mask_options=alpha), data) == "D121"
+
+
+def test_a_crop_of_more_pixels_than_are_decoded_whole_is_refused(tmp_path: Path) -> None:
+    sample, data = pair(tmp_path, IDS), dataset(tmp_path, max_pixels=3000)
+    assert code_of(sample, data, Augment(crop=(64, 64))) == "D120"
+    whole = Augment(crop=(8, 8), scale=(0.9, 0.9), resampling="area")
+    assert code_of(sample, data, whole) == "D120"
