@@ -5,6 +5,7 @@ from pathlib import Path
 import pytest
 from results import miniature
 
+from pixelwise.errors import DataError
 from pixelwise.pages.catalog import Catalog, stamp_of
 from pixelwise.records.result import save_result
 
@@ -72,3 +73,5 @@ def test_a_result_that_is_gone_has_no_entry(tmp_path: Path):
     assert stamp_of(entry) != before
     shutil.rmtree(run)
     assert catalog.entry(entry.id) is None
+    with pytest.raises(DataError):
+        catalog.result(entry)

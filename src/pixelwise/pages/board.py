@@ -181,11 +181,12 @@ def row_of(entry: Entry, result: Result, cost: Cost | None) -> Row:
 def in_order(rows: Iterable[Row], state: State) -> list[Row]:
     """Rows in the order of a state: pinned ones first, those without a value last; the best values are marked."""
     rows = list(rows)
+    best = {column: _best(rows, column) for column in COLUMNS} if len(rows) > 1 else {}
     marked = [
         row._replace(
             pinned=row.id in state.pinned,
             chosen=row.id in state.chosen,
-            best=frozenset(column for column in COLUMNS if len(rows) > 1 and _is_best(row, rows, column)),
+            best=frozenset(column for column, value in best.items() if row.cells[column].value == value),
         )
         for row in rows
     ]
@@ -199,10 +200,10 @@ def in_order(rows: Iterable[Row], state: State) -> list[Row]:
     return sorted(marked, key=place)
 
 
-def _is_best(row: Row, rows: Sequence[Row], column: str) -> bool:
-    values = [value for one in rows if not math.isnan(value := one.cells[column].value)]
-    best = max if column in RISING else min
-    return bool(values) and row.cells[column].value == best(values)
+def _best(rows: Sequence[Row], column: str) -> float:
+    """The best value of a column; NaN, which equals nothing, if there is none."""
+    values = [value for row in rows if not math.isnan(value := row.cells[column].value)]
+    return (max if column in RISING else min)(values, default=math.nan)
 
 
 def _counted(cost: Cost | None, value: float | None, note: str = "") -> Cell:

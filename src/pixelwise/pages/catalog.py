@@ -10,7 +10,7 @@ from typing import NamedTuple
 
 from pixelwise.errors import PixelwiseError
 from pixelwise.records.evaluations import result_files
-from pixelwise.records.result import Result, load_result
+from pixelwise.records.result import RESULT, Result, load_result
 from pixelwise.records.run_folder import is_run
 from pixelwise.storage import printable, sha256_bytes
 
@@ -82,9 +82,11 @@ class Catalog:
         """
         if entry.evaluation is None:
             return None
-        file = next(file for file in result_files(entry.run) if file.parent == entry.evaluation)
-        facts = file.stat()
-        stamp = facts.st_mtime_ns, facts.st_size
+        file = entry.evaluation / RESULT
+        stamp = 0, 0
+        with contextlib.suppress(OSError):  # gone since it was found, which reading it says
+            facts = file.stat()
+            stamp = facts.st_mtime_ns, facts.st_size
         known = self._results.get(file)
         if known is None or known[0] != stamp:
             known = stamp, _loaded(file)

@@ -34,7 +34,7 @@ class Costs:
     """Counts the networks of runs one after another, in a thread that ends with the last, or when the process ends."""
 
     def __init__(self) -> None:
-        self._known: dict[tuple[Path, str], Cost | None] = {}
+        self._known: dict[tuple[str, Size | None], Cost | None] = {}
         self._waiting: queue.SimpleQueue[tuple[Path, str, Size | None]] = queue.SimpleQueue()
         self._lock = threading.Lock()
         self._counting = False
@@ -44,10 +44,10 @@ class Costs:
 
         Args:
             run: The run folder.
-            recipe_hash: Hash of its recipe.
+            recipe_hash: Hash of its recipe; runs of equal recipes have equal networks.
             size: Input size of the evaluation; None for that of the recipe.
         """
-        key = run, recipe_hash
+        key = recipe_hash, size
         with self._lock:
             if key in self._known:
                 return self._known[key]
@@ -74,7 +74,7 @@ class Costs:
                 run, recipe_hash, size = self._waiting.get()
             found = counted(run, size)
             with self._lock:
-                self._known[run, recipe_hash] = found
+                self._known[recipe_hash, size] = found
 
 
 def counted(run: Path, size: Size | None) -> Cost:
