@@ -94,8 +94,8 @@ def joined(parts: Iterable[Areas]) -> Areas:
             total.update(counts)
         steps, ramps, values = steps + part.steps, ramps + part.ramps, max(values, part.values)
         colored, noisy = colored or part.colored, noisy or part.noisy
-    kept = (dict(_ordered(counts)[:MAX_VALUES]) for counts in (pixels, inner, between))
-    return Areas(*kept, steps, ramps, colored, noisy, max(values, len(pixels)))
+    most, most_inner, most_between = (dict(_ordered(counts)[:MAX_VALUES]) for counts in (pixels, inner, between))
+    return Areas(most, most_inner, most_between, steps, ramps, colored, noisy, max(values, len(pixels)))
 
 
 def _ordered(counts: Mapping[int, int]) -> list[tuple[int, int]]:

@@ -219,7 +219,7 @@ def _parse(file: Path) -> ElementTree.Element:
 
 
 def _matched(
-    trees: dict[Path, ElementTree.Element], root: Path, entries: list[Entry]
+    trees: dict[Path, ElementTree.Element], root: Path, entries: Sequence[Entry]
 ) -> list[tuple[Path, ElementTree.Element, Match]]:
     """All entries of all files, with their images."""
     images = NamedImages(entries, root)

@@ -17,7 +17,7 @@ import base64
 import binascii
 import io
 import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -120,7 +120,7 @@ def _is_labelme(path: Path) -> bool:
     return b'"shapes"' in content and (b'"imagePath"' in content or b'"shape_type"' in content)
 
 
-def _unpacked(root: Path, files: list[Path], entries: list[Entry]) -> dict[Path, Entry]:
+def _unpacked(root: Path, files: list[Path], entries: Sequence[Entry]) -> dict[Path, Entry]:
     """JSON file -> the image that it contains, for those whose image exists nowhere else; files of the cache folder."""
     beside = {entry.path.with_suffix("") for entry in entries}
     alone = [file for file in files if file.with_suffix("") not in beside]
@@ -133,7 +133,7 @@ def _unpacked(root: Path, files: list[Path], entries: list[Entry]) -> dict[Path,
     return {file: found[stem] for file, stem in stems.items() if stem in found}
 
 
-def _unpack(root: Path, files: list[Path], entries: list[Entry], folder: Path) -> None:
+def _unpack(root: Path, files: list[Path], entries: Sequence[Entry], folder: Path) -> None:
     """Write the images that JSON files contain into a folder, at the paths of these files."""
     images = NamedImages(entries, root, stems=True)
     for file in files:
@@ -152,7 +152,9 @@ def _unpack(root: Path, files: list[Path], entries: list[Entry], folder: Path) -
             path.write_bytes(content)
 
 
-def _pictures(root: Path, files: list[Path], entries: list[Entry], unpacked: Mapping[Path, Entry]) -> Iterator[Read]:
+def _pictures(
+    root: Path, files: list[Path], entries: Sequence[Entry], unpacked: Mapping[Path, Entry]
+) -> Iterator[Read]:
     images = NamedImages(entries, root, stems=True)
     read: list[tuple[Path, _File]] = []
     wanted: list[Wanted] = []

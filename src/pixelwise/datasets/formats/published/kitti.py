@@ -11,6 +11,7 @@ benchmark, magenta is road, red is everything else, and black is ignored; its la
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -71,7 +72,7 @@ def _layout(root: Path, name: str, masks: str) -> Layout | None:
     )
 
 
-def _named_like_images(masks: list[Entry]) -> tuple[list[Entry], list[Finding]]:
+def _named_like_images(masks: Sequence[Entry]) -> tuple[list[Entry], list[Finding]]:
     """The masks under the names of their images (`um_road_000000` is that of `um_000000`); lanes are left out."""
     named, lanes = [], []
     for entry in masks:

@@ -28,7 +28,7 @@ _WHOLE = -1
 """Number of the only segment of a file that is decoded whole."""
 _KEY_TAGS = (34735, 34736, 34737)
 _COLORS = ("Red", "Green", "Blue")
-_PART = (512, 512)
+_PART: tuple[int, int] = (512, 512)
 """(height, width) of the parts in which a mosaic is best read, whatever its images are."""
 _READABLE = ("L", "LA", "RGB", "RGBA", "P", "I;16", "I;16L", "I;16B")
 """Pillow's modes whose values are those that the file stores."""

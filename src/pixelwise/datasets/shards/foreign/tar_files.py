@@ -84,13 +84,13 @@ def read_headers(store: Store, name: str, shown: str) -> list[TarMember]:
         if packed:
             raise compressed(shown, packed)
         stream.seek(0)
-        with tarfile.open(fileobj=stream, mode="r:") as opened:
+        with tarfile.TarFile(fileobj=stream) as opened:
             found = []
             for info in opened:
                 if info.isreg() and not info.issparse():
                     found.append(TarMember(_encodable(info.name), info.offset_data, info.size))
                 # Otherwise every header stays in memory.
-                opened.members = []  # type: ignore[attr-defined]
+                setattr(opened, "members", [])  # noqa: B010, the types know no such attribute
             end = opened.offset
         # `tarfile` takes a damaged header for the end.
         stream.seek(end)
