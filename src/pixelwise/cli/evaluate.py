@@ -63,7 +63,6 @@ def run(
     options = msgspec.structs.replace(options, overrides=asked.settings)
     check_scoring(run, asked.data, protocol, options)
     import pixelwise
-    from pixelwise.records.result import Unfinished
     from pixelwise.reports.displays import display
     from pixelwise.reports.run.terminal import show_results, show_unfinished
 
@@ -72,7 +71,7 @@ def run(
         found = pixelwise.evaluate(
             run, asked.data, split, protocol=protocol or None, options=options, observer=observer
         )
-    if isinstance(found, Unfinished):
+    if isinstance(found, pixelwise.Unfinished):
         show_unfinished(found, as_json=json)
     else:
         show_results(found if isinstance(found, list) else [found], run, as_json=json)
