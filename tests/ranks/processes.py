@@ -24,7 +24,7 @@ import torch.distributed as dist
 from pixelwise.ranks import Ranks
 from pixelwise.ranks.group import Group
 
-PATIENCE = 60.0
+PATIENCE = 240.0
 """Seconds after which processes that wait for each other have failed."""
 
 
