@@ -136,7 +136,30 @@ def test_every_option_of_evaluate_is_tried_here() -> None:
         "group",
         "overrides",
         "trust",
+        "shard",
+        "engine",
+        "workers",
+        "gpus_per_worker",
+        "address",
+        "output",
     }
+
+
+def test_units_with_receipts_give_the_same_result(
+    subjects: Callable[[str], Any], kind: str, tiny_data: Path, tmp_path: Path
+) -> None:
+    """By `output`, as by `shard`; `engine` and its options are tested in tests/prediction/shards/test_ray_engine.py."""
+    if kind in IN_MEMORY:
+        with pytest.raises(RecipeError) as caught:
+            evaluate(subjects(kind), tiny_data, "test", "native", output=tmp_path / "scores")
+        assert caught.value.code == "R251"
+        return
+
+    found = evaluate(subjects(kind), tiny_data, "test", "native", output=tmp_path / "scores")
+    expected = evaluate(subjects(kind), tiny_data, "test", "native")
+    assert isinstance(found, Result)
+    assert found.confusion_matrix == expected.confusion_matrix
+    assert (tmp_path / "scores" / "receipts").is_dir()
 
 
 def test_groups_are_scored(subjects: Callable[[str], Any], kind: str, tiny_data: Path) -> None:
