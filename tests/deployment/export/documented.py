@@ -14,7 +14,8 @@ DOCUMENT = Path(__file__).resolve().parents[3] / "docs" / "deployment.md"
 
 
 def snippet() -> str:
-    (found,) = re.findall(r"```python\n(.*?)```", DOCUMENT.read_text("utf-8"), re.DOTALL)
+    _, section = DOCUMENT.read_text("utf-8").split("\n### Without PyTorch\n")
+    (found,) = re.findall(r"```python\n(.*?)```", section, re.DOTALL)
     return found
 
 
