@@ -30,7 +30,7 @@ def unavailable(reason: str) -> None:
     pytest.skip(reason)
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")  # as long as Playwright runs, no other test of the process can run `asyncio`
 def browser() -> Iterator:
     try:
         from playwright.sync_api import sync_playwright

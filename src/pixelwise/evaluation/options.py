@@ -48,10 +48,10 @@ class EvaluateOptions(LaunchOptions, frozen=True, kw_only=True):
     ] = ()
     group: str | None = None
     shard: Annotated[str | None, Meta(extra={"metavar": "I/N"})] = None
-    engine: Annotated[EngineName, Meta(extra={"late": True})] = "here"
-    workers: Annotated[int | None, Meta(ge=1, extra={"late": True})] = None
-    gpus_per_worker: Annotated[float, Meta(ge=0, extra={"late": True})] = 0.0
-    address: Annotated[str | None, Meta(extra={"late": True})] = None
+    engine: EngineName = "here"
+    workers: Annotated[int | None, Meta(ge=1)] = None
+    gpus_per_worker: Annotated[float, Meta(ge=0)] = 0.0
+    address: str | None = None
     output: Annotated[Path | None, Meta(extra={"metavar": "FOLDER"})] = None
     device: str = "auto"
     trust: bool = False

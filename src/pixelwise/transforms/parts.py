@@ -59,6 +59,8 @@ class Part(NamedTuple):
 
     def cut(self, start: Size, stop: Size) -> np.ndarray:
         """Rows and columns `start` to `stop` of the whole, which lie within the rectangle."""
+        if start[0] >= stop[0] or start[1] >= stop[1]:  # a view beside the whole
+            return self.values[:0, :0]
         rows, columns = slice(start[0] - self.top, stop[0] - self.top), slice(start[1] - self.left, stop[1] - self.left)
         if min(rows.start, columns.start) < 0 or rows.stop > len(self.values) or columns.stop > self.values.shape[1]:
             raise AssertionError(f"rows and columns {start} to {stop} are not in the part that was read")

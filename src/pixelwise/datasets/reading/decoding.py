@@ -262,8 +262,8 @@ def _check_size(where: str, size: tuple[int, int] | None, max_pixels: int) -> No
             "D120",
             f"{where}: {width}x{height} (WxH) is {width * height / 1e6:.1f} million pixels; "
             f"data.max_pixels allows {max_pixels / 1e6:.1f} million",
-            f"if the image is meant to be this large, set data.max_pixels={width * height}; or store it and its mask "
-            "as TIFF files in tiles, which are read in parts",
+            f"if the image is meant to be this large, set data.max_pixels={width * height}; or store it as "
+            "a TIFF file in tiles, which is read in parts",
         )
 
 
