@@ -137,7 +137,7 @@ def test_finished_runs_become_records_and_are_not_done_again(
     assert "started" not in capsys.readouterr().out
 
 
-@pytest.mark.heavy
+@pytest.mark.fuzz
 @pytest.mark.timeout(1200)
 def test_the_ablation_writes_its_table_when_all_variants_are_finished(
     camvid: Path, tmp_path: Path, script: Script

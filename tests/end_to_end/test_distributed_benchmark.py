@@ -90,7 +90,7 @@ def test_the_messages_of_a_step_of_enet(script: Script) -> None:
     assert found["whole"]["normalisation"]["bytes"] > found["split"]["normalisation"]["bytes"] / 4
 
 
-@pytest.mark.heavy
+@pytest.mark.fuzz
 @pytest.mark.timeout(900)
 def test_the_benchmark_writes_its_page(script: Script, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     distributed = script("distributed")
