@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 
 import numpy as np
@@ -11,6 +10,7 @@ import tifffile
 import torch
 from PIL import Image
 
+from pixelwise.api.evaluate import evaluate
 from pixelwise.checkpoints.trained import load_trained
 from pixelwise.records.data_facts import read_data_facts
 from pixelwise.training.runs import train
@@ -46,9 +46,9 @@ def test_parts_give_the_same_weights_and_scores(tiffs: Path, tiny_recipe: Path, 
     for split, counts in statistics[0].items():
         assert counts.pixels == statistics[1][split].pixels
         assert np.allclose(counts.mean, statistics[1][split].mean, rtol=1e-12)
-    results = [json.loads(next(run.rglob("result.json")).read_text()) for run in runs]
-    assert results[0]["miou"] == results[1]["miou"]
-    assert results[0]["confusion"] == results[1]["confusion"]
+    whole_result, parts_result = (evaluate(run, split="test", protocol="native") for run in runs)
+    assert whole_result.confusion_matrix == parts_result.confusion_matrix
+    assert whole_result.miou == parts_result.miou
 
 
 @pytest.mark.heavy
