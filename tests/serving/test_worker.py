@@ -48,6 +48,7 @@ def test_a_worker_answers_warns_and_dies(started):
     assert warned == ["W471"]
     with pytest.raises(Died):
         replies(worker, "a", "die")
+    worker._process.join(60)  # its connection is closed a moment before it has ended
     assert not worker.is_alive
     with pytest.raises(Died):
         replies(worker, "a")
