@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from pixelwise.cli.options import flags_of
+from pixelwise.cli.line.options import flags_of
 from pixelwise.deployment.card.options import DeployOptions
 from pixelwise.deployment.export.options import ExportOptions
 from pixelwise.deployment.int8.options import QuantizeOptions

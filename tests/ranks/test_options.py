@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from pixelwise.cli.options import flags_of
+from pixelwise.cli.line.options import flags_of
 from pixelwise.errors import RecipeError
 from pixelwise.evaluation.options import EvaluateOptions
 from pixelwise.options import Options, chosen

@@ -2,7 +2,7 @@ from pathlib import Path
 
 import pytest
 
-from pixelwise.cli.options import flags_of
+from pixelwise.cli.line.options import flags_of
 from pixelwise.errors import RecipeError
 from pixelwise.options import field_texts
 from pixelwise.recipes.catalog import recipe

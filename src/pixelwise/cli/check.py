@@ -7,7 +7,7 @@ from pathlib import Path
 import typer
 
 from pixelwise.cli.line import completion
-from pixelwise.cli.options import takes
+from pixelwise.cli.line.options import takes
 from pixelwise.datasets.auditing.options import CheckOptions
 
 EXAMPLES = (

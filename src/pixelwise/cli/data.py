@@ -6,8 +6,8 @@ from pathlib import Path
 
 import typer
 
+from pixelwise.cli.line.options import Verb, takes
 from pixelwise.cli.line.verbs import MARKUP, Group
-from pixelwise.cli.options import Verb, takes
 from pixelwise.datasets.preparing.options import ConvertOptions, PrepareOptions, ShardOptions, SplitOptions
 
 app = typer.Typer(

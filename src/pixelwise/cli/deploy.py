@@ -7,7 +7,7 @@ from pathlib import Path
 import typer
 
 from pixelwise.api.requests import check_deploying
-from pixelwise.cli.options import takes
+from pixelwise.cli.line.options import takes
 from pixelwise.deployment.card.options import DeployOptions
 
 EXAMPLES = (

@@ -8,7 +8,7 @@ import typer
 
 from pixelwise.api.requests import check_exporting
 from pixelwise.cli.line import completion
-from pixelwise.cli.options import takes
+from pixelwise.cli.line.options import takes
 from pixelwise.deployment.export.options import ExportOptions
 
 EXAMPLES = (

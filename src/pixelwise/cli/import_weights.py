@@ -7,7 +7,7 @@ from pathlib import Path
 import typer
 
 from pixelwise.checkpoints.options import ImportOptions
-from pixelwise.cli.options import takes
+from pixelwise.cli.line.options import takes
 
 EXAMPLES = ("pixelwise import-weights enet.pth --recipe enet-camvid --source pytorch-enet -o imported",)
 """Shown at the end of the help."""

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import typer
 
+from pixelwise.cli.line.options import Verb, takes
 from pixelwise.cli.line.verbs import MARKUP, Group
-from pixelwise.cli.options import Verb, takes
 from pixelwise.zoo.options import SearchOptions
 
 app = typer.Typer(

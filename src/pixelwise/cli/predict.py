@@ -9,8 +9,8 @@ import typer
 
 from pixelwise.api.requests import check_predicting
 from pixelwise.cli.line import completion
+from pixelwise.cli.line.options import takes
 from pixelwise.cli.line.words import images
-from pixelwise.cli.options import takes
 from pixelwise.prediction.options import PredictOptions
 from pixelwise.storage.stores.addresses import place_of
 

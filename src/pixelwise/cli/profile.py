@@ -7,8 +7,8 @@ import typer
 
 from pixelwise.api.requests import check_profiling
 from pixelwise.cli.line import completion
+from pixelwise.cli.line.options import takes
 from pixelwise.cli.line.words import with_data
-from pixelwise.cli.options import takes
 from pixelwise.profiling.options import ProfileOptions
 
 EXAMPLES = (

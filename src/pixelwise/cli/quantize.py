@@ -8,7 +8,7 @@ import typer
 
 from pixelwise.api.requests import check_exporting
 from pixelwise.cli.line import completion
-from pixelwise.cli.options import takes
+from pixelwise.cli.line.options import takes
 from pixelwise.deployment.int8.options import QuantizeOptions
 
 EXAMPLES = (

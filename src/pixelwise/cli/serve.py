@@ -9,8 +9,8 @@ import msgspec
 import typer
 
 from pixelwise.api.requests import check_serving
+from pixelwise.cli.line.options import takes
 from pixelwise.cli.line.words import images
-from pixelwise.cli.options import takes
 from pixelwise.serving.options import ServeOptions
 
 EXAMPLES = (

@@ -7,7 +7,7 @@ from pathlib import Path
 import msgspec
 import typer
 
-from pixelwise.cli.options import takes
+from pixelwise.cli.line.options import takes
 from pixelwise.zoo.options import TableOptions
 
 EXAMPLES = (

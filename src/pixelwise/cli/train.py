@@ -9,8 +9,8 @@ import typer
 
 from pixelwise.api.requests import check_training
 from pixelwise.cli.line import completion
+from pixelwise.cli.line.options import takes
 from pixelwise.cli.line.words import training
-from pixelwise.cli.options import takes
 from pixelwise.training.options import TrainOptions
 
 EXAMPLES = (

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import typer
 
-from pixelwise.cli.options import takes
+from pixelwise.cli.line.options import takes
 from pixelwise.pages.options import UiOptions
 
 EXAMPLES = (

@@ -93,7 +93,7 @@ def command(verb: str) -> Any:
         group = typer.main.get_command(module.app)
         group.name = verb
         return group
-    from pixelwise.cli.options import Verb
+    from pixelwise.cli.line.options import Verb
 
     alone = typer.Typer(add_completion=False, pretty_exceptions_enable=False, rich_markup_mode=MARKUP)
     alone.command(verb, cls=Verb, epilog="\n".join(module.EXAMPLES))(with_loudness(module.run))

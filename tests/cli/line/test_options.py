@@ -6,7 +6,7 @@ import typer
 from msgspec import Meta
 from typer.testing import CliRunner
 
-from pixelwise.cli.options import Verb, flags_of, takes, with_flags, with_names
+from pixelwise.cli.line.options import Verb, flags_of, takes, with_flags, with_names
 from pixelwise.errors import RecipeError
 from pixelwise.options import Options
 
@@ -38,7 +38,7 @@ class EveryKind(Options, frozen=True, kw_only=True):
     folder: Path | None = None
     kind: Annotated[str, Meta(extra={"flag": "--format"})] = "ids"
     stride: Annotated[int | Literal["head"] | None, Meta(extra={"word": "head"})] = None
-    animal: Annotated[str | None, Meta(extra={"names": "cli.test_options:animals"})] = None
+    animal: Annotated[str | None, Meta(extra={"names": "cli.line.test_options:animals"})] = None
 
 
 def animals() -> list[str]:
@@ -130,7 +130,7 @@ def test_help_lists_names_when_it_is_shown(monkeypatch: pytest.MonkeyPatch):
     def run(*, options: EveryKind) -> None:
         """Do it."""
 
-    monkeypatch.setattr("cli.test_options.animals", lambda: ["ape", "bee"])
+    monkeypatch.setattr("cli.line.test_options.animals", lambda: ["ape", "bee"])
     shown = " ".join(CliRunner().invoke(app, ["--help"], env={"COLUMNS": "200"}).output.split())
     assert "Kind of animal. One of: ape, bee." in shown
     assert with_names("none {such}") == "none {such}"
