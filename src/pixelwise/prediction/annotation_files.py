@@ -182,8 +182,8 @@ class Coco:
         write_text(self._folder / COCO_FILE, json_text(content))
 
 
-class GeoJson:
-    """One GeoJSON file per image: the exact outlines of all objects, with their holes, in coordinates of the map.
+class _MapFiles:
+    """One file per image: the exact outlines of all objects, with their holes, in coordinates of the map.
 
     Without a position on the map they are in pixels, from the upper left corner, y downwards.
 
@@ -191,6 +191,8 @@ class GeoJson:
         folder: Folder of the files.
         classes: Class names.
     """
+
+    kind: PolygonFormat
 
     def __init__(self, folder: Path, classes: Sequence[str]) -> None:
         self._folder, self._classes = folder, tuple(classes)
@@ -202,18 +204,43 @@ class GeoJson:
 
     @contextlib.contextmanager
     def receiving(self, image: Pictured) -> Iterator[Take]:
-        """Write the outlines of an image as they come, a line each."""
+        """Write the outlines of an image as they come."""
         placement = None if image.place is None else placement_of(image.place)
         background = None if image.multilabel else background_of(self._classes)
-        path, separator = self._folder / image.name.with_name(f"{image.name.name}{MAP_ENDINGS['geojson']}"), b""
-        with writing(path) as temporary, temporary.open("wb") as file:
+        path = self._folder / image.name.with_name(f"{image.name.name}{MAP_ENDINGS[self.kind]}")
+        with writing(path) as temporary, self._written(temporary, image, placement) as write:
 
             def take(class_id: int, polygon: Polygon) -> None:
-                nonlocal separator
                 if class_id != background:
-                    file.write(separator)
-                    file.writelines(self._feature(class_id, polygon, placement))
-                    separator = b",\n"
+                    write(class_id, polygon)
+
+            yield take
+
+    def finish(self) -> None:
+        """Nothing is left to write."""
+
+    def _written(
+        self, path: Path, image: Pictured, placement: Placement | None
+    ) -> contextlib.AbstractContextManager[Take]:
+        """A new file at `path`, whose function writes an object into it."""
+        raise NotImplementedError
+
+
+class GeoJson(_MapFiles):
+    """GeoJSON files, with a line per object."""
+
+    kind = "geojson"
+
+    @contextlib.contextmanager
+    def _written(self, path: Path, image: Pictured, placement: Placement | None) -> Iterator[Take]:
+        separator = b""
+        with path.open("wb") as file:
+
+            def write(class_id: int, polygon: Polygon) -> None:
+                nonlocal separator
+                file.write(separator)
+                file.writelines(self._feature(class_id, polygon, placement))
+                separator = b",\n"
 
             file.write(b'{"type": "FeatureCollection",\n')
             if placement is not None and placement.epsg is not None:
@@ -221,11 +248,8 @@ class GeoJson:
                 system = {"type": "name", "properties": {"name": f"urn:ogc:def:crs:EPSG::{placement.epsg}"}}
                 file.write(b'"crs": ' + msgspec.json.encode(system) + b",\n")
             file.write(b'"features": [\n')
-            yield take
+            yield write
             file.write(b"\n]}\n")
-
-    def finish(self) -> None:
-        """Nothing is left to write."""
 
     def _feature(self, class_id: int, polygon: Polygon, placement: Placement | None) -> Iterator[bytes]:
         """The JSON of an object in pieces: that of one across the whole image would take the memory of many images."""
@@ -238,44 +262,18 @@ class GeoJson:
         yield b"]}}"
 
 
-class GeoPackages:
-    """One GeoPackage per image, with the polygons of `GeoJson` in a table of their own.
+class GeoPackages(_MapFiles):
+    """GeoPackages, with a row per object in a table of their own."""
 
-    Args:
-        folder: Folder of the files.
-        classes: Class names.
-    """
-
-    def __init__(self, folder: Path, classes: Sequence[str]) -> None:
-        self._folder, self._classes = folder, tuple(classes)
-
-    def add(self, image: Path, name: Path, prediction: Prediction, place: Georeference | None = None) -> None:
-        """Write the file of an image."""
-        with self.receiving(_pictured(image, name, prediction, place)) as take:
-            _give_all(prediction, take)
+    kind = "gpkg"
 
     @contextlib.contextmanager
-    def receiving(self, image: Pictured) -> Iterator[Take]:
-        """Write the outlines of an image as they come, a row each."""
+    def _written(self, path: Path, image: Pictured, placement: Placement | None) -> Iterator[Take]:
         # Imported here: not every Python was built with SQLite.
         from pixelwise.prediction.maps.geopackages import writing_geopackage
 
-        placement = None if image.place is None else placement_of(image.place)
-        background = None if image.multilabel else background_of(self._classes)
-        path = self._folder / image.name.with_name(f"{image.name.name}{MAP_ENDINGS['gpkg']}")
-        with (
-            writing(path) as temporary,
-            writing_geopackage(temporary, printable(image.name.as_posix()), placement) as file,
-        ):
-
-            def take(class_id: int, polygon: Polygon) -> None:
-                if class_id != background:
-                    file.add(class_id, self._classes[class_id], polygon)
-
-            yield take
-
-    def finish(self) -> None:
-        """Nothing is left to write."""
+        with writing_geopackage(path, printable(image.name.as_posix()), placement) as file:
+            yield lambda class_id, polygon: file.add(class_id, self._classes[class_id], polygon)
 
 
 def _give_all(prediction: Prediction, take: Take) -> None:
