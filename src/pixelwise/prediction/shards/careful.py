@@ -98,8 +98,8 @@ def _by_process(items: Sequence[tuple[int, Any]], do: Some, kind: type[Found], f
     found = {}
     for line in notes.read_bytes().splitlines():
         with contextlib.suppress(msgspec.DecodeError):  # it died while it wrote this one
-            position, one = msgspec.json.decode(line, type=tuple[int, kind])
-            found[position] = one
+            position, one = msgspec.json.decode(line, type=tuple[int, msgspec.Raw])
+            found[position] = msgspec.json.decode(one, type=kind)
     if not found and not done.returncode:
         raise AssertionError(done.stderr.decode(errors="replace"))
     return found
