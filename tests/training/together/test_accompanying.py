@@ -119,7 +119,7 @@ def test_in_float32_the_first_loss_is_that_of_one_process(tmp_path: Path, world:
     alone, many = trained(tmp_path / "alone", *changes), together(world, tmp_path / "many", *changes)
     (expected,), (found,) = records(alone, StepRecord), records(many, StepRecord)
     assert found.loss == pytest.approx(expected.loss, rel=1e-6)
-    # Batch normalisation over maps of a few values amplifies rounding.
+    # Rounding: in float64 they agree to 1e-13, and of images of 128x192 one process is 2e-4 from its own float64.
     assert found.grad_norm == pytest.approx(expected.grad_norm, rel=1e-3)
 
 
