@@ -107,6 +107,7 @@ class Unknown(nn.Module):
         return torch.ops.pixelwise_tests.unknown(features)
 
 
+@pytest.mark.heavy
 def test_an_unsupported_operator_is_named_with_its_layer(small_run: Path, tmp_path: Path) -> None:
     model = open_source(str(small_run)).model
     model.classifier = nn.Sequential(model.classifier, Unknown())

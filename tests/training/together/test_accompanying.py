@@ -139,6 +139,7 @@ def test_a_run_goes_on_with_another_number_of_processes(tmp_path: Path, recipe: 
     assert [(one.step, one.world) for one in records(part, ProcessesRecord)] == [(0, 2), (3, 2), (6, 3), (7, 1)]
 
 
+@pytest.mark.heavy
 def test_an_unreadable_image_ends_all_processes_with_the_same_error(tmp_path: Path):
     def work(ranks: Ranks) -> tuple[str, str]:
         from pixelwise.training.batches import TrainingPairs
