@@ -20,6 +20,8 @@ from pixelwise.pages.access import App, Guard, Receive, Send
 from pixelwise.pages.board import board_of
 from pixelwise.pages.catalog import Catalog
 from pixelwise.pages.costs import Costs
+from pixelwise.pages.labels.shelf import Shelf
+from pixelwise.pages.labels.views import routes as data_routes
 from pixelwise.pages.rendering import NOT_KEPT, guarded, html, style
 from pixelwise.pages.state import AXES, COLUMNS, RISING, state_of
 from pixelwise.storage import printable
@@ -43,11 +45,13 @@ class Site:
 
     Args:
         folders: Folders of runs, and of data that may be shown.
+        data: Data sets that have pages of their own, and whose images may be shown.
     """
 
-    def __init__(self, folders: Sequence[Path]) -> None:
+    def __init__(self, folders: Sequence[Path], data: Sequence[Path] = ()) -> None:
         self.folders = ", ".join(map(printable, folders))
-        self.catalog = Catalog(folders)
+        self.catalog = Catalog(folders, data)
+        self.shelf = Shelf(data, self.catalog)
         self.costs = Costs()
 
 
@@ -78,19 +82,22 @@ class Results:
             return self._router
 
 
-def application(folders: Sequence[Path], token: str, cookie: str = "pixelwise") -> App:
+def application(folders: Sequence[Path], token: str, cookie: str = "pixelwise", data: Sequence[Path] = ()) -> App:
     """The pages as an ASGI application.
 
     Args:
         folders: Folders of runs, and of data that may be shown.
         token: The token that browsers have to bring.
         cookie: Name of the cookie that holds it.
+        data: Data sets that have pages of their own; they begin to be opened at once.
     """
-    site = Site(folders)
+    site = Site(folders, data)
+    site.shelf.open()
     results = Results(site.catalog)
     every = [
         Route("/", lambda _: RedirectResponse("/runs")),
         Route("/runs", partial(guarded, site, _runs)),
+        *data_routes(site.shelf, site.catalog),
         *(Route(path, results) for path in OF_RESULTS),
         Route("/static/{name:path}", _static),
     ]
@@ -108,6 +115,7 @@ def _runs(site: Site, request: Request) -> Response:
     return html(
         "runs.html",
         board=board,
+        has_data=bool(site.shelf.surveys),
         state=state,
         folders=site.folders,
         pending=site.costs.pending,
