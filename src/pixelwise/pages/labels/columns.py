@@ -175,8 +175,9 @@ class _Ids:
         self._begins = np.cumsum([0, *(len(id) + 1 for id in listed)])
 
     def containing(self, text: str) -> np.ndarray:
-        rows = np.fromiter(self._found(text.lower()), np.int64)
-        return np.unique(rows)
+        if "\n" in text:
+            return np.zeros(0, np.int64)
+        return np.unique(np.fromiter(self._found(text.lower()), np.int64))
 
     def of(self, id: str) -> np.ndarray:
         """Rows of an id. Ids that differ in capitals alone are told apart by whoever asks."""

@@ -165,7 +165,8 @@ class Survey:
             found = audit(opened.dataset, observer=_Watching())
             columns, twins = opened.columns, twins_of(looks, opened.columns.begins)
             misfits = _compared(columns, masks)
-            known = {*columns.codes, "D133", "W134", "W261"}
+            # W210 is about a split; it names images that show what the split lacks.
+            known = {*columns.codes, "D133", "W134", "W261", "W210"}
             members = {**leaking(twins, columns.split), "W261": misfits, **_named(opened, found, known)}
             findings = columns.with_findings({code: rows for code, rows in members.items() if rows})
             self._opened = Opened(opened.dataset, columns, findings, found, twins)
@@ -227,8 +228,9 @@ def _compared(columns: Columns, masks: list[tuple[str, str, Grids]]) -> set[int]
 
 
 def _named(opened: Opened, found: Audit, known: set[str]) -> dict[str, set[int]]:
-    """The rows of files that findings name, for those codes whose rows nothing else tells."""
-    wanted = {file: one.code for one in found.findings if one.code not in known for file in one.files}
+    """The rows of files that findings name, for those codes whose rows nothing else tells, if all files are named."""
+    whole = [one for one in found.findings if one.code not in known and one.total == len(one.files)]
+    wanted = {file: one.code for one in whole for file in one.files}
     members: dict[str, set[int]] = {}
     if not wanted:
         return members
