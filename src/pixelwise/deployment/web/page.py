@@ -26,8 +26,6 @@ NOTICES = "onnxruntime.ThirdPartyNotices.txt"
 WORKER = ("images.js", "resizing.js", "worker.js")
 """Scripts of the worker, in the order in which they are joined."""
 _OWN = (INDEX, "page.css", "page.js", *WORKER, "onnxruntime.LICENSE.txt")
-_MOST_CLASSES = 255
-"""Masks have one byte per pixel."""
 _KEYS = ("classes", "palette", "preprocessing", "input", "output", "inference")
 """What the scripts need of `model.toml`."""
 
@@ -36,7 +34,7 @@ def refuse_unsuitable(recipe: Recipe, model: SegmentationModel) -> None:
     """Check that a browser can show what the network predicts, from the images that it can read.
 
     Raises:
-        RecipeError: R244, the network is multi-label, takes other channels than RGB, or has more than 255 classes.
+        RecipeError: R244, the network is multi-label, or takes other channels than RGB.
     """
     problem = None
     if model.multilabel or recipe.data.multilabel:
@@ -44,8 +42,6 @@ def refuse_unsuitable(recipe: Recipe, model: SegmentationModel) -> None:
     elif recipe.data.channels is not None or model.preprocessing.in_channels != 3:
         problem = f"takes RGB images, and this network takes {counted(model.preprocessing.in_channels, 'channel')}"
         problem += " that data.channels selects" if recipe.data.channels is not None else ""
-    elif model.num_classes > _MOST_CLASSES:
-        problem = f"shows at most {_MOST_CLASSES} classes, and this network has {model.num_classes}"
     if problem is not None:
         raise RecipeError("R244", f"the page of web {problem}", "export to onnx, and write a page of your own for it")
 
