@@ -113,10 +113,11 @@ def _fetch(release: Release, archive: Path) -> None:
     try:
         download(release.address, archive, sha256=release.sha256, size=release.size, wait=_once)
     except DataError as error:
-        if error.code != "D250":
-            raise
+        if error.code == "D251":
+            what = f"{release.address}: the answer is not the archive of {release.name}, whose SHA-256 is {release.sha256}"
+            raise DataError("D251", what, _way_out(release)) from error
         raise DataError(
-            "D250",
+            error.code,
             error.message,
             f"on a computer with a network run `npm pack {release.name}`, and name the file that it writes as "
             "`runtime`; the variable NPM_CONFIG_REGISTRY names another registry",
