@@ -17,7 +17,8 @@ from pixelwise.pages.access import App, Guard
 from pixelwise.pages.board import board_of
 from pixelwise.pages.catalog import Catalog
 from pixelwise.pages.costs import Costs
-from pixelwise.pages.rendering import style
+from pixelwise.pages.live.views import LiveSite
+from pixelwise.pages.rendering import live_style, style
 from pixelwise.pages.state import AXES, COLUMNS, RISING, state_of
 from pixelwise.pages.views import NOT_KEPT, guarded, html, routes
 from pixelwise.storage import printable
@@ -25,6 +26,7 @@ from pixelwise.storage import printable
 STATIC = {
     "icon.svg": "image/svg+xml",
     "pages.js": "text/javascript",
+    "live.js": "text/javascript",
     "vendored/htmx.min.js": "text/javascript",
     "vendored/uPlot.min.js": "text/javascript",
     "vendored/uPlot.min.css": "text/css",
@@ -43,21 +45,24 @@ class Site:
         self.folders = ", ".join(map(printable, folders))
         self.catalog = Catalog(folders)
         self.costs = Costs()
+        self.live = LiveSite(self.catalog)
 
 
-def application(folders: Sequence[Path], token: str, cookie: str = "pixelwise") -> App:
+def application(folders: Sequence[Path], token: str, cookie: str = "pixelwise", site: Site | None = None) -> App:
     """The pages as an ASGI application.
 
     Args:
         folders: Folders of runs, and of data that may be shown.
         token: The token that browsers have to bring.
         cookie: Name of the cookie that holds it.
+        site: What the pages are made of, for a server that ends their events when it ends itself; None to make it.
     """
-    site = Site(folders)
+    site = site or Site(folders)
     every = [
         Route("/", lambda _: RedirectResponse("/runs")),
         Route("/runs", partial(guarded, site, _runs)),
         *routes(site.catalog),
+        *site.live.routes(),
         Route("/static/{name:path}", _static),
     ]
     return Guard(Starlette(routes=every, exception_handlers={404: _not_found}), token, cookie)
@@ -71,8 +76,12 @@ def _runs(site: Site, request: Request) -> Response:
     entries = site.catalog.entries()
     state = state_of(request.query_params.multi_items(), (entry.id for entry in entries))
     board = board_of(site.catalog, entries, site.costs, state)
+    under_way = site.live.under_way(entries)
+    listed = {one.id for one in under_way}
+    board = board._replace(unscored=[entry for entry in board.unscored if entry.id not in listed])
     return html(
         "runs.html",
+        under_way=under_way,
         board=board,
         state=state,
         folders=site.folders,
@@ -89,6 +98,8 @@ def _static(request: Request) -> Response:
     name = request.path_params["name"]
     if name == "style.css":
         return Response(style(), media_type="text/css", headers=NOT_KEPT)
+    if name == "live.css":
+        return Response(live_style(), media_type="text/css", headers=NOT_KEPT)
     if name not in STATIC:
         return _not_found(request, KeyError(name))
     content = files("pixelwise.pages").joinpath("static", *name.split("/")).read_bytes()
