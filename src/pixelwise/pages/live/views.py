@@ -10,7 +10,7 @@ from functools import partial
 from markupsafe import Markup
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
-from starlette.responses import FileResponse, PlainTextResponse, Response, StreamingResponse
+from starlette.responses import PlainTextResponse, Response, StreamingResponse
 from starlette.routing import Route
 
 from pixelwise.pages.catalog import Catalog, Entry
@@ -78,7 +78,7 @@ def _picture(site: LiveSite, request: Request) -> Response:
     found = site.streams.channel(entry.run).follower.picture(request.path_params["name"])
     if found is None:
         raise HTTPException(404)
-    return FileResponse(found, media_type="image/webp", headers=NOT_KEPT)
+    return Response(found.read_bytes(), media_type="image/webp", headers=NOT_KEPT)
 
 
 async def _events(site: LiveSite, request: Request) -> Response:
