@@ -50,7 +50,13 @@ def test_the_scripts_get_the_content_of_model_toml(page: Exported) -> None:
     found, sidecar = described(page.path.parent), page.sidecar
 
     assert found["model"]["classes"] == list(sidecar.classes)
-    assert found["model"]["input"] == {"name": "images", "dtype": "uint8", "layout": "NHWC", "size": [48, 64], "batch": 1}
+    assert found["model"]["input"] == {
+        "name": "images",
+        "dtype": "uint8",
+        "layout": "NHWC",
+        "size": [48, 64],
+        "batch": 1,
+    }
     assert "shorter_side" not in found["model"]["inference"]
     assert ["Licences", f"weights: {sidecar.licence.weights}; original code: {sidecar.licence.code}"] in found["about"]
 
@@ -100,7 +106,9 @@ def test_networks_that_a_page_cannot_show_are_refused(small_recipe: Recipe) -> N
     model = build_model(small_recipe)
     refuse_unsuitable(small_recipe, model)
 
-    selecting = msgspec.structs.replace(small_recipe, data=msgspec.structs.replace(small_recipe.data, channels=(2, 1, 0)))
+    selecting = msgspec.structs.replace(
+        small_recipe, data=msgspec.structs.replace(small_recipe.data, channels=(2, 1, 0))
+    )
     with pytest.raises(RecipeError, match=re.escape("3 channels that data.channels selects")) as caught:
         refuse_unsuitable(selecting, model)
     assert caught.value.code == "R244"
