@@ -19,12 +19,14 @@ from pixelwise.pages.catalog import Catalog
 from pixelwise.pages.costs import Costs
 from pixelwise.pages.rendering import style
 from pixelwise.pages.state import AXES, COLUMNS, RISING, state_of
+from pixelwise.pages.trying import views as trying
 from pixelwise.pages.views import NOT_KEPT, guarded, html, routes
 from pixelwise.storage import printable
 
 STATIC = {
     "icon.svg": "image/svg+xml",
     "pages.js": "text/javascript",
+    "try.js": "text/javascript",
     "vendored/htmx.min.js": "text/javascript",
     "vendored/uPlot.min.js": "text/javascript",
     "vendored/uPlot.min.css": "text/css",
@@ -58,6 +60,7 @@ def application(folders: Sequence[Path], token: str, cookie: str = "pixelwise") 
         Route("/", lambda _: RedirectResponse("/runs")),
         Route("/runs", partial(guarded, site, _runs)),
         *routes(site.catalog),
+        *trying.routes(site.catalog),
         Route("/static/{name:path}", _static),
     ]
     return Guard(Starlette(routes=every, exception_handlers={404: _not_found}), token, cookie)

@@ -50,7 +50,13 @@ def test_the_scripts_get_the_content_of_model_toml(page: Exported) -> None:
     found, sidecar = described(page.path.parent), page.sidecar
 
     assert found["model"]["classes"] == list(sidecar.classes)
-    assert found["model"]["input"] == {"name": "images", "dtype": "uint8", "layout": "NHWC", "size": [48, 64], "batch": 1}
+    assert found["model"]["input"] == {
+        "name": "images",
+        "dtype": "uint8",
+        "layout": "NHWC",
+        "size": [48, 64],
+        "batch": 1,
+    }
     assert "shorter_side" not in found["model"]["inference"]
     assert ["Licences", f"weights: {sidecar.licence.weights}; original code: {sidecar.licence.code}"] in found["about"]
 
@@ -63,7 +69,8 @@ def test_what_pages_from_files_load_is_what_others_load(page: Exported) -> None:
     for name, expected in files.items():
         text = (folder / f"{name}.js").read_text("utf-8")
         found = re.fullmatch(r'PIXELWISE\.contents\["(.+)"\] = "([A-Za-z0-9+/=]+)";\n', text)
-        assert found is not None and found[1] == name
+        assert found is not None
+        assert found[1] == name
         assert gzip.decompress(base64.b64decode(found[2])) == (folder / name).read_bytes()
         assert sha256_file(folder / name) == expected
 
@@ -74,7 +81,9 @@ def test_the_page_loads_nothing_from_elsewhere(page: Exported) -> None:
 
     assert not re.search(r"https?:|//|style=|<style|\son[a-z]+=", text)
     assert not re.search(r"<script(?![^>]*\ssrc=)", text)
-    assert "unsafe-inline" not in policy and "'unsafe-eval'" not in policy and "http" not in policy
+    assert "unsafe-inline" not in policy
+    assert "'unsafe-eval'" not in policy
+    assert "http" not in policy
     assert policy.startswith("default-src 'none'; ")
     names = set(re.findall(r'(?:src|href)="([^"#:]+)"', text))
     assert all((page.path.parent / name).is_file() for name in names), names
@@ -100,7 +109,9 @@ def test_networks_that_a_page_cannot_show_are_refused(small_recipe: Recipe) -> N
     model = build_model(small_recipe)
     refuse_unsuitable(small_recipe, model)
 
-    selecting = msgspec.structs.replace(small_recipe, data=msgspec.structs.replace(small_recipe.data, channels=(2, 1, 0)))
+    selecting = msgspec.structs.replace(
+        small_recipe, data=msgspec.structs.replace(small_recipe.data, channels=(2, 1, 0))
+    )
     with pytest.raises(RecipeError, match=re.escape("3 channels that data.channels selects")) as caught:
         refuse_unsuitable(selecting, model)
     assert caught.value.code == "R244"

@@ -114,7 +114,9 @@ def _fetch(release: Release, archive: Path) -> None:
         download(release.address, archive, sha256=release.sha256, size=release.size, wait=_once)
     except DataError as error:
         if error.code == "D251":
-            what = f"{release.address}: the answer is not the archive of {release.name}, whose SHA-256 is {release.sha256}"
+            what = (
+                f"{release.address}: the answer is not the archive of {release.name}, whose SHA-256 is {release.sha256}"
+            )
             raise DataError("D251", what, _way_out(release)) from error
         raise DataError(
             error.code,
