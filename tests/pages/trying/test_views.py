@@ -26,14 +26,13 @@ def workers() -> FakeWorkers:
 
 
 @pytest.fixture
-def client(tmp_path: Path, workers: FakeWorkers, monkeypatch: pytest.MonkeyPatch) -> Iterator[TestClient]:
+def client(tmp_path: Path, workers: FakeWorkers) -> Iterator[TestClient]:
     """A browser at the page of two models, named `<a>` and `b`."""
     for name in ("<a>", "b"):
         (tmp_path / name / "checkpoints" / "step-00000001").mkdir(parents=True)
         (tmp_path / name / "recipe.toml").write_text('name = "x"\n', "utf-8")
     models = Models(Catalog([tmp_path]), lambda _: Pool(workers, lambda _: 1))
-    monkeypatch.setattr(views, "Models", lambda _: models)
-    app = Guard(Starlette(routes=views.routes(Catalog([tmp_path]))), "t", "pixelwise")
+    app = Guard(Starlette(routes=views.routes(models)), "t", "pixelwise")
     with TestClient(app, base_url="http://127.0.0.1:8765") as client:
         client.ids = [one.id for one in models.choices()]  # type: ignore[attr-defined]
         yield client

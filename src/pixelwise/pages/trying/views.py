@@ -13,9 +13,8 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from pixelwise.errors import PixelwiseError
-from pixelwise.pages.catalog import Catalog
+from pixelwise.pages.rendering import html
 from pixelwise.pages.trying.models import LIMITS, Models
-from pixelwise.pages.views import html
 from pixelwise.serving.bodies import read_body
 from pixelwise.serving.messages import Order
 from pixelwise.serving.problems import Problem, status_of
@@ -54,9 +53,9 @@ class Site:
             self._taken -= 1
 
 
-def routes(catalog: Catalog) -> list[Route]:
+def routes(models: Models) -> list[Route]:
     """The addresses of the page."""
-    site = Site(Models(catalog))
+    site = Site(models)
     return [
         Route("/try", partial(_page, site)),
         Route("/try/{id}", partial(answered, site), methods=["POST"]),
