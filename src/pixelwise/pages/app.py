@@ -25,12 +25,15 @@ from pixelwise.pages.labels.views import routes as data_routes
 from pixelwise.pages.live.views import LiveSite
 from pixelwise.pages.rendering import NOT_KEPT, guarded, html, live_style, style
 from pixelwise.pages.state import AXES, COLUMNS, RISING, state_of
+from pixelwise.pages.trying import views as trying
+from pixelwise.pages.trying.models import Models
 from pixelwise.storage import printable
 
 STATIC = {
     "icon.svg": "image/svg+xml",
     "pages.js": "text/javascript",
     "live.js": "text/javascript",
+    "try.js": "text/javascript",
     "vendored/htmx.min.js": "text/javascript",
     "vendored/uPlot.min.js": "text/javascript",
     "vendored/uPlot.min.css": "text/css",
@@ -56,6 +59,7 @@ class Site:
         self.shelf = Shelf(data, self.catalog)
         self.costs = Costs()
         self.live = LiveSite(self.catalog)
+        self.models = Models(self.catalog)
 
 
 class Results:
@@ -110,6 +114,7 @@ def application(
         *data_routes(site.shelf, site.catalog),
         *(Route(path, results) for path in OF_RESULTS),
         *site.live.routes(),
+        *trying.routes(site.models),
         Route("/static/{name:path}", _static),
     ]
     return Guard(Starlette(routes=every, exception_handlers={404: _not_found}), token, cookie)
