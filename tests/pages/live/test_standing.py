@@ -23,7 +23,12 @@ ELSEWHERE = "another-4711-1"
         (running(state="scoring"), True, "running", ""),
         (running(process=DEAD), False, "lost", "Process 4711 on desk ended without a word"),
         (running(process=ELSEWHERE), False, "running", ""),
-        (running(process=ELSEWHERE, written=100.0), False, "lost", "Nothing has been heard of process 4711 on desk for"),
+        (
+            running(process=ELSEWHERE, written=100.0),
+            False,
+            "lost",
+            "Nothing has been heard of process 4711 on desk for",
+        ),
         (running(process=DEAD, state="scoring"), True, "finished", "`pixelwise evaluate` scores it"),
         (running(state="over", outcome="stopped by Ctrl-C"), False, "stopped", "Stopped by Ctrl-C."),
         (running(state="over", outcome="finished"), True, "finished", ""),
