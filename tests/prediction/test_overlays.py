@@ -14,6 +14,7 @@ from pixelwise.prediction.overlays import (
     colorize,
     indexed_png,
     jpeg,
+    png_of,
     with_legend,
     without_background,
 )
@@ -31,6 +32,32 @@ def test_an_indexed_png_keeps_every_class_id_and_shows_its_colour():
     assert picture.mode == "P"
     assert np.array_equal(np.asarray(picture), labels)
     assert picture.convert("RGB").getpixel((2, 0)) == PALETTE[2]
+
+
+@pytest.mark.parametrize(
+    ("dtype", "shape", "colored"),
+    [(np.uint8, (5, 7), False), (np.uint8, (5, 7), True), (np.uint16, (5, 7), False), (np.uint8, (1, 9, 3), False)],
+)
+def test_masks_of_every_kind_are_read_back_by_another_decoder(dtype, shape, colored):
+    values = np.random.default_rng(0).integers(0, np.iinfo(dtype).max, shape, dtype, endpoint=True)[:, ::-1]
+    colors = np.random.default_rng(1).integers(0, 256, (256, 3), np.uint8)
+
+    picture = opened(png_of(values, colors if colored else None))
+
+    picture.verify()  # the checksums
+    picture = opened(png_of(values, colors if colored else None))
+    assert np.array_equal(np.asarray(picture), values)
+    if colored:
+        assert picture.getpalette() == colors.ravel().tolist()
+
+
+def test_a_mask_takes_less_space_than_pillow_needs():
+    rows, columns = np.mgrid[:120, :200]
+    labels = ((rows - 60) ** 2 / 20 + (columns + 9 * np.sin(rows / 7) - 90) ** 2 / 60).astype(np.uint8) // 32
+    stream = io.BytesIO()
+    Image.fromarray(labels).save(stream, "PNG")
+
+    assert len(png_of(labels)) < stream.tell()
 
 
 def test_ignored_pixels_are_black():
