@@ -23,7 +23,7 @@ BAND_PIXELS = 1 << 20
 STRETCHED_SHARE = 0.02
 """Share of a band's pixels that becomes black in a picture; an equal share becomes white."""
 COMPRESSION = 5
-"""Level of libdeflate for class ids: smaller files than those of Pillow, in a third of its time."""
+"""Level of libdeflate for class ids: files as small as those of Pillow, in a third of its time."""
 _SIGNATURE = b"\x89PNG\r\n\x1a\n"
 _GREY, _RGB, _INDEXED = 0, 2, 3
 """Colour types of PNG files."""
