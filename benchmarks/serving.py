@@ -81,6 +81,7 @@ def main() -> int:
     parser.add_argument("--rounds", type=int, default=4)
     parser.add_argument("--requests", type=int, default=24, help="requests of a round")
     parser.add_argument("--clients", type=int, default=8)
+    parser.add_argument("--keep", action="store_true", help="keep what was measured of other networks")
     parser.add_argument("--tables", action="store_true", help="measure nothing; write the page again")
     parser.add_argument("--plain", nargs=2, help=argparse.SUPPRESS)
     parser.add_argument("--parts", nargs=2, help=argparse.SUPPRESS)
@@ -96,14 +97,18 @@ def main() -> int:
     elif not options.network or min(map(len, options.network)) < 2:
         parser.error("--network takes a folder of images, a run and its artefacts")
     else:
+        networks = [measured(images, run, artefacts, options) for images, run, *artefacts in options.network]
+        if options.keep:
+            again = {network["recipe"] for network in networks}
+            before = msgspec.json.decode((RESULTS / "serving.json").read_bytes())["networks"]
+            networks = [network for network in before if network["recipe"] not in again] + networks
         content = {
-            "command": "python benchmarks/serving.py "
-            + "--network IMAGES RUN ARTEFACT... " * len(options.network)
-            + f"--rounds {options.rounds} --requests {options.requests} --clients {options.clients}",
+            "command": "python benchmarks/serving.py --network IMAGES RUN ARTEFACT... "
+            f"--rounds {options.rounds} --requests {options.requests} --clients {options.clients}",
             "requests": options.requests,
             "clients": options.clients,
             "machine": msgspec.to_builtins(machine_facts()),
-            "networks": [measured(images, run, artefacts, options) for images, run, *artefacts in options.network],
+            "networks": networks,
         }
         write_result("serving", content)
     text = page(content)

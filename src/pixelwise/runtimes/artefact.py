@@ -88,7 +88,9 @@ class ArtefactModel(SegmentationModel):
         outputs = torch.from_numpy(found)
         if self.gives_scores:
             return outputs
-        return F.one_hot(outputs.long(), self.num_classes).permute(0, 3, 1, 2).float()
+        # A comparison takes two thirds of the time of `one_hot`, and its result is contiguous.
+        class_ids = torch.arange(self.num_classes, dtype=outputs.dtype)[:, None, None]
+        return (outputs[:, None] == class_ids).float()
 
     def _padded(self, images: Tensor, size: Size, fixed: Size) -> Tensor:
         """Logits (B, K, H, W) of images (B, C, H, W) that are smaller than the artefact's only size."""
