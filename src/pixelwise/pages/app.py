@@ -22,13 +22,18 @@ from pixelwise.pages.catalog import Catalog
 from pixelwise.pages.costs import Costs
 from pixelwise.pages.labels.shelf import Shelf
 from pixelwise.pages.labels.views import routes as data_routes
-from pixelwise.pages.rendering import NOT_KEPT, guarded, html, style
+from pixelwise.pages.live.views import LiveSite
+from pixelwise.pages.rendering import NOT_KEPT, guarded, html, live_style, style
 from pixelwise.pages.state import AXES, COLUMNS, RISING, state_of
+from pixelwise.pages.trying import views as trying
+from pixelwise.pages.trying.models import Models
 from pixelwise.storage import printable
 
 STATIC = {
     "icon.svg": "image/svg+xml",
     "pages.js": "text/javascript",
+    "live.js": "text/javascript",
+    "try.js": "text/javascript",
     "vendored/htmx.min.js": "text/javascript",
     "vendored/uPlot.min.js": "text/javascript",
     "vendored/uPlot.min.css": "text/css",
@@ -53,6 +58,8 @@ class Site:
         self.catalog = Catalog(folders, data)
         self.shelf = Shelf(data, self.catalog)
         self.costs = Costs()
+        self.live = LiveSite(self.catalog)
+        self.models = Models(self.catalog)
 
 
 class Results:
@@ -82,7 +89,13 @@ class Results:
             return self._router
 
 
-def application(folders: Sequence[Path], token: str, cookie: str = "pixelwise", data: Sequence[Path] = ()) -> App:
+def application(
+    folders: Sequence[Path],
+    token: str,
+    cookie: str = "pixelwise",
+    data: Sequence[Path] = (),
+    site: Site | None = None,
+) -> App:
     """The pages as an ASGI application.
 
     Args:
@@ -90,8 +103,9 @@ def application(folders: Sequence[Path], token: str, cookie: str = "pixelwise", 
         token: The token that browsers have to bring.
         cookie: Name of the cookie that holds it.
         data: Data sets that have pages of their own; they begin to be opened at once.
+        site: What the pages are made of, for a server that ends their events when it ends itself; None to make it.
     """
-    site = Site(folders, data)
+    site = site or Site(folders, data)
     site.shelf.open()
     results = Results(site.catalog)
     every = [
@@ -99,6 +113,8 @@ def application(folders: Sequence[Path], token: str, cookie: str = "pixelwise", 
         Route("/runs", partial(guarded, site, _runs)),
         *data_routes(site.shelf, site.catalog),
         *(Route(path, results) for path in OF_RESULTS),
+        *site.live.routes(),
+        *trying.routes(site.models),
         Route("/static/{name:path}", _static),
     ]
     return Guard(Starlette(routes=every, exception_handlers={404: _not_found}), token, cookie)
@@ -112,8 +128,12 @@ def _runs(site: Site, request: Request) -> Response:
     entries = site.catalog.entries()
     state = state_of(request.query_params.multi_items(), (entry.id for entry in entries))
     board = board_of(site.catalog, entries, site.costs, state)
+    under_way = site.live.under_way(entries)
+    listed = {one.id for one in under_way}
+    board = board._replace(unscored=[entry for entry in board.unscored if entry.id not in listed])
     return html(
         "runs.html",
+        under_way=under_way,
         board=board,
         has_data=bool(site.shelf.surveys),
         state=state,
@@ -131,6 +151,8 @@ def _static(request: Request) -> Response:
     name = request.path_params["name"]
     if name == "style.css":
         return Response(style(), media_type="text/css", headers=NOT_KEPT)
+    if name == "live.css":
+        return Response(live_style(), media_type="text/css", headers=NOT_KEPT)
     if name not in STATIC:
         return _not_found(request, KeyError(name))
     content = files("pixelwise.pages").joinpath("static", *name.split("/")).read_bytes()

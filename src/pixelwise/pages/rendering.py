@@ -68,3 +68,10 @@ def style() -> str:
     parts = [f".part-{number} {{ --part: {number}%; }}" for number in range(101)]
     own = [files("pixelwise.pages").joinpath("static", name).read_text("utf-8") for name in _OWN_STYLES]
     return "\n".join([*map(source, _STYLES), *parts, *own])
+
+
+@cache
+def live_style() -> str:
+    """The style sheet of the pages of runs that are being trained, on top of `style`."""
+    own = files("pixelwise.pages").joinpath("static", "live.css").read_text("utf-8")
+    return f"{source('live_style.html')}\n{own}"
