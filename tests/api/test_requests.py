@@ -72,6 +72,8 @@ MISTAKES = [
     ("prelabel runs/unet-1 nowhere.png", 3, "D223"),
     ("check photos --shard 3/3", 2, "R260"),
     ("check photos --shard 0/3 --fresh", 2, "R251"),
+    ("check photos --shard 0/3 --engine ray", 2, "R251"),
+    ("check photos --workers 2", 2, "R251"),
     ("serve nowhere", 4, "K420"),
     ("serve runs/unet-1 --host 0.0.0.0", 2, "R290"),
     ("serve runs/unet-1 --token short", 2, "R260"),

@@ -16,13 +16,14 @@ from pixelwise.serving.server import bound
 HOST = "127.0.0.1"
 
 
-def serve(folders: Sequence[Path], port: int, ready: Callable[[str], None]) -> None:
+def serve(folders: Sequence[Path], port: int, ready: Callable[[str], None], data: Sequence[Path] = ()) -> None:
     """Serve the pages until Ctrl-C.
 
     Args:
         folders: Folders of runs, and of data that may be shown.
         port: Port to listen at; 0 takes a free one.
         ready: Called with the address of the first page, token included, when browsers can connect.
+        data: Data sets that have pages of their own. Without folders of runs, the first page is theirs.
 
     Raises:
         ResourceError: S609, the port cannot be used.
@@ -30,11 +31,11 @@ def serve(folders: Sequence[Path], port: int, ready: Callable[[str], None]) -> N
     with contextlib.closing(listening(port)) as listener:
         taken = listener.getsockname()[1]
         token = new_token()
-        site = Site(folders)
-        app = application(folders, token, f"pixelwise-{taken}", site)
+        site = Site(folders, data)
+        app = application(folders, token, f"pixelwise-{taken}", site=site)
         settings = uvicorn.Config(app, log_level="error", lifespan="off", server_header=False, access_log=False)
-        ready(f"http://{HOST}:{taken}/runs?{TOKEN}={token}")
-        with contextlib.suppress(KeyboardInterrupt):
+        ready(f"http://{HOST}:{taken}/{'runs' if folders else 'data'}?{TOKEN}={token}")
+        with contextlib.suppress(KeyboardInterrupt), contextlib.closing(site.models):
             Server(settings, site).run(sockets=[listener])
 
 
