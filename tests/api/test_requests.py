@@ -70,7 +70,6 @@ MISTAKES = [
     ("predict runs/unet-1 photos -o s3://bucket/masks --polygons labelme", 2, "R251"),
     ("prelabel nowhere photos", 4, "K420"),
     ("prelabel runs/unet-1 nowhere.png", 3, "D223"),
-    ("prelabel runs/unet-1 photos --sure 1.5", 2, "R260"),
     ("check photos --shard 3/3", 2, "R260"),
     ("check photos --shard 0/3 --fresh", 2, "R251"),
     ("check photos --shard 0/3 --engine ray", 2, "R251"),

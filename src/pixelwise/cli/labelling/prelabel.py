@@ -16,7 +16,6 @@ from pixelwise.prediction.labelling.options import PrelabelOptions
 EXAMPLES = (
     "pixelwise prelabel runs/unet-1 photos -o prelabels",
     "pixelwise prelabel runs/unet-1 photos -o prelabels --sure 0.8  # leave fewer pixels open",
-    "pixelwise train unet --data prelabels --output runs/second  # after correction",
 )
 """Shown at the end of the help."""
 

@@ -130,7 +130,9 @@ class Follower:
         live, log = standing.state == "running", digest.log()
         legend = legend_of(recipe) if recipe is not None else []
         steps, evaluations = digest.steps.curve(), digest.evaluations.curve()
-        found = notes(log, status, live=live)
+        # That the process was killed is the state of the run already.
+        noted = msgspec.structs.replace(status, state="over") if standing.state == "lost" else status
+        found = notes(log, noted, live=live)
         if (one := digest.note()) is not None:
             found.insert(0, one)
         values: dict[str, Any] = {

@@ -42,7 +42,7 @@ const chartsNow = () => {
 function following() {
   const place = document.getElementById("live-plots");
   const shown = new Map(); // title -> the chart, its place, and what it was made for
-  let source = null, last = "", wordsAt = -Infinity, wordsDue = null, again = null;
+  let source = null, last = "", wordsAt = -Infinity, wordsDue = null, stateSaid = "", again = null;
   const paused = document.getElementById("pause");
   const connection = document.getElementById("connection");
 
@@ -89,10 +89,11 @@ function following() {
     document.getElementById("thinned").textContent = said.join(" ");
   };
 
-  const say = (text) => {
-    // Often enough to follow, rarely enough to be listened to; the latest words count.
+  const say = (text, state) => {
+    // Often enough to follow, rarely enough to be listened to; the latest words count, and another state at once.
     clearTimeout(wordsDue);
-    const wait = Math.max(0, wordsAt + LEAST_SECONDS_BETWEEN_WORDS * 1000 - performance.now());
+    const wait = state !== stateSaid ? 0 : Math.max(0, wordsAt + LEAST_SECONDS_BETWEEN_WORDS * 1000 - performance.now());
+    stateSaid = state;
     wordsDue = setTimeout(() => {
       wordsAt = performance.now();
       document.getElementById("said").textContent = text;
@@ -137,7 +138,7 @@ function following() {
       curve.points.push(...part.points);
     }
     for (const [name, content] of Object.entries(news.fragments)) document.getElementById(name).innerHTML = content;
-    if (news.said) say(news.said);
+    if (news.said) say(news.said, news.state);
     if (news.pictures) showPictures(news.pictures);
     document.title = document.title.replace(/^(\S+ · )?/, news.state === "running" ? "" : `${news.state} · `);
     draw(false);
