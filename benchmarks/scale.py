@@ -6,9 +6,9 @@ Draws pairs of 64x64 pixels and four classes, which are as cheap to decode as fi
 what Pixelwise does beside decoding. Every verb runs in a process of its own with a cache of its own: `check` first
 without and then with what the cache knows, `train` to its second step, `evaluate` and `predict`. From processor time
 and peak memory, those of the same verb with 16 pairs are subtracted. The exponent of a size is that between it and the
-size before: 1 is growth in proportion. Training keeps no decoded pairs (`data.cache=off`), so that its second step does
-not wait for them. Writes measurements/scale.json, scale.md and plots/scale.svg after each size; what is there already is
-not measured again, so that the measurement can be made in parts.
+size before: 1 is growth in proportion. Training keeps no decoded pairs (`data.cache=off`), so that its second step
+does not wait for them. Writes measurements/scale.json, scale.md and plots/scale.svg after each size; what is there
+already is not measured again, so that the measurement can be made in parts.
 """
 
 from __future__ import annotations
@@ -83,7 +83,8 @@ def main() -> int:
     sizes = [int(size) for size in options.sizes.split(",")]
     found = {} if options.fresh else measured_before()
     for count in (FEW, *sizes):
-        if count not in found:
+        wanted = {verb for verb in VERBS if count <= options.most_predicted or verb not in SLOW}
+        if not wanted <= found.get(count, {}).keys():
             with tempfile.TemporaryDirectory() as folder:
                 found[count] = measure(Path(folder), count, options.most_predicted)
             write(found)
@@ -196,9 +197,9 @@ def grown(found: Mapping[int, Mapping[str, Cost]]) -> dict[str, list[Growth]]:
     """Verb -> its growth at every size."""
     result: dict[str, list[Growth]] = {verb: [] for verb in VERBS}
     for verb, growths in result.items():
-        few = found[FEW][verb]
+        few = found.get(FEW, {}).get(verb)
         for count, costs in found.items():
-            if count == FEW or verb not in costs:
+            if few is None or count == FEW or verb not in costs:
                 continue
             seconds, memory = costs[verb].cpu_seconds - few.cpu_seconds, costs[verb].peak - few.peak
             exponent = None
@@ -216,7 +217,8 @@ def page(result: dict, growths: Mapping[str, Sequence[Growth]]) -> str:
         "",
         f"`{result['command']}` on {machine['cores']} cores ({machine['cpu']}): pairs of 64x64 pixels; processor time "
         f"and peak memory beyond those of the same verb with {FEW} pairs. An exponent of 1 is growth in proportion to "
-        "the number of pairs; none is given where less than a second is compared.",
+        "the number of pairs; none is given where less than a second is compared. The machine did other work at the "
+        "same time, on which processor time and memory depend little, and seconds of the clock much.",
         "",
         "| | pairs | processor time | per pair | memory per pair | exponent of the time |",
         "|---|---|---|---|---|---|",
