@@ -61,6 +61,7 @@ TABLE = {
     "resume": Row(("resume", "{out}", "schedule.epochs=6"), copied="run"),
     "evaluate": Row(("evaluate", "{out}", "--split", "test"), copied="run", same="evaluations/test-native/*.csv"),
     "predict": Row(("predict", "{run}", "{data}/images/train", "--output", "{out}/a"), same="a/masks/*.png"),
+    "prelabel": Row(("prelabel", "{run}", "{data}/images/train", "--output", "{out}/a"), same="a/masks/*.png"),
     "report": Row(("report", "{out}"), copied="run"),
     "watch": Row(("watch", "{out}", "--once"), copied="run"),
     "export": Row(("export", "{run}", "--output", "{out}/a", *SIZE), same="a/model.onnx"),
@@ -109,6 +110,7 @@ def inputs(tiny_data: Path, tiny_run: Path, tiny_recipe: Path) -> dict[str, Path
     return {"data": tiny_data, "run": tiny_run, "recipe": tiny_recipe}
 
 
+@pytest.mark.heavy
 @pytest.mark.parametrize("name", [name for name, row in TABLE.items() if row.quick])
 def test_a_killed_verb_damages_nothing_and_the_next_one_succeeds(name, commands, inputs, tmp_path):
     killed(TABLE[name], 1, commands, inputs, tmp_path)
