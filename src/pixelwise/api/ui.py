@@ -9,7 +9,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
-from pixelwise.errors import DataError
+from pixelwise.errors import DataError, RecipeError
 from pixelwise.observer import SILENT, Observer
 from pixelwise.options import chosen
 from pixelwise.pages.options import UiOptions
@@ -21,7 +21,7 @@ FOLDER = "runs"
 
 
 def ui(
-    folders: str | os.PathLike[str] | Sequence[str | os.PathLike[str]] = FOLDER,
+    folders: str | os.PathLike[str] | Sequence[str | os.PathLike[str]] | None = None,
     options: UiOptions | None = None,
     *,
     observer: Observer = SILENT,
@@ -30,11 +30,12 @@ def ui(
 ) -> None:
     """Show runs in a browser: a leaderboard, each run with its errors, two runs held against each other; until Ctrl-C.
 
-    Nothing is written. The pages are at an address of this computer that contains a token, and show nothing outside the
+    Nothing is written, except masks that are edited with `edit=True`. The pages are at an address of this computer that contains a token, and show nothing outside the
     folders.
 
     Args:
         folders: Folders of runs, and of the data they were scored on, which pictures of further images are made from.
+            None for the folder `runs`, which need not exist if `data` is given.
         options: Options; None for the defaults.
         observer: Receives a phase that names the address.
         ready: Receives the address, too, when browsers can connect; None opens a browser unless `browser` is False.
@@ -42,10 +43,13 @@ def ui(
 
     Raises:
         DataError: D222, a folder does not exist.
-        RecipeError: R240, a package of `pixelwise[ui]` is not installed; R260, the port is out of range.
+        RecipeError: R240, a package of `pixelwise[ui]` is not installed; R260, the port is out of range, or `edit` is
+            asked for without `data`.
         ResourceError: S609, the port cannot be used.
     """
     wanted = chosen(UiOptions, options, changes)
+    if folders is None:
+        folders = [] if wanted.data and not Path(FOLDER).is_dir() else FOLDER
     named = [folders] if isinstance(folders, (str, os.PathLike)) else folders
     paths = [Path(folder) for folder in named]
     for path in paths:
@@ -53,16 +57,23 @@ def ui(
             raise DataError(
                 "D222", f"{printable(path)} is not a folder", "name a folder of runs, such as the one that holds RUN"
             )
+    for path in wanted.data:
+        if not path.is_dir():
+            raise DataError("D222", f"{printable(path)} is not a folder", "name the folder of a data set with `data`")
+    if wanted.edit and not wanted.data:
+        raise RecipeError(
+            "R260", "`edit` is set without `data`", "name the data set whose masks are edited with `data`"
+        )
     for package in ("starlette", "uvicorn"):
         require(package, "showing pages in a browser", "pixelwise[ui]")
     from pixelwise.pages.serving import serve
 
     def told(address: str) -> None:
-        observer.phase(f"showing {', '.join(map(printable, paths))} at {address} (Ctrl-C ends it)")
+        observer.phase(f"showing {', '.join(map(printable, (*paths, *wanted.data)))} at {address} (Ctrl-C ends it)")
         if ready is not None:
             ready(address)
         elif wanted.browser:
             # In a thread, because a browser within the terminal returns when it is closed.
             threading.Thread(target=webbrowser.open, args=(address,), daemon=True).start()
 
-    serve(paths, wanted.port, told)
+    serve(paths, wanted.port, told, data=wanted.data, edit=wanted.edit)

@@ -12,6 +12,7 @@ from pixelwise.pages.options import UiOptions
 EXAMPLES = (
     "pixelwise ui  # the runs in the folder runs",
     "pixelwise ui runs photos  # also pictures of images of photos that no run has kept",
+    "pixelwise ui runs --data photos --edit  # correct the masks of photos",
     "pixelwise ui runs --port 8000 --no-browser  # then: ssh -L 8000:localhost:8000 machine",
 )
 """Shown at the end of the help."""
@@ -28,10 +29,11 @@ def run(
     """Show runs in a browser: a leaderboard, the errors of each run, two runs held against each other.
 
     Needs pixelwise[ui]. The pages are at an address of this computer, which is printed and contains a token. Nothing is
-    loaded from elsewhere, nothing is written, and nothing outside the folders is shown. Ctrl-C ends it.
+    loaded from elsewhere, nothing outside the folders is shown, and nothing is written but the masks of folders given
+    with --data, if --edit is given too. Ctrl-C ends it.
     """
     import pixelwise
     from pixelwise.reports.displays import display
 
     with display(phases=True) as observer:
-        pixelwise.ui(folders or "runs", options, observer=observer)
+        pixelwise.ui(folders or None, options, observer=observer)

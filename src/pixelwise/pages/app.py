@@ -17,6 +17,8 @@ from pixelwise.pages.access import App, Guard
 from pixelwise.pages.board import board_of
 from pixelwise.pages.catalog import Catalog
 from pixelwise.pages.costs import Costs
+from pixelwise.pages.fixing import views as fixing
+from pixelwise.pages.fixing.collection import Collection
 from pixelwise.pages.rendering import style
 from pixelwise.pages.state import AXES, COLUMNS, RISING, state_of
 from pixelwise.pages.views import NOT_KEPT, guarded, html, routes
@@ -25,6 +27,7 @@ from pixelwise.storage import printable
 STATIC = {
     "icon.svg": "image/svg+xml",
     "pages.js": "text/javascript",
+    "fix.js": "text/javascript",
     "vendored/htmx.min.js": "text/javascript",
     "vendored/uPlot.min.js": "text/javascript",
     "vendored/uPlot.min.css": "text/css",
@@ -45,22 +48,28 @@ class Site:
         self.costs = Costs()
 
 
-def application(folders: Sequence[Path], token: str, cookie: str = "pixelwise") -> App:
+def application(
+    folders: Sequence[Path], token: str, cookie: str = "pixelwise", *, data: Sequence[Path] = (), edit: bool = False
+) -> App:
     """The pages as an ASGI application.
 
     Args:
         folders: Folders of runs, and of data that may be shown.
         token: The token that browsers have to bring.
         cookie: Name of the cookie that holds it.
+        data: Data folders whose images and masks are shown.
+        edit: Whether these masks may be changed.
     """
-    site = Site(folders)
+    site = Site([*folders, *data])
     every = [
         Route("/", lambda _: RedirectResponse("/runs")),
         Route("/runs", partial(guarded, site, _runs)),
         *routes(site.catalog),
+        *fixing.routes(Collection(data), site.catalog, edit),
         Route("/static/{name:path}", _static),
     ]
-    return Guard(Starlette(routes=every, exception_handlers={404: _not_found}), token, cookie)
+    writable = fixing.WRITABLE if edit else None
+    return Guard(Starlette(routes=every, exception_handlers={404: _not_found}), token, cookie, writable)
 
 
 def _not_found(request: Request, _: Exception) -> Response:
