@@ -65,7 +65,7 @@ def list_values(collection: Collection, query: Mapping[str, str], edit: bool) ->
 
 def order_of(folder: Folder, asked: str) -> str:
     """The order that an address asks for: that of the queue if there is one and nothing else is asked for."""
-    return asked if asked == "file" or not folder.queue() else "queue"
+    return "file" if asked == "file" or not folder.queue() else "queue"
 
 
 def in_order(folder: Folder, order: str) -> list[Item]:

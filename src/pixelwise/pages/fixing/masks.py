@@ -6,6 +6,7 @@ program's making stays in every pixel that nobody paints over, and undoing bring
 
 from __future__ import annotations
 
+import io
 from pathlib import Path
 from typing import NamedTuple
 
@@ -16,6 +17,7 @@ from pixelwise.datasets.labels import LabelTable, color_code, color_codes, parse
 from pixelwise.datasets.reading.decoding import decode
 from pixelwise.datasets.reading.mask_values import RawMask, load_mask
 from pixelwise.datasets.reading.masks import translate
+from pixelwise.datasets.reading.orientation import png_orientation
 from pixelwise.datasets.samples import Dataset
 from pixelwise.errors import PixelwiseError
 from pixelwise.pages.fixing.png import GREY, PALETTE, RGB, Coding, NotPlain, coding_of, encoded
@@ -25,6 +27,7 @@ from pixelwise.storage.stores.members import in_memory
 
 MOST_PIXELS = 1 << 25
 """Pixels of the largest mask that is edited: a browser holds it several times."""
+_MOST_COLORS = 256
 UNKNOWN = -1
 """Meaning of a value that the data set does not name."""
 
@@ -78,13 +81,15 @@ def open_mask(content: bytes, path: Path, dataset: Dataset) -> Mask:
         raise Uneditable(f"{where} {reason}. PNG files of class ids, palette indices or colours are edited.") from None
     member = in_memory(path, content)
     most = min(dataset.reading.max_pixels, MOST_PIXELS)
-    decoded = decode(member, max_pixels=most)
-    if decoded.orientation != 1:
-        raise Uneditable(f"{where} states an orientation. Save it upright, without one, to edit it.")
-    stored = _stored(decoded.image, coding)
     raw = load_mask(member, dataset.label_table, max_pixels=most, exif="ignore")
-    meanings = _meanings(stored, raw, dataset.label_table)
-    paints, colors = _paints(stored, meanings, raw, coding, dataset)
+    if png_orientation(io.BytesIO(content)) != 1:
+        raise Uneditable(f"{where} states an orientation. Save it upright, without one, to edit it.")
+    stored = _stored_in(raw, coding, dataset.label_table)
+    if stored is None:
+        stored = _stored(decode(member, max_pixels=most).image, coding)
+    distinct = _distinct(stored)
+    meanings = _meanings(distinct, raw, dataset.label_table)
+    paints, colors = _paints(distinct, meanings, raw, coding, dataset)
     return Mask(content, sha256_bytes(content), coding, stored, meanings, paints, colors)
 
 
@@ -153,6 +158,33 @@ def _wide_enough(mask: Mask, stored: np.ndarray) -> Coding:
     return coding
 
 
+class _Distinct(NamedTuple):
+    """The values that occur, in rising order, with the place of a pixel of each and their numbers of pixels."""
+
+    values: np.ndarray
+    places: np.ndarray
+    counts: np.ndarray
+
+
+def _distinct(stored: np.ndarray) -> _Distinct:
+    """The values that occur in a mask. Neighbours are mostly equal: only the beginnings of runs are sorted."""
+    flat = stored.reshape(-1)
+    starts = np.concatenate([[0], np.flatnonzero(flat[1:] != flat[:-1]) + 1])
+    lengths = np.diff(starts, append=flat.size)
+    values, first, inverse = np.unique(flat[starts], return_index=True, return_inverse=True)
+    return _Distinct(values, starts[first], np.bincount(inverse, lengths).astype(np.int64))
+
+
+def _stored_in(raw: RawMask, coding: Coding, table: LabelTable) -> np.ndarray | None:
+    """The stored values, where the data set's reading has not interpreted them; None where it has."""
+    by_color = bool(table.colors) and not table.ids
+    if table.threshold is not None or (by_color and coding.kind != RGB):
+        return None
+    if coding.kind == RGB:
+        return raw.values.astype(np.int32) * 0x010101 if raw.values.ndim == 2 else color_codes(raw.values)
+    return raw.values.astype(np.uint16 if coding.depth == 16 else np.uint8)
+
+
 def _stored(image: Image.Image, coding: Coding) -> np.ndarray:
     """The values of a decoded file, as they are stored."""
     if coding.kind == RGB:
@@ -166,31 +198,29 @@ def _stored(image: Image.Image, coding: Coding) -> np.ndarray:
     return values // np.uint8(255 // ((1 << coding.depth) - 1)) if stretched else values
 
 
-def _meanings(stored: np.ndarray, raw: RawMask, table: LabelTable) -> dict[int, int]:
+def _meanings(distinct: _Distinct, raw: RawMask, table: LabelTable) -> dict[int, int]:
     """Every value that occurs -> what the data set's own reading makes of it."""
     translation = translate(raw, table)
-    values, first = np.unique(stored, return_index=True)
-    read = raw.values.reshape(-1, *raw.values.shape[2:])[first]
+    read = raw.values.reshape(-1, *raw.values.shape[2:])[distinct.places]
     codes = read if read.ndim == 1 else color_codes(read[None])[0]
     unknown = {*translation.unknown_ids, *translation.unknown_colors}
     if table.threshold is not None and raw.values.ndim == 2:
         codes = codes >= table.threshold
-    labels = translation.labels.reshape(-1)[first].tolist()
+    labels = translation.labels.reshape(-1)[distinct.places].tolist()
     return {
         value: UNKNOWN if code in unknown and label == IGNORE else label
-        for value, code, label in zip(values.tolist(), codes.tolist(), labels, strict=True)
+        for value, code, label in zip(distinct.values.tolist(), codes.tolist(), labels, strict=True)
     }
 
 
 def _paints(
-    stored: np.ndarray, meanings: dict[int, int], raw: RawMask, coding: Coding, dataset: Dataset
+    distinct: _Distinct, meanings: dict[int, int], raw: RawMask, coding: Coding, dataset: Dataset
 ) -> tuple[dict[int, int], tuple[int, ...]]:
     """What each class is painted with: the value that it has most often in this file, or else a value it could have."""
     table = dataset.label_table
     wanted = [*range(len(dataset.classes)), IGNORE]
-    values, counts = np.unique(stored, return_counts=True)
     paints: dict[int, int] = {}
-    for value in values[np.argsort(-counts, kind="stable")].tolist():
+    for value in distinct.values[np.argsort(-distinct.counts, kind="stable")].tolist():
         paints.setdefault(meanings[value], value)
     paints = {class_id: value for class_id, value in paints.items() if class_id in wanted}
     by_color = bool(table.colors) and not table.ids
@@ -212,7 +242,7 @@ def _further_colors(coding: Coding, paints: dict[int, int], dataset: Dataset, by
     if by_color:
         missing = {class_id: text for text, class_id in reversed(dataset.label_table.colors.items())}
         added = [(one, color_code(parse_color(text))) for one, text in sorted(missing.items()) if one not in paints]
-        added = added[: max(0, (1 << coding.depth) - size)]
+        added = added[: max(0, _MOST_COLORS - size)]
         paints.update({class_id: size + place for place, (class_id, _) in enumerate(added)})
         return [color for _, color in added]
     shown = {value: color_code(dataset.palette[one]) for one, value in paints.items() if one < len(dataset.palette)}
@@ -246,5 +276,5 @@ def _probed(coding: Coding, raw: RawMask, table: LabelTable) -> dict[int, int]:
         read = load_mask(in_memory(Path("probe.png"), content), table, max_pixels=1 << 20, exif="ignore")
     except PixelwiseError:  # it could not be read: nothing is known, and nothing is painted
         return {}
-    found = _meanings(probe, read, table)
+    found = _meanings(_distinct(probe), read, table)
     return {value: found[value] for value in dict.fromkeys(values)}

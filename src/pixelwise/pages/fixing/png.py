@@ -13,7 +13,6 @@ _HEADER = struct.Struct(">IIBBBBB")
 _LEVEL = 6
 GREY, RGB, PALETTE = 0, 2, 3
 """Colour types of PNG that masks have."""
-_ENTRIES = 256
 
 
 class NotPlain(ValueError):
