@@ -195,4 +195,4 @@ def test_masks_that_are_not_edited_say_why(data: Path):
 
 
 def test_a_folder_that_is_no_data_says_so(tmp_path: Path):
-    assert "pixelwise explain" in opened(tmp_path).get("/fix").text
+    assert "D222" in opened(tmp_path).get("/fix").text
