@@ -2,26 +2,28 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import threading
+from collections.abc import MutableMapping, Sequence
 from functools import partial
 from importlib.resources import files
 from pathlib import Path
+from typing import Any
 
 from starlette.applications import Starlette
+from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
-from starlette.routing import Route
+from starlette.routing import Route, Router
 
 from pixelwise.pages import pareto
-from pixelwise.pages.access import App, Guard
+from pixelwise.pages.access import App, Guard, Receive, Send
 from pixelwise.pages.board import board_of
 from pixelwise.pages.catalog import Catalog
 from pixelwise.pages.costs import Costs
 from pixelwise.pages.fixing import views as fixing
 from pixelwise.pages.fixing.collection import Collection
-from pixelwise.pages.rendering import style
+from pixelwise.pages.rendering import NOT_KEPT, guarded, html, style
 from pixelwise.pages.state import AXES, COLUMNS, RISING, state_of
-from pixelwise.pages.views import NOT_KEPT, guarded, html, routes
 from pixelwise.storage import printable
 
 STATIC = {
@@ -33,6 +35,10 @@ STATIC = {
     "vendored/uPlot.min.css": "text/css",
 }
 """Files that pages load, beside `style.css` -> their media type."""
+
+
+OF_RESULTS = ("/run/{path:path}", "/compare/{path:path}")
+"""Addresses of the pages of results."""
 
 
 class Site:
@@ -48,6 +54,33 @@ class Site:
         self.costs = Costs()
 
 
+class Results:
+    """The pages of results as an ASGI application, whose code is loaded when the first of them is asked for.
+
+    PyTorch comes with it: it takes seconds and half a gigabyte of memory, which other pages do without.
+
+    Args:
+        catalog: The folders of runs.
+    """
+
+    def __init__(self, catalog: Catalog) -> None:
+        self._catalog, self._lock = catalog, threading.Lock()
+        self._router: Router | None = None
+
+    async def __call__(self, scope: MutableMapping[str, Any], receive: Receive, send: Send) -> None:
+        """Answer a request."""
+        router = self._router or await run_in_threadpool(self._loaded)
+        await router(scope, receive, send)
+
+    def _loaded(self) -> Router:
+        with self._lock:
+            if self._router is None:
+                from pixelwise.pages.views import routes
+
+                self._router = Router(routes(self._catalog))
+            return self._router
+
+
 def application(
     folders: Sequence[Path], token: str, cookie: str = "pixelwise", *, data: Sequence[Path] = (), edit: bool = False
 ) -> App:
@@ -60,11 +93,12 @@ def application(
         data: Data folders whose images and masks are shown.
         edit: Whether these masks may be changed.
     """
-    site = Site([*folders, *data])
+    site = Site(folders)
+    results = Results(site.catalog)
     every = [
         Route("/", lambda _: RedirectResponse("/runs")),
         Route("/runs", partial(guarded, site, _runs)),
-        *routes(site.catalog),
+        *(Route(path, results) for path in OF_RESULTS),
         *fixing.routes(Collection(data), site.catalog, edit),
         Route("/static/{name:path}", _static),
     ]

@@ -21,6 +21,10 @@ MOST_FOLDERS = 50_000
 _NOT_SEARCHED = frozenset({"checkpoints", "evaluations", "pictures", "report_files", "images", "masks"})
 
 
+class Refused(Exception):
+    """A picture that is not shown; the text says why, and what would help."""
+
+
 class Entry(NamedTuple):
     """A result, or a run that has none.
 

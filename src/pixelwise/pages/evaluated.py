@@ -9,10 +9,10 @@ from typing import NamedTuple
 
 from pixelwise.errors import DataError
 from pixelwise.evaluation.gallery import load_samples
-from pixelwise.pages.catalog import Catalog, Entry
+from pixelwise.pages.catalog import Catalog, Entry, Refused
 from pixelwise.pages.errors import KINDS, counts_of, kinds_of, mask_of, regions_of
 from pixelwise.pages.pictures import Kept, Newest, Shown, kept_by, load_kept
-from pixelwise.pages.predicting import Predictor, Refused
+from pixelwise.pages.predicting import Predictor
 from pixelwise.records.details import THUMBNAILS, ImageDetails, load_details, load_thumbnails, thumbnail_name
 from pixelwise.records.evaluations import SAMPLES
 from pixelwise.records.result import Result, load_per_image, load_result

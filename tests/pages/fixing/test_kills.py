@@ -4,6 +4,7 @@ Ten kills with `-m heavy`, a hundred with `-m fuzz`. What should be on the disk 
 """
 
 import http.client
+import itertools
 import json
 import random
 import socket
@@ -129,9 +130,9 @@ def killed(tmp_path: Path, times: int) -> None:
     assert (folder.opened().keeper.folder / "originals/masks/train/a.png").read_bytes() == original
     edits = folder.opened().keeper.edits()
     # Every state is in the log; one that was logged but not reached is followed by another change of the same state.
-    reached = [one for one, after in zip(edits, edits[1:], strict=False) if after.before == one.after] + edits[-1:]
+    reached = [one for one, after in itertools.pairwise(edits) if after.before == one.after] + edits[-1:]
     assert reached[0].before == sha256_bytes(original)
-    assert all(after.before in (one.before, one.after) for one, after in zip(edits, edits[1:], strict=False))
+    assert all(after.before in (one.before, one.after) for one, after in itertools.pairwise(edits))
     assert edits[-1].after == version
     assert len(list(path.parent.glob(f"{TEMPORARY_PREFIX}*"))) <= 1
     assert [item.name for item in Folder(data).opened().items.values()] == ["train/a", "train/b", "val/c"]

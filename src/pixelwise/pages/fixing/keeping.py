@@ -191,7 +191,7 @@ def _parsed(line: bytes) -> Edit | None:
 def _edit(mask: Mask, new: Mask, target: Target, session: str, classes: tuple[str, ...]) -> Edit:
     changed = mask.stored != new.stored
     return Edit(
-        time=datetime.datetime.now(datetime.timezone.utc).isoformat(timespec="milliseconds"),
+        time=datetime.datetime.now(datetime.UTC).isoformat(timespec="milliseconds"),
         image=printable(target.image),
         mask=target.relative.as_posix(),
         before=mask.version,

@@ -25,8 +25,7 @@ from pixelwise.pages.fixing.keeping import Stale
 from pixelwise.pages.fixing.listing import image_values, list_values
 from pixelwise.pages.fixing.masks import MOST_PIXELS, Mask, Uneditable
 from pixelwise.pages.fixing.predicting import Filler
-from pixelwise.pages.pictures import Newest
-from pixelwise.pages.views import NOT_KEPT, guarded, html
+from pixelwise.pages.rendering import NOT_KEPT, guarded, html
 from pixelwise.prediction.overlays import as_picture, jpeg
 from pixelwise.records.run_folder import is_run
 from pixelwise.transforms.resizing import resize_image
@@ -38,6 +37,7 @@ RUN_BYTES = 12
 MOST_BYTES = 1 << 26
 """Bytes of the largest change; a page sends larger ones in parts."""
 _THUMBNAIL = 240
+_KEPT_A_WHILE = {"cache-control": "private, max-age=3600"}
 _VERSION = re.compile(r"[0-9a-f]{64}")
 _SESSION = re.compile(r"[\w-]{8,64}", re.ASCII)
 
@@ -50,14 +50,12 @@ class Site(NamedTuple):
         catalog: The runs whose predictions masks are filled from.
         edit: Whether masks may be changed.
         filler: Predicts.
-        thumbnails: Small pictures, JPEG.
     """
 
     collection: Collection
     catalog: Catalog
     edit: bool
     filler: Filler
-    thumbnails: Newest[bytes]
 
 
 def routes(collection: Collection, catalog: Catalog, edit: bool) -> list[Route]:
@@ -68,7 +66,7 @@ def routes(collection: Collection, catalog: Catalog, edit: bool) -> list[Route]:
         catalog: The runs whose predictions masks are filled from.
         edit: Whether masks may be changed.
     """
-    site = Site(collection, catalog, edit, Filler(), Newest(1024))
+    site = Site(collection, catalog, edit, Filler())
     views: dict[str, Callable[[Site, Request], Response]] = {
         "/fix": _list,
         "/fix/{image}": _image,
@@ -126,14 +124,10 @@ def _photo(site: Site, request: Request) -> Response:
 
 def _thumbnail(site: Site, request: Request) -> Response:
     folder, item = _found(site, request)
-
-    def made() -> bytes:
-        picture = _picture(folder, item)
-        scale = min(1.0, _THUMBNAIL / max(picture.shape[:2]))
-        size = max(1, round(picture.shape[0] * scale)), max(1, round(picture.shape[1] * scale))
-        return jpeg(resize_image(picture, size))
-
-    return Response(site.thumbnails.get(item.id, made), media_type="image/jpeg", headers=NOT_KEPT)
+    picture = _picture(folder, item)
+    scale = min(1.0, _THUMBNAIL / max(picture.shape[:2]))
+    size = max(1, round(picture.shape[0] * scale)), max(1, round(picture.shape[1] * scale))
+    return Response(jpeg(resize_image(picture, size)), media_type="image/jpeg", headers=_KEPT_A_WHILE)
 
 
 def _mask(site: Site, request: Request) -> Response:
