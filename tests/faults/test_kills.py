@@ -99,6 +99,7 @@ def inputs(tiny_data: Path, tiny_run: Path, tiny_recipe: Path) -> dict[str, Path
     return {"data": tiny_data, "run": tiny_run, "recipe": tiny_recipe}
 
 
+@pytest.mark.heavy
 @pytest.mark.parametrize("name", [name for name, row in TABLE.items() if row.quick])
 def test_a_killed_verb_damages_nothing_and_the_next_one_succeeds(name, commands, inputs, tmp_path):
     killed(TABLE[name], 1, commands, inputs, tmp_path)

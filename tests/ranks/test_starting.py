@@ -45,6 +45,7 @@ def folder(tmp_path: Path, name: str) -> Path:
     return tmp_path / name
 
 
+@pytest.mark.heavy
 def test_processes_know_their_number_and_end(module: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setenv("OMP_NUM_THREADS", "3")
     ends, dies, again = (folder(tmp_path, name) for name in ("ends", "dies", "again"))

@@ -48,6 +48,7 @@ def test_entries_have_the_names_of_their_versions():
         "shard-index": "shard-index-v1-ab12",
         "tar-members": "tar-members-v1-ab12.msgpack",
         "complexity": "complexity/ab12.json",
+        "web-runtime": "web-runtime-v1-ab12",
         "initial-weights": "initial-weightsab12.json",
     }
 

@@ -169,7 +169,7 @@ def check_exporting(source: AnyPath, options: ExportOptions) -> None:
     Raises:
         CheckpointError: K420, `source` is a folder, but not a run.
         RecipeError: R200 or R205, there is no such recipe; R241, it is neither a run nor a recipe, or a recipe without
-            `weights="none"`; R250, there is no such target.
+            `weights="none"`; R250, there is no such target; R251, an option is for another target.
         DataError: D222 or D223, a folder of data or of images does not exist.
     """
     from pixelwise.deployment.export.options import require_source
@@ -180,7 +180,8 @@ def check_exporting(source: AnyPath, options: ExportOptions) -> None:
         find(source)
     else:
         check_run(source)
-    _check_artefacts([options.target], options)
+    options.refuse_runtime()
+    _check_artefacts([options.format], options)
 
 
 def check_deploying(run: AnyPath, options: DeployOptions) -> None:

@@ -22,7 +22,10 @@ from pixelwise.pages.catalog import Catalog
 from pixelwise.pages.costs import Costs
 from pixelwise.pages.fixing import views as fixing
 from pixelwise.pages.fixing.collection import Collection
-from pixelwise.pages.rendering import NOT_KEPT, guarded, html, style
+from pixelwise.pages.labels.shelf import Shelf
+from pixelwise.pages.labels.views import routes as data_routes
+from pixelwise.pages.live.views import LiveSite
+from pixelwise.pages.rendering import NOT_KEPT, guarded, html, live_style, style
 from pixelwise.pages.state import AXES, COLUMNS, RISING, state_of
 from pixelwise.storage import printable
 
@@ -30,6 +33,7 @@ STATIC = {
     "icon.svg": "image/svg+xml",
     "pages.js": "text/javascript",
     "fix.js": "text/javascript",
+    "live.js": "text/javascript",
     "vendored/htmx.min.js": "text/javascript",
     "vendored/uPlot.min.js": "text/javascript",
     "vendored/uPlot.min.css": "text/css",
@@ -46,12 +50,17 @@ class Site:
 
     Args:
         folders: Folders of runs, and of data that may be shown.
+        data: Data sets that have pages of their own, and whose images may be shown.
+        edit: Whether the masks of those that are folders may be changed.
     """
 
-    def __init__(self, folders: Sequence[Path]) -> None:
+    def __init__(self, folders: Sequence[Path], data: Sequence[Path] = (), edit: bool = False) -> None:
         self.folders = ", ".join(map(printable, folders))
-        self.catalog = Catalog(folders)
+        self.catalog = Catalog(folders, data)
+        self.shelf = Shelf(data, self.catalog)
         self.costs = Costs()
+        self.live = LiveSite(self.catalog)
+        self.collection, self.edit = Collection(data), edit
 
 
 class Results:
@@ -82,7 +91,11 @@ class Results:
 
 
 def application(
-    folders: Sequence[Path], token: str, cookie: str = "pixelwise", *, data: Sequence[Path] = (), edit: bool = False
+    folders: Sequence[Path],
+    token: str,
+    cookie: str = "pixelwise",
+    data: Sequence[Path] = (),
+    site: Site | None = None,
 ) -> App:
     """The pages as an ASGI application.
 
@@ -90,19 +103,22 @@ def application(
         folders: Folders of runs, and of data that may be shown.
         token: The token that browsers have to bring.
         cookie: Name of the cookie that holds it.
-        data: Data folders whose images and masks are shown.
-        edit: Whether these masks may be changed.
+        data: Data sets that have pages of their own; they begin to be opened at once.
+        site: What the pages are made of, for a server that ends their events when it ends itself; None to make it.
     """
-    site = Site(folders)
+    site = site or Site(folders, data)
+    site.shelf.open()
     results = Results(site.catalog)
     every = [
         Route("/", lambda _: RedirectResponse("/runs")),
         Route("/runs", partial(guarded, site, _runs)),
+        *data_routes(site.shelf, site.catalog),
         *(Route(path, results) for path in OF_RESULTS),
-        *fixing.routes(Collection(data), site.catalog, edit),
+        *fixing.routes(site.collection, site.catalog, site.edit),
+        *site.live.routes(),
         Route("/static/{name:path}", _static),
     ]
-    writable = fixing.WRITABLE if edit else None
+    writable = fixing.WRITABLE if site.edit else None
     return Guard(Starlette(routes=every, exception_handlers={404: _not_found}), token, cookie, writable)
 
 
@@ -114,9 +130,14 @@ def _runs(site: Site, request: Request) -> Response:
     entries = site.catalog.entries()
     state = state_of(request.query_params.multi_items(), (entry.id for entry in entries))
     board = board_of(site.catalog, entries, site.costs, state)
+    under_way = site.live.under_way(entries)
+    listed = {one.id for one in under_way}
+    board = board._replace(unscored=[entry for entry in board.unscored if entry.id not in listed])
     return html(
         "runs.html",
+        under_way=under_way,
         board=board,
+        has_data=bool(site.shelf.surveys),
         state=state,
         folders=site.folders,
         pending=site.costs.pending,
@@ -132,6 +153,8 @@ def _static(request: Request) -> Response:
     name = request.path_params["name"]
     if name == "style.css":
         return Response(style(), media_type="text/css", headers=NOT_KEPT)
+    if name == "live.css":
+        return Response(live_style(), media_type="text/css", headers=NOT_KEPT)
     if name not in STATIC:
         return _not_found(request, KeyError(name))
     content = files("pixelwise.pages").joinpath("static", *name.split("/")).read_bytes()

@@ -13,6 +13,7 @@ from pixelwise.records.evaluations import result_files
 from pixelwise.records.result import RESULT, Result, load_result
 from pixelwise.records.run_folder import is_run
 from pixelwise.storage import printable, sha256_bytes
+from pixelwise.storage.stores.addresses import address_of
 
 DEPTH = 6
 """Levels of folders that are searched below each of those that were named."""
@@ -46,10 +47,12 @@ class Catalog:
 
     Args:
         folders: Folders of runs, and of data that may be shown. Links that lead out of them are not followed.
+        data: Folders of data that may be shown, too, and are not searched for runs.
     """
 
-    def __init__(self, folders: Sequence[Path]) -> None:
+    def __init__(self, folders: Sequence[Path], data: Sequence[Path] = ()) -> None:
         self.roots = tuple(dict.fromkeys(folder.resolve() for folder in folders))
+        self._data = tuple(dict.fromkeys(folder.resolve() for folder in data if address_of(folder) is None))
         self._found: dict[str, Entry] = {}
         self._results: dict[Path, tuple[tuple[int, int], Result | PixelwiseError]] = {}
 
@@ -59,7 +62,7 @@ class Catalog:
             real = path.resolve()
         except (OSError, RuntimeError):  # a link that leads to itself
             return False
-        return any(real == root or root in real.parents for root in self.roots)
+        return any(real == root or root in real.parents for root in (*self.roots, *self._data))
 
     def entries(self) -> list[Entry]:
         """All results and all runs without one, as they are on the disk now, in the order of their names."""

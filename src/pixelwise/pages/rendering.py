@@ -20,6 +20,7 @@ NOT_KEPT = {"cache-control": "no-store"}
 """Header of answers that browsers do not keep."""
 _STYLES = ("report_style.html", "report_atlas_style.html", "report_confidence_style.html")
 """Style sheets of the reports that the pages have too."""
+_OWN_STYLES = ("pages.css", "data.css", "fix.css")
 
 
 @cache
@@ -65,5 +66,12 @@ def style() -> str:
     `--part` to 57 %.
     """
     parts = [f".part-{number} {{ --part: {number}%; }}" for number in range(101)]
-    own = files("pixelwise.pages").joinpath("static", "pages.css").read_text("utf-8")
-    return "\n".join([*map(source, _STYLES), *parts, own])
+    own = [files("pixelwise.pages").joinpath("static", name).read_text("utf-8") for name in _OWN_STYLES]
+    return "\n".join([*map(source, _STYLES), *parts, *own])
+
+
+@cache
+def live_style() -> str:
+    """The style sheet of the pages of runs that are being trained, on top of `style`."""
+    own = files("pixelwise.pages").joinpath("static", "live.css").read_text("utf-8")
+    return f"{source('live_style.html')}\n{own}"

@@ -18,7 +18,7 @@ from pixelwise.pages.comparing import comparison_values
 from pixelwise.pages.errors import KINDS
 from pixelwise.pages.evaluated import Gallery, Opened, open_entry
 from pixelwise.pages.images import filter_of
-from pixelwise.pages.pictures import Newest
+from pixelwise.pages.newest import Newest
 from pixelwise.pages.rendering import NOT_KEPT, guarded, html
 
 

@@ -173,6 +173,12 @@ COMPLEXITY = CacheKind(
     suffix=".json",
     unmarked=1,
 )
+WEB_RUNTIME = CacheKind(
+    name="web-runtime",
+    purpose="ONNX Runtime Web, which `pixelwise export --target web` puts into pages",
+    prefix="web-runtime-",
+    folders=True,
+)
 INITIAL_WEIGHTS = CacheKind(
     name="initial-weights",
     purpose="SHA-256 of pretrained weights at their first download, which later downloads must match",
@@ -184,6 +190,6 @@ INITIAL_WEIGHTS = CacheKind(
 
 KINDS = (
     DECODED, DRAWN, COCOSEG21, TOWN, AUDIT, EXAMINED, HASHES, MASK_IDS, CEILING, SHARD_INDEX, TAR_MEMBERS,
-    COMPLEXITY, INITIAL_WEIGHTS,
+    COMPLEXITY, WEB_RUNTIME, INITIAL_WEIGHTS,
 )  # fmt: skip
 """All kinds, in display order."""

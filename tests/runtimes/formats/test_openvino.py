@@ -4,12 +4,14 @@ from pathlib import Path
 
 import numpy as np
 import openvino
+import pytest
 
 from pixelwise.models import SegmentationModel
 from pixelwise.runtimes.formats.openvino import open_engine, write
 from pixelwise.runtimes.graphs import ExportedNetwork, GraphOptions
 
 
+@pytest.mark.heavy
 def test_weights_stay_in_float32_and_results_stay_when_the_next_call_overwrites_them(
     small_model: SegmentationModel, tmp_path: Path
 ) -> None:

@@ -16,6 +16,7 @@ from pixelwise.pages.fixing.keeping import Keeper, Target
 from pixelwise.pages.fixing.masks import Uneditable
 from pixelwise.pages.fixing.queue import read_queue
 from pixelwise.storage import printable, sha256_bytes
+from pixelwise.storage.stores.addresses import address_of
 from pixelwise.storage.stores.members import Member
 
 
@@ -141,11 +142,12 @@ class Collection:
     """The data folders that were given with `--data`.
 
     Args:
-        paths: The folders.
+        paths: The folders. What is no folder of this computer is left out: addresses, and data that is generated.
     """
 
     def __init__(self, paths: Sequence[Path]) -> None:
-        self.folders = tuple({folder.id: folder for folder in map(Folder, paths)}.values())
+        local = [path for path in paths if address_of(path) is None and path.is_dir()]
+        self.folders = tuple({folder.id: folder for folder in map(Folder, local)}.values())
 
     def folder(self, id: str) -> Folder | None:
         """The folder of an id; None if there is none."""
