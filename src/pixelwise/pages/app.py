@@ -96,6 +96,7 @@ def application(
     cookie: str = "pixelwise",
     data: Sequence[Path] = (),
     site: Site | None = None,
+    edit: bool = False,
 ) -> App:
     """The pages as an ASGI application.
 
@@ -105,8 +106,9 @@ def application(
         cookie: Name of the cookie that holds it.
         data: Data sets that have pages of their own; they begin to be opened at once.
         site: What the pages are made of, for a server that ends their events when it ends itself; None to make it.
+        edit: Whether the masks of the data sets may be changed; it is part of a `site` that is given.
     """
-    site = site or Site(folders, data)
+    site = site or Site(folders, data, edit)
     site.shelf.open()
     results = Results(site.catalog)
     every = [

@@ -3,10 +3,12 @@
 Ten kills with `-m heavy`, a hundred with `-m fuzz`. What should be on the disk is kept by the test, stroke by stroke.
 """
 
+import contextlib
 import http.client
 import itertools
 import json
 import random
+import signal
 import socket
 import struct
 import subprocess
@@ -38,10 +40,7 @@ class Server:
     """The server in a process of its own, which can be killed and started again at the same port."""
 
     def __init__(self, data: Path) -> None:
-        with socket.socket() as probe:
-            probe.bind(("127.0.0.1", 0))
-            self.port = probe.getsockname()[1]
-        self.data = data
+        self.port, self.data = free_port(), data
         self.start()
 
     def start(self) -> None:
@@ -62,11 +61,20 @@ class Server:
                 answer = connection.getresponse()
                 return answer.status, answer.read()
             except (OSError, http.client.HTTPException):
-                if time.monotonic() > end:
+                if time.monotonic() > end or self.process.poll() not in (None, -signal.SIGKILL):
                     raise
                 time.sleep(0.05)
             finally:
                 connection.close()
+
+
+def free_port() -> int:
+    """A port that no connection is given: one to the port of a server that is down could be connected with itself."""
+    for port in random.SystemRandom().sample(range(20000, 30000), 100):
+        with socket.socket() as probe, contextlib.suppress(OSError):
+            probe.bind(("127.0.0.1", port))
+            return port
+    raise AssertionError("no port is free")
 
 
 @pytest.mark.heavy
@@ -102,6 +110,7 @@ def killed(tmp_path: Path, times: int) -> None:
                 server.start()
         except Exception as fault:
             faults.append(fault)
+            server.process.terminate()
 
     killer = threading.Thread(target=killing)
     killer.start()
@@ -124,7 +133,7 @@ def killed(tmp_path: Path, times: int) -> None:
         over.set()
         killer.join()
         server.kill()
-    assert not faults
+        assert not faults
     assert kills == times
     assert np.array_equal(pixels_of(path), truth)
     assert (folder.opened().keeper.folder / "originals/masks/train/a.png").read_bytes() == original
