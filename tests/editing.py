@@ -31,3 +31,13 @@ def grey_png(values: np.ndarray) -> bytes:
 def pixels_of(path: Path) -> np.ndarray:
     with Image.open(path) as image:
         return np.array(image)
+
+
+def serve(data: Path, port: int) -> None:
+    """Serve the pages for editing, with the token `t`, until the process ends."""
+    import uvicorn
+
+    from pixelwise.pages.app import application
+
+    app = application([], "t", "pixelwise", data=[data], edit=True)
+    uvicorn.run(app, host="127.0.0.1", port=port, log_level="error", lifespan="off")

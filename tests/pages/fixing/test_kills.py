@@ -7,16 +7,16 @@ import contextlib
 import http.client
 import itertools
 import json
+import multiprocessing
 import random
 import signal
 import socket
 import struct
-import subprocess
-import sys
 import threading
 import time
 from pathlib import Path
 
+import editing
 import numpy as np
 import pytest
 from editing import edited_data, pixels_of
@@ -26,29 +26,25 @@ from pixelwise.storage import sha256_bytes
 from pixelwise.storage.atomic import TEMPORARY_PREFIX
 
 SIZE = (256, 512)
-SERVER = """
-import sys
-from pathlib import Path
-import uvicorn
-from pixelwise.pages.app import application
-app = application([], "t", "pixelwise", data=[Path(sys.argv[1])], edit=True)
-uvicorn.run(app, host="127.0.0.1", port=int(sys.argv[2]), log_level="error", lifespan="off")
-"""
+# Forks processes that have imported everything: a new server answers at once.
+PROCESSES = multiprocessing.get_context("forkserver")
 
 
 class Server:
     """The server in a process of its own, which can be killed and started again at the same port."""
 
     def __init__(self, data: Path) -> None:
+        PROCESSES.set_forkserver_preload(["editing", "uvicorn", "pixelwise.pages.app"])
         self.port, self.data = free_port(), data
         self.start()
 
     def start(self) -> None:
-        self.process = subprocess.Popen([sys.executable, "-c", SERVER, str(self.data), str(self.port)])
+        self.process = PROCESSES.Process(target=editing.serve, args=(self.data, self.port))
+        self.process.start()
 
     def kill(self) -> None:
         self.process.kill()
-        self.process.wait()
+        self.process.join()
 
     def ask(self, method: str, address: str, body: bytes = b"") -> tuple[int, bytes]:
         """Status and content of an answer; the request is repeated while nobody answers."""
@@ -61,7 +57,7 @@ class Server:
                 answer = connection.getresponse()
                 return answer.status, answer.read()
             except (OSError, http.client.HTTPException):
-                if time.monotonic() > end or self.process.poll() not in (None, -signal.SIGKILL):
+                if time.monotonic() > end or self.process.exitcode not in (None, -signal.SIGKILL):
                     raise
                 time.sleep(0.05)
             finally:
