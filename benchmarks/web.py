@@ -32,8 +32,8 @@ from PIL import Image
 
 from pixelwise.datasets.town.scenes import draw_scene
 from pixelwise.deployment.export.export import describe, sealed
-from pixelwise.deployment.export.shapes import graph_options
 from pixelwise.deployment.export.options import ExportOptions
+from pixelwise.deployment.export.shapes import graph_options
 from pixelwise.deployment.export.sources import open_source
 from pixelwise.deployment.export.writing import write_artefact
 from pixelwise.deployment.web.page import INDEX, write_page
@@ -185,11 +185,11 @@ def table(results: dict[str, Any], possible: int) -> str:
         "# Networks in a browser",
         "",
         f"`python benchmarks/web.py`: {results['browser']}, onnxruntime-web {results['runtime']}, one thread of",
-        f"{results['machine']}. Every distinct network of at most {limits['gmacs']:g} GMACs at its recipe's input size,",
-        f"with random weights and {CLASSES} classes, predicts a synthetic street scene of that size in the page of",
-        "`export --target web`; its mask is compared with that of PyTorch, pixel by pixel.",
-        f"{len(rows)} of {possible} such networks have been run. Times are those of one image on a machine that did other",
-        "work too: they say what is possible, not how networks compare.",
+        f"{results['machine']}. Every distinct network of at most {limits['gmacs']:g} GMACs at its recipe's input",
+        f"size, with random weights and {CLASSES} classes, predicts a synthetic street scene of that size in the",
+        "page of `export --target web`; its mask is compared with that of PyTorch, pixel by pixel.",
+        f"{len(rows)} of {possible} such networks have been run. Times are those of one image on a machine that",
+        "did other work too: they say what is possible, not how networks compare.",
         "",
         "| recipe | GMACs | image | MB | pixels that differ | classes in the mask | in the page |",
         "|---|---:|---|---:|---:|---:|---|",

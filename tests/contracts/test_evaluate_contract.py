@@ -7,9 +7,7 @@ from __future__ import annotations
 
 import copy
 import functools
-import importlib.util
 import inspect
-import json
 import math
 import shlex
 import shutil
@@ -19,97 +17,35 @@ from typing import Any
 
 import msgspec
 import pytest
-import torch
+from subjects import IN_MEMORY, ONE_SIZE, small, subjects_in
 
 import pixelwise
 from pixelwise.checkpoints.checkpoint import save_checkpoint
 from pixelwise.checkpoints.trained import load_trained
-from pixelwise.deployment.export.export import export
 from pixelwise.errors import DataError, RecipeError
 from pixelwise.evaluation.options import EvaluateOptions
-from pixelwise.models import SegmentationModel, build_model
+from pixelwise.models import SegmentationModel
 from pixelwise.ranks.options import LaunchOptions
-from pixelwise.recipes.catalog import recipe as find
-from pixelwise.recipes.families.linear import LinearSpec
 from pixelwise.recipes.overrides import to_toml
-from pixelwise.recipes.schema.recipe import Data, Evaluation, Recipe
-from pixelwise.records.environment import ENVIRONMENT
 from pixelwise.records.evaluations import EVALUATIONS
 from pixelwise.records.result import Result, load_per_image, load_result, to_json
 from pixelwise.records.run_folder import CHECKPOINTS, RECIPE
-from pixelwise.runtimes import ArtefactModel, load_artefact
+from pixelwise.runtimes import ArtefactModel
 from pixelwise.runtimes.targets import TARGETS
 from pixelwise.storage import write_text
-from pixelwise.testing.exporting import settled
 
-CLASSES = ("ground", "box", "ball")
-SIZE = (48, 64)
 GROUP = "^0[01]|^0."  # the first two images of a split, and each further one, by their whole name
 LIGHT = ("run", "weights", "onnx", "file", "memory", "artefact in memory")
 HEAVY = ("class ids", "one size", *(runtime for runtime in TARGETS.own() if runtime not in LIGHT))
 KINDS = [*LIGHT, *(pytest.param(kind, marks=pytest.mark.heavy) for kind in HEAVY)]
-IN_MEMORY = ("memory", "artefact in memory")
-ONE_SIZE = ("one size", "executorch")
 # A `torch.export` artefact is opened only with it; nothing else is changed by it.
 evaluate = functools.partial(pixelwise.evaluate, trust=True)
-PACKAGES = {"executorch": "executorch", "openvino": "openvino", "onnx": "onnxruntime"}
-
-
-def small() -> Recipe:
-    """A network that exports in seconds."""
-    return msgspec.structs.replace(
-        find("enet-camvid-2021"),
-        name="small",
-        published=None,
-        model=LinearSpec(encoder="resnet10t"),
-        data=Data(dataset="folder", classes=CLASSES),
-        evaluation=Evaluation(protocols=("native", "slide-32x32"), split="test"),
-    )
 
 
 @pytest.fixture(scope="module")
 def subjects(tmp_path_factory: pytest.TempPathFactory, tiny_data: Path) -> Callable[[str], Any]:
     """Subjects of `evaluate` by kind, created on first use."""
-    root = tmp_path_factory.mktemp("kinds")
-    recipe = small()
-    torch.manual_seed(1)
-    network = settled(build_model(recipe, len(CLASSES)))
-    made: dict[str, Any] = {}
-
-    def weights(folder: Path) -> Path:
-        tensors = {"model": network.state_dict()}
-        save_checkpoint(folder / CHECKPOINTS, step=7, tensors=tensors, state={}, miou=None, metadata={})
-        write_text(folder / RECIPE, to_toml(recipe))
-        return folder
-
-    def run() -> Path:
-        folder = weights(root / "run")
-        arguments = {"data": str(tiny_data), "device": "cpu"}
-        write_text(folder / ENVIRONMENT, json.dumps({"arguments": arguments}))
-        return folder
-
-    def artefact(kind: str) -> Path:
-        package = PACKAGES.get(kind)
-        if package is not None and importlib.util.find_spec(package) is None:
-            pytest.skip(f"{package} is not installed")
-        output, ids = root / kind, kind == "class ids"
-        target = kind if kind in TARGETS.own() else "onnx"
-        options = {"dynamic": kind not in ONE_SIZE, "uint8_input": ids, "argmax": ids}
-        return export(get("run"), output, target, size=SIZE, **options).path.parent  # type: ignore[arg-type]
-
-    def get(kind: str) -> Any:
-        if kind not in made:
-            others = {
-                "run": run,
-                "weights": lambda: weights(root / "weights"),
-                "file": lambda: get("onnx") / "model.onnx",
-                "memory": lambda: load_trained(get("run")).model,
-                "artefact in memory": lambda: load_artefact(get("onnx")),
-            }
-            made[kind] = others[kind]() if kind in others else artefact(kind)
-        return made[kind]
-
-    return get
+    return subjects_in(tmp_path_factory.mktemp("kinds"), tiny_data)
 
 
 @pytest.fixture(params=KINDS)

@@ -22,6 +22,7 @@ from foreign_data import write_tar
 from pixelwise.checkpoints import initial_weights
 from pixelwise.datasets.auditing.audit import audit
 from pixelwise.datasets.auditing.ceiling import measure_ceiling
+from pixelwise.datasets.auditing.shards.units import PATIENCE, Attempts, Unit
 from pixelwise.datasets.classes.inference import read_mask_ids
 from pixelwise.datasets.fingerprint import fingerprint
 from pixelwise.datasets.format import FORMATS
@@ -144,6 +145,10 @@ def of_runtime(data: Path, folder: Path) -> Any:
         return runtime_files(None, release)
 
 
+def of_attempts(data: Path, folder: Path) -> list[int]:
+    return [Attempts(data.name).begin(Unit(0, 9)) for _ in range(PATIENCE + 1)][PATIENCE:]
+
+
 PRODUCERS: dict[str, Callable[[Path, Path], Any]] = {
     "decoded": of_decoded,
     "drawn": of_outlines,
@@ -151,6 +156,7 @@ PRODUCERS: dict[str, Callable[[Path, Path], Any]] = {
     "town": of_town,
     "audit": lambda data, folder: msgspec.to_builtins(audit(opened(data)), enc_hook=str),
     "examined": lambda data, folder: msgspec.to_builtins(audit(opened(data), fresh=False), enc_hook=str),
+    "examining": of_attempts,
     "hashes": lambda data, folder: fingerprint(opened(data)),
     "mask-ids": lambda data, folder: read_mask_ids(data, sorted(data.glob("masks/*/*.png")), max_pixels=10**6),
     "ceiling": lambda data, folder: measure_ceiling(opened(data), opened(data).samples("val")),

@@ -60,6 +60,7 @@ TABLE = {
     "resume": Row(("resume", "{out}", "schedule.epochs=6"), copied="run"),
     "evaluate": Row(("evaluate", "{out}", "--split", "test"), copied="run", same="evaluations/test-native/*.csv"),
     "predict": Row(("predict", "{run}", "{data}/images/train", "--output", "{out}/a"), same="a/masks/*.png"),
+    "prelabel": Row(("prelabel", "{run}", "{data}/images/train", "--output", "{out}/a"), same="a/masks/*.png"),
     "report": Row(("report", "{out}"), copied="run"),
     "watch": Row(("watch", "{out}", "--once"), copied="run"),
     "export": Row(("export", "{run}", "--output", "{out}/a", *SIZE), same="a/model.onnx"),

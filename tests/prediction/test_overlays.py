@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import io
 
+import cv2
 import numpy as np
 import pytest
 from evaluation.color_model import PALETTE
@@ -14,6 +15,7 @@ from pixelwise.prediction.overlays import (
     colorize,
     indexed_png,
     jpeg,
+    png_of,
     with_legend,
     without_background,
 )
@@ -31,6 +33,32 @@ def test_an_indexed_png_keeps_every_class_id_and_shows_its_colour():
     assert picture.mode == "P"
     assert np.array_equal(np.asarray(picture), labels)
     assert picture.convert("RGB").getpixel((2, 0)) == PALETTE[2]
+
+
+@pytest.mark.parametrize(
+    ("dtype", "shape", "colored"),
+    [(np.uint8, (5, 7), False), (np.uint8, (5, 7), True), (np.uint16, (5, 7), False), (np.uint8, (1, 9, 3), False)],
+)
+def test_masks_of_every_kind_are_read_back_by_another_decoder(dtype, shape, colored):
+    values = np.random.default_rng(0).integers(0, np.iinfo(dtype).max, shape, dtype, endpoint=True)[:, ::-1]
+    colors = np.random.default_rng(1).integers(0, 256, (256, 3), np.uint8)
+
+    picture = opened(png_of(values, colors if colored else None))
+
+    picture.verify()  # the checksums
+    picture = opened(png_of(values, colors if colored else None))
+    assert np.array_equal(np.asarray(picture), values)
+    if colored:
+        assert picture.getpalette() == colors.ravel().tolist()
+
+
+def test_a_mask_takes_as_little_space_as_pillow_needs():
+    noise = np.random.default_rng(0).standard_normal((4, 120, 160)).astype(np.float32)
+    labels = np.stack([cv2.GaussianBlur(plane, (0, 0), 12) for plane in noise]).argmax(0).astype(np.uint8)
+    stream = io.BytesIO()
+    Image.fromarray(labels).save(stream, "PNG")
+
+    assert len(png_of(labels)) < 1.05 * stream.tell()
 
 
 def test_ignored_pixels_are_black():

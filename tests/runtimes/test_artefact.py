@@ -13,6 +13,7 @@ import pytest
 import torch
 
 from pixelwise.errors import CheckpointError, RecipeError
+from pixelwise.prediction.network import main_logits
 from pixelwise.recipes.catalog import recipe
 from pixelwise.recipes.schema.model import Preprocessing
 from pixelwise.recipes.schema.recipe import to_plain
@@ -192,7 +193,7 @@ def test_bytes_go_in_as_they_were_before_they_were_normalised() -> None:
 
     def engine(images: np.ndarray) -> np.ndarray:
         seen.append(images)
-        return np.zeros((1, 2, 2, 3), np.float32)
+        return np.zeros((1, 2, *images.shape[1:3]), np.float32)
 
     model = artefact(engine, input=Input(name="images", dtype="uint8", layout="NHWC"))
     raw = np.random.default_rng(0).integers(0, 256, (1, 2, 3, 3), np.uint8)
@@ -200,6 +201,12 @@ def test_bytes_go_in_as_they_were_before_they_were_normalised() -> None:
     normalised = ((raw / 255 - mean) / std).astype(np.float32).transpose(0, 3, 1, 2)
     model.head_logits(torch.from_numpy(normalised))
     assert np.array_equal(seen[0], raw)
+    main_logits(model, [raw[0]])
+    assert np.array_equal(seen[1], raw)
+    # What is padded is normalised first, since the padding has the mean colour.
+    main_logits(model, [raw[0]], pad_to=(2, 5))
+    assert seen[2].shape == (1, 2, 5, 3)
+    assert seen[2][0, 0, 4].tolist() == [128, 64, 0]
 
 
 @pytest.mark.parametrize("name", ["logits", "labels"])

@@ -114,11 +114,13 @@ def serve() -> Iterator[Callable[..., Served]]:
 
 
 @pytest.mark.heavy
-def test_a_server_loses_nothing_when_workers_are_killed_and_it_is_stopped(serve, tiny_run, tiny_data, tmp_path):
+@pytest.mark.parametrize("target", [None, "onnx", "openvino"])
+def test_a_server_loses_nothing_when_workers_are_killed_and_it_is_stopped(serve, tiny_run, tiny_data, tmp_path, target):
     photos = sorted((tiny_data / "images" / "train").glob("*.png"))
-    pixelwise.predict(tiny_run, photos, tmp_path, overlay=False, observer=pixelwise.Observer())
+    subject = tiny_run if target is None else pixelwise.export(tiny_run, tmp_path / "exported", target).path.parent
+    pixelwise.predict(subject, photos, tmp_path, overlay=False, observer=pixelwise.Observer())
     wanted = {path: (tmp_path / "masks" / path.name).read_bytes() for path in photos}
-    served = serve(tiny_run, "--workers", 2, "--queue", 500)
+    served = serve(subject, "--workers", 2, "--queue", 500)
     answers: list[tuple[Path, int, bytes]] = []
 
     def ask(rounds: int) -> None:

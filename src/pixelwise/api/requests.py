@@ -121,6 +121,16 @@ def check_predicting(run: AnyPath, paths: Iterable[str], output: AnyPath, option
         RecipeError: R251, options exclude each other; R260, there is no such part of the images.
     """
     _ = options.share, options.writes_tars(output)
+    check_prelabelling(run, paths)
+
+
+def check_prelabelling(run: AnyPath, paths: Iterable[str]) -> None:
+    """Refuse to predict with what is not a run or an artefact, or for images that do not exist.
+
+    Raises:
+        CheckpointError: K420, `run` is not a run folder.
+        DataError: D223, there is no such file or folder.
+    """
     from pixelwise.prediction.inputs import refuse_missing
     from pixelwise.runtimes import is_artefact
 

@@ -27,6 +27,8 @@ from pixelwise.pages.labels.views import routes as data_routes
 from pixelwise.pages.live.views import LiveSite
 from pixelwise.pages.rendering import NOT_KEPT, guarded, html, live_style, style
 from pixelwise.pages.state import AXES, COLUMNS, RISING, state_of
+from pixelwise.pages.trying import views as trying
+from pixelwise.pages.trying.models import Models
 from pixelwise.storage import printable
 
 STATIC = {
@@ -34,6 +36,7 @@ STATIC = {
     "pages.js": "text/javascript",
     "fix.js": "text/javascript",
     "live.js": "text/javascript",
+    "try.js": "text/javascript",
     "vendored/htmx.min.js": "text/javascript",
     "vendored/uPlot.min.js": "text/javascript",
     "vendored/uPlot.min.css": "text/css",
@@ -61,6 +64,7 @@ class Site:
         self.costs = Costs()
         self.live = LiveSite(self.catalog)
         self.collection, self.edit = Collection(data), edit
+        self.models = Models(self.catalog)
 
 
 class Results:
@@ -118,6 +122,7 @@ def application(
         *(Route(path, results) for path in OF_RESULTS),
         *fixing.routes(site.collection, site.catalog, site.edit),
         *site.live.routes(),
+        *trying.routes(site.models),
         Route("/static/{name:path}", _static),
     ]
     writable = fixing.WRITABLE if site.edit else None

@@ -35,6 +35,7 @@ def load(
     window: Size | None = None,
     overrides: Overrides = (),
     trust: bool = False,
+    threads: int | None = None,
     observer: Observer = SILENT,
     warn: Warn | None = None,
 ) -> Segmenter:
@@ -48,6 +49,7 @@ def load(
         overrides: Settings for reading images that differ from those of the training, such as
             `data.input_range=[0, 65535]`; see `pixelwise.datasets.reading.overrides`.
         trust: Whether whoever made the artefact may run code here; a `torch.export` artefact is not opened without it.
+        threads: Threads of an artefact's runtime; None for one per core. A run uses those of PyTorch.
         observer: Receives a warning if a damaged checkpoint was skipped, and, while an artefact predicts, the first of
             each kind of warning that its masks can differ from the run's (W471 to W475).
         warn: Function that receives the code and message of these warnings instead.
@@ -60,7 +62,7 @@ def load(
             reading of images.
     """
     if is_artefact(Path(run)):
-        segmenter = _load_exported(Path(run), window, overrides, trust)
+        segmenter = _exported(Path(run), load_artefact(Path(run), threads, trust=trust), window, overrides)
         segmenter.warn, segmenter.observer = Once(warn or observer.warn), observer
         return segmenter
     trained = load_trained(Path(run), warn or observer.warn)
@@ -103,8 +105,7 @@ def recorded_table(data: Data) -> LabelTable | None:
     return msgspec.structs.replace(table, threshold=data.mask_threshold, from_alpha=data.mask_channel == "alpha")
 
 
-def _load_exported(path: Path, window: Size | None, overrides: Overrides, trust: bool) -> Segmenter:
-    model = load_artefact(path, trust=trust)
+def _exported(path: Path, model: ArtefactModel, window: Size | None, overrides: Overrides) -> Segmenter:
     sidecar = model.sidecar
     rules = rules_of(sidecar, sidecar.resolved_recipe(path) if sidecar.inference is None else None)
     protocol = rules.protocol

@@ -18,7 +18,7 @@ from pixelwise.datasets.reading.georeference import NODATA_TAG
 from pixelwise.errors import RecipeError
 from pixelwise.prediction.options import MaskFormat
 from pixelwise.prediction.original_values import original_values
-from pixelwise.prediction.overlays import color_table
+from pixelwise.prediction.overlays import color_table, png_of
 from pixelwise.recipes.class_sets.tables import ADE20K, CITYSCAPES, IGNORE, VOC, ClassSet, Color
 
 FORMATS: tuple[str, ...] = get_args(MaskFormat)
@@ -50,13 +50,7 @@ class MaskCode(NamedTuple):
 
     def png(self, labels: np.ndarray) -> bytes:
         """Class ids uint8 (H, W) as the bytes of a PNG file."""
-        picture = Image.fromarray(self.values(labels))
-        if self.colors is not None:
-            # Attaching a palette turns mode L into mode P and changes no value.
-            picture.putpalette(self.colors.tobytes())
-        stream = io.BytesIO()
-        picture.save(stream, "PNG")
-        return stream.getvalue()
+        return png_of(self.values(labels), self.colors)
 
 
 def mask_code(name: str, classes: Sequence[str], palette: Sequence[Color], table: LabelTable | None = None) -> MaskCode:
@@ -115,9 +109,7 @@ def mask_values(name: str, classes: Sequence[str], label_table: LabelTable | Non
 
 def grey_png(values: np.ndarray) -> bytes:
     """Encode values uint8 (H, W) as a single-channel PNG."""
-    stream = io.BytesIO()
-    Image.fromarray(values).save(stream, "PNG")
-    return stream.getvalue()
+    return png_of(values)
 
 
 def as_geotiff(png: bytes, position: Sequence[tuple[int, int, int, Any, bool]], nodata: int | None) -> bytes:

@@ -23,6 +23,7 @@ from pixelwise.recipes.class_sets.tables import IGNORE
 from pixelwise.recipes.protocols import PROTOCOLS, Protocol
 from pixelwise.recipes.schema.recipe import Precision
 from pixelwise.recipes.sizes import Size
+from pixelwise.runtimes import ArtefactModel
 from pixelwise.runtimes.inference import fitted_to
 
 
@@ -92,11 +93,13 @@ def main_logits(
         pad_to: Size to which normalised images are at least padded with zeros at the right and bottom; the logits cover
             the padding too.
     """
+    height, width = images[0].shape[:2]
+    if isinstance(model, ArtefactModel) and pad_to is None and model.takes_bytes((height, width)):
+        return model.logits_of(np.stack(images))
     device = next(model.parameters()).device
     stacked = torch.from_numpy(np.stack(images)).to(device, non_blocking=True)
     inputs = normalize(stacked, model.preprocessing)
     if pad_to is not None:
-        height, width = images[0].shape[:2]
         padded_height, padded_width = padded_size((height, width), pad_to)
         inputs = F.pad(inputs, (0, padded_width - width, 0, padded_height - height))
     if precision.channels_last:

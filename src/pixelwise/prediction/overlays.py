@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import io
+import struct
+import zlib
 from collections.abc import Sequence
 
+import imagecodecs
 import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
@@ -19,6 +22,11 @@ BAND_PIXELS = 1 << 20
 """Number of pixels that are overlaid at once."""
 STRETCHED_SHARE = 0.02
 """Share of a band's pixels that becomes black in a picture; an equal share becomes white."""
+COMPRESSION = 5
+"""Level of libdeflate for class ids: files as small as those of Pillow, in a third of its time."""
+_SIGNATURE = b"\x89PNG\r\n\x1a\n"
+_GREY, _RGB, _INDEXED = 0, 2, 3
+"""Colour types of PNG files."""
 
 
 def as_picture(image: np.ndarray) -> np.ndarray:
@@ -144,12 +152,30 @@ def blend(image: np.ndarray, labels: np.ndarray, palette: Sequence[Color], alpha
 
 def indexed_png(labels: np.ndarray, palette: Sequence[Color]) -> bytes:
     """Encode class ids uint8 (H, W) as a palette PNG: pixel value = class id, colours for display only."""
-    picture = Image.fromarray(labels, mode="L")
-    # Attaching a palette turns mode L into mode P and changes no value.
-    picture.putpalette(color_table(palette).tobytes())
-    stream = io.BytesIO()
-    picture.save(stream, "PNG")
-    return stream.getvalue()
+    return png_of(labels, color_table(palette))
+
+
+def png_of(values: np.ndarray, colors: np.ndarray | None = None) -> bytes:
+    """Encode a mask as the bytes of a PNG file.
+
+    Args:
+        values: uint8 or uint16 (H, W), or colours uint8 (H, W, 3).
+        colors: uint8 (256, 3), colour of each value uint8, for display only; None if there is no palette.
+    """
+    height, width = values.shape[:2]
+    kind = _RGB if values.ndim == 3 else _GREY if colors is None else _INDEXED
+    content = np.ascontiguousarray(values, values.dtype.newbyteorder(">")).view(np.uint8).reshape(height, -1)
+    # Each row begins with its filter: none, since differences between class ids mean nothing.
+    rows = np.zeros((height, 1 + content.shape[1]), np.uint8)
+    rows[:, 1:] = content
+    header = struct.pack(">IIBBBBB", width, height, 8 * values.dtype.itemsize, kind, 0, 0, 0)
+    chunks = [(b"IHDR", header), (b"IDAT", imagecodecs.deflate_encode(rows, COMPRESSION, raw=False)), (b"IEND", b"")]
+    if colors is not None:
+        chunks.insert(1, (b"PLTE", colors.tobytes()))
+    return _SIGNATURE + b"".join(
+        struct.pack(">I", len(data)) + name + data + struct.pack(">I", zlib.crc32(data, zlib.crc32(name)))
+        for name, data in chunks
+    )
 
 
 def jpeg(image: np.ndarray, quality: int = 90) -> bytes:

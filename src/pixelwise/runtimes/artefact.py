@@ -63,12 +63,34 @@ class ArtefactModel(SegmentationModel):
         if self.fixed_size is not None and size != self.fixed_size:
             return (self._padded(images, size, self.fixed_size),)
         inputs = self._bytes(images) if self.sidecar.input.dtype == "uint8" else images.float()
-        found = self.run(inputs.cpu().contiguous().numpy())
-        self._refuse_other_output(found, size)
-        outputs = torch.from_numpy(found).to(images.device)
+        return (self.logits_of(inputs.cpu().contiguous().numpy()).to(images.device),)
+
+    def takes_bytes(self, size: Size) -> bool:
+        """Whether the artefact takes images uint8 (B, H, W, C) of that (height, width) as they are.
+
+        Args:
+            size: (height, width) of the images.
+        """
+        return self.sidecar.input.dtype == "uint8" and self.fixed_size in (None, size)
+
+    def logits_of(self, inputs: np.ndarray) -> Tensor:
+        """The artefact's logits (B, K, h, w) on the CPU; class ids are returned as one-hot values.
+
+        Args:
+            inputs: Array as described by `sidecar.input`, but with any number of images.
+
+        Raises:
+            CheckpointError: K463, the runtime fails.
+        """
+        found = self.run(inputs)
+        rows = 1 if self.sidecar.input.layout == "NHWC" else 2
+        self._refuse_other_output(found, (inputs.shape[rows], inputs.shape[rows + 1]))
+        outputs = torch.from_numpy(found)
         if self.gives_scores:
-            return (outputs,)
-        return (F.one_hot(outputs.long(), self.num_classes).permute(0, 3, 1, 2).float(),)
+            return outputs
+        # A comparison takes two thirds of the time of `one_hot`, and its result is contiguous.
+        class_ids = torch.arange(self.num_classes, dtype=outputs.dtype)[:, None, None]
+        return (outputs[:, None] == class_ids).float()
 
     def _padded(self, images: Tensor, size: Size, fixed: Size) -> Tensor:
         """Logits (B, K, H, W) of images (B, C, H, W) that are smaller than the artefact's only size."""

@@ -5,7 +5,6 @@ Whatever is wrong with an image is its reply. The process may die of an image al
 
 from __future__ import annotations
 
-import copy
 from collections.abc import Callable, Iterator, Sequence
 from multiprocessing.connection import Connection
 from pathlib import Path
@@ -26,7 +25,6 @@ from pixelwise.prediction.inputs import Input
 from pixelwise.prediction.loading import load
 from pixelwise.prediction.outcomes import read_input, without_missing
 from pixelwise.prediction.segmenter import Segmenter
-from pixelwise.runtimes import ArtefactModel
 from pixelwise.serving.answers import answer, needs_scores
 from pixelwise.serving.describing import described
 from pixelwise.serving.messages import Done, Failed, Finished, Model, Order, Warned, decode_orders, encode
@@ -86,11 +84,20 @@ def handler_of(job: Job, scratch: Path, send: Send) -> Handler:
 
     torch.set_num_threads(job.threads)
     cv2.setNumThreads(job.threads)
-    given = load(job.run, device=job.device, window=job.window, overrides=job.overrides, trust=job.trust, warn=warn)
+    given = load(
+        job.run,
+        device=job.device,
+        window=job.window,
+        overrides=job.overrides,
+        trust=job.trust,
+        threads=job.threads,
+        warn=warn,
+    )
     given.warn = Once(warn)
     most = min(given.reading.max_pixels, job.max_pixels)
     given.reading = msgspec.structs.replace(given.reading, max_pixels=most)
-    return Handler(_fast(given, job.threads), described(given, job.run), scratch, send)
+    # An artefact is as fast as it gets.
+    return Handler(Engine(given).segmenter, described(given, job.run), scratch, send)
 
 
 class Handler:
@@ -176,19 +183,6 @@ class Handler:
 def _key(one: _Read) -> tuple[int, int, bool]:
     """What images of a batch have in common."""
     return one.pixels.shape[0], one.pixels.shape[1], needs_scores(one.order)
-
-
-def _fast(given: Segmenter, threads: int) -> Segmenter:
-    """The segmenter with a network made for prediction, or with an artefact that uses so many threads."""
-    network = given.model
-    if isinstance(network, ArtefactModel):
-        alone = network.for_threads(1) if threads == 1 else None
-        if alone is None:
-            return given
-        found = copy.copy(given)
-        found.model = alone
-        return found
-    return Engine(given).segmenter
 
 
 def _failure(number: int, error: Exception) -> Failed:

@@ -22,9 +22,9 @@ def shown(tmp_path_factory: pytest.TempPathFactory) -> tuple[Survey, Opened]:
 
 def test_the_side_column_counts_and_leads(shown: tuple[Survey, Opened]):
     facets = {title: items for title, items, _ in grid_values(*shown, Filter(split="val"))["facets"]}
-    assert [(item.label, item.count) for item in facets["Findings"]] == [("D133", "1")]
+    assert [(item.label, item.images) for item in facets["Findings"]] == [("D133", "1")]
     assert "identical content" in facets["Findings"][0].note
-    assert [(item.label, item.count, item.part) for item in facets["Classes"]] == [
+    assert [(item.label, item.images, item.part) for item in facets["Classes"]] == [
         ("<b>sky</b>", "2", 100),  # 43 and 38 rows
         ("road", "2", 19),  # 5 and 10 rows of 81
         ("car", "1", 1),  # 16 pixels: a bar that can be seen

@@ -48,12 +48,11 @@ class Page:
 @given(st.lists(st.tuples(st.integers(0, 40), st.integers(0, 20), st.sampled_from("ab")), min_size=1, max_size=8))
 def test_a_page_that_misses_any_updates_shows_everything_in_the_end(numbers: list[tuple[int, int, str]]):
     page = Page()
-    so_far = steps = evaluations = 0
+    steps = evaluations = 0
     for more_steps, more_evaluations, text in numbers:
         steps, evaluations = steps + more_steps, evaluations + more_evaluations
         now = shown(steps, evaluations, text=text)
         page.take(now)
-        so_far += 1
         assert page.curves == {
             "steps": list(now.steps.points),
             "evaluations": list(now.evaluations.points),

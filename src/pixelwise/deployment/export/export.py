@@ -85,7 +85,8 @@ def export(
 
     Raises:
         RecipeError: R240 a package is missing, R241 nothing to export, R242 impossible output stride, R243 `output`
-            holds an artefact or a run, R244 the format lacks an option or cannot show this network, R250 no such format, R251 options contradict.
+            holds an artefact or a run, R244 the format lacks an option or cannot show this network,
+            R250 no such format, R251 options contradict.
         CheckpointError: K461 an operator is not supported, K465 the artefact differs too much from PyTorch.
         DataError: The images to verify on cannot be read; D250 or D251, the runtime of a page cannot be had.
         RunLockedError: L701, another process writes to `output`.

@@ -144,7 +144,7 @@ def _sizes(sidecar: Sidecar) -> str:
     elif how.longer_side is None:
         text = f"photos are resized so that the shorter side is {how.shorter_side}"
     else:
-        text = f"photos are resized to fit {how.shorter_side} × {how.longer_side}"
+        text = f"photos are resized to fit {how.shorter_side}x{how.longer_side}"
     if how.window is not None:
         return f"{text}, and seen through windows of {_sides(how.window)}"
     large = f"of more than {how.whole_pixels / 1e6:.1f} megapixels through windows of {_sides(how.large_window)}"
@@ -154,7 +154,7 @@ def _sizes(sidecar: Sidecar) -> str:
 def _sides(size: Size | None) -> str:
     if size is None:
         return "any size"
-    return f"{size[1]} × {size[0]}"
+    return f"{size[1]}x{size[0]}"
 
 
 def _without_none(value: Any) -> Any:

@@ -60,7 +60,7 @@ class Item(NamedTuple):
     Attributes:
         key: Tells it from others on the page.
         label: What is chosen.
-        count: Number of images.
+        images: Number of images, as text.
         href: Where it leads.
         chosen: Whether it is chosen.
         note: What it means.
@@ -70,7 +70,7 @@ class Item(NamedTuple):
 
     key: str
     label: str
-    count: str
+    images: str
     href: str
     chosen: bool
     note: str = ""

@@ -156,12 +156,10 @@ class Pictures:
         scale = _CUT / max(cut.shape[:2])
         shape = max(1, round(cut.shape[1] * scale)), max(1, round(cut.shape[0] * scale))
         cut = cv2.resize(cut, shape, interpolation=cv2.INTER_AREA if scale < 1 else cv2.INTER_CUBIC)
-        corners = [
-            (round((one - columns.start) * scale), round((other - rows.start) * scale))
-            for one, other in ((x, y), (right, bottom))
-        ]
-        cv2.rectangle(cut, *corners, (0, 0, 0), 4)
-        cv2.rectangle(cut, *corners, (255, 225, 77), 2)
+        first = round((x - columns.start) * scale), round((y - rows.start) * scale)
+        last = round((right - columns.start) * scale), round((bottom - rows.start) * scale)
+        cv2.rectangle(cut, first, last, (0, 0, 0), 4)
+        cv2.rectangle(cut, first, last, (255, 225, 77), 2)
         return _jpeg(cut)
 
     def require(self, paths: Sequence[Path]) -> None:

@@ -39,7 +39,7 @@ class Standing(NamedTuple):
         step: `opening`, `examining`, `comparing`, `done` or `failed`.
         done: Number of pairs that were examined.
         total: Number of pairs.
-        error: Why it failed.
+        error: Why it failed; None also for a fault of Pixelwise, which the terminal shows.
     """
 
     step: str
@@ -120,8 +120,8 @@ class Survey:
         self.open()
         self._is_open.wait(LONGEST_WAIT)
         found, standing = self._opened, self._standing
-        if found is None and standing.error is not None:
-            raise standing.error
+        if found is None and standing.step == "failed":
+            raise standing.error or RuntimeError("opening the data set failed")
         if found is not None:
             self._begin("examine", self._examine)
         return found
@@ -144,8 +144,11 @@ class Survey:
             work()
         except PixelwiseError as error:
             self._standing = Standing("failed", error=error)
-        except _Ended:
-            pass
+        except BaseException:
+            # Pools of threads take no work from a process that ends.
+            if threading.main_thread().is_alive():
+                self._standing = Standing("failed")
+                raise
         finally:
             self._is_open.set()
 
