@@ -218,7 +218,7 @@ def main() -> int:
     runtime = runtime_files(arguments.runtime)
     counted = {name: count_recipe(find(name)).gmacs for name in distinct_networks()}
     small = {name: gmacs for name, gmacs in counted.items() if gmacs is not None and gmacs <= arguments.gmacs}
-    results = json.loads(RESULTS.read_text("utf-8")) if RESULTS.exists() else {"networks": {}}
+    results: dict[str, Any] = json.loads(RESULTS.read_text("utf-8")) if RESULTS.exists() else {"networks": {}}
     failed = 0
     with chromium() as browser:
         results |= {

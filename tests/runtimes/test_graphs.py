@@ -14,7 +14,7 @@ from pixelwise.models import SegmentationModel, build_model
 from pixelwise.recipes.catalog import recipe
 from pixelwise.recipes.families.linear import LinearSpec
 from pixelwise.recipes.schema.model import Preprocessing
-from pixelwise.runtimes.graphs import ExportedNetwork, GraphOptions, NotOneGraphError, head_stride
+from pixelwise.runtimes.graphs import ExportedNetwork, GraphOptions, NotOneGraphError, constant_slopes, head_stride
 
 SIZE = (8, 12)
 
@@ -127,3 +127,15 @@ def test_the_sizes_in_the_graph_of_an_efficientnet_stay_short() -> None:
         images = torch.rand(1, 3, *size)
         with torch.no_grad():
             assert torch.equal(graph.module()(images), network(images))
+
+
+def test_one_slope_for_all_channels_is_a_constant_of_the_graph_and_the_network_is_not_changed() -> None:
+    several = nn.PReLU(2)
+    model = nn.Sequential(nn.PReLU(init=0.3), nn.Sequential(several, nn.ReLU())).eval()
+    before, images = list(model.modules()), torch.randn(2, 2, 5, 7)
+    wanted = model(images)
+    with constant_slopes(model):
+        assert [type(one) for one in model.modules()][1:] == [nn.LeakyReLU, nn.Sequential, nn.PReLU, nn.ReLU]
+        assert torch.equal(model(images), wanted)
+    assert list(model.modules()) == before
+    assert dict(model.named_parameters()).keys() == {"0.weight", "1.0.weight"}

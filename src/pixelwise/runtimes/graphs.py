@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import contextlib
+from collections.abc import Callable, Iterator
 
 import msgspec
 import torch
@@ -128,7 +129,7 @@ class ExportedNetwork(nn.Module):
             open_sizes = {0: Dim.DYNAMIC, rows: Dim.DYNAMIC, columns: Dim.DYNAMIC}
             shapes = (open_sizes,) if self.options.dynamic else None
             try:
-                with torch.no_grad(), short_paddings():
+                with torch.no_grad(), short_paddings(), constant_slopes(self.model):
                     self.captured = torch.export.export(self, (example,), dynamic_shapes=shapes, strict=False)
             except Exception as error:  # torch.export passes on whatever the traced code raises
                 raise NotOneGraphError from error
@@ -154,6 +155,30 @@ class ExportedNetwork(nn.Module):
             align_corners=self.model.align_corners,
             head_stride=self.head_stride,
         )
+
+
+@contextlib.contextmanager
+def constant_slopes(model: nn.Module) -> Iterator[None]:
+    """Context in which a PReLU with one slope for all channels is a LeakyReLU, which computes the same numbers.
+
+    Runtimes merge an activation into the convolution before it if its slope is a constant of the graph.
+
+    Args:
+        model: The network; afterwards it is as it was.
+    """
+    places = [
+        (parent, name, child)
+        for parent in list(model.modules())
+        for name, child in parent.named_children()
+        if type(child) is nn.PReLU and child.weight.numel() == 1
+    ]
+    try:
+        for parent, name, child in places:
+            setattr(parent, name, nn.LeakyReLU(child.weight.item()).train(child.training))
+        yield
+    finally:
+        for parent, name, child in places:
+            setattr(parent, name, child)
 
 
 def head_stride(model: SegmentationModel) -> int:

@@ -171,6 +171,7 @@ NETWORKS: dict[str, dict[str, Any]] = {
 }
 
 
+@pytest.mark.timeout(1200)
 @pytest.mark.parametrize("name", NETWORKS)
 def test_masks_are_those_of_pytorch(name: str, small_run: Path, browser: Any, web: Any, tmp_path: Path) -> None:
     try:

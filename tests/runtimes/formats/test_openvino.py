@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import numpy as np
@@ -7,7 +8,7 @@ import openvino
 import pytest
 
 from pixelwise.models import SegmentationModel
-from pixelwise.runtimes.formats.openvino import open_engine, write
+from pixelwise.runtimes.formats.openvino import open_engine, open_for_threads, write
 from pixelwise.runtimes.graphs import ExportedNetwork, GraphOptions
 
 
@@ -29,3 +30,16 @@ def test_weights_stay_in_float32_and_results_stay_when_the_next_call_overwrites_
     before = first.copy()
     engine(np.ones((1, 3, 48, 64), np.float32))
     assert np.array_equal(first, before)
+
+
+@pytest.mark.skipif(not hasattr(os, "sched_getaffinity"), reason="the system has no affinity masks")
+def test_no_thread_is_bound_to_a_core_that_another_process_may_use(
+    small_model: SegmentationModel, tmp_path: Path
+) -> None:
+    network = ExportedNetwork(small_model, GraphOptions(size=(48, 64))).eval()
+    file, _ = write(network, tmp_path)
+    usable = os.sched_getaffinity(0)
+    for engine in (open_engine(file, 1), open_for_threads(file, 1)):
+        engine(np.zeros((1, 3, 48, 64), np.float32))
+        threads = [int(name) for name in os.listdir("/proc/self/task")]
+        assert all(os.sched_getaffinity(thread) == usable for thread in threads)

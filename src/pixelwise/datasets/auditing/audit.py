@@ -37,6 +37,7 @@ from pixelwise.datasets.findings import Finding
 from pixelwise.datasets.fingerprint import HashCache, Identified, stat_signature
 from pixelwise.datasets.samples import Dataset, Sample
 from pixelwise.errors import DataError
+from pixelwise.machine.memory import return_freed_memory
 from pixelwise.observer import SILENT, Observer
 from pixelwise.storage import printable, remembered
 from pixelwise.storage.cache_kinds import AUDIT
@@ -206,6 +207,7 @@ def _audit(
             sums[examination.split].add(examination)
             facts.add(examination)
             whole.add(examination)
+    return_freed_memory()  # what is compared from here on would otherwise be added to it
     twins = _twins(dataset, {name: one.looks for name, one in sums.items()})
     places, elsewhere = places_of(dataset, whole.tiffs)
     fits = mask_fits(whole.grids)

@@ -95,7 +95,6 @@ def export(
         changes["target"] = target
     options = chosen(ExportOptions, options, changes)
     options.refuse_two_sources("data", "split")
-    options.refuse_runtime()
     kind = find_target(options.format)
     _refuse_dynamic(kind, options)
     require_packages(kind)
@@ -103,9 +102,7 @@ def export(
     runtime = _runtime_for(folder, options, observer)
     observer.phase("opening the network")
     found = open_source(os.fspath(source), options.weights, options.num_classes, warn)
-    _refuse_scheme(kind, found)
-    if runtime:
-        refuse_unsuitable(found.recipe, found.model)
+    _refuse_network(kind, found, options)
     network = ExportedNetwork(found.model, graph_options(found, kind, options, warn)).eval()
     images = images_for(found, network.options, options, warn)
     with writing_alone(folder), scratch_folder(free_folder(folder)) as building:
@@ -119,16 +116,21 @@ def export(
         verification = verify(network, artefact, images, wanted, observer=observer)
         if not (verification.passed or options.force):
             raise differs(verification)
-        sidecar = msgspec.structs.replace(sidecar, verification=verification)
-        write_sidecar(sidecar, building / DESCRIPTION)
-        if runtime:
-            files += write_page(building, sidecar, runtime)
-        keep(files, folder)
+        return _finished(files, folder, msgspec.structs.replace(sidecar, verification=verification), runtime)
+
+
+def _finished(files: list[Path], folder: Path, sidecar: Sidecar, runtime: dict[str, bytes]) -> Exported:
+    """Complete an artefact, with its page if there is a runtime for one, and move it into its final folder."""
+    building = files[0].parent
+    write_sidecar(sidecar, building / DESCRIPTION)
+    page = write_page(building, sidecar, runtime) if runtime else []
+    keep([*files, *page], folder)
     return Exported(path=folder / files[0].name, sidecar=sidecar, page=folder / INDEX if runtime else None)
 
 
 def _runtime_for(folder: Path, options: ExportOptions, observer: Observer) -> dict[str, bytes]:
     """The runtime of a page by names of its files, before anything that takes long; empty without a page."""
+    options.refuse_runtime()
     if options.target != WEB:
         return {}
     refuse_occupied(folder)
@@ -167,7 +169,9 @@ def _refuse_dynamic(target: Target, options: ExportOptions) -> None:
         )
 
 
-def _refuse_scheme(target: Target, source: Source) -> None:
+def _refuse_network(target: Target, source: Source, options: ExportOptions) -> None:
+    if options.target == WEB:
+        refuse_unsuitable(source.recipe, source.model)
     scheme = source.recipe.quantization
     if isinstance(source.model, QuantizedModel) and target.schemes is not None and scheme not in target.schemes:
         raise RecipeError(

@@ -77,7 +77,7 @@ def write_page(folder: Path, sidecar: Sidecar, runtime: dict[str, bytes]) -> lis
     Returns:
         The files that were written.
     """
-    static = files(__package__).joinpath("static")
+    static = files("pixelwise.deployment.web").joinpath("static")
     contents = {name: static.joinpath(name).read_bytes() for name in _OWN} | runtime
     if (notices := _notices()) is not None:
         contents[NOTICES] = notices

@@ -72,7 +72,7 @@ class Release(msgspec.Struct, frozen=True):
 
 def pinned() -> Release:
     """The release that this version of Pixelwise puts into pages."""
-    text = files(__package__).joinpath("runtime.toml").read_text("utf-8")
+    text = files("pixelwise.deployment.web").joinpath("runtime.toml").read_text("utf-8")
     return msgspec.convert(tomllib.loads(text), Release)
 
 

@@ -17,7 +17,7 @@ from pixelwise.pages.catalog import Catalog, Entry
 from pixelwise.pages.live.following import FRAGMENTS
 from pixelwise.pages.live.standing import UnderWay, under_way
 from pixelwise.pages.live.streams import Streams
-from pixelwise.pages.views import NOT_KEPT, guarded, html
+from pixelwise.pages.rendering import NOT_KEPT, guarded, html
 from pixelwise.records.run_folder import is_run
 
 

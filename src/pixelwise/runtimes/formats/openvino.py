@@ -57,10 +57,14 @@ def open_for_threads(file: Path, count: int) -> Engine:
     return run
 
 
-def _compiled(file: Path, settings: dict[str, str | int]) -> Any:
-    """The model compiled for the CPU, in float32: by default, processors with bfloat16 units compute in bfloat16."""
+def _compiled(file: Path, settings: dict[str, str | int | bool]) -> Any:
+    """The model compiled for the CPU, in float32: by default, processors with bfloat16 units compute in bfloat16.
+
+    By default, too, its threads are bound to the first cores, so that several processes share these while others idle.
+    """
     openvino = require("openvino", "running an OpenVINO file")
-    return openvino.Core().compile_model(str(file), "CPU", {"INFERENCE_PRECISION_HINT": "f32"} | settings)
+    fixed = {"INFERENCE_PRECISION_HINT": "f32", "ENABLE_CPU_PINNING": False}
+    return openvino.Core().compile_model(str(file), "CPU", fixed | settings)
 
 
 def check(file: Path, listed: Collection[str]) -> str:
