@@ -21,6 +21,8 @@ demo: install          ## a few minutes: synthetic data, training, evaluation, p
 	@echo "  $(DEMO)/run/report.html        open this in a browser"
 	@echo "  $(DEMO)/run                    recipe, log, checkpoints, results"
 	@echo "  $(DEMO)/predictions/overlays   predictions drawn over the test images"
+	@echo
+	@echo "To look at the run in a browser, error by error: $(BIN)/pixelwise ui $(DEMO)"
 
 test: install          ## the tests, a few minutes
 	@$(BIN)/python -m pytest

@@ -1,17 +1,20 @@
 """How time and memory of `check`, `train`, `evaluate` and `predict` grow with the number of pairs.
 
-    python benchmarks/scale.py [--sizes 2000,10000,40000] [--most-predicted 10000]
+    python benchmarks/scale.py [--sizes 2000,10000,40000] [--most-predicted 10000] [--fresh]
 
 Draws pairs of 64x64 pixels and four classes, which are as cheap to decode as files can be, so that what is measured is
 what Pixelwise does beside decoding. Every verb runs in a process of its own with a cache of its own: `check` first
 without and then with what the cache knows, `train` to its second step, `evaluate` and `predict`. From processor time
 and peak memory, those of the same verb with 16 pairs are subtracted. The exponent of a size is that between it and the
-size before: 1 is growth in proportion. Writes measurements/scale.json, scale.md and plots/scale.svg.
+size before: 1 is growth in proportion. Training keeps no decoded pairs (`data.cache=off`), so that its second step
+does not wait for them. Writes measurements/scale.json, scale.md and plots/scale.svg after each size; what is there
+already is not measured again, so that the measurement can be made in parts.
 """
 
 from __future__ import annotations
 
 import argparse
+import json
 import math
 import os
 import subprocess
@@ -31,6 +34,7 @@ import pixelwise
 from pixelwise.machine.facts import machine_facts
 
 FEW = 16
+MEASURED = HERE / "measurements" / "scale.json"
 CLASSES = ("a", "b", "c", "d")
 RECIPE = """
 name = "miniature"
@@ -74,23 +78,42 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--sizes", default="2000,10000,40000", help="numbers of pairs, ascending")
     parser.add_argument("--most-predicted", type=int, default=10_000, help="largest number for evaluate and predict")
+    parser.add_argument("--fresh", action="store_true", help="measure everything again")
     options = parser.parse_args()
     sizes = [int(size) for size in options.sizes.split(",")]
-    with tempfile.TemporaryDirectory() as folder:
-        found = {count: measure(Path(folder) / str(count), count, options.most_predicted) for count in (FEW, *sizes)}
-    machine = machine_facts()
+    found = {} if options.fresh else measured_before()
+    for count in (FEW, *sizes):
+        wanted = {verb for verb in VERBS if count <= options.most_predicted or verb not in SLOW}
+        if not wanted <= found.get(count, {}).keys():
+            with tempfile.TemporaryDirectory() as folder:
+                found[count] = measure(Path(folder), count, options.most_predicted)
+            write(found)
+    print((HERE / "scale.md").read_text("utf-8"))
+    return 0
+
+
+def measured_before() -> dict[int, dict[str, Cost]]:
+    """What an earlier call has measured: number of pairs -> verb -> cost."""
+    if not MEASURED.is_file():
+        return {}
+    costs = json.loads(MEASURED.read_text("utf-8"))["costs"]
+    return {int(count): {verb: Cost(**one) for verb, one in verbs.items()} for count, verbs in costs.items()}
+
+
+def write(found: Mapping[int, Mapping[str, Cost]]) -> None:
+    """Write what was measured so far, the page and the plot."""
+    machine, ordered = machine_facts(), dict(sorted(found.items()))
     result = {
-        "command": " ".join(["python benchmarks/scale.py", *sys.argv[1:]]),
+        "command": "python benchmarks/scale.py",
         "machine": {"cpu": machine.cpu, "cores": machine.cores},
         "few": FEW,
-        "costs": {str(count): {verb: cost._asdict() for verb, cost in costs.items()} for count, costs in found.items()},
+        "costs": {
+            str(count): {verb: cost._asdict() for verb, cost in costs.items()} for count, costs in ordered.items()
+        },
     }
     write_result("scale", result)
-    text = page(result, grown(found))
-    (HERE / "scale.md").write_text(text, "utf-8")
-    draw_plot(grown(found))
-    print(text)
-    return 0
+    (HERE / "scale.md").write_text(page(result, grown(ordered)), "utf-8")
+    draw_plot(grown(ordered))
 
 
 def measure(folder: Path, count: int, most_predicted: int) -> dict[str, Cost]:
@@ -98,7 +121,7 @@ def measure(folder: Path, count: int, most_predicted: int) -> dict[str, Cost]:
     data, run = folder / "data", folder / "run"
     draw(data, count)
     (folder / "recipe.toml").write_text(RECIPE, "utf-8")
-    train = ["train", folder / "recipe.toml", data, "--workers", "0", "--no-evaluate"]
+    train = ["train", folder / "recipe.toml", data, "data.cache=off", "--workers", "0", "--no-evaluate"]
     found = {
         "check": cost(["check", data], folder),
         "check again": cost(["check", data], folder),
@@ -174,9 +197,9 @@ def grown(found: Mapping[int, Mapping[str, Cost]]) -> dict[str, list[Growth]]:
     """Verb -> its growth at every size."""
     result: dict[str, list[Growth]] = {verb: [] for verb in VERBS}
     for verb, growths in result.items():
-        few = found[FEW][verb]
+        few = found.get(FEW, {}).get(verb)
         for count, costs in found.items():
-            if count == FEW or verb not in costs:
+            if few is None or count == FEW or verb not in costs:
                 continue
             seconds, memory = costs[verb].cpu_seconds - few.cpu_seconds, costs[verb].peak - few.peak
             exponent = None
@@ -194,7 +217,8 @@ def page(result: dict, growths: Mapping[str, Sequence[Growth]]) -> str:
         "",
         f"`{result['command']}` on {machine['cores']} cores ({machine['cpu']}): pairs of 64x64 pixels; processor time "
         f"and peak memory beyond those of the same verb with {FEW} pairs. An exponent of 1 is growth in proportion to "
-        "the number of pairs; none is given where less than a second is compared.",
+        "the number of pairs; none is given where less than a second is compared. The machine did other work at the "
+        "same time, on which processor time and memory depend little, and seconds of the clock much.",
         "",
         "| | pairs | processor time | per pair | memory per pair | exponent of the time |",
         "|---|---|---|---|---|---|",

@@ -190,6 +190,7 @@ def test_what_a_child_opens_is_seen(watch: Watch):
     assert seen == [("python", "socket.connect", "('127.0.0.1', 9)"), ("native", "getaddrinfo", "native.invalid")]
 
 
+@pytest.mark.heavy
 @pytest.mark.parametrize("packages", ["onnxruntime", "openvino", "openvino,nncf"])
 def test_a_runtime_sends_nothing(watch: Watch, tmp_path: Path, packages: str):
     if not all(importlib.util.find_spec(package) for package in packages.split(",")):
@@ -256,6 +257,7 @@ def test_variables_that_are_set_keep_their_values(monkeypatch: pytest.MonkeyPatc
     assert (os.environ["ORT_DISABLE_TELEMETRY"], os.environ["HF_HUB_DISABLE_TELEMETRY"]) == (kept, "1")
 
 
+@pytest.mark.heavy
 def test_a_download_does_not_describe_the_machine(watch: Watch):
     code = "import pixelwise, timm, huggingface_hub.utils as hub; print(hub.build_hf_headers()['user-agent'])"
     found = watch([sys.executable, "-c", code])

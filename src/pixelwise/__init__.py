@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from pixelwise.api.deploy import deploy
     from pixelwise.api.evaluate import evaluate
     from pixelwise.api.predict import predict
+    from pixelwise.api.prelabel import prelabel
     from pixelwise.api.profile import profile
     from pixelwise.api.report import write_report
     from pixelwise.api.resume import resume
@@ -97,6 +98,7 @@ _HOMES = {
     "load": "pixelwise.prediction.loading",
     "open_dataset": "pixelwise.datasets.opening",
     "predict": "pixelwise.api.predict",
+    "prelabel": "pixelwise.api.prelabel",
     "prepare": "pixelwise.datasets.preparing.fetching",
     "profile": "pixelwise.api.profile",
     "quantize": "pixelwise.deployment.int8.quantize",
@@ -151,6 +153,7 @@ __all__ = [
     "load",
     "open_dataset",
     "predict",
+    "prelabel",
     "prepare",
     "profile",
     "quantize",

@@ -1,12 +1,17 @@
+import os
+import pickle
 import tomllib
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
+import msgspec
 import pytest
+from prediction.shards.killing import killed_workers
 
 import pixelwise
 from pixelwise.datasets.auditing.options import CheckOptions
 from pixelwise.errors import RecipeError
+from pixelwise.prediction.shards import ray_engine
 
 
 def test_the_page_and_the_recipe_file_are_written(tiny_data: Path, tmp_path: Path):
@@ -91,3 +96,49 @@ def test_a_part_is_that_of_the_positions(tiny_data: Path):
     total = sum(pixelwise.check(tiny_data).audit.splits.values())
     part = pixelwise.check_part(str(tiny_data), "1/2", recipe="unet")
     assert (part.first, part.pairs, part.total) == (total // 2, total - total // 2, total)
+
+
+def test_workers_find_what_one_process_finds(tiny_data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "one"))
+    here = pixelwise.check(tiny_data)
+    asked = []
+
+    def over_ray(units: list, open_worker: Callable, kind: type, options: CheckOptions) -> Iterator:
+        asked.append((len(units), kind.__name__, options.workers))
+        work = pickle.loads(pickle.dumps(open_worker))()
+        return (work(unit) for unit in reversed(units))
+
+    monkeypatch.setattr(ray_engine, "over_ray", over_ray)
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "several"))
+    for _ in range(2):  # what is known already needs no workers
+        assert msgspec.json.encode(
+            pixelwise.check(tiny_data, engine="ray", workers=2).to_plain()
+        ) == msgspec.json.encode(here.to_plain())
+    assert asked == [(1, "Brief", 2)]
+
+
+def test_workers_are_not_asked_for_in_vain(tiny_data: Path):
+    with pytest.raises(RecipeError, match="`workers` and `address` are for Ray") as caught:
+        pixelwise.check(tiny_data, workers=2)
+    assert caught.value.code == "R251"
+    with pytest.raises(RecipeError, match="`shard` is a part for one job of an array") as caught:
+        pixelwise.check_part(tiny_data, "0/2", engine="ray")
+    assert caught.value.code == "R251"
+
+
+@pytest.mark.heavy  # Ray starts in ten seconds
+def test_workers_of_ray_that_are_killed_leave_what_one_process_leaves(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    pytest.importorskip("ray")
+    overrides = ["data.town_images=[240,20,20]", "data.town_size=[96,128]"]
+    root = pixelwise.draw_town(tmp_path / "town", overrides).root
+    root.joinpath("images", "train", "0003.png").write_bytes(b"no image")
+    for path in root.rglob("*.png"):
+        os.utime(path, (1e9, 1e9))
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "one"))
+    here = pixelwise.check(root)
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "several"))
+    with killed_workers() as killed:
+        there = pixelwise.check(root, engine="ray", workers=1)
+    assert killed
+    assert msgspec.json.encode(there.to_plain()) == msgspec.json.encode(here.to_plain())
+    assert [found.code for found in there.audit.errors] == ["D102"]

@@ -50,6 +50,7 @@ def test_a_folder_that_is_in_use_or_not_empty_is_refused(tiny_run: Path, tmp_pat
     assert [path.name for path in tmp_path.rglob("*")] == ["card", "mine.txt"]
 
 
+@pytest.mark.heavy
 def test_the_card_is_written_whether_its_budget_holds_or_not(made: Made) -> None:
     card = made.card
     assert card.rows[0].runtime == "torch"

@@ -191,6 +191,27 @@ def test_nothing_trains_on_once_the_command_is_gone(tmp_path: Path):
     assert (found.code, found.exit_code) == ("I075", 75)
 
 
+@pytest.mark.heavy
+def test_nothing_trains_on_once_the_launcher_is_gone(tmp_path: Path):
+    run = tmp_path / "run"
+    words = ["train", "unet-resnet18", *SMALL, "epochs=400", "-o", str(run), "--no-evaluate"]
+    left_alone = command(*words, "--devices", "2")
+    wait_for(run, 2)
+    launcher, *training = children(left_alone.pid)
+    assert len(training) == 2
+    os.kill(launcher, signal.SIGKILL)
+    _, said = left_alone.communicate(timeout=300)
+    assert left_alone.returncode == 75
+    assert b"pixelwise resume" in said
+    end = time.monotonic() + 120
+    while any(Path(f"/proc/{pid}").exists() for pid in training):
+        assert time.monotonic() < end, "processes are left"
+        time.sleep(0.5)
+    found = read_exit(run)
+    assert found is not None
+    assert (found.code, found.exit_code) == ("I075", 75)
+
+
 def test_options_of_the_processes_start_no_others():
     options = TrainOptions(devices=4, nodes="2", rendezvous="a:1", restarts=3, epochs=7)
     assert unlaunched(options) == msgspec.structs.replace(TrainOptions(), epochs=7)

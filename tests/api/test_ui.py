@@ -10,12 +10,12 @@ from pixelwise.errors import DataError, RecipeError
 
 
 @pytest.fixture
-def served(monkeypatch: pytest.MonkeyPatch) -> list[tuple[list[Path], int]]:
+def served(monkeypatch: pytest.MonkeyPatch) -> list[tuple[list[Path], int, list[Path]]]:
     """What was to be served; nothing is."""
     calls = []
 
-    def serve(folders: list[Path], port: int, ready: Callable[[str], None]) -> None:
-        calls.append((folders, port))
+    def serve(folders: list[Path], port: int, ready: Callable[[str], None], data: list[Path]) -> None:
+        calls.append((folders, port, data))
         ready("http://127.0.0.1:1/runs?token=x")
 
     monkeypatch.setattr("pixelwise.pages.serving.serve", serve)
@@ -26,7 +26,7 @@ def test_the_address_is_told(served: list, tmp_path: Path):
     said: list[str] = []
     told: list[str] = []
     pixelwise.ui(tmp_path, observer=Told(phase=said.append), ready=told.append, port=0)
-    assert served == [([tmp_path], 0)]
+    assert served == [([tmp_path], 0, [])]
     assert told == ["http://127.0.0.1:1/runs?token=x"]
     assert said == [f"showing {tmp_path} at {told[0]} (Ctrl-C ends it)"]
 
@@ -45,12 +45,25 @@ def test_a_browser_is_opened_only_if_it_may(served: list, tmp_path: Path, monkey
     assert opened == []
     pixelwise.ui(tmp_path)
     assert opened == ["http://127.0.0.1:1/runs?token=x"]
-    assert served == [([tmp_path, tmp_path], 8765), ([tmp_path], 8765)]
+    assert served == [([tmp_path, tmp_path], 8765, []), ([tmp_path], 8765, [])]
+
+
+def test_data_is_shown_without_runs(served: list, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "photos").mkdir()
+    pixelwise.ui(data=["photos", "town", "s3://bucket/shards"], browser=False)
+    (tmp_path / "runs").mkdir()
+    pixelwise.ui(data="photos", browser=False)
+    named = [Path("photos"), Path("town"), Path("s3://bucket/shards")]
+    assert served == [([], 8765, named), ([Path("runs")], 8765, [Path("photos")])]
 
 
 def test_what_cannot_be_shown_is_refused(served: list, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     with pytest.raises(DataError) as missing:
         pixelwise.ui(tmp_path / "nowhere")
+    assert missing.value.code == "D222"
+    with pytest.raises(DataError) as missing:
+        pixelwise.ui(tmp_path, data="nowhere")
     assert missing.value.code == "D222"
     with pytest.raises(RecipeError) as wrong:
         pixelwise.ui(tmp_path, port=70000)
@@ -69,5 +82,5 @@ def test_the_verb_shows_the_folder_runs(served: list, run_cli: Callable, tmp_pat
     assert "runs is not a folder" in stderr
     (tmp_path / "runs").mkdir()
     code, _, stderr = run_cli(["ui", "--no-browser", "--port", "0"])
-    assert (code, served) == (0, [([Path("runs")], 0)]), stderr
+    assert (code, served) == (0, [([Path("runs")], 0, [])]), stderr
     assert "http://127.0.0.1:1/runs?token=x" in stderr

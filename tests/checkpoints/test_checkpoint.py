@@ -125,6 +125,7 @@ def test_no_checkpoint_is_none(tmp_path: Path):
     assert best_checkpoint(tmp_path) is None
 
 
+@pytest.mark.heavy
 def test_C3_killed_at_any_moment_of_saving_the_newest_is_valid(tmp_path: Path):
     script = """
 import itertools, sys, torch

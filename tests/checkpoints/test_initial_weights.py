@@ -172,6 +172,7 @@ def test_a_network_without_an_encoder_takes_none() -> None:
     assert caught.value.code == "K441"
 
 
+@pytest.mark.heavy
 def test_a_segformer_encoder_is_read_from_a_classification_network_of_the_hub(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:

@@ -18,6 +18,7 @@ def elsewhere(tmp_path, monkeypatch):
     return tmp_path
 
 
+@pytest.mark.heavy
 def test_the_terminal_is_the_default(run_cli: Callable, elsewhere):
     code, stdout, stderr = run_cli(["table", "enet"], env={"COLUMNS": "120"})
     assert (code, stderr) == (0, "")

@@ -79,6 +79,7 @@ def test_a_report_is_written_from_the_files_of_a_run(written: Path, run_cli):
     assert f"{100 * before['miou']:.2f}" in page
 
 
+@pytest.mark.heavy
 def test_an_interrupted_run_goes_on_where_it_stopped(written: Path, monkeypatch: pytest.MonkeyPatch):
     monkeypatch.chdir(written)  # the run names its data as `photos`
     run = pixelwise.resume(Path("run"))

@@ -81,6 +81,7 @@ def test_every_option_of_evaluate_is_tried_here() -> None:
     }
 
 
+@pytest.mark.heavy
 def test_units_with_receipts_give_the_same_result(
     subjects: Callable[[str], Any], kind: str, tiny_data: Path, tmp_path: Path
 ) -> None:
@@ -114,6 +115,7 @@ def test_a_pattern_that_is_none_is_refused(subjects: Callable[[str], Any], kind:
     assert caught.value.code == "R203"
 
 
+@pytest.mark.heavy
 def test_everything_else_that_was_asked_for_is_in_the_result(
     subjects: Callable[[str], Any], kind: str, tiny_data: Path
 ) -> None:

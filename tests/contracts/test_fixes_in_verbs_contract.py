@@ -103,6 +103,7 @@ SCORED = [
 ]
 
 
+@pytest.mark.heavy
 @pytest.mark.parametrize("mistake", SCORED)
 def test_evaluate_takes_the_fixes_of_the_check_and_its_own(tmp_path: Path, mistake: Mistake):
     truth = mistake.write(tmp_path / "data")

@@ -61,6 +61,7 @@ def test_a_step_of_a_recipe_reads_nothing_back(name: str) -> None:
     waits(RECIPES[name])
 
 
+@pytest.mark.heavy
 @pytest.mark.parametrize(
     "changes",
     [

@@ -43,6 +43,7 @@ def scored(site: Path, tiny_run: Path, tmp_path_factory: pytest.TempPathFactory)
     return run, done.stdout
 
 
+@pytest.mark.heavy
 def test_values_are_in_the_result_and_in_its_groups(scored: tuple[Path, str]) -> None:
     run, _ = scored
     result = json.loads((run / "evaluations" / "test-shorter-32" / "result.json").read_text("utf-8"))
@@ -108,6 +109,7 @@ def test_recipes_take_the_protocols(site: Path) -> None:
     assert "shorter-64" in done.stdout
 
 
+@pytest.mark.heavy
 def test_it_is_in_the_help_and_keeps_the_contract(site: Path) -> None:
     check = "from pixelwise.testing import check_metric; check_metric('hausdorff95'); " + VERBS
     done = python("-c", check, json.dumps([["evaluate", "--help"]]), site=site)

@@ -34,6 +34,7 @@ def run(site: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
+@pytest.mark.heavy
 def test_its_recipes_are_listed_and_shown(site: Path):
     listed = pixelwise(site, "recipes", "example", "--json")
     assert listed.returncode == 0, listed.stderr
@@ -49,6 +50,7 @@ def test_registering_its_networks_loads_no_torch(site: Path):
     assert done.returncode == 0, done.stderr
 
 
+@pytest.mark.heavy
 def test_mistakes_in_its_fields_are_named_like_those_of_ours(site: Path):
     for change, code in (
         ("model.dilation=[1]", "R202"),

@@ -28,6 +28,8 @@ SMALL = [
     "precision.dtype=float32", "every_steps=2",
 ]  # fmt: skip
 STEPS_PER_EPOCH = 3
+EPOCHS = 12
+"""So that a host is lost at a fifth of a training."""
 PORT = 29400
 PATIENCE = "20"
 """Seconds after which a process gives up waiting for another."""
@@ -174,11 +176,13 @@ def test_a_lost_host_costs_the_steps_since_the_last_checkpoint(hosts: tuple[Host
     """The host at which all meet goes on alone; the first process is on the host with the smallest address."""
     run = tmp_path / "run"
     kept, lost = hosts[meeting], hosts[1 - meeting]
-    going, _ = [host.start(tmp_path / host.address, *words(run, 40), *together("1:2", kept)) for host in (kept, lost)]
+    going, _ = [
+        host.start(tmp_path / host.address, *words(run, EPOCHS), *together("1:2", kept)) for host in (kept, lost)
+    ]
     wait_for(run, 7, going)
     lost.lose()
     assert going.wait(400) == 0, said(tmp_path, hosts)
-    assert steps(run) == list(range(1, 40 * STEPS_PER_EPOCH + 1))
+    assert steps(run) == list(range(1, EPOCHS * STEPS_PER_EPOCH + 1))
     assert worlds(run) == [(2, 2), (1, 1)]
     resumed = read_log(run).of(ResumeRecord)
     assert len(resumed) == 1
@@ -214,14 +218,14 @@ def test_the_first_host_is_lost_before_it_has_said_what_to_do(hosts: tuple[Host,
 @pytest.mark.parametrize("number", [0, 1], ids=["the first", "the second"])
 def test_a_killed_process_of_one_host_starts_those_of_both_again(hosts: tuple[Host, Host], number: int, tmp_path: Path):
     run, whole = tmp_path / "run", tmp_path / "whole"
-    started = [host.start(tmp_path / host.address, *words(run, 40), *together("2", hosts[0])) for host in hosts]
+    started = [host.start(tmp_path / host.address, *words(run, EPOCHS), *together("2", hosts[0])) for host in hosts]
     wait_for(run, 7, *started)
     os.kill(hosts[number].workers()[0], signal.SIGKILL)
     assert [one.wait(300) for one in started] == [0, 0], said(tmp_path, hosts)
-    assert steps(run) == list(range(1, 40 * STEPS_PER_EPOCH + 1))
+    assert steps(run) == list(range(1, EPOCHS * STEPS_PER_EPOCH + 1))
     assert worlds(run) == [(2, 2), (2, 2)]
     assert len(read_log(run).of(ResumeRecord)) == 1
-    assert hosts[0].start(tmp_path / "single", *words(whole, 40)).wait(240) == 0
+    assert hosts[0].start(tmp_path / "single", *words(whole, EPOCHS)).wait(240) == 0
     assert same(weights(run), weights(whole))
 
 

@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-pytestmark = pytest.mark.heavy
+pytestmark = pytest.mark.fuzz
 
 MOST_GROWTH = 20.0
 """Megabytes."""

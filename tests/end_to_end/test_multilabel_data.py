@@ -50,6 +50,7 @@ def run(*arguments: str) -> str:
     return result.output
 
 
+@pytest.mark.heavy
 def test_overlapping_shapes_go_from_folder_to_report(shapes: Path, tmp_path: Path):
     folder = tmp_path / "run"
     checked = json.loads(run("check", str(shapes), "--json"))

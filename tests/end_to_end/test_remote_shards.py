@@ -87,6 +87,7 @@ def test_a_stopped_run_continues_from_its_recorded_address(
     assert weights(resume(run, evaluate=False)) == weights(tiny_run)
 
 
+@pytest.mark.heavy
 def test_scores_are_equal(tiny_run: Path, tiny_data: Path, server: Server, own_cache: Path):
     (one,), (other,) = (score_by_name(str(tiny_run), data, "all") for data in (tiny_data, server.address))
     assert one.confusion_matrix == other.confusion_matrix
@@ -94,6 +95,7 @@ def test_scores_are_equal(tiny_run: Path, tiny_data: Path, server: Server, own_c
     assert one.miou == other.miou
 
 
+@pytest.mark.heavy
 def test_a_busy_server_changes_nothing(tiny_run: Path, tiny_data: Path, server: Server, own_cache: Path):
     server.failures = 5
     (one,), (other,) = (score_by_name(str(tiny_run), data, "val") for data in (tiny_data, server.address))
@@ -213,6 +215,7 @@ def bucket(shards: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
         process.wait()
 
 
+@pytest.mark.heavy
 def test_training_from_a_bucket_is_training_from_loose_files(
     tiny_run: Path, tiny_data: Path, tiny_recipe: Path, bucket: str, tmp_path: Path, own_cache: Path
 ):

@@ -81,6 +81,7 @@ def test_a_killed_training_continues_from_shards_and_from_loose_files(
     assert weights(resume(run, data=tiny_data, evaluate=False)) == weights(tiny_run)
 
 
+@pytest.mark.heavy
 def test_evaluation_is_equal(tiny_run: Path, tiny_data: Path, shards: Path, tmp_path: Path):
     for split in ("val", "all"):
         found: list[dict[str, Any]] = []

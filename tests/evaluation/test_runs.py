@@ -163,6 +163,7 @@ def test_data_in_another_order_scores_the_same_and_says_so(run: Path, tiny_data:
     assert str(other) in page
 
 
+@pytest.mark.heavy
 def test_other_names_are_refused_and_the_help_works(run: Path, tiny_data: Path, tmp_path: Path):
     other = relabelled(tiny_data, tmp_path / "other", '"a", "b", "c"')
     with pytest.raises(CheckpointError) as caught:
@@ -185,6 +186,7 @@ def test_a_moved_copy_is_the_runs_own_data(run: Path, tiny_data: Path, tmp_path:
     assert (run / "evaluations" / "test-native" / "result.json").is_file()
 
 
+@pytest.mark.heavy
 def test_data_without_splits_is_scored_whole(run: Path, tiny_data: Path, tmp_path: Path):
     flat = tmp_path / "flat"
     for part in ("images", "masks"):

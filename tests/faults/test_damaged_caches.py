@@ -9,6 +9,7 @@ import os
 import random
 import re
 import shutil
+import tarfile
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -21,6 +22,7 @@ from foreign_data import write_tar
 from pixelwise.checkpoints import initial_weights
 from pixelwise.datasets.auditing.audit import audit
 from pixelwise.datasets.auditing.ceiling import measure_ceiling
+from pixelwise.datasets.auditing.shards.units import PATIENCE, Attempts, Unit
 from pixelwise.datasets.classes.inference import read_mask_ids
 from pixelwise.datasets.fingerprint import fingerprint
 from pixelwise.datasets.format import FORMATS
@@ -30,12 +32,14 @@ from pixelwise.datasets.reading.pairs import read_pair
 from pixelwise.datasets.shards.fetching import fetched_index
 from pixelwise.datasets.shards.foreign.tar_files import members_of
 from pixelwise.datasets.town.scenes import cached_town
+from pixelwise.deployment.web import runtime
+from pixelwise.deployment.web.runtime import Release, Wanted, runtime_files
 from pixelwise.errors import ResourceError
 from pixelwise.observer import SILENT
 from pixelwise.recipes.catalog import recipe
 from pixelwise.recipes.overrides import apply_overrides
 from pixelwise.recipes.schema.data import Data
-from pixelwise.storage import caches
+from pixelwise.storage import caches, sha256_bytes
 from pixelwise.storage.cache_kinds import COMPLEXITY, DECODED, KINDS, CacheKind
 from pixelwise.storage.caches import Found, cache_folder, found_in_cache
 from pixelwise.storage.locks import LOCK, stop_using
@@ -126,6 +130,25 @@ def of_tars(data: Path, folder: Path) -> Any:
     return members_of(FolderStore(folder), {"x.tar": "mark"}, "here", str)
 
 
+def of_runtime(data: Path, folder: Path) -> Any:
+    content = b"runtime"
+    if not (folder / "npm").exists():
+        (folder / "npm" / "package" / "dist").mkdir(parents=True)
+        (folder / "npm" / "package" / "dist" / "ort.wasm").write_bytes(content)
+        with tarfile.open(folder / "runtime.tgz", "w:gz") as archive:
+            archive.add(folder / "npm" / "package", "package")
+    packed = (folder / "runtime.tgz").read_bytes()
+    files = {"ort.wasm": Wanted(len(content), sha256_bytes(content))}
+    release = Release("runtime", "1.0.0", "MIT", len(packed), sha256_bytes(packed), files)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(runtime, "download", lambda url, target, **_: target.write_bytes(packed))
+        return runtime_files(None, release)
+
+
+def of_attempts(data: Path, folder: Path) -> list[int]:
+    return [Attempts(data.name).begin(Unit(0, 9)) for _ in range(PATIENCE + 1)][PATIENCE:]
+
+
 PRODUCERS: dict[str, Callable[[Path, Path], Any]] = {
     "decoded": of_decoded,
     "drawn": of_outlines,
@@ -133,6 +156,7 @@ PRODUCERS: dict[str, Callable[[Path, Path], Any]] = {
     "town": of_town,
     "audit": lambda data, folder: msgspec.to_builtins(audit(opened(data)), enc_hook=str),
     "examined": lambda data, folder: msgspec.to_builtins(audit(opened(data), fresh=False), enc_hook=str),
+    "examining": of_attempts,
     "hashes": lambda data, folder: fingerprint(opened(data)),
     "mask-ids": lambda data, folder: read_mask_ids(data, sorted(data.glob("masks/*/*.png")), max_pixels=10**6),
     "ceiling": lambda data, folder: measure_ceiling(opened(data), opened(data).samples("val")),
@@ -140,6 +164,7 @@ PRODUCERS: dict[str, Callable[[Path, Path], Any]] = {
     "initial-weights": of_first_downloads,
     "shard-index": of_shards,
     "tar-members": of_tars,
+    "web-runtime": of_runtime,
 }
 
 

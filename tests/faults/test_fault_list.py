@@ -61,6 +61,7 @@ def test_A15_an_image_that_is_replaced_during_training_is_named(
     assert str(root / "masks" / "train") in stderr or str(root / "images" / "train") in stderr
 
 
+@pytest.mark.heavy
 def test_C13_a_clock_that_runs_backwards_changes_nothing(
     run_cli: Callable,
     monkeypatch: pytest.MonkeyPatch,

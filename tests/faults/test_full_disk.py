@@ -85,6 +85,7 @@ def fill(name: str, commands: Commands, begin: Begin, folder: Path, *, limits: i
         assert files(out, relative=True) >= files(whole, relative=True)
 
 
+@pytest.mark.heavy
 @pytest.mark.parametrize("name", [name for name, row in TABLE.items() if row.quick])
 def test_a_full_disk_is_said_and_leaves_nothing_partial(name: str, commands: Commands, begin: Begin, tmp_path: Path):
     if name == "data split":

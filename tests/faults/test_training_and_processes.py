@@ -179,6 +179,7 @@ def killer(monkeypatch: pytest.MonkeyPatch, marker: Path, times: int) -> None:
     monkeypatch.setattr(loading.TrainingPairs, "__getitem__", get)
 
 
+@pytest.mark.heavy
 def test_C9_a_killed_loader_process_is_replaced_and_the_run_stays_the_same(
     monkeypatch: pytest.MonkeyPatch, tiny_run: Path, tiny_data: Path, tiny_recipe: Path, tmp_path: Path
 ):
@@ -202,6 +203,7 @@ def test_C9_a_killed_loader_process_is_replaced_and_the_run_stays_the_same(
     assert first.sha256("model") == second.sha256("model")
 
 
+@pytest.mark.heavy
 @pytest.mark.parametrize("lost", [ConnectionResetError(104, "reset"), EOFError(), FileNotFoundError(2, "socket")])
 def test_C9_a_loader_process_killed_while_it_hands_over_a_batch_is_replaced(
     lost: Exception, monkeypatch: pytest.MonkeyPatch, tiny_run: Path, tiny_data: Path, tiny_recipe: Path, tmp_path: Path
@@ -286,6 +288,7 @@ def test_C9_loader_processes_that_keep_dying_end_the_run_with_the_files_named(
     assert "data.workers=0" in stderr
 
 
+@pytest.mark.heavy
 def test_C10_a_failure_in_a_loader_process_names_the_file(
     run_cli: Callable, monkeypatch: pytest.MonkeyPatch, copied_data: Path, tiny_recipe: Path, tmp_path: Path
 ):

@@ -29,6 +29,7 @@ POLICIES = {
     "resume": REFUSED,
     "evaluate": WAITS,
     "predict": REFUSED,
+    "prelabel": REFUSED,
     "report": WHOLE_FILES,
     "watch": WHOLE_FILES,
     "export": REFUSED,
@@ -39,7 +40,9 @@ POLICIES = {
     "data shard": REFUSED,
     "data town": REFUSED,
 }
-LOCKED = dict.fromkeys(("predict", "export", "quantize", "deploy", "data convert", "data shard", "data town"), "a")
+LOCKED = dict.fromkeys(
+    ("predict", "prelabel", "export", "quantize", "deploy", "data convert", "data shard", "data town"), "a"
+)
 """Verb -> the part of its output folder that one process at a time writes."""
 
 

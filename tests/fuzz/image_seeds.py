@@ -8,6 +8,7 @@ from pathlib import Path
 
 import numpy as np
 import tifffile
+from datasets.reading.regions.mosaics import cut
 from PIL import Image, PngImagePlugin
 
 from pixelwise.datasets.auditing.examination import examine
@@ -69,6 +70,15 @@ def tiff(values: np.ndarray, **options: object) -> Write:
     return write
 
 
+def mosaic(values: np.ndarray) -> Write:
+    """Four TIFF files, and the mosaic of them as GDAL writes it."""
+
+    def write(stem: Path) -> Path:
+        return cut(stem.parent, values, (8, 10), nodata="7").rename(stem.with_suffix(".vrt"))
+
+    return write
+
+
 def array(values: np.ndarray) -> Write:
     def write(stem: Path) -> Path:
         path = stem.with_suffix(".npy")
@@ -114,6 +124,7 @@ IMAGES: dict[str, Write] = {
     "bands-tiff-tiled": tiff(BANDS, tile=(16, 16), compression="zlib", photometric="minisblack", planarconfig="contig"),
     "bands-tiff-pages": tiff(np.moveaxis(BANDS, 2, 0), photometric="minisblack"),
     "bands-npy": array(BANDS),
+    "mosaic": mosaic(PHOTO),
 }  # fmt: skip
 """Images by name; those with bands are read with `data.channels`."""
 MASKS: dict[str, Write] = {

@@ -38,6 +38,7 @@ def failures(name: str, outcomes: list[Outcome]) -> list[str]:
     return [f"{name} {one.number} ({one.file}): {one.verdict}: {one.detail}" for one in outcomes if one.verdict in BAD]
 
 
+@pytest.mark.heavy
 def test_few_mutants_of_every_format(tmp_path: Path):
     worker, failed = Worker(tmp_path), []
     try:

@@ -1,4 +1,5 @@
 import mmap
+import platform
 import subprocess
 import sys
 from pathlib import Path
@@ -8,7 +9,13 @@ import psutil
 import pytest
 
 from pixelwise.machine import memory
-from pixelwise.machine.memory import available_memory, memory_in_use, peak_memory, total_memory
+from pixelwise.machine.memory import (
+    available_memory,
+    memory_in_use,
+    peak_memory,
+    return_freed_memory,
+    total_memory,
+)
 
 
 def test_some_memory_is_available_and_no_more_than_there_is():
@@ -75,3 +82,15 @@ print(faults)
         pytest.skip("only glibc can keep what is freed")
     # 64 MiB are 16384 pages of 4 KiB; without it every one of them is cleared in every round.
     assert int(done.stdout) < 1000, done.stderr
+
+
+@pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="other C libraries cannot do that")
+def test_freed_memory_goes_back_to_the_system():
+    # Blocks of 64 kB lie in the heap, whose end the last one keeps from shrinking by itself.
+    blocks = [bytes(1 << 16) for _ in range(1500)]
+    last = bytes(1 << 16)
+    del blocks
+    before = memory_in_use()
+    assert return_freed_memory()
+    assert before - memory_in_use() > 50 << 20
+    assert len(last) == 1 << 16

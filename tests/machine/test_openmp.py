@@ -134,7 +134,7 @@ train(recipe, data=data, output=output, threads=2)
 """
 
 
-@pytest.mark.heavy
+@pytest.mark.fuzz
 def test_the_waiting_policy_does_not_affect_the_weights(tmp_path: Path, tiny_recipe: Path, tiny_data: Path):
     weights = []
     policies: tuple[dict[str, str], ...] = ({}, {"GOMP_SPINCOUNT": "100000"}, {"OMP_WAIT_POLICY": "PASSIVE"})

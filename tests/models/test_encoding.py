@@ -93,6 +93,7 @@ def test_an_encoder_of_multiples_sees_a_padded_image_and_logits_are_cropped(fami
     assert stride == {"deeplabv3plus": 4, "lraspp": 8}.get(family, 32)
 
 
+@pytest.mark.heavy
 @pytest.mark.parametrize("family", DILATED)
 def test_it_can_be_exported(family: str) -> None:
     model = build_model(DILATED[family], 3).eval()

@@ -18,6 +18,7 @@ def build(variant: str = "w18-small-v1", num_classes: int = 3) -> HRNet:
     return model.eval()
 
 
+@pytest.mark.heavy
 @pytest.mark.parametrize(
     ("variant", "parameters", "gmacs"),
     [

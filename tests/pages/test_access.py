@@ -63,6 +63,15 @@ def test_nothing_can_be_written(browser: Browser, method: str):
     assert browser.get("/runs", method).status == 405
 
 
+def test_photos_to_try_are_taken_from_own_pages_alone(browser: Browser):
+    browser.get(f"/?token={TOKEN}")
+    assert browser.get("/try/1", "POST", origin="http://127.0.0.1:8765").body == b"/try/1"
+    assert browser.get("/try/1", "POST").status == 405
+    assert browser.get("/try/1", "POST", origin="http://evil.example").status == 403
+    assert browser.get("/try/1", "POST", origin="http://127.0.0.1:8765", cookie="").status == 403
+    assert browser.get("/try/1", "PUT", origin="http://127.0.0.1:8765").status == 405
+
+
 @pytest.mark.parametrize(
     ("host", "own"),
     [

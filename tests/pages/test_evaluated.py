@@ -4,9 +4,8 @@ import pytest
 from runs_to_show import COUNTS, shown_run
 
 from pixelwise.errors import DataError
-from pixelwise.pages.catalog import Catalog
+from pixelwise.pages.catalog import Catalog, Refused
 from pixelwise.pages.evaluated import Gallery, images_of_cell, open_entry, scores_of
-from pixelwise.pages.predicting import Refused
 
 
 @pytest.fixture

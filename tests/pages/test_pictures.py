@@ -1,5 +1,4 @@
 import os
-import threading
 from pathlib import Path
 
 import msgspec
@@ -9,7 +8,7 @@ from PIL import Image
 from runs_to_show import COUNTS, SIZE, shown_run
 
 from pixelwise.pages.catalog import Catalog
-from pixelwise.pages.pictures import Kept, Newest, kept_by, load_kept
+from pixelwise.pages.pictures import Kept, kept_by, load_kept
 
 
 @pytest.fixture
@@ -52,36 +51,3 @@ def test_a_damaged_or_strange_picture_is_not_shown(evaluation: Path):
     assert load_kept(catalog, evaluation, sample) is None
     truth.unlink()
     assert load_kept(catalog, evaluation, sample) is None
-
-
-def test_the_newest_values_are_remembered():
-    newest, made = Newest(2), []
-    for key in ("a", "b", "a", "c", "a", "b"):
-        newest.get(key, lambda key=key: made.append(key))
-    assert made == ["a", "b", "c", "b"]
-
-
-def test_what_several_threads_ask_for_is_made_once():
-    newest, made = Newest(2), []
-    began, asked = threading.Event(), threading.Barrier(4)
-
-    def make() -> int:
-        began.wait(10)
-        made.append(1)
-        return len(made)
-
-    def ask() -> None:
-        asked.wait(10)
-        assert newest.get("a", make) == 1
-
-    threads = [threading.Thread(target=ask) for _ in range(3)]
-    for thread in threads:
-        thread.start()
-    asked.wait(10)
-    began.set()
-    for thread in threads:
-        thread.join()
-    assert made == [1]
-    with pytest.raises(ZeroDivisionError):
-        newest.get("b", lambda: 1 // 0)
-    assert newest.get("b", lambda: 2) == 2

@@ -7,9 +7,9 @@ import pytest
 from runs_to_show import shown_run
 
 import pixelwise
-from pixelwise.pages.catalog import Catalog
+from pixelwise.pages.catalog import Catalog, Refused
 from pixelwise.pages.evaluated import open_entry
-from pixelwise.pages.predicting import Predictor, Refused
+from pixelwise.pages.predicting import Predictor
 from pixelwise.recipes.overrides import to_toml
 
 

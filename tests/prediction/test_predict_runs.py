@@ -105,6 +105,7 @@ def test_a_second_call_keeps_what_the_first_has_done(tiny_run: Path, tiny_data: 
     assert pixelwise.predict(tiny_run, photos, output, overlay=False, again=True).kept == 0
 
 
+@pytest.mark.heavy
 def test_a_prediction_that_is_killed_goes_on_where_it_was(tiny_run: Path, tiny_data: Path, tmp_path: Path):
     photos, output = many(tmp_path / "photos", tiny_data, 400), tmp_path / "out"
     command = [sys.executable, "-m", "pixelwise", "predict", tiny_run, photos, "-o", output, "-q", "--no-overlay"]
@@ -172,6 +173,7 @@ def test_a_part_that_does_not_exist_is_refused(
     assert not (tmp_path / "out").exists()
 
 
+@pytest.mark.heavy
 @pytest.mark.skipif(sys.platform == "win32", reason="runs a script of bash")
 def test_the_array_of_the_documentation_predicts_all_images(tiny_run: Path, tiny_data: Path, tmp_path: Path):
     photos, output = many(tmp_path / "photos", tiny_data, 5), tmp_path / "out"

@@ -41,6 +41,7 @@ def test_candidates_are_measured_in_processes_of_their_own() -> None:
     assert observer.seen == [(0, 3), (1, 3), (2, 3), (3, 3)]
 
 
+@pytest.mark.heavy
 def test_what_is_wrong_with_a_candidate_is_heard() -> None:
     with pytest.raises(RecipeError) as caught:
         measure_latency([Candidate(source="town-dmeo", runtime="torch", threads=1)], (32, 48), rounds=1)

@@ -56,6 +56,7 @@ def test_the_death_that_caused_the_others(codes: dict[int, int], expected: str):
     assert _first_death(codes) == Death(expected)
 
 
+@pytest.mark.heavy
 @pytest.mark.skipif(os.name == "nt", reason="a process there does not learn that its parent is gone")
 def test_processes_are_asked_to_stop_once_nobody_waits_for_them(tmp_path: Path):
     (tmp_path / "waits_to_be_asked.py").write_text(WAITS)
@@ -67,6 +68,7 @@ def test_processes_are_asked_to_stop_once_nobody_waits_for_them(tmp_path: Path):
     wait_for(tmp_path / "asked-0", tmp_path / "asked-1")
 
 
+@pytest.mark.heavy
 @pytest.mark.skipif(not hasattr(signal, "SIGUSR1"), reason="this system has no such signal")
 def test_the_signal_of_schedulers_is_left_to_others(tmp_path: Path):
     (tmp_path / "waits_to_be_asked.py").write_text(WAITS)

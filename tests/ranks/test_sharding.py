@@ -112,6 +112,7 @@ def test_a_gradient_that_is_not_finite_in_one_process_is_so_in_all():
     assert in_ranks(2, work) == [False, False]
 
 
+@pytest.mark.heavy
 @pytest.mark.parametrize("kind", ["sgd", "adam"])
 def test_an_optimizer_moves_the_parts_as_it_moves_the_whole(kind: str):
     def optimizer(parameters: list[nn.Parameter]) -> torch.optim.Optimizer:

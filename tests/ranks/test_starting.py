@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import os
+import signal
 import sys
 from pathlib import Path
 
@@ -45,6 +47,7 @@ def folder(tmp_path: Path, name: str) -> Path:
     return tmp_path / name
 
 
+@pytest.mark.heavy
 def test_processes_know_their_number_and_end(module: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setenv("OMP_NUM_THREADS", "3")
     ends, dies, again = (folder(tmp_path, name) for name in ("ends", "dies", "again"))
@@ -69,6 +72,13 @@ def test_processes_divide_the_cores(module: str, tmp_path: Path, monkeypatch: py
     monkeypatch.setattr("pixelwise.ranks.starting.default_threads", lambda: 6)
     assert Launch([module, str(tmp_path), "ends"], LaunchOptions(devices=2)).wait(lambda: None) == 0
     assert {one["OMP_NUM_THREADS"] for one in said(tmp_path).values()} == {"3"}
+
+
+def test_a_launcher_that_is_killed_is_the_reason(module: str, tmp_path: Path):
+    launch = Launch([module, str(tmp_path), "ends"], LaunchOptions(devices=2))
+    os.kill(launch._process.pid, signal.SIGKILL)
+    assert launch.wait(lambda: None) == -signal.SIGKILL
+    assert launch.death == Death("the one that starts them ended with SIGKILL")
 
 
 def test_whoever_watches_may_fail_without_leaving_processes(module: str, tmp_path: Path):

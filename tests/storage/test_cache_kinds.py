@@ -42,12 +42,14 @@ def test_entries_have_the_names_of_their_versions():
         "town": "town-ab12",
         "audit": "audit-v12-ab12.msgpack",
         "examined": "examined-v9-ab12.msgpack",
+        "examining": "examining-v1-ab12.msgpack",
         "hashes": "hashes-v2-ab12.msgpack",
         "mask-ids": "mask-ids-v7-ab12.msgpack",
         "ceiling": "ceiling-v2-ab12.msgpack",
         "shard-index": "shard-index-v1-ab12",
         "tar-members": "tar-members-v1-ab12.msgpack",
         "complexity": "complexity/ab12.json",
+        "web-runtime": "web-runtime-v1-ab12",
         "initial-weights": "initial-weightsab12.json",
     }
 

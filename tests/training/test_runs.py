@@ -74,6 +74,7 @@ def test_two_runs_of_a_recipe_are_equal(tiny_run: Path, tiny_data: Path, tiny_re
     assert_same_run(again, tiny_run)
 
 
+@pytest.mark.heavy
 def test_loader_processes_change_nothing(tiny_run: Path, tiny_data: Path, tiny_recipe: Path, tmp_path: Path):
     again = train(str(tiny_recipe), data=tiny_data, output=tmp_path / "run", threads=1, overrides=["data.workers=2"])
     assert_same_run(again, tiny_run)
@@ -93,6 +94,7 @@ def test_C3_killed_with_sigkill_and_resumed_equals_uninterrupted(
     assert_same_run(run, tiny_run)
 
 
+@pytest.mark.heavy
 def test_C6_sigterm_saves_at_the_step_boundary_and_exits_75(
     tiny_run: Path, tiny_data: Path, tiny_recipe: Path, tmp_path: Path
 ):
@@ -135,6 +137,7 @@ def test_C6_ctrl_c_at_any_step_resumes_exactly(
     assert_same_run(run, tiny_run)
 
 
+@pytest.mark.heavy
 def test_stopped_during_an_evaluation_it_is_done_again(
     tiny_run: Path, tiny_data: Path, tiny_recipe: Path, tmp_path: Path
 ):
@@ -157,6 +160,7 @@ def test_stopped_during_an_evaluation_it_is_done_again(
     assert [record["step"] for record in records(run, "evaluation")] == [8, 16]
 
 
+@pytest.mark.heavy
 def test_an_observer_can_stop_the_run_during_an_evaluation(
     tiny_run: Path, tiny_data: Path, tiny_recipe: Path, tmp_path
 ):
@@ -174,6 +178,7 @@ def test_an_observer_can_stop_the_run_during_an_evaluation(
     assert_same_run(run, tiny_run)
 
 
+@pytest.mark.heavy
 def test_killed_before_the_first_checkpoint_it_starts_over(
     tiny_run: Path, tiny_data: Path, tiny_recipe: Path, tmp_path: Path
 ):
@@ -272,6 +277,7 @@ def poisoned(monkeypatch: pytest.MonkeyPatch, steps: set[int]) -> None:
     monkeypatch.setattr(one_step, "segmentation_loss", loss)
 
 
+@pytest.mark.heavy
 def test_C1_a_non_finite_step_changes_no_weight_and_no_statistic(
     monkeypatch: pytest.MonkeyPatch, tiny_data: Path, tiny_recipe: Path, tmp_path: Path
 ):
@@ -312,6 +318,7 @@ def test_C1_five_in_a_row_end_the_run_and_keep_the_batch(
     assert all(tensor.isfinite().all() for tensor in weights.values() if tensor.is_floating_point())
 
 
+@pytest.mark.heavy
 def test_C1_steps_that_the_device_judges_end_in_the_same_weights_and_the_same_log(
     monkeypatch: pytest.MonkeyPatch, tiny_data: Path, tiny_recipe: Path, tmp_path: Path
 ):
@@ -347,6 +354,7 @@ def test_C1_five_in_a_row_end_the_run_where_the_device_judges_too(
     assert all(tensor.isfinite().all() for tensor in newest.tensors("model").values() if tensor.is_floating_point())
 
 
+@pytest.mark.heavy
 def test_B6_a_batch_without_labels_changes_nothing_and_is_counted(
     monkeypatch: pytest.MonkeyPatch, tiny_data: Path, tiny_recipe: Path, tmp_path: Path
 ):

@@ -177,6 +177,7 @@ def test_a_stage_that_has_too_few_images_is_named_before_anything_is_written(
     assert not run.exists()
 
 
+@pytest.mark.heavy
 def test_a_run_begins_with_the_result_of_another_one(
     tiny_run: Path, tiny_data: Path, tiny_recipe: Path, tmp_path: Path
 ):
@@ -327,6 +328,7 @@ def stopped_in(stage: str, step: int) -> Told:
     return Told(phase=phase, step=interrupt)
 
 
+@pytest.mark.heavy
 def test_what_was_changed_outlives_a_stop_in_a_stage_and_reaches_the_stages(
     staged_run: Path, staged_recipe: Path, tiny_data: Path, tmp_path: Path
 ):

@@ -64,6 +64,7 @@ def assert_equal(found: dict[str, Tensor], expected: dict[str, Tensor]) -> None:
         assert torch.allclose(found[key].double(), value.double(), rtol=1e-9, atol=1e-11), key
 
 
+@pytest.mark.heavy
 @pytest.mark.parametrize("kind", KINDS)
 def test_saved_by_two_processes_and_restored_by_three_it_goes_on_as_one(kind: str, tmp_path: Path):
     recipe = recipe_with(*KINDS[kind])

@@ -105,6 +105,7 @@ def test_height_and_width_are_zoomed_independently_in_half_of_the_pairs():
     assert np.quantile(heights, [0, 0.5, 1]) == pytest.approx([1, 1.5, 2], abs=0.05)
 
 
+@pytest.mark.heavy
 def test_a_stretched_pair_is_cropped_back_before_it_is_cropped():
     # Zoomed to 20 columns, back to 10 and then to 5: the first column is the sum of two draws, 0..10 and 0..5.
     augment = Augment(fit=(1, 10), fit_by="stretch", scale=(2.0, 2.0), crop=(1, 5), resampling="bilinear", pad="end")

@@ -16,6 +16,7 @@ import msgspec
 from pixelwise.api.together import Call, Event
 from pixelwise.errors import PixelwiseError
 from pixelwise.machine.launched import is_first
+from pixelwise.machine.signals import stop_with_parent
 from pixelwise.observer import SILENT, Observer
 from pixelwise.ranks.joining import has_lost_others
 from pixelwise.ranks.launcher import LOST_OTHERS
@@ -59,6 +60,8 @@ def main(arguments: Sequence[str]) -> int:
 
     An error that has been reported is none to the launcher, which would start the processes again.
     """
+    # Nobody would hear of what is done once the launcher is gone, nor start a process again that dies.
+    stop_with_parent()
     call = continuing(pickle.loads(Path(arguments[0]).read_bytes()))
     import pixelwise
 

@@ -121,6 +121,16 @@ def check_predicting(run: AnyPath, paths: Iterable[str], output: AnyPath, option
         RecipeError: R251, options exclude each other; R260, there is no such part of the images.
     """
     _ = options.share, options.writes_tars(output)
+    check_prelabelling(run, paths)
+
+
+def check_prelabelling(run: AnyPath, paths: Iterable[str]) -> None:
+    """Refuse to predict with what is not a run or an artefact, or for images that do not exist.
+
+    Raises:
+        CheckpointError: K420, `run` is not a run folder.
+        DataError: D223, there is no such file or folder.
+    """
     from pixelwise.prediction.inputs import refuse_missing
     from pixelwise.runtimes import is_artefact
 
@@ -169,7 +179,7 @@ def check_exporting(source: AnyPath, options: ExportOptions) -> None:
     Raises:
         CheckpointError: K420, `source` is a folder, but not a run.
         RecipeError: R200 or R205, there is no such recipe; R241, it is neither a run nor a recipe, or a recipe without
-            `weights="none"`; R250, there is no such target.
+            `weights="none"`; R250, there is no such target; R251, an option is for another target.
         DataError: D222 or D223, a folder of data or of images does not exist.
     """
     from pixelwise.deployment.export.options import require_source
@@ -180,7 +190,8 @@ def check_exporting(source: AnyPath, options: ExportOptions) -> None:
         find(source)
     else:
         check_run(source)
-    _check_artefacts([options.target], options)
+    options.refuse_runtime()
+    _check_artefacts([options.format], options)
 
 
 def check_deploying(run: AnyPath, options: DeployOptions) -> None:

@@ -1,4 +1,4 @@
-"""`pixelwise.ui`: the pages of runs in a browser of this computer."""
+"""`pixelwise.ui`: the pages of runs and data in a browser of this computer."""
 
 from __future__ import annotations
 
@@ -15,39 +15,43 @@ from pixelwise.options import chosen
 from pixelwise.pages.options import UiOptions
 from pixelwise.runtimes.packages import require
 from pixelwise.storage import printable
+from pixelwise.storage.stores.addresses import place_of
 
 FOLDER = "runs"
 """Folder whose runs are shown if none is named."""
 
 
 def ui(
-    folders: str | os.PathLike[str] | Sequence[str | os.PathLike[str]] = FOLDER,
+    folders: str | os.PathLike[str] | Sequence[str | os.PathLike[str]] | None = None,
     options: UiOptions | None = None,
     *,
     observer: Observer = SILENT,
     ready: Callable[[str], None] | None = None,
     **changes: Any,
 ) -> None:
-    """Show runs in a browser: a leaderboard, each run with its errors, two runs held against each other; until Ctrl-C.
+    """Show runs and data in a browser, until Ctrl-C: a leaderboard, each run, two runs compared; images with labels.
 
     Nothing is written. The pages are at an address of this computer that contains a token, and show nothing outside the
     folders.
 
     Args:
         folders: Folders of runs, and of the data they were scored on, which pictures of further images are made from.
+            None: the folder `runs`, or no runs if there is none but `data` is given.
         options: Options; None for the defaults.
         observer: Receives a phase that names the address.
         ready: Receives the address, too, when browsers can connect; None opens a browser unless `browser` is False.
         changes: Single fields of `UiOptions`, such as `port=8000`.
 
     Raises:
-        DataError: D222, a folder does not exist.
+        DataError: D222, a folder does not exist, or one of `data` is neither a folder nor an address.
         RecipeError: R240, a package of `pixelwise[ui]` is not installed; R260, the port is out of range.
         ResourceError: S609, the port cannot be used.
     """
     wanted = chosen(UiOptions, options, changes)
+    if folders is None:
+        folders = [] if wanted.data and not Path(FOLDER).is_dir() else FOLDER
     named = [folders] if isinstance(folders, (str, os.PathLike)) else folders
-    paths = [Path(folder) for folder in named]
+    paths, data = [Path(folder) for folder in named], [place_of(one) for one in wanted.data]
     for path in paths:
         if not path.is_dir():
             raise DataError(
@@ -55,14 +59,18 @@ def ui(
             )
     for package in ("starlette", "uvicorn"):
         require(package, "showing pages in a browser", "pixelwise[ui]")
+    from pixelwise.pages.labels.survey import require_data
     from pixelwise.pages.serving import serve
 
+    for path in data:
+        require_data(path)
+
     def told(address: str) -> None:
-        observer.phase(f"showing {', '.join(map(printable, paths))} at {address} (Ctrl-C ends it)")
+        observer.phase(f"showing {', '.join(map(printable, [*paths, *data]))} at {address} (Ctrl-C ends it)")
         if ready is not None:
             ready(address)
         elif wanted.browser:
             # In a thread, because a browser within the terminal returns when it is closed.
             threading.Thread(target=webbrowser.open, args=(address,), daemon=True).start()
 
-    serve(paths, wanted.port, told)
+    serve(paths, wanted.port, told, data)

@@ -14,6 +14,7 @@ EXAMPLES = (
     "pixelwise check photos",
     "pixelwise check photos --html photos.html  # a page with overlays",
     "pixelwise check photos --shard 3/8  # one of the jobs 0 to 7 of an array; the last check is one without it",
+    "pixelwise check s3://bucket/photos --engine ray --address auto  # by the workers of a cluster",
     'pixelwise check photos "label_map={0 = 0, 255 = 1}" --write mine.toml  # the reading as a recipe',
 )
 """Shown at the end of the help."""

@@ -14,6 +14,7 @@ from pixelwise.deployment.export.options import ExportOptions
 EXAMPLES = (
     "pixelwise export runs/unet-1 -o exported",
     "pixelwise export runs/unet-1 --target openvino --argmax --uint8-input -o exported",
+    "pixelwise export runs/unet-1 --target web -o page  # then open page/index.html",
     "pixelwise export unet-resnet18 --weights none --classes 19 -o exported  # random weights, to time them",
 )
 """Shown at the end of the help."""

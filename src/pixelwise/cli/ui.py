@@ -1,4 +1,4 @@
-"""`pixelwise ui [RUNS...]`: runs in a browser of this computer."""
+"""`pixelwise ui [RUNS...] [--data FOLDER]`: runs and data in a browser of this computer."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ from pixelwise.pages.options import UiOptions
 EXAMPLES = (
     "pixelwise ui  # the runs in the folder runs",
     "pixelwise ui runs photos  # also pictures of images of photos that no run has kept",
+    "pixelwise ui --data photos  # the images of photos with their labels, and what is wrong with them",
     "pixelwise ui runs --port 8000 --no-browser  # then: ssh -L 8000:localhost:8000 machine",
 )
 """Shown at the end of the help."""
@@ -25,7 +26,7 @@ def run(
     *,
     options: UiOptions,
 ) -> None:
-    """Show runs in a browser: a leaderboard, the errors of each run, two runs held against each other.
+    """Show runs and data in a browser: a leaderboard, the errors of each run, two runs compared; images with labels.
 
     Needs pixelwise[ui]. The pages are at an address of this computer, which is printed and contains a token. Nothing is
     loaded from elsewhere, nothing is written, and nothing outside the folders is shown. Ctrl-C ends it.
@@ -34,4 +35,4 @@ def run(
     from pixelwise.reports.displays import display
 
     with display(phases=True) as observer:
-        pixelwise.ui(folders or "runs", options, observer=observer)
+        pixelwise.ui(folders or None, options, observer=observer)

@@ -1,4 +1,4 @@
-"""Available, total, used and peak memory, and keeping freed memory in the process."""
+"""Available, total, used and peak memory, and whether freed memory stays in the process."""
 
 from __future__ import annotations
 
@@ -68,6 +68,20 @@ def keep_freed_memory() -> bool:
         library = ctypes.CDLL(None)
         library.gnu_get_libc_version  # noqa: B018
         return bool(library.mallopt(_MMAP_MAX, 0)) and bool(library.mallopt(_TRIM_THRESHOLD, -1))
+    return False
+
+
+def return_freed_memory() -> bool:
+    """Return to the system what the C library keeps of freed memory, of threads that have ended as well.
+
+    Returns:
+        Whether it worked; only glibc (most Linux systems) supports it.
+    """
+    with contextlib.suppress(AttributeError, ImportError, OSError, TypeError):
+        import ctypes
+
+        ctypes.CDLL(None).malloc_trim(0)
+        return True
     return False
 
 

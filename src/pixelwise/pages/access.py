@@ -28,6 +28,8 @@ HEADERS = {
 }
 """Headers of every answer. Nothing is loaded from elsewhere, and no script or style within a page is run or used."""
 _METHODS = ("GET", "HEAD")
+_TAKING = ("/try/",)
+"""Beginnings of the paths that take what a page of this server sends (POST)."""
 
 
 def new_token() -> str:
@@ -38,8 +40,9 @@ def new_token() -> str:
 class Guard:
     """An ASGI application in front of another one, which it calls for requests that may be answered.
 
-    A request has to name this computer as its host, may come from no page of another origin, may only read, and has to
-    bring the token: in the address, which is answered by a cookie and the same address without it, or in that cookie.
+    A request has to name this computer as its host, may come from no page of another origin, may only read (but for
+    paths that take what pages send; such a request has to state that it comes from one of them), and has to bring the
+    token: in the address, which is answered by a cookie and the same address without it, or in that cookie.
 
     Args:
         app: The application behind.
@@ -62,7 +65,7 @@ class Guard:
             await _refuse(send, 421, "This address is not one of this computer's names.")
         elif not is_own_origin(headers.get("origin"), headers.get("host", "")):
             await _refuse(send, 403, "Pages of other origins may not ask.")
-        elif scope["method"] not in _METHODS:
+        elif scope["method"] not in _METHODS and not _is_taken(scope, headers):
             await _refuse(send, 405, "These pages can only be read.")
         elif any(name == TOKEN and self._is_token(value) for name, value in query):
             rest = urlencode([(name, value) for name, value in query if name != TOKEN])
@@ -78,6 +81,11 @@ class Guard:
     async def _let_in(self, send: Send, address: str) -> None:
         cookie = f"{self._cookie}={self._token}; Path=/; HttpOnly; SameSite=Strict"
         await _answer(send, 303, "", {"location": address, "set-cookie": cookie})
+
+
+def _is_taken(scope: Message, headers: dict[str, str]) -> bool:
+    """Whether a request that sends something may be answered: a POST of one of our pages, as its origin has to say."""
+    return scope["method"] == "POST" and scope["path"].startswith(_TAKING) and "origin" in headers
 
 
 def cookie_of(header: str, name: str) -> str:

@@ -2,29 +2,38 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import threading
+from collections.abc import MutableMapping, Sequence
 from functools import partial
 from importlib.resources import files
 from pathlib import Path
+from typing import Any
 
 from starlette.applications import Starlette
+from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
-from starlette.routing import Route
+from starlette.routing import Route, Router
 
 from pixelwise.pages import pareto
-from pixelwise.pages.access import App, Guard
+from pixelwise.pages.access import App, Guard, Receive, Send
 from pixelwise.pages.board import board_of
 from pixelwise.pages.catalog import Catalog
 from pixelwise.pages.costs import Costs
-from pixelwise.pages.rendering import style
+from pixelwise.pages.labels.shelf import Shelf
+from pixelwise.pages.labels.views import routes as data_routes
+from pixelwise.pages.live.views import LiveSite
+from pixelwise.pages.rendering import NOT_KEPT, guarded, html, live_style, style
 from pixelwise.pages.state import AXES, COLUMNS, RISING, state_of
-from pixelwise.pages.views import NOT_KEPT, guarded, html, routes
+from pixelwise.pages.trying import views as trying
+from pixelwise.pages.trying.models import Models
 from pixelwise.storage import printable
 
 STATIC = {
     "icon.svg": "image/svg+xml",
     "pages.js": "text/javascript",
+    "live.js": "text/javascript",
+    "try.js": "text/javascript",
     "vendored/htmx.min.js": "text/javascript",
     "vendored/uPlot.min.js": "text/javascript",
     "vendored/uPlot.min.css": "text/css",
@@ -32,32 +41,80 @@ STATIC = {
 """Files that pages load, beside `style.css` -> their media type."""
 
 
+OF_RESULTS = ("/run/{path:path}", "/compare/{path:path}")
+"""Addresses of the pages of results."""
+
+
 class Site:
     """What the pages are made of.
 
     Args:
         folders: Folders of runs, and of data that may be shown.
+        data: Data sets that have pages of their own, and whose images may be shown.
     """
 
-    def __init__(self, folders: Sequence[Path]) -> None:
+    def __init__(self, folders: Sequence[Path], data: Sequence[Path] = ()) -> None:
         self.folders = ", ".join(map(printable, folders))
-        self.catalog = Catalog(folders)
+        self.catalog = Catalog(folders, data)
+        self.shelf = Shelf(data, self.catalog)
         self.costs = Costs()
+        self.live = LiveSite(self.catalog)
+        self.models = Models(self.catalog)
 
 
-def application(folders: Sequence[Path], token: str, cookie: str = "pixelwise") -> App:
+class Results:
+    """The pages of results as an ASGI application, whose code is loaded when the first of them is asked for.
+
+    PyTorch comes with it: it takes seconds and half a gigabyte of memory, which other pages do without.
+
+    Args:
+        catalog: The folders of runs.
+    """
+
+    def __init__(self, catalog: Catalog) -> None:
+        self._catalog, self._lock = catalog, threading.Lock()
+        self._router: Router | None = None
+
+    async def __call__(self, scope: MutableMapping[str, Any], receive: Receive, send: Send) -> None:
+        """Answer a request."""
+        router = self._router or await run_in_threadpool(self._loaded)
+        await router(scope, receive, send)
+
+    def _loaded(self) -> Router:
+        with self._lock:
+            if self._router is None:
+                from pixelwise.pages.views import routes
+
+                self._router = Router(routes(self._catalog))
+            return self._router
+
+
+def application(
+    folders: Sequence[Path],
+    token: str,
+    cookie: str = "pixelwise",
+    data: Sequence[Path] = (),
+    site: Site | None = None,
+) -> App:
     """The pages as an ASGI application.
 
     Args:
         folders: Folders of runs, and of data that may be shown.
         token: The token that browsers have to bring.
         cookie: Name of the cookie that holds it.
+        data: Data sets that have pages of their own; they begin to be opened at once.
+        site: What the pages are made of, for a server that ends their events when it ends itself; None to make it.
     """
-    site = Site(folders)
+    site = site or Site(folders, data)
+    site.shelf.open()
+    results = Results(site.catalog)
     every = [
         Route("/", lambda _: RedirectResponse("/runs")),
         Route("/runs", partial(guarded, site, _runs)),
-        *routes(site.catalog),
+        *data_routes(site.shelf, site.catalog),
+        *(Route(path, results) for path in OF_RESULTS),
+        *site.live.routes(),
+        *trying.routes(site.models),
         Route("/static/{name:path}", _static),
     ]
     return Guard(Starlette(routes=every, exception_handlers={404: _not_found}), token, cookie)
@@ -71,9 +128,14 @@ def _runs(site: Site, request: Request) -> Response:
     entries = site.catalog.entries()
     state = state_of(request.query_params.multi_items(), (entry.id for entry in entries))
     board = board_of(site.catalog, entries, site.costs, state)
+    under_way = site.live.under_way(entries)
+    listed = {one.id for one in under_way}
+    board = board._replace(unscored=[entry for entry in board.unscored if entry.id not in listed])
     return html(
         "runs.html",
+        under_way=under_way,
         board=board,
+        has_data=bool(site.shelf.surveys),
         state=state,
         folders=site.folders,
         pending=site.costs.pending,
@@ -89,6 +151,8 @@ def _static(request: Request) -> Response:
     name = request.path_params["name"]
     if name == "style.css":
         return Response(style(), media_type="text/css", headers=NOT_KEPT)
+    if name == "live.css":
+        return Response(live_style(), media_type="text/css", headers=NOT_KEPT)
     if name not in STATIC:
         return _not_found(request, KeyError(name))
     content = files("pixelwise.pages").joinpath("static", *name.split("/")).read_bytes()

@@ -13,12 +13,17 @@ from pixelwise.records.evaluations import result_files
 from pixelwise.records.result import RESULT, Result, load_result
 from pixelwise.records.run_folder import is_run
 from pixelwise.storage import printable, sha256_bytes
+from pixelwise.storage.stores.addresses import address_of
 
 DEPTH = 6
 """Levels of folders that are searched below each of those that were named."""
 MOST_FOLDERS = 50_000
 """Folders that are looked at in one search; a data set of many may lie below a folder that was named."""
 _NOT_SEARCHED = frozenset({"checkpoints", "evaluations", "pictures", "report_files", "images", "masks"})
+
+
+class Refused(Exception):
+    """A picture that is not shown; the text says why, and what would help."""
 
 
 class Entry(NamedTuple):
@@ -42,10 +47,12 @@ class Catalog:
 
     Args:
         folders: Folders of runs, and of data that may be shown. Links that lead out of them are not followed.
+        data: Folders of data that may be shown, too, and are not searched for runs.
     """
 
-    def __init__(self, folders: Sequence[Path]) -> None:
+    def __init__(self, folders: Sequence[Path], data: Sequence[Path] = ()) -> None:
         self.roots = tuple(dict.fromkeys(folder.resolve() for folder in folders))
+        self._data = tuple(dict.fromkeys(folder.resolve() for folder in data if address_of(folder) is None))
         self._found: dict[str, Entry] = {}
         self._results: dict[Path, tuple[tuple[int, int], Result | PixelwiseError]] = {}
 
@@ -55,7 +62,7 @@ class Catalog:
             real = path.resolve()
         except (OSError, RuntimeError):  # a link that leads to itself
             return False
-        return any(real == root or root in real.parents for root in self.roots)
+        return any(real == root or root in real.parents for root in (*self.roots, *self._data))
 
     def entries(self) -> list[Entry]:
         """All results and all runs without one, as they are on the disk now, in the order of their names."""

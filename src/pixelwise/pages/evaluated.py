@@ -9,10 +9,11 @@ from typing import NamedTuple
 
 from pixelwise.errors import DataError
 from pixelwise.evaluation.gallery import load_samples
-from pixelwise.pages.catalog import Catalog, Entry
+from pixelwise.pages.catalog import Catalog, Entry, Refused
 from pixelwise.pages.errors import KINDS, counts_of, kinds_of, mask_of, regions_of
-from pixelwise.pages.pictures import Kept, Newest, Shown, kept_by, load_kept
-from pixelwise.pages.predicting import Predictor, Refused
+from pixelwise.pages.newest import Newest
+from pixelwise.pages.pictures import MOST_PICTURES, Kept, Shown, kept_by, load_kept
+from pixelwise.pages.predicting import Predictor
 from pixelwise.records.details import THUMBNAILS, ImageDetails, load_details, load_thumbnails, thumbnail_name
 from pixelwise.records.evaluations import SAMPLES
 from pixelwise.records.result import Result, load_per_image, load_result
@@ -91,7 +92,7 @@ class Gallery:
     def __init__(self, catalog: Catalog) -> None:
         self._catalog = catalog
         self._predictor = Predictor(catalog)
-        self._shown: Newest[Shown] = Newest()
+        self._shown: Newest[Shown] = Newest(MOST_PICTURES)
         self._thumbnails: Newest[dict[str, bytes]] = Newest(4)
         self._kinds: Newest[list[KindOfError]] = Newest(16)
 

@@ -3,11 +3,8 @@
 from __future__ import annotations
 
 import re
-import threading
-from collections import OrderedDict
-from collections.abc import Callable
 from pathlib import Path
-from typing import Generic, NamedTuple, TypeVar
+from typing import NamedTuple
 
 import numpy as np
 from PIL import Image
@@ -21,7 +18,6 @@ from pixelwise.storage.documents import DocumentError, reading
 _PLAIN_NAME = re.compile(r"[\w-]+\.(jpg|png)")
 MOST_PICTURES = 48
 """Images with labels and predictions that stay in memory."""
-Value = TypeVar("Value")
 
 
 class Shown(NamedTuple):
@@ -43,41 +39,6 @@ class Kept(NamedTuple):
 
     samples: dict[str, SavedSample]
     palette: tuple[Color, ...]
-
-
-class Newest(Generic[Value]):
-    """Remembers the values that were asked for last.
-
-    Args:
-        most: How many.
-    """
-
-    def __init__(self, most: int = MOST_PICTURES) -> None:
-        self._most, self._lock = most, threading.Lock()
-        self._values: OrderedDict[object, Value] = OrderedDict()
-        self._turns: dict[object, threading.Lock] = {}
-
-    def get(self, key: object, make: Callable[[], Value]) -> Value:
-        """The value of a key, made if it is not remembered; by one thread, while others that ask for it wait."""
-        with self._lock:
-            if key in self._values:
-                self._values.move_to_end(key)
-                return self._values[key]
-            turn = self._turns.setdefault(key, threading.Lock())
-        with turn:  # a page asks for several pictures of an image at once, which is predicted once
-            with self._lock:
-                if key in self._values:
-                    return self._values[key]
-            try:
-                value = make()
-                with self._lock:
-                    self._values[key] = value
-                    while len(self._values) > self._most:
-                        self._values.popitem(last=False)
-            finally:
-                with self._lock:
-                    self._turns.pop(key, None)
-            return value
 
 
 def kept_by(evaluation: Path) -> Kept:

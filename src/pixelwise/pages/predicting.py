@@ -17,7 +17,7 @@ from pixelwise.errors import PixelwiseError
 from pixelwise.evaluation.gallery import LONGEST_SIDE
 from pixelwise.evaluation.pairs import pairs_of
 from pixelwise.evaluation.passes import predict_pair
-from pixelwise.pages.catalog import Catalog, Entry
+from pixelwise.pages.catalog import Catalog, Entry, Refused
 from pixelwise.pages.pictures import Shown
 from pixelwise.prediction.network import prediction_mode
 from pixelwise.prediction.overlays import as_picture
@@ -27,10 +27,6 @@ from pixelwise.records.result import Result
 from pixelwise.records.run_folder import is_run, read_recipe
 from pixelwise.storage import printable
 from pixelwise.transforms.resizing import resize_image, resize_labels
-
-
-class Refused(Exception):
-    """An image that is not predicted; the text says why, and what would help."""
 
 
 class _Loaded(NamedTuple):

@@ -1,17 +1,26 @@
-"""The templates of the pages, which share the parts of the reports."""
+"""The templates of the pages, which share the parts of the reports, and pages as answers to requests."""
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from functools import cache
 from importlib.resources import files
 from typing import Any
 
 from jinja2 import ChoiceLoader, Environment, PackageLoader
+from starlette.exceptions import HTTPException
+from starlette.requests import Request
+from starlette.responses import HTMLResponse, Response
 
+from pixelwise.errors import PixelwiseError
+from pixelwise.pages.catalog import Refused
 from pixelwise.reports.templates import commands, source, templates
 
+NOT_KEPT = {"cache-control": "no-store"}
+"""Header of answers that browsers do not keep."""
 _STYLES = ("report_style.html", "report_atlas_style.html", "report_confidence_style.html")
 """Style sheets of the reports that the pages have too."""
+_OWN_STYLES = ("pages.css", "data.css")
 
 
 @cache
@@ -34,6 +43,21 @@ def page(template: str, **values: Any) -> str:
     return environment().get_template(template).render(**values)
 
 
+def html(template: str, status: int = 200, **values: object) -> HTMLResponse:
+    """A page, which browsers do not keep: it shows files that change."""
+    return HTMLResponse(page(template, **values), status, NOT_KEPT)
+
+
+def guarded(site: Any, view: Callable[[Any, Request], Response], request: Request) -> Response:
+    """An answer; an error of Pixelwise becomes a page with its message and the way out."""
+    try:
+        return view(site, request)
+    except PixelwiseError as error:
+        return html("message.html", 500, title=error.code, message=error.message, help=error.help)
+    except (Refused, IndexError) as error:
+        raise HTTPException(404) from error
+
+
 @cache
 def style() -> str:
     """The style sheet of all pages.
@@ -42,5 +66,12 @@ def style() -> str:
     `--part` to 57 %.
     """
     parts = [f".part-{number} {{ --part: {number}%; }}" for number in range(101)]
-    own = files("pixelwise.pages").joinpath("static", "pages.css").read_text("utf-8")
-    return "\n".join([*map(source, _STYLES), *parts, own])
+    own = [files("pixelwise.pages").joinpath("static", name).read_text("utf-8") for name in _OWN_STYLES]
+    return "\n".join([*map(source, _STYLES), *parts, *own])
+
+
+@cache
+def live_style() -> str:
+    """The style sheet of the pages of runs that are being trained, on top of `style`."""
+    own = files("pixelwise.pages").joinpath("static", "live.css").read_text("utf-8")
+    return f"{source('live_style.html')}\n{own}"

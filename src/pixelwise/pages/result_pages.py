@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from typing import Any
 
+from pixelwise.pages.catalog import Refused
 from pixelwise.pages.curves import curves_of
 from pixelwise.pages.errors import COLORS, KINDS, MEANINGS, counts_of, crop, kinds_of, kinds_png, mask_of, regions_of
 from pixelwise.pages.evaluated import Gallery, Opened, images_of_cell, scores_of
 from pixelwise.pages.images import MOST_CARDS, ORDERS, Filter, cards_of
-from pixelwise.pages.predicting import Refused
 from pixelwise.prediction.overlays import indexed_png, jpeg
 from pixelwise.recipes.class_sets.palettes import colorblind_palette
 from pixelwise.recipes.class_sets.tables import IGNORE, Color

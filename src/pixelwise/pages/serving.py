@@ -10,19 +10,20 @@ from pathlib import Path
 import uvicorn
 
 from pixelwise.pages.access import TOKEN, new_token
-from pixelwise.pages.app import application
+from pixelwise.pages.app import Site, application
 from pixelwise.serving.server import bound
 
 HOST = "127.0.0.1"
 
 
-def serve(folders: Sequence[Path], port: int, ready: Callable[[str], None]) -> None:
+def serve(folders: Sequence[Path], port: int, ready: Callable[[str], None], data: Sequence[Path] = ()) -> None:
     """Serve the pages until Ctrl-C.
 
     Args:
         folders: Folders of runs, and of data that may be shown.
         port: Port to listen at; 0 takes a free one.
         ready: Called with the address of the first page, token included, when browsers can connect.
+        data: Data sets that have pages of their own. Without folders of runs, the first page is theirs.
 
     Raises:
         ResourceError: S609, the port cannot be used.
@@ -30,11 +31,30 @@ def serve(folders: Sequence[Path], port: int, ready: Callable[[str], None]) -> N
     with contextlib.closing(listening(port)) as listener:
         taken = listener.getsockname()[1]
         token = new_token()
-        app = application(folders, token, cookie=f"pixelwise-{taken}")
+        site = Site(folders, data)
+        app = application(folders, token, f"pixelwise-{taken}", site=site)
         settings = uvicorn.Config(app, log_level="error", lifespan="off", server_header=False, access_log=False)
-        ready(f"http://{HOST}:{taken}/runs?{TOKEN}={token}")
-        with contextlib.suppress(KeyboardInterrupt):
-            uvicorn.Server(settings).run(sockets=[listener])
+        ready(f"http://{HOST}:{taken}/{'runs' if folders else 'data'}?{TOKEN}={token}")
+        with contextlib.suppress(KeyboardInterrupt), contextlib.closing(site.models):
+            Server(settings, site).run(sockets=[listener])
+
+
+class Server(uvicorn.Server):
+    """A server whose open pages do not keep it from ending.
+
+    Args:
+        settings: Settings of the server.
+        site: What its pages are made of.
+    """
+
+    def __init__(self, settings: uvicorn.Config, site: Site) -> None:
+        super().__init__(settings)
+        self._site = site
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        """End the events of open pages, then all connections."""
+        self._site.live.streams.end()
+        await super().shutdown(sockets)
 
 
 def listening(port: int) -> socket.socket:

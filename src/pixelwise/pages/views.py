@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from functools import partial
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
-from starlette.responses import HTMLResponse, JSONResponse, Response
+from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
 from pixelwise.errors import PixelwiseError
@@ -18,11 +18,8 @@ from pixelwise.pages.comparing import comparison_values
 from pixelwise.pages.errors import KINDS
 from pixelwise.pages.evaluated import Gallery, Opened, open_entry
 from pixelwise.pages.images import filter_of
-from pixelwise.pages.pictures import Newest
-from pixelwise.pages.predicting import Refused
-from pixelwise.pages.rendering import page
-
-NOT_KEPT = {"cache-control": "no-store"}
+from pixelwise.pages.newest import Newest
+from pixelwise.pages.rendering import NOT_KEPT, guarded, html
 
 
 class Site(NamedTuple):
@@ -43,11 +40,6 @@ class Other(NamedTuple):
 View = Callable[[Site, Request], Response]
 
 
-def html(template: str, status: int = 200, **values: object) -> HTMLResponse:
-    """A page, which browsers do not keep: it shows files that change."""
-    return HTMLResponse(page(template, **values), status, NOT_KEPT)
-
-
 def routes(catalog: Catalog) -> list[Route]:
     """The addresses of the pages of results."""
     site = Site(catalog, Gallery(catalog), Newest(8))
@@ -65,16 +57,6 @@ def routes(catalog: Catalog) -> list[Route]:
         "/compare/{ours}/{theirs}": _compare,
     }
     return [Route(path, partial(guarded, site, view)) for path, view in views.items()]
-
-
-def guarded(site: Any, view: Callable[[Any, Request], Response], request: Request) -> Response:
-    """An answer; an error of Pixelwise becomes a page with its message and the way out."""
-    try:
-        return view(site, request)
-    except PixelwiseError as error:
-        return html("message.html", 500, title=error.code, message=error.message, help=error.help)
-    except (Refused, IndexError) as error:
-        raise HTTPException(404) from error
 
 
 def opened(site: Site, id: str) -> Opened:

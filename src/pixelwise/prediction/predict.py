@@ -136,7 +136,8 @@ def _predict_into(
         ledger = Ledger(output, job, again=options.again)
         record = Record(strict=options.strict, write=lambda problem: append_problems(output, [problem], problems))
         with ledger.opened():
-            summary = _predict_all(steps, inputs, ledger, record, observer)
+            engine = Engine(steps.segmenter, len(inputs.images))
+            summary = predict_all(steps, engine, inputs, ledger, record, observer)
         if polygons is not None:
             polygons.finish()
     return summary
@@ -185,13 +186,28 @@ class Steps(NamedTuple):
     options: PredictOptions
 
 
-def _predict_all(steps: Steps, inputs: Inputs, ledger: Ledger, record: Record, observer: Observer) -> PredictSummary:
+def predict_all(
+    steps: Steps, engine: Engine, inputs: Inputs, ledger: Ledger, record: Record, observer: Observer
+) -> PredictSummary:
+    """Predict and write all inputs that are not done already; returns the summary, without its time.
+
+    Args:
+        steps: What is done with an image.
+        engine: Predicts the images that are read whole.
+        inputs: The inputs.
+        ledger: Knows what is done, and notes what is done now.
+        record: Notes what happens to the inputs.
+        observer: Receives progress after every file.
+
+    Raises:
+        DataError: With a strict record, the error of the first bad file.
+        ResourceError: S601, the disk is full.
+    """
     observer.phase(PREDICTING)
     for one in inputs.problems:
         record.problem(one.files[0] if one.files else "", DataError(one.code, one.message, one.fix))
     total = len(inputs.images) + len(inputs.problems)
     steps.segmenter.warn = Once(observer.warn)
-    engine = Engine(steps.segmenter, len(inputs.images))
     left = ledger.remaining(units(inputs.images))
     # Closed here because after an error the garbage collector might do so in one of their threads, which cannot wait
     # for itself.

@@ -130,6 +130,8 @@ class Launch:
         with contextlib.suppress(OSError, msgspec.DecodeError):
             self.death = msgspec.json.decode(self._report.read_bytes(), type=Death)
         self._folder.cleanup()
+        if self.death is None and self._process.returncode < 0:
+            self.death = Death(f"the one that starts them ended with {signal.Signals(-self._process.returncode).name}")
         return self._process.returncode
 
     def kill(self) -> None:

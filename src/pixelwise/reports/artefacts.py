@@ -58,6 +58,8 @@ def describe_export(exported: Exported) -> str:
         f"output    {sidecar.output.name}: {result}, stride {sidecar.output.stride}",
         *_enlarging(sidecar),
     ]
+    if exported.page is not None:
+        lines.insert(0, f"page      {printable(exported.page)}")
     if (found := sidecar.verification) is not None:
         lines.append(f"verified  on {found.source}: {100 * found.equal_pixels:.4f} % of pixels get the same class")
         if found.max_difference is not None:

@@ -5,6 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 
 from pixelwise.errors import DataError
+from pixelwise.prediction.labelling.listing import QUEUE
+from pixelwise.prediction.labelling.prelabel import PrelabelSummary
 from pixelwise.prediction.receipts.shares import Share
 from pixelwise.prediction.receipts.summaries import PredictSummary
 from pixelwise.prediction.shards.listing import TABLE
@@ -46,3 +48,25 @@ def show_summary(
     elif summary.failed:
         what = "all failed images" if summary.failed > SHOWN else "failed images"
         write(f"{what}, with reasons: {printable(output / problems_name(share.suffix if share is not None else ''))}\n")
+
+
+def show_prelabels(summary: PrelabelSummary, output: Path, sure: float, *, as_json: bool = False) -> None:
+    """Print what was pre-labelled and how much of it is left open, or the summary as JSON.
+
+    Args:
+        summary: The summary.
+        output: Folder of the output.
+        sure: Probability from which on pixels were kept.
+        as_json: Print JSON.
+    """
+    if as_json:
+        write_json(summary)
+        return
+    show_summary(summary.predicted, output)
+    if summary.corrected:
+        write(f"{counted(summary.corrected, 'corrected mask')} left as they are\n")
+    if summary.pixels:
+        share = f"{100 * summary.open_share:.1f} % of the pixels left open"
+        write(f"{share}: the probability of their class is below {sure:g}\n")
+    if summary.queued:
+        write(f"what to correct first: {printable(output / QUEUE)}\n")

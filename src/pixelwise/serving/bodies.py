@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncGenerator
 
-from python_multipart.multipart import parse_options_header
 from starlette.datastructures import UploadFile
 from starlette.formparsers import MultiPartException, MultiPartParser
 from starlette.requests import ClientDisconnect, Request
@@ -56,6 +55,9 @@ async def image_of(request: Request, body: bytes) -> bytes:
     Raises:
         Problem: R291, there is none, or the form is malformed.
     """
+    # Imported here: pages read bodies, too, and know no forms.
+    from python_multipart.multipart import parse_options_header
+
     content_type = request.headers.get("content-type", "")
     try:
         media, options = parse_options_header(content_type)

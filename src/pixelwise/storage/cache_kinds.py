@@ -131,6 +131,12 @@ EXAMINED = CacheKind(
     version=9,
     unmarked=4,
 )
+EXAMINING = CacheKind(
+    name="examining",
+    purpose="parts of data sets whose check by workers of a cluster was begun and not finished",
+    prefix="examining-",
+    suffix=".msgpack",
+)
 HASHES = CacheKind(
     name="hashes",
     purpose="SHA-256 hashes of a data set's files",
@@ -173,6 +179,12 @@ COMPLEXITY = CacheKind(
     suffix=".json",
     unmarked=1,
 )
+WEB_RUNTIME = CacheKind(
+    name="web-runtime",
+    purpose="ONNX Runtime Web, which `pixelwise export --target web` puts into pages",
+    prefix="web-runtime-",
+    folders=True,
+)
 INITIAL_WEIGHTS = CacheKind(
     name="initial-weights",
     purpose="SHA-256 of pretrained weights at their first download, which later downloads must match",
@@ -183,7 +195,7 @@ INITIAL_WEIGHTS = CacheKind(
 )
 
 KINDS = (
-    DECODED, DRAWN, COCOSEG21, TOWN, AUDIT, EXAMINED, HASHES, MASK_IDS, CEILING, SHARD_INDEX, TAR_MEMBERS,
-    COMPLEXITY, INITIAL_WEIGHTS,
+    DECODED, DRAWN, COCOSEG21, TOWN, AUDIT, EXAMINED, EXAMINING, HASHES, MASK_IDS, CEILING, SHARD_INDEX, TAR_MEMBERS,
+    COMPLEXITY, WEB_RUNTIME, INITIAL_WEIGHTS,
 )  # fmt: skip
 """All kinds, in display order."""

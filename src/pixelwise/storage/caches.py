@@ -68,6 +68,16 @@ def cache_folder() -> Path:
     return folder
 
 
+def cache_home() -> Path:
+    """The folder that the cache folder lies in, for `use_cache_home` in another process."""
+    return cache_folder().parent.absolute()
+
+
+def use_cache_home(home: Path) -> None:
+    """From now on, use the cache folder of the process that this one works for."""
+    os.environ["XDG_CACHE_HOME"] = str(home)
+
+
 @contextlib.contextmanager
 def _unwritable_explained(folder: Path) -> Iterator[None]:
     """Turn a missing permission, or a file in place of a folder, into S606."""

@@ -14,8 +14,11 @@ from pixelwise.cli.line.verbs import VERBS, command, module_of, summary
 
 
 def test_every_module_of_the_command_line_is_a_verb():
-    modules = {path.stem for path in Path(pixelwise.cli.__file__).parent.glob("*.py")}
-    assert modules - {"__init__", "options"} == {module_of(verb) for verb in VERBS}
+    folder = Path(pixelwise.cli.__file__).parent
+    packages = {path.parent.name for path in folder.glob("*/__init__.py")} - {"line"}
+    found = [*folder.glob("*.py"), *(path for name in packages for path in (folder / name).glob("*.py"))]
+    modules = {".".join(path.relative_to(folder).with_suffix("").parts) for path in found if path.stem != "__init__"}
+    assert modules - {"options"} == {module_of(verb) for verb in VERBS}
 
 
 @pytest.mark.parametrize("verb", VERBS)

@@ -12,6 +12,7 @@ from pixelwise.records.result import load_result
 SIZE = (48, 64)
 
 
+@pytest.mark.heavy
 def test_the_card_has_pytorch_first_and_a_row_per_format(card: tuple[DeployCard, Path]) -> None:
     made, _ = card
     names = [row.name for row in made.rows if row.runtime != "torch-bf16"]

@@ -66,6 +66,7 @@ def test_without_rounds_nothing_is_timed() -> None:
     assert with_latencies(rows(), Path("run"), Path("card"), SIZE, (1,), 0) == rows()
 
 
+@pytest.mark.heavy
 def test_an_artefact_runs_in_its_own_runtime_only(one_size: Exported) -> None:
     with pytest.raises(RecipeError) as caught:
         measure_runtimes(one_size.path.parent, ProfileOptions(runtimes=("torch",)))

@@ -35,6 +35,7 @@ SIZE = (48, 64)
 SCENE = draw_scene(0, 1, (75, 110))[0]
 
 
+@pytest.mark.heavy
 def test_the_artefact_says_what_it_is(any_size: Exported, small_run: Path, small_recipe: Recipe) -> None:
     sidecar, file = read_sidecar(any_size.path.parent)
     trained = load_trained(small_run)
@@ -146,6 +147,7 @@ def test_with_labels_both_are_scored(small_run: Path, small_town: Path, tmp_path
     assert found.miou_artefact == pytest.approx(found.miou_pytorch, abs=1e-4)
 
 
+@pytest.mark.heavy
 @pytest.mark.parametrize("size", [None, (32, 32)])
 def test_the_yardstick_is_the_run_under_its_own_protocol_whatever_the_artefact_sees(
     small_run: Path, small_town: Path, tmp_path: Path, size: tuple[int, int] | None
@@ -162,6 +164,7 @@ def test_the_yardstick_is_the_run_under_its_own_protocol_whatever_the_artefact_s
         assert found.miou_artefact == pytest.approx(expected, abs=1e-4)
 
 
+@pytest.mark.heavy
 def test_images_of_a_folder_are_enough_to_verify(small_run: Path, small_town: Path, tmp_path: Path) -> None:
     exported = export(
         small_run, tmp_path / "out", "torch-export", dynamic=True, size=SIZE, images=small_town / "images" / "val"

@@ -37,6 +37,7 @@ def copied(any_size: Exported, tmp_path: Path) -> Path:
     return Path(shutil.copytree(any_size.path.parent, tmp_path / "copy"))
 
 
+@pytest.mark.heavy
 def test_the_file_alone_predicts_the_same(any_size: Exported, alone: Path, run_cli: Any) -> None:
     ours, theirs = load(any_size.path), load(alone)
     assert np.array_equal(ours.predict(SCENE).labels, theirs.predict(SCENE).labels)
@@ -115,6 +116,7 @@ def test_another_onnx_file_without_a_description_is_said_so(tmp_path: Path) -> N
         load(tmp_path / "foreign.onnx")
 
 
+@pytest.mark.heavy
 def test_an_artefact_of_the_first_format_predicts_as_it_did_and_says_how_it_differs(
     one_size: Exported, tmp_path: Path
 ) -> None:

@@ -112,6 +112,7 @@ def of_recipe(exported: Exported, recipe: Recipe, folder: Path) -> Segmenter:
     return load(folder, trust=True)
 
 
+@pytest.mark.heavy
 @pytest.mark.parametrize("fields", [{"blend": "probabilities"}, {"resampling": "area"}, {"align_corners": True}])
 @pytest.mark.parametrize("kind", [DEFAULT, RESIZING, "one size"])
 def test_the_documented_program_knows_every_rule(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -20,6 +21,11 @@ from pixelwise.errors import CheckpointError
 from pixelwise.models.enet import ENet
 from pixelwise.prediction.sizes import RESIZE
 from pixelwise.recipes.catalog import recipe
+from pixelwise.recipes.families.enet import ENetSpec
+from pixelwise.recipes.families.lite import DeepLabV3LiteSpec, FPNLiteSpec
+from pixelwise.recipes.families.lraspp import LRASPPSpec
+from pixelwise.recipes.families.pspnet import PSPNetSpec
+from pixelwise.recipes.families.segformer import SegFormerSpec
 from pixelwise.runtimes.artefact import load_artefact
 from pixelwise.runtimes.graphs import ExportedNetwork, GraphOptions
 from pixelwise.runtimes.sidecar import write_sidecar
@@ -27,6 +33,8 @@ from pixelwise.runtimes.targets import find_target
 from pixelwise.testing.exporting import distinct_networks, settled
 
 SIZES = ((64, 96), (96, 64), (75, 110), (33, 20))
+DISTINCT = (ENetSpec, SegFormerSpec, PSPNetSpec, LRASPPSpec, FPNLiteSpec, DeepLabV3LiteSpec)
+"""Families whose pooling, attention or joining depends on the size in a way of their own."""
 
 
 def one_per_family() -> list[str]:
@@ -36,8 +44,15 @@ def one_per_family() -> list[str]:
     return sorted(cheapest.values())
 
 
-@pytest.mark.heavy
-@pytest.mark.parametrize("name", one_per_family())
+def families() -> list[Any]:
+    """Those with layers that the others lack are tried with the heavy tests, the rest with the longest ones."""
+    return [
+        pytest.param(name, marks=pytest.mark.heavy if type(recipe(name).model) in DISTINCT else pytest.mark.fuzz)
+        for name in one_per_family()
+    ]
+
+
+@pytest.mark.parametrize("name", families())
 def test_a_family_runs_in_onnx_runtime_at_any_size(name: str, tmp_path: Path) -> None:
     source = open_source(name, "none", 5)
     network = ExportedNetwork(settled(source.model), GraphOptions(dynamic=True, size=SIZES[0])).eval()
@@ -92,6 +107,7 @@ class Unknown(nn.Module):
         return torch.ops.pixelwise_tests.unknown(features)
 
 
+@pytest.mark.heavy
 def test_an_unsupported_operator_is_named_with_its_layer(small_run: Path, tmp_path: Path) -> None:
     model = open_source(str(small_run)).model
     model.classifier = nn.Sequential(model.classifier, Unknown())

@@ -207,8 +207,9 @@ def test_a_layer_made_sensitive_ranks_first(fragile_run: Path, own_town: Path) -
     assert worst > 3 * others[-1]
 
 
-@pytest.mark.heavy
-@pytest.mark.parametrize("target", ["onnx", "openvino"])
+@pytest.mark.parametrize(
+    "target", [pytest.param("onnx", marks=pytest.mark.heavy), pytest.param("openvino", marks=pytest.mark.fuzz)]
+)
 def test_layers_that_cost_are_kept_in_float(target: Any, fragile_run: Path, own_town: Path, tmp_path: Path) -> None:
     name, _ = fragile_pair(load_trained(fragile_run).model)
     images = own_town / "images" / "val"

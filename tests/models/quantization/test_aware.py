@@ -66,6 +66,7 @@ def test_none_leaves_the_network_as_it_is():
     assert quantization_aware(network, "none") is network
 
 
+@pytest.mark.heavy
 def test_eight_bits_change_the_logits_a_little_and_only_a_little(trained):
     network, model = trained
     # The statistics that the rounded network learned meanwhile, without the rounding.

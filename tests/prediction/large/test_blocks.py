@@ -91,6 +91,7 @@ def test_blocks_are_the_image_predicted_whole(tmp_path, blend, stride, align_cor
     assert list(tmp_path.iterdir()) == []
 
 
+@pytest.mark.heavy
 @given(
     size=st.tuples(st.integers(1, 60), st.integers(1, 60)),
     window=st.tuples(st.integers(1, 30), st.integers(1, 30)),

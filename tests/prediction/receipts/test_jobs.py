@@ -86,6 +86,7 @@ def test_an_engine_that_rounds_in_another_way_makes_another_job(monkeypatch: pyt
     assert job_of(segmenter, PredictOptions()) != first
 
 
+@pytest.mark.heavy
 def test_the_name_of_a_job_is_the_same_in_every_process(tiny_run: Path):
     script = (
         "import sys, pixelwise; from pixelwise.prediction.options import PredictOptions; "

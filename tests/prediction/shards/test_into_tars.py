@@ -26,6 +26,7 @@ def test_masks_in_tars_are_those_of_files(tiny_run: Path, tiny_data: Path, tmp_p
     assert len(table_of(tmp_path / "tars")) == 14
 
 
+@pytest.mark.heavy
 def test_parts_of_an_array_leave_what_one_call_leaves(tiny_run: Path, tiny_data: Path, tmp_path: Path):
     shards = shard(tiny_data, tmp_path / "shards", size="20kB").root
     pixelwise.predict(tiny_run, shards, tmp_path / "one", tars=True)

@@ -20,6 +20,7 @@ def sizes(value: onnx.ValueInfoProto) -> list[str | int]:
     return [dim.dim_param or dim.dim_value for dim in value.type.tensor_type.shape.dim]
 
 
+@pytest.mark.heavy
 def test_the_graph_names_its_open_sizes_and_forgets_where_it_was_made(
     small_model: SegmentationModel, tmp_path: Path
 ) -> None:

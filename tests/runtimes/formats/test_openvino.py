@@ -12,6 +12,7 @@ from pixelwise.runtimes.formats.openvino import open_engine, open_for_threads, w
 from pixelwise.runtimes.graphs import ExportedNetwork, GraphOptions
 
 
+@pytest.mark.heavy
 def test_weights_stay_in_float32_and_results_stay_when_the_next_call_overwrites_them(
     small_model: SegmentationModel, tmp_path: Path
 ) -> None:

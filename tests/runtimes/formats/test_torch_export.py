@@ -3,6 +3,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import numpy as np
+import pytest
 import torch
 
 from pixelwise.models import SegmentationModel
@@ -10,6 +11,7 @@ from pixelwise.runtimes.formats.torch_export import open_engine, write
 from pixelwise.runtimes.graphs import ExportedNetwork, GraphOptions
 
 
+@pytest.mark.heavy
 def test_a_program_of_any_size_runs_at_others_than_its_example_and_gives_threads_back(
     small_model: SegmentationModel, tmp_path: Path
 ) -> None:

@@ -89,6 +89,7 @@ def test_timing_leaves_the_random_generator_alone():
     assert not torch.equal(torch.get_rng_state(), before)
 
 
+@pytest.mark.heavy
 def test_a_run_keeps_what_was_chosen_and_resumes_with_it(
     monkeypatch: pytest.MonkeyPatch, tiny_recipe: Path, tiny_data: Path, tmp_path: Path
 ):

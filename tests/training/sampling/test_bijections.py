@@ -103,6 +103,7 @@ def test_a_trillion_samples_take_no_memory_and_no_time():
     assert seconds < 0.5
 
 
+@pytest.mark.heavy
 @given(size=st.integers(1, 500), batch=st.integers(1, 40), data=st.data())
 def test_batches_are_positions_of_the_order(size: int, batch: int, data: st.DataObject):
     shuffle = Shuffle(size, (2,))

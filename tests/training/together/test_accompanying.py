@@ -119,7 +119,7 @@ def test_in_float32_the_first_loss_is_that_of_one_process(tmp_path: Path, world:
     alone, many = trained(tmp_path / "alone", *changes), together(world, tmp_path / "many", *changes)
     (expected,), (found,) = records(alone, StepRecord), records(many, StepRecord)
     assert found.loss == pytest.approx(expected.loss, rel=1e-6)
-    # Batch normalisation over maps of a few values amplifies rounding.
+    # Rounding: in float64 they agree to 1e-13, and of images of 128x192 one process is 2e-4 from its own float64.
     assert found.grad_norm == pytest.approx(expected.grad_norm, rel=1e-3)
 
 
@@ -139,6 +139,7 @@ def test_a_run_goes_on_with_another_number_of_processes(tmp_path: Path, recipe: 
     assert [(one.step, one.world) for one in records(part, ProcessesRecord)] == [(0, 2), (3, 2), (6, 3), (7, 1)]
 
 
+@pytest.mark.heavy
 def test_an_unreadable_image_ends_all_processes_with_the_same_error(tmp_path: Path):
     def work(ranks: Ranks) -> tuple[str, str]:
         from pixelwise.training.batches import TrainingPairs

@@ -12,7 +12,7 @@ import typer
 from typer.core import TyperCommand, TyperGroup
 
 PANELS = {
-    "Your data": ("check", "data"),
+    "Your data": ("check", "data", "prelabel"),
     "Train": ("train", "resume", "watch", "recipes", "show", "explain"),
     "Use": ("evaluate", "ui", "predict", "serve", "report", "export", "quantize", "deploy", "profile"),
     "Published models": ("models", "table", "import-weights"),
@@ -20,6 +20,8 @@ PANELS = {
 """Title of a group in the help -> its verbs."""
 VERBS = tuple(verb for verbs in PANELS.values() for verb in verbs)
 """Names of the verbs, in the order of the help. The module of each has the same name, with underscores."""
+_PACKAGES = {"prelabel": "labelling"}
+"""Verb -> the package of its module, for those that have one."""
 MARKUP: Literal["markdown"] = "markdown"
 
 
@@ -77,8 +79,9 @@ class Verbs(Group):
 
 
 def module_of(verb: str) -> str:
-    """Name of a verb's module within this package."""
-    return verb.replace("-", "_")
+    """Name of a verb's module within `pixelwise.cli`, such as `train` and `labelling.prelabel`."""
+    name = verb.replace("-", "_")
+    return f"{_PACKAGES[verb]}.{name}" if verb in _PACKAGES else name
 
 
 def command(verb: str) -> Any:
@@ -102,7 +105,7 @@ def command(verb: str) -> Any:
 
 def summary(verb: str) -> str:
     """The first paragraph of a verb's help text."""
-    source = pkgutil.get_data("pixelwise.cli", f"{module_of(verb)}.py") or b""
+    source = pkgutil.get_data("pixelwise.cli", f"{module_of(verb).replace('.', '/')}.py") or b""
     for node in ast.parse(source).body:
         if isinstance(node, ast.FunctionDef) and node.name in ("run", "_group"):
             return " ".join(inspect.cleandoc(ast.get_docstring(node) or "").partition("\n\n")[0].split())

@@ -13,6 +13,7 @@ import os
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import closing
+from pathlib import Path
 
 import msgspec
 
@@ -36,6 +37,7 @@ from pixelwise.datasets.findings import Finding
 from pixelwise.datasets.fingerprint import HashCache, Identified, stat_signature
 from pixelwise.datasets.samples import Dataset, Sample
 from pixelwise.errors import DataError
+from pixelwise.machine.memory import return_freed_memory
 from pixelwise.observer import SILENT, Observer
 from pixelwise.storage import printable, remembered
 from pixelwise.storage.cache_kinds import AUDIT
@@ -160,6 +162,7 @@ def audit(
     progress: Callable[[int, int], None] | None = None,
     fresh: bool = False,
     observer: Observer = SILENT,
+    ahead: Callable[[Dataset], Sequence[Path]] | None = None,
 ) -> Audit:
     """Decode every pair of `dataset` and collect everything that is wrong or suspicious.
 
@@ -173,31 +176,42 @@ def audit(
         fresh: Examine every file again and compare its content with the hash stored by an earlier audit: D103 where
             it changed although size and modification time did not.
         observer: Receives the number of finished pairs.
+        ahead: Called first if the result is not cached: examines all pairs into the cache folder, by other processes,
+            and returns the files that `fresh` is about. What it leaves out is examined here.
     """
     names = [name for name in dataset.splits if splits is None or name in splits]
     return remembered(
         AUDIT,
         _cache_key(dataset, names),
         Audit,
-        lambda: _audit(dataset, names, observer if progress is None else _ProgressCallback(progress), fresh=fresh),
+        lambda: _audit(dataset, names, observer if progress is None else _ProgressCallback(progress), fresh, ahead),
         subject=subject_of(dataset.root.absolute(), dataset.name, dataset.reading, names),
         fresh=fresh,
     )
 
 
-def _audit(dataset: Dataset, names: Sequence[str], observer: Observer, *, fresh: bool) -> Audit:
+def _audit(
+    dataset: Dataset,
+    names: Sequence[str],
+    observer: Observer,
+    fresh: bool,
+    ahead: Callable[[Dataset], Sequence[Path]] | None,
+) -> Audit:
     observer.phase("looking at the data")
+    changed = [] if ahead is None else ahead(dataset)
     hashes = HashCache(dataset.root)
     sums = {name: SplitSums(dataset, len(dataset.splits[name])) for name in names}
     facts, whole = Facts(dataset), WholeSums()
-    with closing(examinations(dataset, names, hashes, observer=observer, fresh=fresh)) as found:
+    with closing(examinations(dataset, names, hashes, observer=observer, fresh=fresh and ahead is None)) as found:
         for examination in found:
             sums[examination.split].add(examination)
             facts.add(examination)
             whole.add(examination)
+    return_freed_memory()  # what is compared from here on would otherwise be added to it
     twins = _twins(dataset, {name: one.looks for name, one in sums.items()})
     places, elsewhere = places_of(dataset, whole.tiffs)
     fits = mask_fits(whole.grids)
+    changed = [*changed, *hashes.changed]
     return Audit(
         dataset=dataset.name,
         layout=dataset.layout,
@@ -208,7 +222,7 @@ def _audit(dataset: Dataset, names: Sequence[str], observer: Observer, *, fresh:
         sizes=_sizes(whole.sizes),
         mask_encodings=dict(whole.encodings.most_common()),
         unusable={name: tuple(one.unusable) for name, one in sums.items()},
-        findings=collect_findings(facts, sums, lambda: _every(dataset, names, hashes), hashes.changed, twins, fits)
+        findings=collect_findings(facts, sums, lambda: _every(dataset, names, hashes), changed, twins, fits)
         + tuple(elsewhere),
         places=places,
         least_fitting=tuple(fits[:SHOWN]),

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import math
 import shlex
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -265,6 +265,7 @@ def examined(
     recipe: str | None = None,
     fresh: bool = False,
     observer: Observer = SILENT,
+    ahead: Callable[[Dataset], Sequence[Path]] | None = None,
 ) -> Checked:
     """Check the data set in `path` as `recipe` would read it.
 
@@ -274,6 +275,7 @@ def examined(
         recipe: Name of a recipe, or a recipe file; None reads the folder as a custom data set.
         fresh: Examine every file again instead of reusing cached examinations.
         observer: Receives the number of examined pairs.
+        ahead: Examines pairs by other processes; see `audit`.
 
     Raises:
         DataError: D222, the folder holds no data set; other errors that opening it raises.
@@ -282,7 +284,7 @@ def examined(
     given = recipe or DEFAULT_RECIPE
     resolved = apply_overrides(find_recipe(given), overrides)
     dataset = open_dataset(resolved.data, path)
-    found = audit(dataset, fresh=fresh, observer=observer)
+    found = audit(dataset, fresh=fresh, observer=observer, ahead=ahead)
     few = few_images(found, [resolved.data.train_split, resolved.evaluation.split], divided=dataset.divided)
     checked = Checked(
         path=path,

@@ -87,6 +87,11 @@ def grids_of(image: np.ndarray, labels: np.ndarray) -> Grids:
     return Grids(*(np.round(255 * cells / cells.max()).astype(np.uint8).tobytes() for cells in (edges, borders)))
 
 
+def compared_step(total: int) -> int:
+    """Every how manyth of so many pairs is compared."""
+    return max(1, -(-total // MOST_COMPARED))
+
+
 def mask_fits(pairs: Sequence[tuple[str, str, Grids]]) -> list[MaskFit]:
     """Compare every mask with its photo and with the others, the least fitting ones first.
 

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import msgspec
 
-from pixelwise.datasets.auditing.correspondence import MOST_COMPARED
+from pixelwise.datasets.auditing.correspondence import compared_step
 from pixelwise.datasets.auditing.examination import Examination, ExaminationCache, examine
 from pixelwise.datasets.fingerprint import HashCache
 from pixelwise.datasets.opening import open_dataset
@@ -106,6 +106,7 @@ def examinations(
     fresh: bool = False,
     positions: range | None = None,
     new: list[int] | None = None,
+    known: ExaminationCache | None = None,
 ) -> Generator[Examination]:
     """Examine pairs, in order; finished examinations are cached even if the audit is interrupted.
 
@@ -117,29 +118,30 @@ def examinations(
         fresh: Examine what is cached, too.
         positions: Positions among all pairs of these splits; None for all of them.
         new: Receives the positions of the pairs that were not cached.
+        known: Cached examinations, if their cache was opened before: that takes a while.
     """
     total = sum(len(dataset.splits[name]) for name in names)
     wanted = range(total) if positions is None else positions
-    known = ExaminationCache(dataset, fresh=fresh, expected=len(wanted))
+    cache = known or ExaminationCache(dataset, fresh=fresh, expected=len(wanted))
     # Pairs are compared by their places among all, whoever examines them.
-    step = max(1, -(-total // MOST_COMPARED))
+    step = compared_step(total)
 
     def examined(one: _Numbered) -> Examination:
         number, split, sample = one
-        found = known.get(split, sample)
+        found = cache.get(split, sample)
         if found is None:
             found = examine(split, sample, dataset, hashes, fresh=fresh, compared=number % step == 0)
-            known.put(found)
+            cache.put(found)
             if new is not None:
                 new.append(number)
         return found
 
-    numbered, done = _numbered(dataset, names, wanted), 0
+    pairs, done = numbered(dataset, names, wanted), 0
     try:
         with thread_pool(reading_threads()) as pool:
             # Some at a time: what waits to be examined takes memory, too.
             waiting: deque[Future[Examination]] = deque()
-            for one in _fetched(numbered, known) if is_far(dataset) else numbered:
+            for one in _fetched(pairs, cache) if is_far(dataset) else pairs:
                 waiting.append(pool.submit(examined, one))
                 if len(waiting) < _AHEAD:
                     continue
@@ -152,10 +154,11 @@ def examinations(
                 observer.progress(done, len(wanted))
     finally:
         hashes.save(own=positions is not None)
-        known.save(own=positions is not None)
+        cache.save(own=positions is not None)
 
 
-def _numbered(dataset: Dataset, names: Sequence[str], wanted: range) -> Iterator[_Numbered]:
+def numbered(dataset: Dataset, names: Sequence[str], wanted: range) -> Iterator[_Numbered]:
+    """Position, split and sample of the pairs at some positions among those of all these splits."""
     begin = 0
     for split in names:
         samples = dataset.splits[split]

@@ -53,7 +53,7 @@ class Facts:
         if pixels is not None and int(pixels[IGNORE]) == size[0] * size[1]:
             self.void.add(lambda: mask_name(examination, self.dataset))
         self.unusable_labels |= pixels is None and mask_path is not None
-        for code, applies in _image_facts(examination, self.dataset):
+        for code, applies in image_facts(examination, self.dataset):
             if applies:
                 self.images.setdefault(code, Affected()).add(lambda: relative_name(sample.image_path, root))
         if self.stack is None and examination.image is not None and examination.image.animated:
@@ -96,7 +96,7 @@ class Cases:
             self.more_colors |= len(examination.unknown_colors) == MAX_VALUES
 
 
-def _image_facts(examination: Examination, dataset: Dataset) -> tuple[tuple[str, bool], ...]:
+def image_facts(examination: Examination, dataset: Dataset) -> tuple[tuple[str, bool], ...]:
     """Codes of warnings about single images, and whether they apply."""
     facts = examination.image
     if facts is None:

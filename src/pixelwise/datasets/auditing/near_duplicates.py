@@ -22,6 +22,7 @@ import numpy as np
 
 from pixelwise.datasets.auditing.hamming import near_pairs, runs
 from pixelwise.datasets.samples import Sample, ids_of
+from pixelwise.storage.spilled import SpilledRows
 
 MAX_DISTANCE = 6
 MIN_CORRELATION = 0.95
@@ -69,7 +70,7 @@ class NearDuplicate(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Looks:
-    """What tells the images of one split apart, at most 297 bytes for each: content hashes and signatures.
+    """What tells the images of one split apart: content hashes and signatures, 41 bytes in memory for each of many.
 
     Args:
         number: Number of images; those that are not set are like no other image.
@@ -78,7 +79,8 @@ class Looks:
         digests: 32 bytes (N,), SHA-256 of the files; zeros where a file could not be read.
         hashes: uint64 (N,), perceptual hashes.
         compared: bool (N,), whether the image has a perceptual signature.
-        thumbnails: uint8 (N, 256), 16x16 grey values, row by row.
+        thumbnails: uint8 (N, 256), 16x16 grey values, row by row; those of many images lie in a file, because few of
+            them are ever looked at.
     """
 
     def __init__(self, number: int) -> None:
@@ -86,7 +88,7 @@ class Looks:
         self.digests = np.zeros(number, "S32")
         self.hashes = np.zeros(number, np.uint64)
         self.compared = np.zeros(number, bool)
-        self.thumbnails = np.zeros((number, _THUMBNAIL**2), np.uint8)
+        self.thumbnails = SpilledRows(number, _THUMBNAIL**2)
 
     def __len__(self) -> int:
         return len(self.digests)
@@ -96,7 +98,7 @@ class Looks:
         self.digests[row] = bytes.fromhex(digest)
         if signature.hash >= 0:
             self.hashes[row], self.compared[row] = signature.hash, True
-            self.thumbnails[row] = np.frombuffer(signature.thumbnail, np.uint8)
+            self.thumbnails.set(row, signature.thumbnail)
 
     def signature(self, row: int) -> Signature:
         """The perceptual signature of an image."""

@@ -1,4 +1,4 @@
-"""What an audit adds up over the pairs: sums, and a few hundred bytes of each image to compare it by."""
+"""What an audit adds up over the pairs: sums, and a few bytes of each image to compare it by."""
 
 from __future__ import annotations
 

@@ -245,7 +245,8 @@ def _walk(folder: Path, visited: set[tuple[int, int]], problems: list[Finding]) 
     except OSError as error:
         problems.append(_finding(unreadable(folder, error), folder))
         return
-    for name in names:
+    while names:  # a name is gone once its path is: Python keeps a table of the names of all paths that there are
+        name = names.pop()
         path = folder / name
         try:
             mode = _mode(path) if name in other else stat.S_IFREG
@@ -268,7 +269,7 @@ def _walk(folder: Path, visited: set[tuple[int, int]], problems: list[Finding]) 
 
 
 def _names_of(found: Iterable[os.DirEntry[str]], open_to_us: bool) -> tuple[list[str], set[str]]:
-    """The sorted names in a folder, except hidden ones, and those of them that may not be those of files."""
+    """The names in a folder, except hidden ones, the last one first; those of them that may not be those of files."""
     names: list[str] = []
     other: set[str] = set()
     for entry in found:
@@ -281,7 +282,8 @@ def _names_of(found: Iterable[os.DirEntry[str]], open_to_us: bool) -> tuple[list
                 is_file = entry.is_file(follow_symlinks=False)
         if not is_file:
             other.add(entry.name)
-    return sorted(names), other
+    names.sort(reverse=True)
+    return names, other
 
 
 def _mode(path: Path) -> int:

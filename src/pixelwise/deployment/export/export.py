@@ -22,6 +22,9 @@ from pixelwise.deployment.export.verification import (
     verify,
 )
 from pixelwise.deployment.export.writing import require_packages, write_artefact
+from pixelwise.deployment.web.names import TARGET as WEB
+from pixelwise.deployment.web.page import INDEX, refuse_occupied, refuse_unsuitable, write_page
+from pixelwise.deployment.web.runtime import runtime_files
 from pixelwise.errors import RecipeError
 from pixelwise.machine.files import replace_file
 from pixelwise.models import SegmentationModel, build_model
@@ -47,10 +50,12 @@ class Exported(msgspec.Struct, frozen=True, kw_only=True):
     Attributes:
         path: The file that the runtime opens.
         sidecar: Content of `model.toml`, including the verification.
+        page: The page that runs it in a browser; None unless it was exported to `web`.
     """
 
     path: Path
     sidecar: Sidecar
+    page: Path | None = None
 
 
 def export(
@@ -68,7 +73,8 @@ def export(
     Args:
         source: A run folder, a folder of imported weights, or with `weights="none"` a recipe.
         output: Folder for `model.onnx` (or the files of another format) and `model.toml`.
-        target: Name of the format; None: `target` of the options, by default `onnx`.
+        target: Name of the format, or `web` for an ONNX artefact in a page that runs it in a browser; None: `target` of
+            the options, by default `onnx`.
         options: Input and output formats of the artefact, and images to verify it on.
         observer: Receives progress and warnings.
         warn: Called with the code and the message of a warning, instead of `observer.warn`.
@@ -79,22 +85,24 @@ def export(
 
     Raises:
         RecipeError: R240 a package is missing, R241 nothing to export, R242 impossible output stride, R243 `output`
-            holds an artefact or a run, R244 the format lacks an option, R250 no such format, R251 options contradict.
+            holds an artefact or a run, R244 the format lacks an option or cannot show this network,
+            R250 no such format, R251 options contradict.
         CheckpointError: K461 an operator is not supported, K465 the artefact differs too much from PyTorch.
-        DataError: The images to verify on cannot be read.
+        DataError: The images to verify on cannot be read; D250 or D251, the runtime of a page cannot be had.
         RunLockedError: L701, another process writes to `output`.
     """
     if target is not None:
         changes["target"] = target
     options = chosen(ExportOptions, options, changes)
     options.refuse_two_sources("data", "split")
-    kind = find_target(options.target)
+    kind = find_target(options.format)
     _refuse_dynamic(kind, options)
     require_packages(kind)
     folder, warn = free_folder(output), warn or observer.warn
+    runtime = _runtime_for(folder, options, observer)
     observer.phase("opening the network")
     found = open_source(os.fspath(source), options.weights, options.num_classes, warn)
-    _refuse_scheme(kind, found)
+    _refuse_network(kind, found, options)
     network = ExportedNetwork(found.model, graph_options(found, kind, options, warn)).eval()
     images = images_for(found, network.options, options, warn)
     with writing_alone(folder), scratch_folder(free_folder(folder)) as building:
@@ -108,10 +116,25 @@ def export(
         verification = verify(network, artefact, images, wanted, observer=observer)
         if not (verification.passed or options.force):
             raise differs(verification)
-        sidecar = msgspec.structs.replace(sidecar, verification=verification)
-        write_sidecar(sidecar, building / DESCRIPTION)
-        keep(files, folder)
-    return Exported(path=folder / files[0].name, sidecar=sidecar)
+        return _finished(files, folder, msgspec.structs.replace(sidecar, verification=verification), runtime)
+
+
+def _finished(files: list[Path], folder: Path, sidecar: Sidecar, runtime: dict[str, bytes]) -> Exported:
+    """Complete an artefact, with its page if there is a runtime for one, and move it into its final folder."""
+    building = files[0].parent
+    write_sidecar(sidecar, building / DESCRIPTION)
+    page = write_page(building, sidecar, runtime) if runtime else []
+    keep([*files, *page], folder)
+    return Exported(path=folder / files[0].name, sidecar=sidecar, page=folder / INDEX if runtime else None)
+
+
+def _runtime_for(folder: Path, options: ExportOptions, observer: Observer) -> dict[str, bytes]:
+    """The runtime of a page by names of its files, before anything that takes long; empty without a page."""
+    options.refuse_runtime()
+    if options.target != WEB:
+        return {}
+    refuse_occupied(folder)
+    return runtime_files(options.runtime, observer=observer)
 
 
 def free_folder(output: str | os.PathLike[str]) -> Path:
@@ -146,7 +169,9 @@ def _refuse_dynamic(target: Target, options: ExportOptions) -> None:
         )
 
 
-def _refuse_scheme(target: Target, source: Source) -> None:
+def _refuse_network(target: Target, source: Source, options: ExportOptions) -> None:
+    if options.target == WEB:
+        refuse_unsuitable(source.recipe, source.model)
     scheme = source.recipe.quantization
     if isinstance(source.model, QuantizedModel) and target.schemes is not None and scheme not in target.schemes:
         raise RecipeError(

@@ -8,11 +8,13 @@ from typing import Annotated, Literal
 
 from msgspec import Meta
 
+from pixelwise.deployment.web.names import RUNTIME, TARGET
 from pixelwise.errors import RecipeError
 from pixelwise.options import Options
 from pixelwise.recipes.files import find as find_recipe
 from pixelwise.recipes.sizes import Size
 from pixelwise.records.run_folder import is_run
+from pixelwise.runtimes.targets import target_names
 from pixelwise.storage import printable
 
 
@@ -62,7 +64,7 @@ class ExportOptions(ArtefactOptions, frozen=True, kw_only=True):
     """Format and verification of an exported network.
 
     Attributes:
-        target: Export format.
+        target: Export format; `web` is an ONNX artefact in a page that runs it in a browser.
         output_stride: Stride of the result: its sides are the image's divided by it. 1 upsamples the logits to the
             image's size; `head` keeps the network's own stride. By default 1, but `head` for logits of a run that
             resizes its images before the network: they are then enlarged once, to the size of the mask, as in the run.
@@ -73,14 +75,40 @@ class ExportOptions(ArtefactOptions, frozen=True, kw_only=True):
         least_equal: Smallest share of pixels, 0 to 1, that must get the same class as in PyTorch; by default 0.9999,
             or 0.97 after quantization-aware training, whose simulated int8 runtimes round in another order.
         force: Keep the artefact even if it differs from PyTorch; `model.toml` records by how much.
+        runtime: For `web`: a folder or an archive of the npm package onnxruntime-web, for computers without a network;
+            by default it is downloaded from npm's registry once.
     """
 
-    target: Annotated[str, Meta(extra={"names": "pixelwise.runtimes.targets:target_names"})] = "onnx"
+    target: Annotated[str, Meta(extra={"names": "pixelwise.deployment.export.options:export_names"})] = "onnx"
     output_stride: Annotated[int | Literal["head"] | None, Meta(extra={"word": "head"})] = None
     weights: str | None = None
     num_classes: Annotated[int | None, Meta(ge=1, extra={"flag": "--classes"})] = None
     least_equal: Annotated[float | None, Meta(ge=0, le=1)] = None
     force: bool = False
+    runtime: str | os.PathLike[str] | None = None
+
+    @property
+    def format(self) -> str:
+        """Name of the export target whose artefact is written."""
+        return RUNTIME if self.target == TARGET else self.target
+
+    def refuse_runtime(self) -> None:
+        """Check that a runtime for a page is given only with a page.
+
+        Raises:
+            RecipeError: R251, `runtime` is given with another target.
+        """
+        if self.runtime is not None and self.target != TARGET:
+            raise RecipeError(
+                "R251",
+                f"`runtime` is for the target {TARGET}, not for {self.target}",
+                f"leave it out, or set `target` to {TARGET}",
+            )
+
+
+def export_names() -> list[str]:
+    """Names of everything that can be exported to, sorted: all targets, and the page."""
+    return sorted([*target_names(), TARGET])
 
 
 def require_source(source: str, weights: str | None) -> None:

@@ -23,10 +23,11 @@ from pixelwise.evaluation.shards.units import Unit, refuse_changed
 from pixelwise.evaluation.subject import Subject, scoring_options
 from pixelwise.evaluation.tally import Tally
 from pixelwise.evaluation.thumbnails import Thumbnails
+from pixelwise.machine.careful import by_processes
 from pixelwise.machine.facts import peak_memory_bytes
 from pixelwise.observer import SILENT, Observer
 from pixelwise.prediction.receipts.created import PATIENCE
-from pixelwise.prediction.shards.careful import by_processes, deadly
+from pixelwise.prediction.shards.careful import deadly
 from pixelwise.prediction.shards.work import raise_if_unreachable
 from pixelwise.records.details import thumbnail_name
 from pixelwise.records.problems import Problem

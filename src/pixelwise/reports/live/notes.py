@@ -47,9 +47,17 @@ def _broken_off(status: RunStatus) -> Note | None:
 
 def _not_finite(log: Log) -> Note | None:
     bad = [record.step for record in log.of(SkippedRecord) if record.reason != NO_LABELS]
-    if not bad:
-        return None
-    where = f"step {bad[0]}" if len(bad) == 1 else f"{len(bad)} steps, the last one {bad[-1]},"
+    return not_finite_note(len(bad), bad[-1]) if bad else None
+
+
+def not_finite_note(number: int, last: int) -> Note:
+    """The note on steps whose loss or gradient was not finite.
+
+    Args:
+        number: Number of these steps, at least 1.
+        last: The last of them.
+    """
+    where = f"step {last}" if number == 1 else f"{number} steps, the last one {last},"
     return Note(
         "red",
         f"The loss or a gradient of {where} was not finite; such a step changes nothing. If it goes on, begin again "

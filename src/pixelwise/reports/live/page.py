@@ -61,14 +61,14 @@ def write_live_pages(run: Path, *, going_on: bool = False) -> None:
     """
     now = time.time()
     write_text(run / LIVE, render_live_page(run, now, going_on=going_on))
-    for stage in _stages(run):
+    for stage in stages_of(run):
         if is_run(stage) and (read_status(stage).goes_on(now) or (stage / LIVE).is_file()):
             write_text(stage / LIVE, render_live_page(stage, now))
 
 
 def is_live(run: Path, now: float) -> bool:
     """Whether the process of a run is at work; `now` is the Unix time."""
-    return read_status(run).goes_on(now) or any(read_status(stage).goes_on(now) for stage in _stages(run))
+    return read_status(run).goes_on(now) or any(read_status(stage).goes_on(now) for stage in stages_of(run))
 
 
 def render_live_page(run: Path, now: float, *, going_on: bool = False) -> str:
@@ -85,7 +85,7 @@ def render_live_page(run: Path, now: float, *, going_on: bool = False) -> str:
     recipe, log, status, pictures = read_recipe(run), read_log(run), read_status(run), read_pictures(run)
     environment = read_environment(run)
     live = going_on or is_live(run, now)
-    stage = next((stage.name for stage in _stages(run) if read_status(stage).goes_on(now)), None)
+    stage = next((stage.name for stage in stages_of(run) if read_status(stage).goes_on(now)), None)
     shown = _files(run, pictures)
     script = source("live_script.html") + source("copy_script.html")
     return (
@@ -99,15 +99,15 @@ def render_live_page(run: Path, now: float, *, going_on: bool = False) -> str:
             seconds=SECONDS,
             stage=stage,
             badge="live" if live else "finished" if has_finished(log) else "stopped",
-            state=_state(run, log, status, live),
-            facts=_facts(log, status, live),
-            share=_share(log, status),
+            state=sentence_of(run, log, status, live),
+            facts=facts_of(log, status, live),
+            share=share_of(log, status),
             notes=notes(log, status, live=live),
             warnings=log.of(WarningRecord),
             batch=[_shown(one, shown) for one in pictures.batch if _is_there(one, shown)],
             images=_predicted(pictures, shown),
             split=pictures.split,
-            legend=_legend(recipe),
+            legend=legend_of(recipe),
             commands=commands(run, recipe, log, status, live=live),
             report=REPORT if not live and (run / REPORT).is_file() else "",
             has_curves=bool(log.of(StepRecord)),
@@ -140,7 +140,7 @@ def commands(run: Path, recipe: Recipe, log: Log, status: RunStatus, *, live: bo
     return found
 
 
-def _state(run: Path, log: Log, status: RunStatus, live: bool) -> str:
+def sentence_of(run: Path, log: Log, status: RunStatus, live: bool) -> str:
     """What the run is doing, in a sentence."""
     training = status.training
     if live and status.state == "scoring":
@@ -167,7 +167,7 @@ def _phase(status: RunStatus) -> str:
     return f"{status.phase}{of}"
 
 
-def _facts(log: Log, status: RunStatus, live: bool) -> list[Command]:
+def facts_of(log: Log, status: RunStatus, live: bool) -> list[Command]:
     """Numbers of the moment, as name and value."""
     steps, training = log.of(StepRecord), status.training
     scores = [record for record in log.of(EvaluationRecord) if record.miou is not None]
@@ -201,7 +201,7 @@ def left(seconds: float) -> str:
     return "under a minute" if seconds < 60 else f"about {duration(60 * round(seconds / 60)).removesuffix(' 0 s')}"
 
 
-def _share(log: Log, status: RunStatus) -> float | None:
+def share_of(log: Log, status: RunStatus) -> float | None:
     """Share of the steps that are done, in percent; None if their number is not known."""
     if has_finished(log):
         return 100.0
@@ -214,12 +214,12 @@ def _last_step(log: Log) -> int:
     return max((one.step for one in log.records if isinstance(one, (StepRecord, SkippedRecord))), default=0)
 
 
-def _stages(run: Path) -> list[Path]:
+def stages_of(run: Path) -> list[Path]:
     """Folders of the stages that are trained before the run itself."""
     return sorted((run / STAGES).iterdir()) if (run / STAGES).is_dir() else []
 
 
-def _legend(recipe: Recipe) -> list[tuple[str, str]]:
+def legend_of(recipe: Recipe) -> list[tuple[str, str]]:
     """Name and colour of every class."""
     names = recipe.data.class_names() or ()
     return [
@@ -285,6 +285,6 @@ def _data(
         "refresh": SECONDS if live else None,
         "curves": curves(log, status),
         "clip_norm": recipe.optimizer.clip_norm,
-        "classes": [{"name": name, "color": color} for name, color in _legend(recipe)],
+        "classes": [{"name": name, "color": color} for name, color in legend_of(recipe)],
         "moments": moments,
     }

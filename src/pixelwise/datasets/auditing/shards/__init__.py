@@ -1,0 +1,1 @@
+"""Audits by units, which the workers of a cluster examine into the cache folder."""

@@ -1,0 +1,220 @@
+"""The answers to requests for pages of data sets: ids and numbers of an address become what they name, or nothing."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import partial
+from typing import Any, NamedTuple
+
+from starlette.exceptions import HTTPException
+from starlette.requests import Request
+from starlette.responses import RedirectResponse, Response
+from starlette.routing import Route
+
+from pixelwise.datasets.auditing.examination import examine
+from pixelwise.datasets.findings import Finding, finding_of
+from pixelwise.datasets.fingerprint import HashCache
+from pixelwise.errors import DataError, PixelwiseError
+from pixelwise.pages.catalog import Catalog, Refused
+from pixelwise.pages.labels import data_pages
+from pixelwise.pages.labels.filters import Filter, filter_of
+from pixelwise.pages.labels.mistakes import doubts_of
+from pixelwise.pages.labels.pictures import LARGE, SMALL, WINDOW, Picture, Pictures
+from pixelwise.pages.labels.shelf import Shelf
+from pixelwise.pages.labels.survey import Opened, Survey
+from pixelwise.pages.newest import Newest
+from pixelwise.pages.rendering import NOT_KEPT, guarded, html
+from pixelwise.recipes.sizes import Size
+
+KEPT = {"cache-control": "private, max-age=604800, immutable"}
+"""Header of pictures whose address changes when their files do."""
+EMPTY = b'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 4 3"/>'
+"""The picture of an image of which none can be made."""
+_EXAMINED = 256
+
+
+class Site(NamedTuple):
+    """What the pages of data sets are made of."""
+
+    shelf: Shelf
+    catalog: Catalog
+    pictures: Pictures
+    examined: Newest[list[Finding]]
+
+
+class Asked(NamedTuple):
+    """A data set that an address names, what is known of it, and the filter of the address."""
+
+    survey: Survey
+    opened: Opened
+    wanted: Filter
+
+
+View = Callable[[Site, Request], Response]
+PageView = Callable[[Site, Request, Asked], Response]
+
+
+def routes(shelf: Shelf, catalog: Catalog) -> list[Route]:
+    """The addresses of the pages of data sets."""
+    site = Site(shelf, catalog, Pictures(shelf.holds), Newest(_EXAMINED))
+    views: dict[str, PageView] = {
+        "/data/{id}": _grid,
+        "/data/{id}/duplicates": _duplicates,
+        "/data/{id}/mistakes": _mistakes,
+        "/data/{id}/image/{row:int}": _image,
+        "/data/{id}/image/{row:int}/{layer}": partial(_layer, LARGE),
+        "/data/{id}/thumbnail/{row:int}/{layer}": partial(_layer, SMALL),
+        "/data/{id}/region/{row:int}/{box}": _region,
+    }
+    pages = [Route(path, partial(guarded, site, partial(_opened, view))) for path, view in views.items()]
+    return [Route("/data", partial(guarded, site, _all)), *pages]
+
+
+def _all(site: Site, request: Request) -> Response:
+    surveys = list(site.shelf.surveys.values())
+    if len(surveys) == 1:
+        return RedirectResponse(f"/data/{surveys[0].id}")
+    return html("data.html", surveys=[(survey, survey.standing) for survey in surveys])
+
+
+def _opened(view: PageView, site: Site, request: Request) -> Response:
+    """The answer of a view; a page that is asked for again while the data set is being opened."""
+    survey = site.shelf.surveys.get(request.path_params["id"])
+    if survey is None:
+        raise HTTPException(404)
+    opened = survey.opened()
+    if opened is None:
+        query = request.url.query
+        return html("data_opening.html", survey=survey, address=f"{request.url.path}{'?' if query else ''}{query}")
+    return view(site, request, Asked(survey, opened, filter_of(request.query_params, opened.columns)))
+
+
+def _grid(site: Site, request: Request, asked: Asked) -> Response:
+    return html("data_grid.html", **data_pages.grid_values(*asked))
+
+
+def _duplicates(site: Site, request: Request, asked: Asked) -> Response:
+    kind = request.query_params.get("kind", "")
+    return html("data_duplicates.html", **data_pages.duplicates_values(*asked, kind))
+
+
+def _mistakes(site: Site, request: Request, asked: Asked) -> Response:
+    doubts = doubts_of(asked.survey, asked.opened.columns, site.catalog)
+    entry = request.query_params.get("result", "")
+    return html("data_mistakes.html", **data_pages.mistakes_values(*asked, doubts, entry))
+
+
+def _image(site: Site, request: Request, asked: Asked) -> Response:
+    row, opened = request.path_params["row"], asked.opened
+    values: dict[str, Any] = data_pages.image_values(*asked, row)
+    photo, reason = _tried(partial(_picture, site, request, opened, "photo", LARGE))
+    labels, labels_reason = _tried(partial(_picture, site, request, opened, "labels", LARGE))
+    values |= {
+        "photo": photo,
+        "labels": labels,
+        "reasons": [one for one in (reason, labels_reason) if one],
+        "moves": [] if photo is None else _moves(photo),
+        "corner": _corner(request),
+        "findings": _findings(site, asked, row, in_parts=photo is not None and photo.part is not None),
+        "box": _box(request.query_params.get("box", "")),
+    }
+    return html("data_image.html", **values)
+
+
+def _layer(longest: int, site: Site, request: Request, asked: Asked) -> Response:
+    layer = request.path_params["layer"]
+    if layer not in ("photo", "labels"):
+        raise HTTPException(404)
+    try:
+        picture = _picture(site, request, asked.opened, layer, longest)
+    except (DataError, Refused):
+        return Response(EMPTY, media_type="image/svg+xml", headers=NOT_KEPT)
+    _, sample = asked.opened.columns.place(request.path_params["row"])
+    kept = KEPT if request.query_params.get("v") == data_pages.stamp_of(sample) else NOT_KEPT
+    return Response(picture.content, media_type="image/jpeg" if layer == "photo" else "image/png", headers=kept)
+
+
+def _region(site: Site, request: Request, asked: Asked) -> Response:
+    box = _box(request.path_params["box"])
+    if box is None:
+        raise HTTPException(404)
+    _, sample = asked.opened.columns.place(request.path_params["row"])
+    try:
+        content = site.pictures.region(asked.opened.dataset, sample, *box)
+    except (DataError, Refused):
+        return Response(EMPTY, media_type="image/svg+xml", headers=NOT_KEPT)
+    return Response(content, media_type="image/jpeg", headers=NOT_KEPT)
+
+
+def _picture(site: Site, request: Request, opened: Opened, layer: str, longest: int) -> Picture:
+    _, sample = opened.columns.place(request.path_params["row"])
+    make = site.pictures.photo if layer == "photo" else site.pictures.labels
+    return make(opened.dataset, sample, longest, _corner(request))
+
+
+def _tried(make: Callable[[], Picture]) -> tuple[Picture | None, str]:
+    """A picture, or the reason why there is none."""
+    try:
+        return make(), ""
+    except DataError as error:
+        return None, f"{error.message}. {error.help}"
+    except Refused as refused:
+        return None, str(refused)
+
+
+def _findings(site: Site, asked: Asked, row: int, *, in_parts: bool) -> list[Finding]:
+    """The findings of a pair, with messages of its own where they are about its files alone."""
+    opened = asked.opened
+    general = {one.code: one for one in reversed(opened.about)}
+    split, sample = opened.columns.place(row)
+
+    def examined() -> list[Finding]:
+        site.pictures.require([sample.image_path, *sample.mask_files])
+        found = examine(split, sample, opened.dataset, HashCache(opened.dataset.root), compared=False)
+        root = opened.dataset.root
+        return [finding_of(error, data_pages.relative_name(path, root)) for path, error in found.errors]
+
+    own: list[Finding] = []
+    if not in_parts:  # that would read all of it
+        try:
+            own = site.examined.get((asked.survey.id, row, data_pages.stamp_of(sample)), examined)
+        except (Refused, PixelwiseError):
+            own = []
+    told = {one.code for one in own}
+    codes = data_pages.codes_at(opened, row)
+    return [*own, *(general[code] for code in codes if code in general and code not in told)]
+
+
+def _corner(request: Request) -> Size | None:
+    """First row and column of the part of a large image that an address asks for."""
+    top, left = (request.query_params.get(name, "") for name in ("top", "left"))
+    if not all(text.isascii() and text.isdecimal() and len(text) < 10 for text in (top, left)):
+        return None
+    return int(top), int(left)
+
+
+def _moves(photo: Picture) -> list[tuple[str, Size]]:
+    """Names of directions, and the corners of the parts that lie there, half a part away."""
+    if photo.part is None:
+        return []
+    top, left, height, width = photo.part
+    steps = {"left": (0, -1), "right": (0, 1), "up": (-1, 0), "down": (1, 0)}
+    moved = {
+        name: (
+            min(max(0, top + down * WINDOW // 2), photo.whole[0] - height),
+            min(max(0, left + right * WINDOW // 2), photo.whole[1] - width),
+        )
+        for name, (down, right) in steps.items()
+    }
+    return [(name, corner) for name, corner in moved.items() if corner != (top, left)]
+
+
+def _box(text: str) -> tuple[int, int, int, int, int, int] | None:
+    """Left, top, width and height of a box, and width and height of its image; None if it is no box."""
+    parts = text.split("-")
+    if len(parts) != 6 or not all(one.isascii() and one.isdecimal() and len(one) < 8 for one in parts):
+        return None
+    left, top, width, height, image_width, image_height = map(int, parts)
+    if not (width and height and left + width <= image_width and top + height <= image_height):
+        return None
+    return left, top, width, height, image_width, image_height

@@ -1,0 +1,79 @@
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from data_to_show import shown_data
+
+pytestmark = pytest.mark.heavy
+
+
+@pytest.fixture
+def address(tmp_path: Path) -> Iterator[str]:
+    """Where a data set is shown, with the token."""
+    import uvicorn
+
+    from pixelwise.pages.app import application
+    from pixelwise.pages.serving import listening
+
+    app = application([], "secret", data=[shown_data(tmp_path / "photos")])
+    listener = listening(0)
+    server = uvicorn.Server(uvicorn.Config(app, log_level="error", lifespan="off"))
+    thread = threading.Thread(target=server.run, args=([listener],))
+    thread.start()
+    yield f"http://127.0.0.1:{listener.getsockname()[1]}/data?token=secret"
+    server.should_exit = True
+    thread.join()
+    listener.close()
+
+
+@pytest.mark.parametrize("scripted", [True, False])
+@pytest.mark.parametrize(("width", "scheme"), [(1280, "light"), (390, "dark")])
+def test_the_pages_of_data_in_a_browser(browser, address: str, width: int, scheme: str, scripted: bool):
+    context = browser.new_context(
+        viewport={"width": width, "height": 900}, color_scheme=scheme, java_script_enabled=scripted
+    )
+    page = context.new_page()
+    complaints: list[str] = []
+    asked: list[str] = []
+    page.on("console", lambda message: complaints.append(message.text))
+    page.on("pageerror", lambda error: complaints.append(str(error)))
+    page.on("request", lambda request: asked.append(request.url))
+    page.goto(address)
+    while not page.locator("#code-D202").count():  # until it is examined
+        page.wait_for_timeout(100)
+        if not scripted or page.locator("#opening").count():
+            page.goto(page.url)
+    assert page.locator("ul.grid > li").count() == 6
+
+    page.locator("#split-0").press("Enter")
+    page.wait_for_url("**?split=train")
+    page.wait_for_selector("#split-0[aria-current]")
+    assert page.locator("ul.grid > li").count() == 4
+    page.locator("#labels-35").click()
+    page.wait_for_url("**split=train&labels=35")
+    page.wait_for_selector("#labels-35[aria-current]")
+    over = page.locator("ul.grid .over").first
+    assert over.evaluate("node => getComputedStyle(node).opacity") == "0.35" if scripted else over.count() == 1
+    assert page.locator("ul.grid img").first.get_attribute("src").startswith("/data/")
+    page.locator("ul.grid a").nth(1).click()
+    assert page.locator("h1").inner_text() == "b"
+    if scripted:
+        page.keyboard.press("ArrowRight")
+    else:
+        page.locator("a[rel=next]").click()
+    page.wait_for_url("**/image/2?split=train&labels=35")
+    assert "mask contains 77" in page.locator(".finding").inner_text()
+    assert page.locator(".stack img.over").count() == 1
+    if scripted:
+        assert page.evaluate("document.documentElement.scrollWidth <= innerWidth")
+        assert page.evaluate("[...document.images].every((one) => one.complete && one.naturalWidth > 0)")
+    page.go_back()
+    page.go_back()
+    assert "labels=35" in page.url
+    assert page.locator("ul.grid > li").count() == 4
+    page.goto(page.url.partition("?")[0] + "/duplicates")
+    assert page.locator(".pair").count() == 1
+    assert complaints == []
+    assert {one.split("/")[2] for one in asked} == {page.url.split("/")[2]}
+    context.close()

@@ -1,0 +1,88 @@
+"""Every kind of page of `pixelwise ui` under axe-core, by following all links from the first ones."""
+
+from __future__ import annotations
+
+import re
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from data_to_show import shown_data
+from runs_to_show import shown_run
+
+import pixelwise
+from pixelwise.recipes.overrides import to_toml
+
+pytestmark = pytest.mark.heavy
+
+HIGHEST = ("serious", "critical")
+KINDS = {
+    "/runs", "/run/ID", "/run/ID/images", "/run/ID/image/N", "/run/ID/cell/N-N", "/live/ID", "/compare/ID/ID", "/try",
+    "/data/ID", "/data/ID/image/N", "/data/ID/duplicates", "/data/ID/mistakes",
+}  # fmt: skip
+"""Some of the kinds of pages: whoever adds one need not name it."""
+
+
+@pytest.fixture
+def address(tmp_path: Path) -> Iterator[str]:
+    """Where two runs and a data set are shown."""
+    import uvicorn
+
+    from pixelwise.pages.app import application
+    from pixelwise.pages.serving import listening
+
+    for name, miou in (("a", 0.75), ("b", 0.5)):
+        run = shown_run(tmp_path / "runs" / name, miou)
+        (run / "recipe.toml").write_text(to_toml(pixelwise.recipe("town-demo")))
+        steps = (f'{{"kind":"step","step":{step},"epoch":1,"loss":{1 / step},"lr":0.1}}\n' for step in range(1, 30))
+        (run / "log.jsonl").write_text("".join(steps))
+    app = application([tmp_path / "runs"], "secret", data=[shown_data(tmp_path / "photos")])
+    listener = listening(0)
+    server = uvicorn.Server(uvicorn.Config(app, log_level="error", lifespan="off", timeout_graceful_shutdown=1))
+    thread = threading.Thread(target=server.run, args=([listener],))
+    thread.start()
+    yield f"http://127.0.0.1:{listener.getsockname()[1]}"
+    server.should_exit = True
+    thread.join()
+    listener.close()
+
+
+def kind_of(path: str) -> str:
+    """The address with its ids and numbers replaced."""
+    return re.sub(r"\b\d+\b", "N", re.sub(r"/[0-9a-f]{12}\b", "/ID", path.partition("?")[0]))
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_no_page_has_a_serious_fault(browser, address: str, scheme: str):
+    axe = pytest.importorskip("axe_playwright_python.sync_playwright", reason="pip install 'pixelwise[dev]'").Axe()
+    page = browser.new_context(viewport={"width": 1280, "height": 900}, color_scheme=scheme).new_page()
+    complaints: list[str] = []
+    asked: list[str] = []
+    page.on("console", lambda message: complaints.append(message.text))
+    page.on("pageerror", lambda error: complaints.append(str(error)))
+    page.on("request", lambda request: asked.append(request.url))
+    page.goto(f"{address}/runs?token=secret")
+    page.wait_for_selector("#board:not([hx-get])")  # the networks are counted
+    paths, found = ["/runs", "/data", "/try"], {}
+    ids = page.eval_on_selector_all("a[href^='/run/']", "found => found.map((one) => one.getAttribute('href'))")
+    results = list(dict.fromkeys(path.split("/")[2] for path in ids))
+    paths.append(f"/compare/{results[0]}/{results[1]}")
+    while paths:
+        path = paths.pop(0)
+        if kind_of(path) in found:
+            continue
+        page.goto(address + path)
+        page.wait_for_load_state("load")
+        response = axe.run(page, options={"resultTypes": ["violations"]}).response
+        found[kind_of(path)] = [
+            f"{one['id']}: {one['nodes'][0]['html'][:200]}"
+            for one in response["violations"]
+            if one["impact"] in HIGHEST
+        ]
+        links = page.eval_on_selector_all("a[href^='/']", "found => found.map((one) => one.getAttribute('href'))")
+        paths += [link.partition("#")[0] for link in links]
+    assert {kind: faults for kind, faults in found.items() if faults} == {}
+    assert KINDS - found.keys() == set()
+    assert complaints == []
+    assert {url.split("/")[2] for url in asked} == {address.split("/")[2]}
