@@ -105,7 +105,6 @@ def main() -> int:
         content = {
             "command": "python benchmarks/serving.py --network IMAGES RUN ARTEFACT... "
             f"--rounds {options.rounds} --requests {options.requests} --clients {options.clients}",
-            "requests": options.requests,
             "clients": options.clients,
             "machine": msgspec.to_builtins(machine_facts()),
             "networks": networks,
@@ -133,6 +132,7 @@ def measured(images: Path, run: Path, artefacts: Sequence[Path], options: argpar
     samples = {name: [turn.sample for turn in taken] for name, taken in turns.items()}
     return {
         "recipe": read_recipe(run).name,
+        "requests": options.requests,
         "pixels": statistics.mean(height * width for height, width in sizes),
         "size": statistics.mode(sizes),
         "others": statistics.median(turn.others for taken in turns.values() for turn in taken),
@@ -284,16 +284,22 @@ def plain(run: Path, *, in_pool: bool) -> None:
     from pixelwise.prediction.loading import load as load_run
     from pixelwise.serving.server import address_of, bound
 
-    model = load_run(run).model.eval()
+    segmenter = load_run(run)
+    model = segmenter.model.eval()
     statistics_of = (model.preprocessing.mean, model.preprocessing.std)
     mean, std = (torch.tensor(values)[:, None, None] for values in statistics_of)
 
     def mask_of(body: bytes) -> bytes:
-        pixels = torch.from_numpy(np.array(Image.open(io.BytesIO(body)).convert("RGB"))).permute(2, 0, 1).float() / 255
+        picture = Image.open(io.BytesIO(body)).convert("RGB")
+        # Of the size that the recipe's protocol shows to the network, so that both compute the same.
+        height, width = segmenter.seen_size((picture.height, picture.width))
+        seen = picture if picture.size == (width, height) else picture.resize((width, height))
+        pixels = torch.from_numpy(np.array(seen)).permute(2, 0, 1).float() / 255
         with torch.inference_mode():
             labels = model(((pixels - mean) / std)[None]).argmax(1)[0]
         stream = io.BytesIO()
-        Image.fromarray(labels.to(torch.uint8).numpy()).save(stream, "PNG")
+        mask = Image.fromarray(labels.to(torch.uint8).numpy())
+        (mask if seen is picture else mask.resize(picture.size, Image.Resampling.NEAREST)).save(stream, "PNG")
         return stream.getvalue()
 
     async def predict(request: Request) -> Response:
@@ -356,12 +362,12 @@ def parts_of(images: Path, network: Path, requests: int) -> dict[str, float]:
 
 def page(content: Mapping[str, Any]) -> str:
     """The page of a result."""
-    machine, clients, requests = content["machine"], content["clients"], content["requests"]
+    machine, clients = content["machine"], content["clients"]
     lines = [
         "# Serving",
         "",
         f"`{content['command']}` on {machine['cores']} cores ({machine['cpu']}): {clients} clients, each of which "
-        f"sends one image after the other, {requests} images in a round; median (minimum to maximum) of the rounds, in "
+        "sends one image after the other; median (minimum to maximum) of the rounds, in "
         "which the servers take turns. The peer is a handler that decodes the body with Pillow, runs the same network "
         "in PyTorch and answers the argmax as a PNG file, written with Starlette, on which FastAPI is built. The last "
         "columns compare with the plain handler in a thread pool, as FastAPI runs ordinary functions, round by round, "
@@ -379,7 +385,9 @@ def network_lines(network: Mapping[str, Any]) -> list[str]:
     if network["others"] > QUIET:
         others += ", so the rates per second of wall-clock time say little, and processor time compares"
     lines = [
-        f"## {network['recipe']}, most images {width}x{height}",
+        f"## {network['recipe']}",
+        "",
+        f"{network['requests']} images in a round, most of them {width}x{height}.",
         "",
         "| | requests per second | per processor second | p50, s | p99, s | times as fast | by processor time |",
         "|---|---|---|---|---|---|---|",
@@ -388,9 +396,16 @@ def network_lines(network: Mapping[str, Any]) -> list[str]:
         rate, work = (words(facts[key], 1) for key in ("per_second", "per_cpu_second"))
         times = network["times"].get(name, {}).get(PLAIN["pool"])
         ratio = [words(times[clock], 2) for clock in ("wall", "cpu")] if times else ["-", "-"]
-        cells = [name, rate, work, f"{facts['p50_seconds']:.2f}", f"{facts['p99_seconds']:.2f}", *ratio]
+        # Rounds that were taken from the output of an interrupted run have no latencies.
+        waits = [facts.get(key) for key in ("p50_seconds", "p99_seconds")]
+        cells = [name, rate, work, *("-" if one is None else f"{one:.2f}" for one in waits), *ratio]
         lines.append(f"| {' | '.join(cells)} |")
-    lines += ["", f"{others}.", "", "Milliseconds of processor time of a request:", ""]
+    lines += ["", f"{others}."]
+    if "note" in network:
+        lines += ["", network["note"]]
+    if not network["parts"]:
+        return lines
+    lines += ["", "Milliseconds of processor time of a request:", ""]
     columns = (READING, NETWORK, ENCODING, REST, FRONT)
     lines += [f"| | {' | '.join(columns)} |", "|---" * (1 + len(columns)) + "|"]
     for name, found in network["parts"].items():
