@@ -217,21 +217,23 @@ def page(result: dict, growths: Mapping[str, Sequence[Growth]]) -> str:
         "",
         f"`{result['command']}` on {machine['cores']} cores ({machine['cpu']}): pairs of 64x64 pixels; processor time "
         f"and peak memory beyond those of the same verb with {FEW} pairs. An exponent of 1 is growth in proportion to "
-        "the number of pairs; none is given where less than a second is compared. The machine did other work at the "
-        "same time, on which processor time and memory depend little, and seconds of the clock much.",
+        "the number of pairs; none is given where less than a second is compared. Memory is that of the pairs beyond "
+        "the line above. The machine did other work at the same time, on which processor time and memory depend "
+        "little, and seconds of the clock much.",
         "",
-        "| | pairs | processor time | per pair | memory per pair | exponent of the time |",
+        "| | pairs | processor time | per pair | memory per further pair | exponent of the time |",
         "|---|---|---|---|---|---|",
     ]
     for verb, found in growths.items():
-        for one in found:
+        for place, one in enumerate(found):
+            fewer, less = (found[place - 1].count, found[place - 1].memory) if place else (FEW, 0)
             exponent = "" if one.exponent is None else f"{one.exponent:.2f}"
             cells = [
                 VERBS[verb],
                 f"{one.count:,}",
                 f"{one.cpu_seconds:.1f} s",
                 f"{1e3 * one.cpu_seconds / one.count:.2f} ms",
-                f"{one.memory / one.count / 1e3:.2f} kB",
+                f"{(one.memory - less) / (one.count - fewer) / 1e3:.2f} kB",
                 exponent,
             ]
             lines.append(f"| {' | '.join(cells)} |")
@@ -248,6 +250,8 @@ def draw_plot(growths: Mapping[str, Sequence[Growth]]) -> None:
         axes = figure.add_subplot()
         for verb, found in growths.items():
             shown = [one for one in found if one.cpu_seconds > 0]
+            if not shown:
+                continue
             axes.plot([one.count for one in shown], [one.cpu_seconds for one in shown], "o-", label=verb)
         axes.set(xscale="log", yscale="log", xlabel="pairs", ylabel="processor time (s)")
         axes.grid(visible=True, which="major", alpha=0.3)

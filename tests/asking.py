@@ -21,18 +21,18 @@ class Browser:
     def __init__(self, app: Any, host: str = "127.0.0.1:8765") -> None:
         self.app, self.host, self.cookie = app, host, ""
 
-    def get(self, address: str, method: str = "GET", **headers: str) -> Answer:
+    def get(self, address: str, method: str = "GET", body: bytes = b"", **headers: str) -> Answer:
         """The answer to a request; further headers are given with underscores for hyphens."""
         given = {"host": self.host, **{name.replace("_", "-"): value for name, value in headers.items()}}
         if self.cookie:
             given.setdefault("cookie", self.cookie)
-        answer = asyncio.run(_asked(self.app, address, method, given))
+        answer = asyncio.run(_asked(self.app, address, method, given, body))
         if "set-cookie" in answer.headers:
             self.cookie = answer.headers["set-cookie"].partition(";")[0]
         return answer
 
 
-async def _asked(app: Any, address: str, method: str, headers: Mapping[str, str]) -> Answer:
+async def _asked(app: Any, address: str, method: str, headers: Mapping[str, str], sent: bytes) -> Answer:
     path, _, query = address.partition("?")
     scope = {
         "type": "http",
@@ -51,7 +51,7 @@ async def _asked(app: Any, address: str, method: str, headers: Mapping[str, str]
     status, given, body = 0, {}, b""
 
     async def receive() -> dict[str, Any]:
-        return {"type": "http.request", "body": b"", "more_body": False}
+        return {"type": "http.request", "body": sent, "more_body": False}
 
     async def send(message: Any) -> None:
         nonlocal status, given, body

@@ -14,8 +14,8 @@ def served(monkeypatch: pytest.MonkeyPatch) -> list[tuple[list[Path], int, list[
     """What was to be served; nothing is."""
     calls = []
 
-    def serve(folders: list[Path], port: int, ready: Callable[[str], None], data: list[Path]) -> None:
-        calls.append((folders, port, data))
+    def serve(folders: list[Path], port: int, ready: Callable[[str], None], data: list[Path], edit: bool) -> None:
+        calls.append((folders, port, data, "edit") if edit else (folders, port, data))
         ready("http://127.0.0.1:1/runs?token=x")
 
     monkeypatch.setattr("pixelwise.pages.serving.serve", serve)
@@ -56,6 +56,14 @@ def test_data_is_shown_without_runs(served: list, tmp_path: Path, monkeypatch: p
     pixelwise.ui(data="photos", browser=False)
     named = [Path("photos"), Path("town"), Path("s3://bucket/shards")]
     assert served == [([], 8765, named), ([Path("runs")], 8765, [Path("photos")])]
+
+
+def test_masks_are_edited_only_of_data_that_is_named(served: list, tmp_path: Path):
+    pixelwise.ui(tmp_path, data=tmp_path, edit=True, browser=False)
+    assert served == [([tmp_path], 8765, [tmp_path], "edit")]
+    with pytest.raises(RecipeError, match="`edit` is set without `data`") as refused:
+        pixelwise.ui(tmp_path, edit=True)
+    assert refused.value.code == "R260"
 
 
 def test_what_cannot_be_shown_is_refused(served: list, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):

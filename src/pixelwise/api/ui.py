@@ -9,7 +9,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
-from pixelwise.errors import DataError
+from pixelwise.errors import DataError, RecipeError
 from pixelwise.observer import SILENT, Observer
 from pixelwise.options import chosen
 from pixelwise.pages.options import UiOptions
@@ -31,8 +31,8 @@ def ui(
 ) -> None:
     """Show runs and data in a browser, until Ctrl-C: a leaderboard, each run, two runs compared; images with labels.
 
-    Nothing is written. The pages are at an address of this computer that contains a token, and show nothing outside the
-    folders.
+    Nothing is written, except masks of `data` that are changed in the browser with `edit=True`. The pages are at an
+    address of this computer that contains a token, and show nothing outside the folders.
 
     Args:
         folders: Folders of runs, and of the data they were scored on, which pictures of further images are made from.
@@ -44,7 +44,8 @@ def ui(
 
     Raises:
         DataError: D222, a folder does not exist, or one of `data` is neither a folder nor an address.
-        RecipeError: R240, a package of `pixelwise[ui]` is not installed; R260, the port is out of range.
+        RecipeError: R240, a package of `pixelwise[ui]` is not installed; R260, the port is out of range, or `edit`
+            is set without `data`.
         ResourceError: S609, the port cannot be used.
     """
     wanted = chosen(UiOptions, options, changes)
@@ -57,6 +58,10 @@ def ui(
             raise DataError(
                 "D222", f"{printable(path)} is not a folder", "name a folder of runs, such as the one that holds RUN"
             )
+    if wanted.edit and not wanted.data:
+        raise RecipeError(
+            "R260", "`edit` is set without `data`", "name the data set whose masks are edited with `data`"
+        )
     for package in ("starlette", "uvicorn"):
         require(package, "showing pages in a browser", "pixelwise[ui]")
     from pixelwise.pages.labels.survey import require_data
@@ -73,4 +78,4 @@ def ui(
             # In a thread, because a browser within the terminal returns when it is closed.
             threading.Thread(target=webbrowser.open, args=(address,), daemon=True).start()
 
-    serve(paths, wanted.port, told, data)
+    serve(paths, wanted.port, told, data, wanted.edit)

@@ -14,6 +14,8 @@ from pathlib import Path
 MOVES_OPEN_FILES = sys.platform != "win32"
 """Whether open files, and folders that contain open files, can be renamed and removed."""
 _BLOCK = 1 << 20
+_TIME_STEPS = (1_000, 1_000_000, 1_000_000_000, 3_000_000_000, 3_000_000_000)
+"""Nanoseconds by which a time is set later until the file system tells the difference, the last of them set twice."""
 # What file systems without hard links say.
 _NO_LINKS = (errno.EPERM, errno.ENOSYS, errno.EOPNOTSUPP, errno.EMLINK, errno.ENOTSUP, errno.EINVAL)
 _PAUSES = (0.01, 0.05, 0.1, 0.2, 0.4)
@@ -93,6 +95,22 @@ def facts_of_file(size: int) -> os.stat_result:
 def let_others_read(path: Path) -> None:
     """Make a private temporary file or folder readable by all users (Windows inherits the parent's permissions)."""
     os.chmod(path, 0o755 if path.is_dir() else 0o644)
+
+
+def make_newer(path: Path, other: Path) -> None:
+    """Give a file a later modification time than another one has, whatever the clock and its resolution say.
+
+    Caches know files by size and time: a file that replaces another one within the resolution of the times would
+    otherwise be taken for it.
+
+    Raises:
+        OSError: A file is missing, or its time cannot be set.
+    """
+    before = os.stat(other).st_mtime_ns
+    for step in _TIME_STEPS:
+        if os.stat(path).st_mtime_ns > before:
+            return
+        os.utime(path, ns=(before + step, before + step))
 
 
 def is_disk_full(error: OSError) -> bool:

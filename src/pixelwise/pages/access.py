@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import secrets
 from collections.abc import Awaitable, Callable, MutableMapping
 from http.cookies import CookieError, SimpleCookie
@@ -43,15 +44,17 @@ class Guard:
     A request has to name this computer as its host, may come from no page of another origin, may only read (but for
     paths that take what pages send; such a request has to state that it comes from one of them), and has to bring the
     token: in the address, which is answered by a cookie and the same address without it, or in that cookie.
+    A `PUT` to one of the addresses that can be written has to come from a page of this origin, too.
 
     Args:
         app: The application behind.
         token: The token.
         cookie: Name of the cookie. Browsers send cookies to every port of a host, so each server needs its own name.
+        writable: The addresses that can be written; None if there are none.
     """
 
-    def __init__(self, app: App, token: str, cookie: str) -> None:
-        self._app, self._token, self._cookie = app, token, cookie
+    def __init__(self, app: App, token: str, cookie: str, writable: re.Pattern[str] | None = None) -> None:
+        self._app, self._token, self._cookie, self._writable = app, token, cookie, writable
 
     async def __call__(self, scope: Message, receive: Receive, send: Send) -> None:
         """Answer a request, or refuse it."""
@@ -65,7 +68,7 @@ class Guard:
             await _refuse(send, 421, "This address is not one of this computer's names.")
         elif not is_own_origin(headers.get("origin"), headers.get("host", "")):
             await _refuse(send, 403, "Pages of other origins may not ask.")
-        elif scope["method"] not in _METHODS and not _is_taken(scope, headers):
+        elif not (scope["method"] in _METHODS or _is_taken(scope, headers) or self._may_write(scope, headers)):
             await _refuse(send, 405, "These pages can only be read.")
         elif any(name == TOKEN and self._is_token(value) for name, value in query):
             rest = urlencode([(name, value) for name, value in query if name != TOKEN])
@@ -77,6 +80,15 @@ class Guard:
 
     def _is_token(self, given: str) -> bool:
         return secrets.compare_digest(given.encode("utf-8", "surrogatepass"), self._token.encode())
+
+    def _may_write(self, scope: Message, headers: dict[str, str]) -> bool:
+        """Whether a page of this origin, which browsers name with every `PUT`, writes to an address that is for it."""
+        known = scope["method"] == "PUT" and self._writable is not None and self._writable.fullmatch(scope["path"])
+        return (
+            bool(known)
+            and bool(headers.get("origin"))
+            and headers.get("sec-fetch-site", "same-origin") == "same-origin"
+        )
 
     async def _let_in(self, send: Send, address: str) -> None:
         cookie = f"{self._cookie}={self._token}; Path=/; HttpOnly; SameSite=Strict"

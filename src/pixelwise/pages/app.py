@@ -20,6 +20,8 @@ from pixelwise.pages.access import App, Guard, Receive, Send
 from pixelwise.pages.board import board_of
 from pixelwise.pages.catalog import Catalog
 from pixelwise.pages.costs import Costs
+from pixelwise.pages.fixing import views as fixing
+from pixelwise.pages.fixing.collection import Collection
 from pixelwise.pages.labels.shelf import Shelf
 from pixelwise.pages.labels.views import routes as data_routes
 from pixelwise.pages.live.views import LiveSite
@@ -32,6 +34,7 @@ from pixelwise.storage import printable
 STATIC = {
     "icon.svg": "image/svg+xml",
     "pages.js": "text/javascript",
+    "fix.js": "text/javascript",
     "live.js": "text/javascript",
     "try.js": "text/javascript",
     "vendored/htmx.min.js": "text/javascript",
@@ -51,14 +54,16 @@ class Site:
     Args:
         folders: Folders of runs, and of data that may be shown.
         data: Data sets that have pages of their own, and whose images may be shown.
+        edit: Whether the masks of those that are folders may be changed.
     """
 
-    def __init__(self, folders: Sequence[Path], data: Sequence[Path] = ()) -> None:
+    def __init__(self, folders: Sequence[Path], data: Sequence[Path] = (), edit: bool = False) -> None:
         self.folders = ", ".join(map(printable, folders))
         self.catalog = Catalog(folders, data)
         self.shelf = Shelf(data, self.catalog)
         self.costs = Costs()
         self.live = LiveSite(self.catalog)
+        self.collection, self.edit = Collection(data), edit
         self.models = Models(self.catalog)
 
 
@@ -95,6 +100,7 @@ def application(
     cookie: str = "pixelwise",
     data: Sequence[Path] = (),
     site: Site | None = None,
+    edit: bool = False,
 ) -> App:
     """The pages as an ASGI application.
 
@@ -104,8 +110,9 @@ def application(
         cookie: Name of the cookie that holds it.
         data: Data sets that have pages of their own; they begin to be opened at once.
         site: What the pages are made of, for a server that ends their events when it ends itself; None to make it.
+        edit: Whether the masks of the data sets may be changed; it is part of a `site` that is given.
     """
-    site = site or Site(folders, data)
+    site = site or Site(folders, data, edit)
     site.shelf.open()
     results = Results(site.catalog)
     every = [
@@ -113,11 +120,13 @@ def application(
         Route("/runs", partial(guarded, site, _runs)),
         *data_routes(site.shelf, site.catalog),
         *(Route(path, results) for path in OF_RESULTS),
+        *fixing.routes(site.collection, site.catalog, site.edit),
         *site.live.routes(),
         *trying.routes(site.models),
         Route("/static/{name:path}", _static),
     ]
-    return Guard(Starlette(routes=every, exception_handlers={404: _not_found}), token, cookie)
+    writable = fixing.WRITABLE if site.edit else None
+    return Guard(Starlette(routes=every, exception_handlers={404: _not_found}), token, cookie, writable)
 
 
 def _not_found(request: Request, _: Exception) -> Response:

@@ -20,8 +20,10 @@ class UiOptions(Options, frozen=True, kw_only=True):
         port: Port of this computer at which the pages are shown; 0 takes a free one. Through
             `ssh -L PORT:127.0.0.1:PORT` they can be seen from another one.
         browser: Open the first page in a browser.
+        edit: Let the masks of the folders given with `data` be changed in the browser; the original of each is kept.
     """
 
     data: Annotated[tuple[Path, ...], Meta(extra={"many": True})] = ()
     port: Annotated[int, Meta(ge=0, le=65535)] = PORT
     browser: bool = True
+    edit: bool = False

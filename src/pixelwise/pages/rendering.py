@@ -20,7 +20,7 @@ NOT_KEPT = {"cache-control": "no-store"}
 """Header of answers that browsers do not keep."""
 _STYLES = ("report_style.html", "report_atlas_style.html", "report_confidence_style.html")
 """Style sheets of the reports that the pages have too."""
-_OWN_STYLES = ("pages.css", "data.css")
+_OWN_STYLES = ("pages.css", "data.css", "fix.css")
 
 
 @cache

@@ -16,7 +16,13 @@ from pixelwise.serving.server import bound
 HOST = "127.0.0.1"
 
 
-def serve(folders: Sequence[Path], port: int, ready: Callable[[str], None], data: Sequence[Path] = ()) -> None:
+def serve(
+    folders: Sequence[Path],
+    port: int,
+    ready: Callable[[str], None],
+    data: Sequence[Path] = (),
+    edit: bool = False,
+) -> None:
     """Serve the pages until Ctrl-C.
 
     Args:
@@ -24,6 +30,7 @@ def serve(folders: Sequence[Path], port: int, ready: Callable[[str], None], data
         port: Port to listen at; 0 takes a free one.
         ready: Called with the address of the first page, token included, when browsers can connect.
         data: Data sets that have pages of their own. Without folders of runs, the first page is theirs.
+        edit: Whether masks of these data sets may be changed; the first page is then the label editor.
 
     Raises:
         ResourceError: S609, the port cannot be used.
@@ -31,10 +38,10 @@ def serve(folders: Sequence[Path], port: int, ready: Callable[[str], None], data
     with contextlib.closing(listening(port)) as listener:
         taken = listener.getsockname()[1]
         token = new_token()
-        site = Site(folders, data)
+        site = Site(folders, data, edit)
         app = application(folders, token, f"pixelwise-{taken}", site=site)
         settings = uvicorn.Config(app, log_level="error", lifespan="off", server_header=False, access_log=False)
-        ready(f"http://{HOST}:{taken}/{'runs' if folders else 'data'}?{TOKEN}={token}")
+        ready(f"http://{HOST}:{taken}/{'fix' if edit else 'runs' if folders else 'data'}?{TOKEN}={token}")
         with contextlib.suppress(KeyboardInterrupt), contextlib.closing(site.models):
             Server(settings, site).run(sockets=[listener])
 

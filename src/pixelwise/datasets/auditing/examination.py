@@ -328,7 +328,7 @@ class ExaminationCache:
         if known is None:
             return None
         try:
-            found = examination_from(known.partition(b"\0")[2])
+            found = DECODER.decode(known.partition(b"\0")[2])
         except (msgspec.DecodeError, ValueError):
             return None
         found.sample = sample  # files in shards are more than their paths
@@ -338,7 +338,7 @@ class ExaminationCache:
         """Cache an examination, unless a file was written moments ago and may change again unnoticed."""
         state = _state(examination.sample, settled=True)
         if state is not None:
-            encoded = examination_to(examination)
+            encoded = ENCODER.encode(examination)
             self._parts.put(_key(examination.split, examination.sample), state + b"\0" + encoded)
 
     def save(self, *, own: bool = False) -> None:
@@ -348,20 +348,6 @@ class ExaminationCache:
             own: Leave what other processes have written as it is; see `PartedCache.save`.
         """
         self._parts.save(own=own)
-
-
-def examination_to(examination: Examination) -> bytes:
-    """An examination as bytes."""
-    return msgspec.msgpack.encode(examination, enc_hook=_to_plain)
-
-
-def examination_from(content: bytes) -> Examination:
-    """The examination of such bytes; of files in shards, it knows no more than their paths.
-
-    Raises:
-        msgspec.DecodeError, ValueError: They are no examination.
-    """
-    return _DECODER.decode(content)
 
 
 def _key(split: str, sample: Sample) -> bytes:
@@ -408,4 +394,6 @@ def _from_plain(kind: type, value: Any) -> Any:
     raise NotImplementedError(f"{kind} is not part of an examination")
 
 
-_DECODER = msgspec.msgpack.Decoder(Examination, dec_hook=_from_plain)
+ENCODER = msgspec.msgpack.Encoder(enc_hook=_to_plain)
+DECODER = msgspec.msgpack.Decoder(Examination, dec_hook=_from_plain)
+"""Examinations as bytes, which know no more than the paths of files in shards."""

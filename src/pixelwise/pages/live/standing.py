@@ -138,10 +138,11 @@ def under_way(entries: list[Entry], now: float) -> list[UnderWay]:
 def _progress(log: Log, status: RunStatus) -> str:
     training = status.training
     logged = [one.step for one in log.records if isinstance(one, (StepRecord, SkippedRecord))]
-    step = max([*logged, *([training.step] if training is not None else [])], default=None)
-    if step is None:
+    if training is not None:
+        logged.append(training.step)
+    if not logged:
         return ""
-    return f"step {count(step)}" + (f" of {count(training.steps)}" if training is not None else "")
+    return f"step {count(max(logged))}" + (f" of {count(training.steps)}" if training is not None else "")
 
 
 def _miou(log: Log) -> float | None:

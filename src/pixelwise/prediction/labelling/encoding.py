@@ -41,8 +41,8 @@ def encoding_of(segmenter: Segmenter) -> Encoding:
         values, ignored = mask_values("original", segmenter.classes, segmenter.label_table)
     except RecipeError:
         values, ignored = [], None
-    whole = len(values) == number and all(isinstance(one, int) for one in (*values, ignored))
-    if not whole or ignored in values:
+    numbers = len(values) == number and all(isinstance(one, int) for one in values)
+    if not numbers or not isinstance(ignored, int) or ignored in values:
         return Encoding("ids", tuple(range(number)), IGNORE)
     return Encoding("original", tuple(values), ignored)
 

@@ -13,13 +13,7 @@ from typing import NamedTuple
 import msgspec
 
 from pixelwise.datasets.auditing.correspondence import compared_step
-from pixelwise.datasets.auditing.examination import (
-    Examination,
-    ExaminationCache,
-    examination_from,
-    examination_to,
-    examine,
-)
+from pixelwise.datasets.auditing.examination import DECODER, ENCODER, Examination, ExaminationCache, examine
 from pixelwise.datasets.auditing.examining import examinations, numbered
 from pixelwise.datasets.auditing.shards.units import PATIENCE, Attempts, Unit
 from pixelwise.datasets.fingerprint import HashCache
@@ -116,7 +110,7 @@ class Examiner:
         for position in positions:
             ((_, split, sample),) = numbered(self._dataset, self._names, range(position, position + 1))
             compared = position % step == 0
-            yield examination_to(examine(split, sample, self._dataset, self._hashes, compared=compared))
+            yield ENCODER.encode(examine(split, sample, self._dataset, self._hashes, compared=compared))
 
     def _examine_carefully(self, unit: Unit) -> None:
         positions = [
@@ -130,7 +124,7 @@ class Examiner:
         for place, (_, split, sample) in enumerate(positions):
             examination = Examination(split, sample, errors=[(sample.image_path, _deadly(sample.image_path))])
             if place in found:
-                examination = examination_from(found[place])
+                examination = DECODER.decode(found[place])
                 examination.sample = sample  # files in shards are more than their paths
             self._known.put(examination)
         self._known.save(own=True)

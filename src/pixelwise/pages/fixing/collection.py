@@ -1,0 +1,165 @@
+"""The images of the data folders that are edited or looked at. Pages know them by ids alone, never by paths."""
+
+from __future__ import annotations
+
+import os
+import threading
+from collections.abc import Sequence
+from pathlib import Path
+from typing import NamedTuple
+
+from pixelwise.datasets.format import format_of
+from pixelwise.datasets.opening import open_folder
+from pixelwise.datasets.samples import Dataset, Sample
+from pixelwise.errors import PixelwiseError
+from pixelwise.pages.fixing.keeping import Keeper, Target
+from pixelwise.pages.fixing.masks import Uneditable
+from pixelwise.pages.fixing.queue import read_queue
+from pixelwise.storage import printable, sha256_bytes
+from pixelwise.storage.stores.addresses import address_of
+from pixelwise.storage.stores.members import Member
+
+
+class Item(NamedTuple):
+    """An image of a data folder.
+
+    Attributes:
+        id: Id in addresses; the same as long as the folder stays in its place.
+        split: Its split.
+        sample: Its files.
+    """
+
+    id: str
+    split: str
+    sample: Sample
+
+    @property
+    def name(self) -> str:
+        """Split and id."""
+        return f"{self.split}/{self.sample.id}"
+
+
+class Folder:
+    """A data folder; it is opened when it is first asked for, and keeps its classes until the server ends.
+
+    Args:
+        path: The folder.
+
+    Attributes:
+        id: Id in addresses.
+        name: Its path as its user knows it, printable.
+        root: The folder without links.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.root = path.resolve()
+        self.id = sha256_bytes(os.fsencode(self.root))[:12]
+        self.name = printable(path)
+        self._lock = threading.Lock()
+        self._opened: _Opened | PixelwiseError | None = None
+
+    def opened(self) -> _Opened:
+        """The data set and its images.
+
+        Raises:
+            PixelwiseError: It is no data set.
+        """
+        with self._lock:
+            if self._opened is None:
+                try:
+                    self._opened = self._open()
+                except PixelwiseError as error:
+                    self._opened = error
+            if isinstance(self._opened, PixelwiseError):
+                raise self._opened
+            return self._opened
+
+    def queue(self) -> list[Item]:
+        """The images in the order in which a run has ranked them for labelling; empty without such a list.
+
+        Raises:
+            PixelwiseError: It is no data set, or the list is damaged.
+        """
+        ranked = read_queue(self.root)
+        if not ranked:
+            return []
+        items = {os.path.abspath(item.sample.image_path): item for item in self.opened().items.values()}
+        found = (items.get(os.path.abspath(self.root / one.image)) for one in ranked)
+        return list({item.id: item for item in found if item is not None}.values())
+
+    def holds(self, path: Path) -> bool:
+        """Whether a file lies within the folder, wherever its links lead."""
+        if isinstance(path, Member):
+            return False
+        try:
+            real = path.resolve()
+        except (OSError, RuntimeError):  # a link that leads to itself
+            return False
+        return self.root in real.parents
+
+    def target(self, item: Item) -> Target:
+        """The mask of an image, if it may be read and written.
+
+        Raises:
+            Uneditable: The image has no mask file of its own below this folder.
+        """
+        dataset, mask = self.opened().dataset, item.sample.mask_path
+        if dataset.multilabel:
+            raise Uneditable("Multi-label masks are not edited: a pixel has one class here.")
+        if mask is None:
+            raise Uneditable("The image has no mask.")
+        if isinstance(mask, Member):
+            raise Uneditable("The masks lie in shards or tables, which are not changed. Edit the loose files.")
+        if format_of(dataset.name).drawn:
+            raise Uneditable("The masks are drawn from annotation files. Change these with the tool that made them.")
+        if mask.is_symlink() or not self.holds(mask) or not self.holds(item.sample.image_path):
+            raise Uneditable("The image or its mask is a link, or lies outside of the folder given with --data.")
+        path = mask.resolve()
+        return Target(path, path.relative_to(self.root), item.name)
+
+    def _open(self) -> _Opened:
+        _, dataset = open_folder(self.root)
+        items: dict[str, Item] = {}
+        seen: set[Path] = set()
+        for split, samples in dataset.splits.items():
+            for sample in samples:
+                if sample.image_path not in seen:
+                    seen.add(sample.image_path)
+                    id = sha256_bytes(os.fsencode(self.root) + f"\0{split}\0{sample.id}".encode())[:16]
+                    items[id] = Item(id, split, sample)
+        return _Opened(dataset, items, Keeper(self.root, dataset))
+
+
+class _Opened(NamedTuple):
+    """A data set, its images by id in file order, and what saves its masks."""
+
+    dataset: Dataset
+    items: dict[str, Item]
+    keeper: Keeper
+
+
+class Collection:
+    """The data folders that were given with `--data`.
+
+    Args:
+        paths: The folders. What is no folder of this computer is left out: addresses, and data that is generated.
+    """
+
+    def __init__(self, paths: Sequence[Path]) -> None:
+        local = [path for path in paths if address_of(path) is None and path.is_dir()]
+        self.folders = tuple({folder.id: folder for folder in map(Folder, local)}.values())
+
+    def folder(self, id: str) -> Folder | None:
+        """The folder of an id; None if there is none."""
+        return next((one for one in self.folders if one.id == id), None)
+
+    def find(self, id: str) -> tuple[Folder, Item] | None:
+        """The image of an id, with its folder; None if there is none. Folders that cannot be opened are left out."""
+        for folder in self.folders:
+            try:
+                item = folder.opened().items.get(id)
+            except PixelwiseError:
+                continue
+            if item is not None:
+                return folder, item
+        return None

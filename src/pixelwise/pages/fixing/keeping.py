@@ -1,0 +1,214 @@
+"""Saves masks: the original is kept once, the change is logged, the file is replaced at once or not at all."""
+
+from __future__ import annotations
+
+import datetime
+import os
+import threading
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import msgspec
+import numpy as np
+
+from pixelwise.datasets.samples import Dataset
+from pixelwise.errors import PixelwiseError
+from pixelwise.machine.files import flush, make_newer
+from pixelwise.pages.fixing.masks import Mask, Uneditable, open_mask, repainted
+from pixelwise.recipes.class_sets.tables import IGNORE
+from pixelwise.storage import printable, sha256_bytes, write_bytes, writing
+from pixelwise.storage.locks import work_lock
+
+FOLDER = ".pixelwise-fix"
+"""Folder of a data set's edits, within the data set. Hidden folders hold no images and no masks."""
+ORIGINALS = "originals"
+LOG = "edits.jsonl"
+_REMEMBERED = 4
+
+
+class Stale(Exception):
+    """The mask on the disk is another one than the change was made on."""
+
+
+class Edit(msgspec.Struct, frozen=True, kw_only=True):
+    """A line of the edit log. It is written before the mask is replaced, so that no state of a mask lacks its line.
+
+    Attributes:
+        time: When, in UTC.
+        image: Split and id of the image.
+        mask: The mask, relative to the data folder.
+        before: SHA-256 of the mask before.
+        after: SHA-256 of the mask after. If the next line of the mask has the same `before`, the server was killed in
+            between, and the change was made again or not at all.
+        session: The page that made the change.
+        pixels: Number of pixels that changed.
+        gained: Class, or `ignored`, or `unknown` -> number of pixels that became it.
+        lost: The same for what the pixels were before.
+    """
+
+    time: str
+    image: str
+    mask: str
+    before: str
+    after: str
+    session: str
+    pixels: int
+    gained: dict[str, int]
+    lost: dict[str, int]
+
+
+class Target(NamedTuple):
+    """A mask that may be written.
+
+    Attributes:
+        path: Its file, without links.
+        relative: The same below the data folder.
+        image: Split and id of its image.
+    """
+
+    path: Path
+    relative: Path
+    image: str
+
+
+class Keeper:
+    """Reads and saves the masks of one data folder. Thread-safe.
+
+    Args:
+        root: The data folder, without links.
+        dataset: The data set that was found there.
+    """
+
+    def __init__(self, root: Path, dataset: Dataset) -> None:
+        self.folder, self._dataset = root / FOLDER, dataset
+        self._lock = threading.RLock()
+        self._masks: dict[Path, Mask] = {}
+
+    def mask(self, target: Target) -> Mask:
+        """A mask as it is on the disk now.
+
+        Raises:
+            Uneditable: It cannot be edited or read.
+        """
+        with self._lock:
+            try:
+                content = target.path.read_bytes()
+                known = self._masks.get(target.path)
+                if known is None or known.content != content:
+                    known = open_mask(content, target.path, self._dataset)
+                self._remember(target.path, known)
+            except (OSError, PixelwiseError) as error:
+                raise Uneditable(str(error)) from error
+            return known
+
+    def save(self, target: Target, runs: np.ndarray, base: str, session: str) -> Mask:
+        """Change a mask on the disk, and return it as it is then.
+
+        Args:
+            target: The mask.
+            runs: What is painted, as for `repainted`.
+            base: SHA-256 of the mask that it is painted on.
+            session: Name of the page. If the file is what this page's last change of `base` made of it, whose answer
+                was lost, then that change is continued.
+
+        Raises:
+            Stale: The file is another one than `base`.
+            Uneditable: The change is not allowed.
+            ResourceError: S601, the disk is full.
+        """
+        kept = self.folder / ORIGINALS / target.relative
+        if any(one.is_symlink() for one in (kept, *kept.parents, self.folder / LOG)):
+            raise Uneditable(f"{printable(self.folder)} contains links, which could lead out of the data folder.")
+        with self._lock, work_lock(self.folder):
+            mask = self.mask(target)
+            if mask.version != base and not self._continues(target, mask.version, base, session):
+                raise Stale
+            new = repainted(mask, runs, target.path, self._dataset, self._original_values(target, mask))
+            if new is mask:
+                return mask
+            if not kept.exists():
+                write_bytes(kept, mask.content)
+            self._log(_edit(mask, new, target, session, self._dataset.classes))
+            with writing(target.path) as temporary:
+                temporary.write_bytes(new.content)
+                make_newer(temporary, target.path)
+                if sha256_bytes(target.path.read_bytes()) != mask.version:
+                    raise Stale  # another program has written it meanwhile
+            self._remember(target.path, new)
+            return new
+
+    def edits(self) -> list[Edit]:
+        """All lines of the log; a line that was cut off by a crash is left out."""
+        try:
+            lines = (self.folder / LOG).read_bytes().splitlines()
+        except OSError:
+            return []
+        return [edit for edit in map(_parsed, lines) if edit is not None]
+
+    def _remember(self, path: Path, mask: Mask) -> None:
+        self._masks.pop(path, None)
+        self._masks[path] = mask
+        while len(self._masks) > _REMEMBERED:
+            self._masks.pop(next(iter(self._masks)))
+
+    def _continues(self, target: Target, version: str, base: str, session: str) -> bool:
+        mask = target.relative.as_posix()
+        last = next((one for one in reversed(self.edits()) if one.mask == mask), None)
+        return last is not None and (last.before, last.after, last.session) == (base, version, session)
+
+    def _original_values(self, target: Target, mask: Mask) -> frozenset[int]:
+        """The values of the kept original, which undoing may bring back; none if it has another size."""
+        kept = self.folder / ORIGINALS / target.relative
+        if not kept.is_file() or kept.is_symlink():
+            return frozenset()
+        try:
+            original = self.mask(target._replace(path=kept))
+        except Uneditable:
+            return frozenset()
+        return frozenset(original.meanings) if original.stored.dtype == mask.stored.dtype else frozenset()
+
+    def _log(self, edit: Edit) -> None:
+        path = self.folder / LOG
+        new = not path.exists()
+        with path.open("ab+") as file:
+            size = file.seek(0, os.SEEK_END)
+            file.seek(max(0, size - 1))
+            if file.read(1) not in (b"", b"\n"):
+                file.write(b"\n")  # a crash has cut the last line off
+            file.write(msgspec.json.encode(edit) + b"\n")
+        flush(path)
+        if new:
+            flush(path.parent)
+
+
+def _parsed(line: bytes) -> Edit | None:
+    try:
+        return msgspec.json.decode(line, type=Edit)
+    except msgspec.DecodeError:
+        return None
+
+
+def _edit(mask: Mask, new: Mask, target: Target, session: str, classes: tuple[str, ...]) -> Edit:
+    changed = mask.stored != new.stored
+    return Edit(
+        time=datetime.datetime.now(datetime.UTC).isoformat(timespec="milliseconds"),
+        image=printable(target.image),
+        mask=target.relative.as_posix(),
+        before=mask.version,
+        after=new.version,
+        session=session,
+        pixels=int(changed.sum()),
+        gained=_counts(new, changed, classes),
+        lost=_counts(mask, changed, classes),
+    )
+
+
+def _counts(mask: Mask, where: np.ndarray, classes: tuple[str, ...]) -> dict[str, int]:
+    """Class -> its number of pixels in an area."""
+    counted: dict[str, Any] = {}
+    values, counts = np.unique(mask.stored[where], return_counts=True)
+    for value, count in zip(values.tolist(), counts.tolist(), strict=True):
+        meaning = mask.meanings[value]
+        name = "ignored" if meaning == IGNORE else classes[meaning] if meaning >= 0 else "unknown"
+        counted[name] = counted.get(name, 0) + count
+    return counted

@@ -1,0 +1,132 @@
+import threading
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import pytest
+from editing import edited_data, pixels_of
+
+pytestmark = pytest.mark.heavy
+SAVED = "#status[data-pending='0'][data-saved='{}']"
+
+
+class Pages:
+    """The server, which can be ended and started again at the same port."""
+
+    def __init__(self, data: Path) -> None:
+        self.data, self.port = data, 0
+        self.start()
+
+    def start(self) -> None:
+        import uvicorn
+
+        from pixelwise.pages.app import application
+        from pixelwise.pages.serving import listening
+
+        self.listener = listening(self.port)
+        self.port = self.listener.getsockname()[1]
+        app = application([], "secret", "pixelwise", data=[self.data], edit=True)
+        self.server = uvicorn.Server(uvicorn.Config(app, log_level="error", lifespan="off"))
+        self.thread = threading.Thread(target=self.server.run, args=([self.listener],))
+        self.thread.start()
+
+    def end(self) -> None:
+        self.server.should_exit = True
+        self.thread.join()
+        self.listener.close()
+
+
+@pytest.fixture
+def pages(tmp_path: Path) -> Iterator[Pages]:
+    running = Pages(edited_data(tmp_path / "data", (60, 80)))
+    yield running
+    running.end()
+
+
+@pytest.fixture
+def page(browser, pages: Pages) -> Iterator:
+    page = browser.new_page(viewport={"width": 1280, "height": 800})
+    page.complaints = []
+    page.on("console", lambda message: page.complaints.append(message.text))
+    page.on("pageerror", lambda error: page.complaints.append(str(error)))
+    page.on(
+        "request", lambda one: page.complaints.append(one.url) if f"127.0.0.1:{pages.port}" not in one.url else None
+    )
+    page.goto(f"http://127.0.0.1:{pages.port}/fix?token=secret")
+    page.locator("a.card").first.press("Enter")
+    page.wait_for_selector("#fix[data-ready]")
+    yield page
+    page.close()
+
+
+def press(page, *keys: str) -> None:
+    for key in keys:
+        page.keyboard.press(key)
+
+
+def test_masks_are_painted_by_the_keyboard_alone(page, pages: Pages):
+    mask = pages.data / "masks/train/a.png"
+    before = pixels_of(mask)
+    press(page, *14 * ["["], "2", "x", *5 * ["ArrowRight"], "x")
+    page.wait_for_selector(SAVED.format(1))
+    expected = before.copy()
+    expected[30, 40:46] = 1
+    assert np.array_equal(pixels_of(mask), expected)
+    # A polygon: 10 pixels to the right, 10 down, back to the left.
+    press(
+        page,
+        "l",
+        "3",
+        "Enter",
+        "Shift+ArrowRight",
+        "Enter",
+        "Shift+ArrowDown",
+        "Enter",
+        "Shift+ArrowLeft",
+        "Enter",
+        "c",
+    )
+    page.wait_for_selector(SAVED.format(2))
+    expected[30:40, 45:55] = 2
+    assert np.array_equal(pixels_of(mask), expected)
+    press(page, "Control+z", "Control+z")
+    page.wait_for_selector(SAVED.format(4))
+    assert np.array_equal(pixels_of(mask), before)
+    press(page, "n")
+    page.wait_for_url("**/fix/*")
+    page.wait_for_selector("h1:has-text('train/b')")
+    assert page.complaints == []
+
+
+def test_strokes_wait_for_a_server_that_is_gone(page, pages: Pages):
+    mask = pages.data / "masks/train/a.png"
+    box = page.locator("#stage").bounding_box()
+    press(page, "2")
+    pages.end()
+    for x in (300, 500):
+        page.mouse.move(x, box["y"] + 300)
+        page.mouse.down()
+        page.mouse.move(x + 60, box["y"] + 330, steps=4)
+        page.mouse.up()
+    page.wait_for_selector("#status.trouble[data-pending='2']")
+    assert (pixels_of(mask) != 1).all()
+    pages.start()
+    page.wait_for_selector(SAVED.format(2))
+    assert (pixels_of(mask) == 1).sum() > 50
+    assert all("ERR_CONNECTION" in text for text in page.complaints)
+
+
+def test_what_another_program_has_painted_stays(page, pages: Pages):
+    from PIL import Image
+
+    mask = pages.data / "masks/train/a.png"
+    theirs = pixels_of(mask)
+    theirs[:5] = 2
+    time.sleep(0.01)
+    Image.fromarray(theirs).save(mask)
+    press(page, *14 * ["["], "2", "Enter")
+    page.wait_for_selector(SAVED.format(1))
+    theirs[30, 40] = 1
+    assert np.array_equal(pixels_of(mask), theirs)
+    assert "Another program has changed the mask" in page.locator("#note").text_content()
