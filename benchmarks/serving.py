@@ -90,7 +90,8 @@ def main() -> int:
         plain(Path(options.plain[0]), in_pool=options.plain[1] == "pool")
         return 0
     if options.parts:
-        print(ANSWER + msgspec.json.encode(parts_of(*map(Path, options.parts), options.requests)).decode(), flush=True)
+        images, network = map(Path, options.parts)
+        print(ANSWER + msgspec.json.encode(parts_of(images, network, options.requests)).decode(), flush=True)
         return 0
     if options.tables:
         content = msgspec.json.decode((RESULTS / "serving.json").read_bytes())

@@ -169,7 +169,8 @@ def png_of(values: np.ndarray, colors: np.ndarray | None = None) -> bytes:
     rows = np.zeros((height, 1 + content.shape[1]), np.uint8)
     rows[:, 1:] = content
     header = struct.pack(">IIBBBBB", width, height, 8 * values.dtype.itemsize, kind, 0, 0, 0)
-    chunks = [(b"IHDR", header), (b"IDAT", imagecodecs.deflate_encode(rows, COMPRESSION, raw=False)), (b"IEND", b"")]
+    packed = imagecodecs.deflate_encode(rows, COMPRESSION, raw=False)  # type: ignore[arg-type]  # takes any buffer
+    chunks = [(b"IHDR", header), (b"IDAT", bytes(packed)), (b"IEND", b"")]
     if colors is not None:
         chunks.insert(1, (b"PLTE", colors.tobytes()))
     return _SIGNATURE + b"".join(
