@@ -2,6 +2,7 @@ import errno
 import os
 import stat
 import sys
+import time
 from pathlib import Path
 
 import pytest
@@ -115,3 +116,16 @@ def test_a_second_name_is_given_only_if_it_is_free(
     assert link_new(tmp_path / "one", tmp_path / "name")
     assert not link_new(tmp_path / "two", tmp_path / "name")
     assert (tmp_path / "name").read_bytes() == b"one"
+
+
+def test_a_file_is_made_newer_than_another(tmp_path: Path):
+    old, new = tmp_path / "old", tmp_path / "new"
+    for path in (old, new):
+        path.write_bytes(b"x")
+    ahead = time.time_ns() + 10**13
+    os.utime(old, ns=(ahead, ahead))
+    files.make_newer(new, old)
+    made = new.stat().st_mtime_ns
+    assert ahead < made < ahead + 10**7
+    files.make_newer(new, old)
+    assert new.stat().st_mtime_ns == made
