@@ -118,7 +118,7 @@ def application(
     every = [
         Route("/", lambda _: RedirectResponse("/runs")),
         Route("/runs", partial(guarded, site, _runs)),
-        *data_routes(site.shelf, site.catalog),
+        *data_routes(site.shelf, site.catalog, site.collection),
         *(Route(path, results) for path in OF_RESULTS),
         *fixing.routes(site.collection, site.catalog, site.edit),
         *site.live.routes(),

@@ -87,6 +87,10 @@ class Folder:
         found = (items.get(os.path.abspath(self.root / one.image)) for one in ranked)
         return list({item.id: item for item in found if item is not None}.values())
 
+    def item_id(self, split: str, sample: str) -> str:
+        """The id of an image, by its split and its id there; nothing is opened for it."""
+        return sha256_bytes(os.fsencode(self.root) + f"\0{split}\0{sample}".encode())[:16]
+
     def holds(self, path: Path) -> bool:
         """Whether a file lies within the folder, wherever its links lead."""
         if isinstance(path, Member):
@@ -125,7 +129,7 @@ class Folder:
             for sample in samples:
                 if sample.image_path not in seen:
                     seen.add(sample.image_path)
-                    id = sha256_bytes(os.fsencode(self.root) + f"\0{split}\0{sample.id}".encode())[:16]
+                    id = self.item_id(split, sample.id)
                     items[id] = Item(id, split, sample)
         return _Opened(dataset, items, Keeper(self.root, dataset))
 
@@ -152,6 +156,11 @@ class Collection:
     def folder(self, id: str) -> Folder | None:
         """The folder of an id; None if there is none."""
         return next((one for one in self.folders if one.id == id), None)
+
+    def address(self, path: Path, split: str, sample: str) -> str | None:
+        """The address of the editor of an image of a data set; None if its path is not one of these folders."""
+        root = None if address_of(path) else path.resolve()
+        return next((f"/fix/{one.item_id(split, sample)}" for one in self.folders if one.root == root), None)
 
     def find(self, id: str) -> tuple[Folder, Item] | None:
         """The image of an id, with its folder; None if there is none. Folders that cannot be opened are left out."""

@@ -16,6 +16,7 @@ from pixelwise.datasets.findings import Finding, finding_of
 from pixelwise.datasets.fingerprint import HashCache
 from pixelwise.errors import DataError, PixelwiseError
 from pixelwise.pages.catalog import Catalog, Refused
+from pixelwise.pages.fixing.collection import Collection
 from pixelwise.pages.labels import data_pages
 from pixelwise.pages.labels.filters import Filter, filter_of
 from pixelwise.pages.labels.mistakes import doubts_of
@@ -38,6 +39,7 @@ class Site(NamedTuple):
 
     shelf: Shelf
     catalog: Catalog
+    editable: Collection
     pictures: Pictures
     examined: Newest[list[Finding]]
 
@@ -54,9 +56,15 @@ View = Callable[[Site, Request], Response]
 PageView = Callable[[Site, Request, Asked], Response]
 
 
-def routes(shelf: Shelf, catalog: Catalog) -> list[Route]:
-    """The addresses of the pages of data sets."""
-    site = Site(shelf, catalog, Pictures(shelf.holds), Newest(_EXAMINED))
+def routes(shelf: Shelf, catalog: Catalog, editable: Collection) -> list[Route]:
+    """The addresses of the pages of data sets.
+
+    Args:
+        shelf: The data sets.
+        catalog: The runs whose results tell label mistakes.
+        editable: The data folders whose images the label editor knows.
+    """
+    site = Site(shelf, catalog, editable, Pictures(shelf.holds), Newest(_EXAMINED))
     views: dict[str, PageView] = {
         "/data/{id}": _grid,
         "/data/{id}/duplicates": _duplicates,
@@ -118,7 +126,8 @@ def _image(site: Site, request: Request, asked: Asked) -> Response:
         "findings": _findings(site, asked, row, in_parts=photo is not None and photo.part is not None),
         "box": _box(request.query_params.get("box", "")),
     }
-    return html("data_image.html", **values)
+    edited = site.editable.address(asked.survey.path, values["split"], values["id"])
+    return html("data_image.html", edited=edited, **values)
 
 
 def _layer(longest: int, site: Site, request: Request, asked: Asked) -> Response:
