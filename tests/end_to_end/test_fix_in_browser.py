@@ -14,8 +14,8 @@ SAVED = "#status[data-pending='0'][data-saved='{}']"
 class Pages:
     """The server, which can be ended and started again at the same port."""
 
-    def __init__(self, data: Path) -> None:
-        self.data, self.port = data, 0
+    def __init__(self, data: Path, edit: bool = True) -> None:
+        self.data, self.edit, self.port = data, edit, 0
         self.start()
 
     def start(self) -> None:
@@ -26,7 +26,7 @@ class Pages:
 
         self.listener = listening(self.port)
         self.port = self.listener.getsockname()[1]
-        app = application([], "secret", "pixelwise", data=[self.data], edit=True)
+        app = application([], "secret", "pixelwise", data=[self.data], edit=self.edit)
         self.server = uvicorn.Server(uvicorn.Config(app, log_level="error", lifespan="off"))
         self.thread = threading.Thread(target=self.server.run, args=([self.listener],))
         self.thread.start()
@@ -46,6 +46,12 @@ def pages(tmp_path: Path) -> Iterator[Pages]:
 
 @pytest.fixture
 def page(browser, pages: Pages) -> Iterator:
+    with_page = opened(browser, pages)
+    yield with_page
+    with_page.close()
+
+
+def opened(browser, pages: Pages):
     page = browser.new_page(viewport={"width": 1280, "height": 800})
     page.complaints = []
     page.on("console", lambda message: page.complaints.append(message.text))
@@ -56,13 +62,32 @@ def page(browser, pages: Pages) -> Iterator:
     page.goto(f"http://127.0.0.1:{pages.port}/fix?token=secret")
     page.locator("a.card").first.press("Enter")
     page.wait_for_selector("#fix[data-ready]")
-    yield page
-    page.close()
+    return page
 
 
 def press(page, *keys: str) -> None:
     for key in keys:
         page.keyboard.press(key)
+
+
+def test_without_edit_a_mask_is_looked_at_and_no_key_changes_it(browser, tmp_path: Path):
+    pages = Pages(edited_data(tmp_path / "data", (60, 80)), edit=False)
+    try:
+        mask = pages.data / "masks/train/a.png"
+        before = mask.read_bytes()
+        page = opened(browser, pages)
+        assert page.locator("#status").inner_text() == "Read only"
+        keys = "b e l f r [ ] , . i x m c + - 1 2 Enter Home Escape Backspace ArrowRight Control+z Control+y"
+        press(page, *keys.split())
+        page.locator("#stage").click()
+        press(page, "n")
+        page.wait_for_url("**/fix/*")
+        page.wait_for_selector("#fix[data-ready]")
+        assert page.complaints == []
+        assert mask.read_bytes() == before
+        page.close()
+    finally:
+        pages.end()
 
 
 def test_masks_are_painted_by_the_keyboard_alone(page, pages: Pages):

@@ -19,13 +19,13 @@ pytestmark = pytest.mark.heavy
 HIGHEST = ("serious", "critical")
 KINDS = {
     "/runs", "/run/ID", "/run/ID/images", "/run/ID/image/N", "/run/ID/cell/N-N", "/live/ID", "/compare/ID/ID", "/try",
-    "/data/ID", "/data/ID/image/N", "/data/ID/duplicates", "/data/ID/mistakes",
+    "/data/ID", "/data/ID/image/N", "/data/ID/duplicates", "/data/ID/mistakes", "/fix", "/fix/ID",
 }  # fmt: skip
 """Some of the kinds of pages: whoever adds one need not name it."""
 
 
-@pytest.fixture
-def address(tmp_path: Path) -> Iterator[str]:
+@pytest.fixture(params=[False, True], ids=["read only", "edit"])
+def address(tmp_path: Path, request: pytest.FixtureRequest) -> Iterator[str]:
     """Where two runs and a data set are shown."""
     import uvicorn
 
@@ -37,7 +37,7 @@ def address(tmp_path: Path) -> Iterator[str]:
         (run / "recipe.toml").write_text(to_toml(pixelwise.recipe("town-demo")))
         steps = (f'{{"kind":"step","step":{step},"epoch":1,"loss":{1 / step},"lr":0.1}}\n' for step in range(1, 30))
         (run / "log.jsonl").write_text("".join(steps))
-    app = application([tmp_path / "runs"], "secret", data=[shown_data(tmp_path / "photos")])
+    app = application([tmp_path / "runs"], "secret", data=[shown_data(tmp_path / "photos")], edit=request.param)
     listener = listening(0)
     server = uvicorn.Server(uvicorn.Config(app, log_level="error", lifespan="off", timeout_graceful_shutdown=1))
     thread = threading.Thread(target=server.run, args=([listener],))
@@ -50,7 +50,7 @@ def address(tmp_path: Path) -> Iterator[str]:
 
 def kind_of(path: str) -> str:
     """The address with its ids and numbers replaced."""
-    return re.sub(r"\b\d+\b", "N", re.sub(r"/[0-9a-f]{12}\b", "/ID", path.partition("?")[0]))
+    return re.sub(r"\b\d+\b", "N", re.sub(r"/(?:[0-9a-f]{16}|[0-9a-f]{12})\b", "/ID", path.partition("?")[0]))
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
@@ -64,7 +64,7 @@ def test_no_page_has_a_serious_fault(browser, address: str, scheme: str):
     page.on("request", lambda request: asked.append(request.url))
     page.goto(f"{address}/runs?token=secret")
     page.wait_for_selector("#board:not([hx-get])")  # the networks are counted
-    paths, found = ["/runs", "/data", "/try"], {}
+    paths, found = ["/runs", "/data", "/fix", "/try"], {}
     ids = page.eval_on_selector_all("a[href^='/run/']", "found => found.map((one) => one.getAttribute('href'))")
     results = list(dict.fromkeys(path.split("/")[2] for path in ids))
     paths.append(f"/compare/{results[0]}/{results[1]}")

@@ -307,7 +307,7 @@ function note(text) {
 // ---- Tools ----
 
 const placeToPaint = () => paints.get(tool === "eraser" ? (paints.has(eraserClass) ? eraserClass : 0) : chosen);
-const radius = () => Number(sizeSlider.value) / 2;
+const radius = () => (sizeSlider ? Number(sizeSlider.value) / 2 : 0); // a mask that is only looked at has no brush
 
 // A line of the brush: all pixels whose centre is no further than the radius from the line between two points.
 function paintLine(a, b, place) {
@@ -612,6 +612,7 @@ function togglePen() {
 }
 
 function resize(by) {
+  if (!sizeSlider) return;
   const size = Number(sizeSlider.value);
   sizeSlider.value = String(by > 0 ? Math.max(size + 1, Math.round(size * 1.25)) : Math.min(size - 1, Math.round(size / 1.25)));
   sizeSlider.dispatchEvent(new Event("input"));
