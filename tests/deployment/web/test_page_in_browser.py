@@ -118,7 +118,7 @@ def test_png_files_are_read_as_here(name: str, alpha: Any, scripts: Any, tmp_pat
 
 
 @pytest.mark.parametrize("orientation", range(1, 9))
-@pytest.mark.parametrize(("suffix", "options"), [("png", {}), ("jpg", {"quality": 90})])
+@pytest.mark.parametrize(("suffix", "options"), [("png", {}), ("jpg", {"quality": 90}), ("webp", {"lossless": True})])
 def test_photos_are_turned_upright(
     suffix: str, options: dict[str, Any], orientation: int, scripts: Any, tmp_path: Path
 ) -> None:

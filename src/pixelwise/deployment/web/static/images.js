@@ -7,7 +7,7 @@ class Problem extends Error {}
 /** The pixels of an image file as it is to be seen: {width, height, rgb: Uint8Array of 3 bytes per pixel}. */
 async function readImage(file, rules) {
   const bytes = new Uint8Array(await file.arrayBuffer());
-  const found = isPng(bytes) ? await readPng(bytes, rules) : await readByBrowser(file, bytes, rules);
+  const found = isPng(bytes) ? await readPng(bytes, rules) : await readByBrowser(bytes, rules);
   return rules.exif === "apply" ? upright(found) : found;
 }
 
@@ -17,15 +17,40 @@ function refuseTooLarge(width, height, rules) {
   }
 }
 
+/**
+ * What the EXIF data of a JPEG or WebP file states as its orientation, and a copy of the file without that data. Browsers
+ * turn a JPEG by it even if they are asked not to, and a WebP file not at all.
+ */
+function apartFromExif(bytes) {
+  const copy = bytes.slice(), view = new DataView(copy.buffer);
+  const spells = (at, text) => [...text].every((letter, place) => copy[at + place] === letter.charCodeAt(0));
+  let orientation = 1;
+  const take = (name, from, to) => {
+    orientation = orientationOf(copy.slice(spells(from, "Exif\0\0") ? from + 6 : from, to));
+    copy.fill(0x2d, name, name + 4); // by a name that nobody knows
+  };
+  if (view.byteLength > 4 && view.getUint16(0) === 0xffd8) {
+    for (let at = 2; at + 10 <= copy.length && copy[at] === 0xff && copy[at + 1] !== 0xda; ) {
+      const end = at + 2 + view.getUint16(at + 2);
+      if (copy[at + 1] === 0xe1 && spells(at + 4, "Exif\0\0")) take(at + 4, at + 4, end);
+      at = end;
+    }
+  } else if (spells(0, "RIFF") && spells(8, "WEBP")) {
+    for (let at = 12; at + 8 <= copy.length; ) {
+      const size = view.getUint32(at + 4, true);
+      if (spells(at, "EXIF")) take(at, at + 8, at + 8 + size);
+      at += 8 + size + (size & 1); // chunks begin at even places
+    }
+  }
+  return { bytes: copy, orientation };
+}
+
 /** JPEG, WebP and others: decoded by the browser, without its colour management. */
-async function readByBrowser(file, bytes, rules) {
+async function readByBrowser(bytes, rules) {
+  const file = apartFromExif(bytes);
   let bitmap;
   try {
-    bitmap = await createImageBitmap(file, {
-      colorSpaceConversion: "none",
-      premultiplyAlpha: "none",
-      imageOrientation: rules.exif === "apply" ? "from-image" : "none",
-    });
+    bitmap = await createImageBitmap(new Blob([file.bytes]), { colorSpaceConversion: "none", premultiplyAlpha: "none" });
   } catch {
     throw new Problem("This browser cannot read the file as an image. Convert it to PNG or JPEG.");
   }
@@ -35,7 +60,8 @@ async function readByBrowser(file, bytes, rules) {
   if (canvas === null) throw new Problem("The image is too large for this browser.");
   canvas.drawImage(bitmap, 0, 0);
   bitmap.close();
-  return opaque(canvas.getImageData(0, 0, width, height).data, width, height, rules);
+  const found = opaque(canvas.getImageData(0, 0, width, height).data, width, height, rules);
+  return { ...found, orientation: file.orientation };
 }
 
 /** RGBA to RGB: transparent pixels keep their colours, or are blended onto black. */
