@@ -52,7 +52,7 @@ def main() -> int:
 @contextmanager
 def served(run: Path, data: Path) -> Iterator[str]:
     """The address of the pages, while they are served."""
-    app = application([run], TOKEN, data=[data])
+    app = application([run], TOKEN, data=[data], edit=True)
     listener = listening(0)
     server = uvicorn.Server(uvicorn.Config(app, log_level="error", lifespan="off", timeout_graceful_shutdown=1))
     thread = threading.Thread(target=server.run, args=([listener],))
