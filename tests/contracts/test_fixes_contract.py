@@ -100,6 +100,7 @@ def test_settings_are_taken_from_a_fix():
 
 
 ELSEWHERE = {
+    "D136": "needs an image that ends every process: tests/datasets/auditing/shards/test_work.py",
     "D222": "no shards at an address: tests/datasets/shards/test_fetching.py",
     "D221": "names commands and fields without values",
     "D226": "needs the lists of Pascal VOC: tests/datasets/formats/test_voc.py opens its train split",

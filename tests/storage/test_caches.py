@@ -10,7 +10,16 @@ import pytest
 from pixelwise.errors import ResourceError
 from pixelwise.storage import cache_kinds, caches
 from pixelwise.storage.cache_kinds import AUDIT, CEILING, COMPLEXITY, DRAWN, INITIAL_WEIGHTS, CacheKind
-from pixelwise.storage.caches import building_entry, cache_folder, entry_path, recall, remember, remembered, subject_of
+from pixelwise.storage.caches import (
+    building_entry,
+    cache_folder,
+    entry_path,
+    is_cached,
+    recall,
+    remember,
+    remembered,
+    subject_of,
+)
 from pixelwise.storage.locks import stop_using
 
 KEY, OTHER = "aaaaaaaaaaaaaaaaaaaa", "bbbbbbbbbbbbbbbbbbbb"
@@ -33,6 +42,17 @@ def never() -> dict[str, int]:
 def test_the_cache_is_where_the_user_says_and_private(folder: Path):
     assert cache_folder() == folder
     assert cache_folder().stat().st_mode & 0o777 == 0o700
+
+
+def test_a_file_is_cached_if_it_lies_in_the_cache_folder_itself(folder: Path, tmp_path: Path):
+    inside, outside = cache_folder() / "kind" / "file", tmp_path / "outside"
+    inside.parent.mkdir(parents=True)
+    outside.touch()
+    inside.symlink_to(outside)
+    assert is_cached(inside.parent / "another")
+    assert not is_cached(inside)
+    assert not is_cached(outside)
+    assert not is_cached(cache_folder())
 
 
 def test_a_value_is_computed_once_and_kept(folder: Path):

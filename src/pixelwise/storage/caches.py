@@ -68,6 +68,14 @@ def cache_folder() -> Path:
     return folder
 
 
+def is_cached(path: Path) -> bool:
+    """Whether a file lies in the cache folder, wherever its links lead."""
+    try:
+        return cache_folder().resolve() in path.resolve().parents
+    except (ResourceError, OSError, RuntimeError):  # no cache folder; a link that leads to itself
+        return False
+
+
 def cache_home() -> Path:
     """The folder that the cache folder lies in, for `use_cache_home` in another process."""
     return cache_folder().parent.absolute()

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import datetime
-import os
+import io
 import threading
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -171,7 +171,7 @@ class Keeper:
         path = self.folder / LOG
         new = not path.exists()
         with path.open("ab+") as file:
-            size = file.seek(0, os.SEEK_END)
+            size = file.seek(0, io.SEEK_END)
             file.seek(max(0, size - 1))
             if file.read(1) not in (b"", b"\n"):
                 file.write(b"\n")  # a crash has cut the last line off

@@ -6,10 +6,9 @@ import threading
 from collections.abc import Sequence
 from pathlib import Path
 
-from pixelwise.errors import ResourceError
 from pixelwise.pages.catalog import Catalog
 from pixelwise.pages.labels.survey import Survey, is_generated
-from pixelwise.storage.caches import cache_folder
+from pixelwise.storage.caches import is_cached
 from pixelwise.storage.stores.addresses import address_of
 from pixelwise.storage.stores.members import Member
 from pixelwise.storage.stores.store import FolderStore, Store
@@ -29,8 +28,7 @@ class Shelf:
         named = dict.fromkeys((*data, *_without_runs(catalog, data)))
         self.surveys = {survey.id: survey for survey in (Survey(path, turn) for path in named)}
         folders = [path for path in named if address_of(path) is None and not is_generated(path)]
-        # Masks that are drawn from annotations, and data that is generated, lie in the cache folder.
-        self._holding = Catalog(catalog.roots, [*folders, *_cache()])
+        self._holding = Catalog(catalog.roots, folders)
 
     def open(self) -> None:
         """Begin to open all of them, so that the first page does not wait for it."""
@@ -41,7 +39,8 @@ class Shelf:
         """Whether a file of a data set may be shown: it lies within the folders, wherever its links lead."""
         place = path.place if isinstance(path, Member) else None
         if place is None:
-            return self._holding.holds(path)
+            # Masks that are drawn from annotations, and data that is generated, lie in the cache folder.
+            return self._holding.holds(path) or is_cached(path)
         store: Store = getattr(place.store, "store", place.store)  # the cells of tables lie in the files of a store
         if isinstance(store, FolderStore):
             return self._holding.holds(store.folder / place.name)
@@ -58,10 +57,3 @@ def _without_runs(catalog: Catalog, data: Sequence[Path]) -> list[Path]:
 
 def _is_within(path: Path, root: Path) -> bool:
     return path == root or root in path.parents
-
-
-def _cache() -> list[Path]:
-    try:
-        return [cache_folder()]
-    except ResourceError:
-        return []

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-import os
+import io
 from pathlib import Path
 from typing import Literal, NamedTuple
 
@@ -97,7 +97,7 @@ def end_of_log(run: Path) -> Log:
         if is_irregular(path):
             return Log()
         with open(path, "rb") as file:
-            start = max(0, file.seek(0, os.SEEK_END) - END)
+            start = max(0, file.seek(0, io.SEEK_END) - END)
             file.seek(start)
             lines = file.read(END).split(b"\n")
     except OSError:
