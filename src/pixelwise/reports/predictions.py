@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from pathlib import Path
 
 from pixelwise.errors import DataError
@@ -70,3 +71,4 @@ def show_prelabels(summary: PrelabelSummary, output: Path, sure: float, *, as_js
         write(f"{share}: the probability of their class is below {sure:g}\n")
     if summary.queued:
         write(f"what to correct first: {printable(output / QUEUE)}\n")
+        write(f"correct the masks in a browser with: pixelwise ui --data {shlex.quote(printable(output))} --edit\n")

@@ -12,6 +12,7 @@ def test_the_share_that_is_left_open_is_told(run_cli, tiny_run: Path, tiny_data:
     assert "3 images, 3 ok, 0 failed" in stdout
     assert "% of the pixels left open: the probability of their class is below 1" in stdout
     assert "what to correct first:" in stdout
+    assert f"pixelwise ui --data {output} --edit" in stdout
     code, stdout, _ = run_cli(["prelabel", tiny_run, photos, "-o", output, "--sure", "0", "--json"])
     found = json.loads(stdout)
     assert (code, found["kept"], found["predicted"]["ok"]) == (0, found["pixels"], 3)
