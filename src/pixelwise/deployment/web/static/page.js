@@ -69,6 +69,7 @@ async function take(file) {
   if (!file) return;
   const id = ++number;
   say(`Segmenting ${file.name || "the photo"} …`);
+  find("result").inert = true; // it is of the photo before
   if (waiting) restart();
   waiting = { id, name: (file.name || "photo").replace(/\.[^.]*$/, "") };
   try {
@@ -92,6 +93,7 @@ function settle({ id, result, problem }) {
   waiting = null;
   if (problem) {
     say(problem, true);
+    find("result").hidden = true;
     // A network that ran out of memory cannot go on.
     restart();
     return;
@@ -110,7 +112,7 @@ function show(name, result) {
   find("facts").textContent = factsOf(result);
   legend(result);
   paint();
-  find("result").hidden = false;
+  Object.assign(find("result"), { hidden: false, inert: false });
   const { read, network } = result.milliseconds;
   say(`${name}: ${Math.round(read + network)} ms (reading ${Math.round(read)} ms, network and mask ${Math.round(network)} ms).`);
 }
