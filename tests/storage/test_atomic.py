@@ -236,3 +236,12 @@ def test_a_folder_is_removed_and_links_in_it_are_not_followed(tmp_path: Path):
     assert os.listdir(tmp_path) == ["outside"]
     with pytest.raises(FileNotFoundError):
         remove_folder(tmp_path / "folder")
+
+
+@pytest.mark.parametrize("mode", [0o600, 0o664])
+def test_a_file_that_is_replaced_keeps_its_permissions(tmp_path: Path, mode: int):
+    path = tmp_path / "file"
+    path.write_text("old")
+    path.chmod(mode)
+    write_text(path, "new")
+    assert (path.read_text(), path.stat().st_mode & 0o777) == ("new", mode)

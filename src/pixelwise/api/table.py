@@ -11,6 +11,7 @@ from pixelwise.options import chosen
 from pixelwise.recipes.published.pages import PAGES, find_page, read_page
 from pixelwise.reports.zoo.rendering import format_of, render
 from pixelwise.storage import write_text
+from pixelwise.storage.stores.addresses import require_local
 from pixelwise.zoo.options import TableOptions
 from pixelwise.zoo.results import read_results, results_folders
 from pixelwise.zoo.rows import ZooPage, read_zoo
@@ -37,11 +38,14 @@ def table(
         The pages, with the state of every row: published only, architecture verified, trained here or reproduced.
 
     Raises:
-        RecipeError: R209, there is no such page; R260, the format of `output` is not known.
+        RecipeError: R209, there is no such page; R260, the format of `output` is not known; R294,
+            `output` is an address.
         DataError: D240, a path of results holds none.
     """
     options = chosen(TableOptions, options, changes)
     file = None if output is None else Path(output)
+    if file is not None:
+        require_local(file)  # now, not after all networks were counted
     written = options.format or format_of(file)
     pages = [read_page(name) for name in ([find_page(page)] if page else PAGES)]
     found = read_results(results_folders(options.results))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import os
 import stat
@@ -92,9 +93,18 @@ def facts_of_file(size: int) -> os.stat_result:
     return os.stat_result((stat.S_IFREG | 0o444, 0, 0, 1, 0, 0, size, 0, 0, 0))
 
 
-def let_others_read(path: Path) -> None:
-    """Make a private temporary file or folder readable by all users (Windows inherits the parent's permissions)."""
-    os.chmod(path, 0o755 if path.is_dir() else 0o644)
+def let_others_read(path: Path, before: Path | None = None) -> None:
+    """Make a private temporary file or folder readable by all users (Windows inherits the parent's permissions).
+
+    Args:
+        path: The file or folder.
+        before: A file that it is about to replace: if there is one, its permissions are kept, whoever they are for.
+    """
+    mode = 0o755 if path.is_dir() else 0o644
+    if before is not None:
+        with contextlib.suppress(OSError):
+            mode = stat.S_IMODE(os.stat(before).st_mode)
+    os.chmod(path, mode)
 
 
 def make_newer(path: Path, other: Path) -> None:

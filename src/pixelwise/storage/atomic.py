@@ -25,6 +25,7 @@ from pixelwise.machine.files import flush, has_room, is_disk_full, let_others_re
 from pixelwise.machine.locks import take_lock
 from pixelwise.machine.processes import is_running, process_mark
 from pixelwise.storage.names import printable
+from pixelwise.storage.stores.addresses import require_local
 
 TEMPORARY_PREFIX = ".pixelwise-tmp-"
 LOCK_PREFIX = f"{TEMPORARY_PREFIX}lock-"
@@ -41,9 +42,11 @@ def writing(path: Path) -> Iterator[Path]:
     """Yield a temporary path in the same folder and rename it to `path` when the block succeeds.
 
     Raises:
+        RecipeError: R294, `path` is an address.
         ResourceError: S601, the disk or the quota is full; the message states the free space and, if known, the needed
             space. The old file is untouched and the temporary one removed.
     """
+    require_local(path)
     with full_disk_explained(path):
         path.parent.mkdir(parents=True, exist_ok=True)
         _tidy(path.parent, os.getpid())
@@ -54,7 +57,7 @@ def writing(path: Path) -> Iterator[Path]:
         with full_disk_explained(path):
             yield temporary
             flush(temporary)
-            let_others_read(temporary)
+            let_others_read(temporary, path)
             replace_file(temporary, path)
             flush(path.parent)
     finally:

@@ -15,6 +15,7 @@ from pixelwise.machine.processes import host_name
 from pixelwise.storage.atomic import LOCK_PREFIX
 from pixelwise.storage.hashing import sha256_bytes
 from pixelwise.storage.names import printable
+from pixelwise.storage.stores.addresses import require_local
 
 LOCK = "lock"
 """Name of the lock file in a folder."""
@@ -37,9 +38,11 @@ def run_lock(folder: Path) -> Iterator[None]:
     again: the file, and the folder if it contains nothing else.
 
     Raises:
+        RecipeError: R294, the folder is an address.
         RunLockedError: L701, another process holds the lock; the message has its host, process id and start time.
         ResourceError: S604, the file system does not support locks.
     """
+    require_local(folder)
     path = folder / _RUN_LOCK
     new_folder, new_file = not folder.exists(), not path.exists()
     folder.mkdir(parents=True, exist_ok=True)
@@ -93,8 +96,10 @@ def writing_alone(output: Path, *, wait: bool = False, shared: bool = False) -> 
         shared: Keep only those away that do not share, for jobs that write different files.
 
     Raises:
+        RecipeError: R294, `output` is an address.
         RunLockedError: L701, another process writes to `output`; the message has its host, process id and start time.
     """
+    require_local(output)
     place = Path(os.path.realpath(output))
     missing = [folder for folder in place.parents if not folder.exists()]
     try:

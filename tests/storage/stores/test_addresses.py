@@ -3,8 +3,9 @@ from pathlib import Path
 
 import pytest
 
+from pixelwise.errors import RecipeError
 from pixelwise.storage import printable
-from pixelwise.storage.stores.addresses import address_of, place_of, recorded, with_access
+from pixelwise.storage.stores.addresses import address_of, place_of, recorded, require_local, with_access
 
 SECRET = "se%2Fcret"
 
@@ -55,3 +56,10 @@ def test_other_places_are_paths(given: str):
 def test_messages_show_no_query_even_where_nobody_took_it_out():
     assert printable(Path(f"https://host/a/b?sig={SECRET}")) == "https://host/a/b"
     assert printable(f"https://me:{SECRET}@host/a?sig={SECRET}") == "https://host/a"
+
+
+def test_an_address_is_no_folder_to_write_to():
+    require_local("runs/s3")
+    with pytest.raises(RecipeError, match="s3://bucket/runs is an address") as caught:
+        require_local(Path("s3://bucket/runs"))
+    assert caught.value.code == "R294"

@@ -11,6 +11,8 @@ import re
 from pathlib import Path
 from urllib.parse import urlsplit, urlunsplit
 
+from pixelwise.errors import RecipeError
+
 SCHEMES = ("s3", "gs", "az", "https", "http", "hf")
 """What an address may begin with."""
 # Paths keep one of the two slashes.
@@ -24,6 +26,21 @@ def address_of(place: str | os.PathLike[str]) -> str | None:
     """The address that a path or text stands for, without what gives access; None for a place on this machine."""
     found = _match(place)
     return None if found is None else _public(f"{found[1].lower()}://{found[2]}")
+
+
+def require_local(place: str | os.PathLike[str]) -> None:
+    """Refuse to write to an address as if it were a folder, which would be one named `s3:` on this machine.
+
+    Raises:
+        RecipeError: R294, it is an address.
+    """
+    address = address_of(place)
+    if address is not None:
+        raise RecipeError(
+            "R294",
+            f"{address} is an address, but this is written to folders of this computer alone",
+            "name a folder here, and copy it there afterwards; `predict` and `evaluate` write to addresses themselves",
+        )
 
 
 def place_of(given: str | os.PathLike[str]) -> Path:

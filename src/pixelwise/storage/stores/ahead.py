@@ -33,7 +33,8 @@ class Range(NamedTuple):
 
 
 _Key = tuple[int, str, int, int]
-_kept: OrderedDict[_Key, bytes] = OrderedDict()
+_kept: OrderedDict[_Key, tuple[Store, bytes]] = OrderedDict()
+"""What was fetched, with its store: as long as a store is here, no other one gets its id."""
 _lock = threading.Lock()
 
 
@@ -94,7 +95,8 @@ def taken(range: Range) -> bytes | None:
     if not range.store.far:
         return None
     with _lock:
-        return _kept.pop(_key(range), None)
+        found = _kept.pop(_key(range), None)
+    return None if found is None else found[1]
 
 
 def _read(run: Sequence[Range]) -> bytes | None:
@@ -108,8 +110,8 @@ def _read(run: Sequence[Range]) -> bytes | None:
 
 def _keep(range: Range, content: bytes) -> None:
     with _lock:
-        _kept[_key(range)] = content
-        while sum(map(len, _kept.values())) > LARGEST:
+        _kept[_key(range)] = range.store, content
+        while sum(len(one) for _, one in _kept.values()) > LARGEST:
             _kept.popitem(last=False)
 
 
