@@ -23,7 +23,7 @@ def failing(error: Exception):
 def test_an_error_is_a_page_with_the_way_out():
     answer = guarded(None, failing(DataError("D222", "<b>no</b> folder", "name `another`")), REQUEST)
     text = bytes(answer.body).decode()
-    assert answer.status_code == 500
+    assert answer.status_code == 422
     assert "&lt;b&gt;no&lt;/b&gt; folder" in text
     assert "<code>another</code>" in text
 

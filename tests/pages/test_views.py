@@ -105,6 +105,6 @@ def test_ids_that_are_unknown_are_not_found(browser: Browser, id: str):
 def test_a_damaged_file_is_a_page_that_says_so(browser: Browser, ids: list[str], tmp_path: Path):
     (tmp_path / "runs" / "a" / "evaluations" / "val-native" / "images.jsonl").write_text("{")
     answer = browser.get(f"/run/{ids[0]}")
-    assert answer.status == 500
+    assert answer.status == 422
     assert "not a list of images" in answer.text
     assert "<code>pixelwise evaluate</code>" in answer.text

@@ -18,6 +18,7 @@ from pixelwise.reports.templates import commands, source, templates
 
 NOT_KEPT = {"cache-control": "no-store"}
 """Header of answers that browsers do not keep."""
+_EMPTY = b'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 4 3"/>'
 _STYLES = ("report_style.html", "report_atlas_style.html", "report_confidence_style.html")
 """Style sheets of the reports that the pages have too."""
 _OWN_STYLES = ("pages.css", "data.css", "fix.css")
@@ -48,12 +49,17 @@ def html(template: str, status: int = 200, **values: object) -> HTMLResponse:
     return HTMLResponse(page(template, **values), status, NOT_KEPT)
 
 
+def no_picture() -> Response:
+    """The picture of an image of which none can be made, or none is kept."""
+    return Response(_EMPTY, media_type="image/svg+xml", headers=NOT_KEPT)
+
+
 def guarded(site: Any, view: Callable[[Any, Request], Response], request: Request) -> Response:
-    """An answer; an error of Pixelwise becomes a page with its message and the way out."""
+    """An answer; an error of Pixelwise, which is one of files, becomes a page with its message and the way out."""
     try:
         return view(site, request)
     except PixelwiseError as error:
-        return html("message.html", 500, title=error.code, message=error.message, help=error.help)
+        return html("message.html", 422, title=error.code, message=error.message, help=error.help)
     except (Refused, IndexError) as error:
         raise HTTPException(404) from error
 

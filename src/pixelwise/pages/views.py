@@ -19,7 +19,7 @@ from pixelwise.pages.errors import KINDS
 from pixelwise.pages.evaluated import Gallery, Opened, open_entry
 from pixelwise.pages.images import filter_of
 from pixelwise.pages.newest import Newest
-from pixelwise.pages.rendering import NOT_KEPT, guarded, html
+from pixelwise.pages.rendering import NOT_KEPT, guarded, html, no_picture
 
 
 class Site(NamedTuple):
@@ -148,11 +148,7 @@ def _thumbnail(site: Site, request: Request) -> Response:
     small = site.gallery.thumbnail(found, place)
     if small is not None:
         return Response(small, media_type="image/webp", headers=NOT_KEPT)
-    return Response(EMPTY, media_type="image/svg+xml", headers=NOT_KEPT)
-
-
-EMPTY = b'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 4 3"/>'
-"""The picture of an image of which none is kept."""
+    return no_picture()
 
 
 def _crop(site: Site, request: Request) -> Response:

@@ -60,6 +60,14 @@ def test_the_list_has_the_images_and_the_editor_the_classes(browser: Browser, da
         assert browser.get(f"{found[0]}/{part}").headers["content-type"] == "image/jpeg"
 
 
+def test_an_image_that_cannot_be_read_is_an_empty_place_in_the_list(browser: Browser, data: Path):
+    (data / "images/train/a.png").write_bytes(b"no image")
+    first = addresses(browser)[0]
+    assert browser.get(f"{first}/thumbnail").headers["content-type"] == "image/svg+xml"
+    photo = browser.get(f"{first}/photo")
+    assert (photo.status, "a.png" in photo.text) == (422, True)
+
+
 def test_the_queue_gives_the_order(browser: Browser, data: Path):
     by_name = addresses(browser)
     listed = [

@@ -99,4 +99,4 @@ def test_data_that_cannot_be_opened_says_why(tmp_path: Path):
         answer = browser.get(base)
         if answer.status != 200:
             break
-    assert (answer.status, "D222" in answer.text) == (500, True)
+    assert (answer.status, "D222" in answer.text) == (422, True)

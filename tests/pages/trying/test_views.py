@@ -52,6 +52,18 @@ def test_the_page_offers_the_models(client: TestClient) -> None:
     assert "<a>" not in text
 
 
+@pytest.mark.parametrize("number", range(4))
+def test_any_number_of_models_is_offered(number: int, tmp_path: Path) -> None:
+    for name in "abc"[:number]:
+        (tmp_path / name / "checkpoints" / "step-00000001").mkdir(parents=True)
+        (tmp_path / name / "recipe.toml").write_text('name = "x"\n', "utf-8")
+    models = Models(Catalog([tmp_path]), lambda _: Pool(FakeWorkers(), lambda _: 1))
+    text = TestClient(Starlette(routes=views.routes(models))).get("/try").text
+    # Each in both lists, the second of which may stay empty.
+    assert text.count("<option") == (2 * number + 1 if number else 0)
+    assert text.count(" selected") == min(number, 2)
+
+
 def test_a_photo_is_answered_by_a_worker(client: TestClient, workers: FakeWorkers) -> None:
     answer = post(client, b"photo")
 

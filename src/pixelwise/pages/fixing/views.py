@@ -25,7 +25,7 @@ from pixelwise.pages.fixing.keeping import Stale
 from pixelwise.pages.fixing.listing import image_values, list_values
 from pixelwise.pages.fixing.masks import MOST_PIXELS, Mask, Uneditable
 from pixelwise.pages.fixing.predicting import Filler
-from pixelwise.pages.rendering import NOT_KEPT, guarded, html
+from pixelwise.pages.rendering import NOT_KEPT, guarded, html, no_picture
 from pixelwise.prediction.overlays import as_picture, jpeg
 from pixelwise.records.run_folder import is_run
 from pixelwise.transforms.resizing import resize_image
@@ -124,7 +124,10 @@ def _photo(site: Site, request: Request) -> Response:
 
 def _thumbnail(site: Site, request: Request) -> Response:
     folder, item = _found(site, request)
-    picture = _picture(folder, item)
+    try:
+        picture = _picture(folder, item)
+    except PixelwiseError:
+        return no_picture()
     scale = min(1.0, _THUMBNAIL / max(picture.shape[:2]))
     size = max(1, round(picture.shape[0] * scale)), max(1, round(picture.shape[1] * scale))
     return Response(jpeg(resize_image(picture, size)), media_type="image/jpeg", headers=_KEPT_A_WHILE)

@@ -24,13 +24,11 @@ from pixelwise.pages.labels.pictures import LARGE, SMALL, WINDOW, Picture, Pictu
 from pixelwise.pages.labels.shelf import Shelf
 from pixelwise.pages.labels.survey import Opened, Survey
 from pixelwise.pages.newest import Newest
-from pixelwise.pages.rendering import NOT_KEPT, guarded, html
+from pixelwise.pages.rendering import NOT_KEPT, guarded, html, no_picture
 from pixelwise.recipes.sizes import Size
 
 KEPT = {"cache-control": "private, max-age=604800, immutable"}
 """Header of pictures whose address changes when their files do."""
-EMPTY = b'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 4 3"/>'
-"""The picture of an image of which none can be made."""
 _EXAMINED = 256
 
 
@@ -137,7 +135,7 @@ def _layer(longest: int, site: Site, request: Request, asked: Asked) -> Response
     try:
         picture = _picture(site, request, asked.opened, layer, longest)
     except (DataError, Refused):
-        return Response(EMPTY, media_type="image/svg+xml", headers=NOT_KEPT)
+        return no_picture()
     _, sample = asked.opened.columns.place(request.path_params["row"])
     kept = KEPT if request.query_params.get("v") == data_pages.stamp_of(sample) else NOT_KEPT
     return Response(picture.content, media_type="image/jpeg" if layer == "photo" else "image/png", headers=kept)
@@ -151,7 +149,7 @@ def _region(site: Site, request: Request, asked: Asked) -> Response:
     try:
         content = site.pictures.region(asked.opened.dataset, sample, *box)
     except (DataError, Refused):
-        return Response(EMPTY, media_type="image/svg+xml", headers=NOT_KEPT)
+        return no_picture()
     return Response(content, media_type="image/jpeg", headers=NOT_KEPT)
 
 
