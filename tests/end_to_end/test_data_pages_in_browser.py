@@ -1,9 +1,9 @@
-import threading
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 from data_to_show import shown_data
+from served_pages import served
 
 pytestmark = pytest.mark.heavy
 
@@ -11,20 +11,11 @@ pytestmark = pytest.mark.heavy
 @pytest.fixture
 def address(tmp_path: Path) -> Iterator[str]:
     """Where a data set is shown, with the token."""
-    import uvicorn
-
     from pixelwise.pages.app import application
-    from pixelwise.pages.serving import listening
 
     app = application([], "secret", data=[shown_data(tmp_path / "photos")])
-    listener = listening(0)
-    server = uvicorn.Server(uvicorn.Config(app, log_level="error", lifespan="off"))
-    thread = threading.Thread(target=server.run, args=([listener],))
-    thread.start()
-    yield f"http://127.0.0.1:{listener.getsockname()[1]}/data?token=secret"
-    server.should_exit = True
-    thread.join()
-    listener.close()
+    with served(app) as where:
+        yield f"{where}/data?token=secret"
 
 
 @pytest.mark.parametrize("scripted", [True, False])

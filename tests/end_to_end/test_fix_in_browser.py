@@ -1,4 +1,3 @@
-import threading
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -6,6 +5,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from editing import edited_data, pixels_of
+from served_pages import served
 
 pytestmark = pytest.mark.heavy
 SAVED = "#status[data-pending='0'][data-saved='{}']"
@@ -19,22 +19,14 @@ class Pages:
         self.start()
 
     def start(self) -> None:
-        import uvicorn
-
         from pixelwise.pages.app import application
-        from pixelwise.pages.serving import listening
 
-        self.listener = listening(self.port)
-        self.port = self.listener.getsockname()[1]
         app = application([], "secret", "pixelwise", data=[self.data], edit=self.edit)
-        self.server = uvicorn.Server(uvicorn.Config(app, log_level="error", lifespan="off"))
-        self.thread = threading.Thread(target=self.server.run, args=([self.listener],))
-        self.thread.start()
+        self.serving = served(app, self.port)
+        self.port = int(self.serving.__enter__().rpartition(":")[2])
 
     def end(self) -> None:
-        self.server.should_exit = True
-        self.thread.join()
-        self.listener.close()
+        self.serving.__exit__(None, None, None)
 
 
 @pytest.fixture

@@ -1,10 +1,10 @@
 import re
-import threading
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 from runs_to_show import shown_run
+from served_pages import served
 
 import pixelwise
 from pixelwise.recipes.overrides import to_toml
@@ -15,26 +15,15 @@ pytestmark = pytest.mark.heavy
 @pytest.fixture
 def address(tmp_path: Path) -> Iterator[str]:
     """Where two runs are shown, with the token."""
-    import uvicorn
-
     from pixelwise.pages.app import application
-    from pixelwise.pages.serving import listening
 
     for name, miou in (("a", 0.75), ("b", 0.5)):
         run = shown_run(tmp_path / "runs" / name, miou)
         (run / "recipe.toml").write_text(to_toml(pixelwise.recipe("town-demo")))
         steps = (f'{{"kind":"step","step":{step},"epoch":1,"loss":{1 / step},"lr":0.1}}\n' for step in range(1, 30))
         (run / "log.jsonl").write_text("".join(steps))
-    listener = listening(0)
-    server = uvicorn.Server(
-        uvicorn.Config(application([tmp_path / "runs"], "secret"), log_level="error", lifespan="off")
-    )
-    thread = threading.Thread(target=server.run, args=([listener],))
-    thread.start()
-    yield f"http://127.0.0.1:{listener.getsockname()[1]}/runs?token=secret"
-    server.should_exit = True
-    thread.join()
-    listener.close()
+    with served(application([tmp_path / "runs"], "secret")) as where:
+        yield f"{where}/runs?token=secret"
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])

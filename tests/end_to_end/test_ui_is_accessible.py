@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import re
-import threading
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 from data_to_show import shown_data
 from runs_to_show import shown_run
+from served_pages import served
 
 import pixelwise
 from pixelwise.recipes.overrides import to_toml
@@ -27,10 +27,7 @@ KINDS = {
 @pytest.fixture(params=[False, True], ids=["read only", "edit"])
 def address(tmp_path: Path, request: pytest.FixtureRequest) -> Iterator[str]:
     """Where two runs and a data set are shown."""
-    import uvicorn
-
     from pixelwise.pages.app import application
-    from pixelwise.pages.serving import listening
 
     for name, miou in (("a", 0.75), ("b", 0.5)):
         run = shown_run(tmp_path / "runs" / name, miou)
@@ -38,14 +35,8 @@ def address(tmp_path: Path, request: pytest.FixtureRequest) -> Iterator[str]:
         steps = (f'{{"kind":"step","step":{step},"epoch":1,"loss":{1 / step},"lr":0.1}}\n' for step in range(1, 30))
         (run / "log.jsonl").write_text("".join(steps))
     app = application([tmp_path / "runs"], "secret", data=[shown_data(tmp_path / "photos")], edit=request.param)
-    listener = listening(0)
-    server = uvicorn.Server(uvicorn.Config(app, log_level="error", lifespan="off", timeout_graceful_shutdown=1))
-    thread = threading.Thread(target=server.run, args=([listener],))
-    thread.start()
-    yield f"http://127.0.0.1:{listener.getsockname()[1]}"
-    server.should_exit = True
-    thread.join()
-    listener.close()
+    with served(app) as where:
+        yield where
 
 
 def kind_of(path: str) -> str:

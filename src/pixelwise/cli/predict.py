@@ -10,7 +10,7 @@ import typer
 from pixelwise.api.requests import check_predicting
 from pixelwise.cli.line import completion
 from pixelwise.cli.line.options import takes
-from pixelwise.cli.line.words import images
+from pixelwise.cli.line.words import IMAGE_WORDS, images
 from pixelwise.prediction.options import PredictOptions
 from pixelwise.storage.stores.addresses import place_of
 
@@ -31,8 +31,7 @@ def run(
         ...,
         metavar="IMAGES... [FIELD=VALUE]...",
         autocompletion=completion.image_words,
-        help="Images, folders or patterns such as 'photos/*.jpg'; also settings for reading images that differ from "
-        "those of the training, such as input_range=[0,65535].",
+        help=IMAGE_WORDS,
     ),
     output: Path = typer.Option(
         Path("predictions"),

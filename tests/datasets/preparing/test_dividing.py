@@ -8,9 +8,10 @@ import pytest
 from pixelwise.datasets.opening import open_dataset
 from pixelwise.datasets.preparing.dividing import all_samples, finish_lists, split, split_samples, write_lists
 from pixelwise.datasets.samples import Sample
-from pixelwise.errors import DataError, RecipeError
+from pixelwise.errors import DataError, RecipeError, RunLockedError
 from pixelwise.recipes.schema.recipe import Data
 from pixelwise.storage import atomic
+from pixelwise.storage.locks import writing_alone
 
 
 def samples_of(ids: list[str]) -> list[Sample]:
@@ -178,6 +179,17 @@ def test_a_call_that_is_killed_leaves_no_lists_of_two_divisions(
     assert done.pairs == {"train": 6, "val": 10, "test": 4}
     assert {name: len(path.read_text().splitlines()) for name, path in done.lists.items()} == done.pairs
     assert not list(root.glob(".pixelwise*.json"))
+
+
+def test_lists_that_another_process_is_writing_are_not_read(make_folder: Callable[..., Path]):
+    root = make_folder({f"{number}x": np.array([[0, 1]], np.uint8) for number in range(10)})
+    with writing_alone(root / "lists"):
+        (root / "val.txt").write_text("images/0x.png\tmasks/0x.png\n")
+        with pytest.raises(RunLockedError):
+            split(root, val=0.3)
+    with pytest.raises(DataError) as caught:
+        split(root, val=0.3)
+    assert caught.value.code == "D232"
 
 
 def test_only_lists_of_splits_are_finished(make_folder: Callable[..., Path]):

@@ -10,7 +10,7 @@ import typer
 from pixelwise.api.requests import check_prelabelling
 from pixelwise.cli.line import completion
 from pixelwise.cli.line.options import takes
-from pixelwise.cli.line.words import images
+from pixelwise.cli.line.words import IMAGE_WORDS, images
 from pixelwise.prediction.labelling.options import PrelabelOptions
 
 EXAMPLES = (
@@ -27,8 +27,7 @@ def run(
         ...,
         metavar="IMAGES... [FIELD=VALUE]...",
         autocompletion=completion.image_words,
-        help="Images, folders or patterns such as 'photos/*.jpg'; also settings for reading images that differ from "
-        "those of the training, such as input_range=[0,65535].",
+        help=IMAGE_WORDS,
     ),
     output: Path = typer.Option(
         Path("prelabels"), "--output", "-o", metavar="FOLDER", help="Folder for the data set of images and masks."

@@ -21,6 +21,11 @@ from pixelwise.recipes.schema.recipe import Recipe
 from pixelwise.storage import printable
 from pixelwise.storage.stores.addresses import place_of
 
+IMAGE_WORDS = (
+    "Images, folders or patterns such as 'photos/*.jpg'; also settings for reading images that differ from those of "
+    "the training, such as input_range=[0,65535]."
+)
+"""Help of the words of verbs that predict."""
 _PATH = re.compile(r"\s*[A-Za-z_][\w-]*(\.[\w-]+)*\s*")
 """The path of a field, as it stands before the equals sign."""
 

@@ -76,6 +76,7 @@ def split(
         DataError: D221, there are fewer groups than splits; D222, the data is in shards; D225, a list exists; D130, a
             name contains a tab, a line break or a backslash, or is not UTF-8; D231, the data is multi-label.
         RecipeError: R203, the shares leave nothing to train on, or `group` is not a valid regular expression.
+        RunLockedError: L701, another process divides this data.
         ResourceError: S601, the disk is full.
     """
     options = chosen(SplitOptions, options, changes)
@@ -85,15 +86,22 @@ def split(
             f"{printable(Path(root))}: holds shards, whose files lists cannot name",
             "split the loose files, then make the shards again with `pixelwise data shard`",
         )
-    finish_lists(options.output or Path(root))
-    _, dataset = open_folder(Path(root), overrides)
-    _wanted(2, options.val, options.test)  # refused now, not after all masks were read
-    samples = all_samples(dataset)
-    classes = classes_in(dataset, samples, observer)
-    divided = split_samples(
-        samples, val=options.val, test=options.test, group=options.group, seed=options.seed, classes=classes
-    )
-    paths = write_lists(divided, options.output or dataset.root, replace=options.force)
+    folder = options.output or Path(root)
+    # From before the data is opened: with half of another process's lists it would look as if one were missing.
+    with contextlib.ExitStack() as locks:
+        locks.enter_context(writing_alone(folder / "lists"))
+        finish_lists(folder)
+        _, dataset = open_folder(Path(root), overrides)
+        _wanted(2, options.val, options.test)  # refused now, not after all masks were read
+        if options.output is None and not dataset.root.samefile(folder):  # `root` holds the data in a folder of it
+            folder = dataset.root
+            locks.enter_context(writing_alone(folder / "lists"))
+        samples = all_samples(dataset)
+        classes = classes_in(dataset, samples, observer)
+        divided = split_samples(
+            samples, val=options.val, test=options.test, group=options.group, seed=options.seed, classes=classes
+        )
+        paths = write_lists(divided, folder, replace=options.force)
     held = {name: set().union(*(classes[_id(one)] for one in found)) for name, found in divided.items()}
     everywhere = sorted(set().union(*held.values()))
     return Division(
@@ -193,6 +201,8 @@ def _wanted(images: int, val: float | None, test: float) -> dict[str, int]:
 def write_lists(divided: Mapping[str, Sequence[Sample]], folder: Path, *, replace: bool = False) -> list[Path]:
     """Write `train.txt`, `val.txt` ...: one pair per line, image and mask relative to the list, separated by a tab.
 
+    Within `writing_alone(folder / "lists")`, as `finish_lists`.
+
     Args:
         divided: Samples by split, from `split_samples`.
         folder: Folder for the lists; created if missing.
@@ -201,17 +211,15 @@ def write_lists(divided: Mapping[str, Sequence[Sample]], folder: Path, *, replac
     Raises:
         DataError: D225, another list exists; D130, a name contains a tab, a line break or a backslash, or is not UTF-8;
             D231, a sample has one mask per class.
-        RunLockedError: L701, another process writes lists there.
         ResourceError: S601, the disk is full.
     """
     paths = {name: folder / f"{name}.txt" for name in divided}
     texts = {name: "".join(f"{_line(sample, folder)}\n" for sample in samples) for name, samples in divided.items()}
-    with writing_alone(folder / "lists"):
-        existing = [path for name, path in paths.items() if path.exists() and path.read_bytes() != texts[name].encode()]
-        if existing and not replace:
-            raise DataError("D225", f"{printable(existing[0])}: already exists", "`force` replaces the lists")
-        write_bytes(folder / _UNFINISHED, msgspec.json.encode(_Unfinished(texts, bool(existing))))
-        _write_all(folder, texts)
+    existing = [path for name, path in paths.items() if path.exists() and path.read_bytes() != texts[name].encode()]
+    if existing and not replace:
+        raise DataError("D225", f"{printable(existing[0])}: already exists", "`force` replaces the lists")
+    write_bytes(folder / _UNFINISHED, msgspec.json.encode(_Unfinished(texts, bool(existing))))
+    _write_all(folder, texts)
     return list(paths.values())
 
 
@@ -228,24 +236,22 @@ def finish_lists(folder: Path) -> None:
     Those that took the place of others are all written; new ones are removed, so that the data is what it was.
 
     Raises:
-        RunLockedError: L701, another process writes lists there.
         ResourceError: S601, the disk is full.
     """
     unfinished = folder / _UNFINISHED
     if not unfinished.is_file():
         return
-    with writing_alone(folder / "lists"), contextlib.suppress(FileNotFoundError):  # another process has finished
-        found = parse_json(unfinished.read_bytes(), _Unfinished, unfinished)
-        if not set(found.texts) <= set(SPLITS):
-            return
-        if found.replaces:
-            _write_all(folder, found.texts)
-            return
-        for name, text in found.texts.items():
-            path = folder / f"{name}.txt"
-            if path.exists() and path.read_bytes() == text.encode("utf-8"):
-                path.unlink()
-        unfinished.unlink()
+    found = parse_json(unfinished.read_bytes(), _Unfinished, unfinished)
+    if not set(found.texts) <= set(SPLITS):
+        return
+    if found.replaces:
+        _write_all(folder, found.texts)
+        return
+    for name, text in found.texts.items():
+        path = folder / f"{name}.txt"
+        if path.exists() and path.read_bytes() == text.encode("utf-8"):
+            path.unlink()
+    unfinished.unlink()
 
 
 def _write_all(folder: Path, texts: Mapping[str, str]) -> None:
