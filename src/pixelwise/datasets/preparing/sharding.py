@@ -22,6 +22,7 @@ from pixelwise.datasets.preparing.targets import Target, writing_shards
 from pixelwise.datasets.reading.files import open_regular
 from pixelwise.datasets.reading.images import read_image
 from pixelwise.datasets.reading.pairs import read_pair
+from pixelwise.datasets.reading.regions.pairs import PairRegions, is_in_parts
 from pixelwise.datasets.samples import Dataset, Sample
 from pixelwise.datasets.shards.facts import INDEX, Facts, mask_roles
 from pixelwise.datasets.shards.index import IndexWriter, Row
@@ -45,6 +46,8 @@ from pixelwise.storage.stores.addresses import place_of, recorded
 from pixelwise.storage.stores.members import Member, in_memory
 
 _LARGEST_TOML = 4 * 1024**2
+_LARGEST_TOGETHER = 512 * 1024**2
+"""Bytes of files that are in memory at the same time, but for a single larger pair."""
 _HEADERS = 2048
 """Bytes that a file takes in a tar in addition to its content, at most for names of usual length."""
 
@@ -257,8 +260,32 @@ def _looked_at(samples: Sequence[Sample], dataset: Dataset, allow: Collection[st
         return _Looked(sample, contents, size, pixels, error)
 
     with thread_pool(threads) as pool:
-        for start in range(0, len(samples), 4 * threads):
-            yield from pool.map(look, samples[start : start + 4 * threads])
+        for some in _together(samples, 4 * threads):
+            yield from pool.map(look, some)
+
+
+def _together(samples: Sequence[Sample], most: int) -> Iterator[list[Sample]]:
+    """The samples, as many together as are read at the same time: at most so many, and few of large ones."""
+    some: list[Sample] = []
+    size = 0
+    for sample in samples:
+        needed = sum(_size_of(path) for path in (sample.image_path, *sample.mask_files))
+        if some and (len(some) == most or size + needed > _LARGEST_TOGETHER):
+            yield some
+            some, size = [], 0
+        some.append(sample)
+        size += needed
+    if some:
+        yield some
+
+
+def _size_of(path: Path) -> int:
+    """Bytes of a file as far as they are known without reading it."""
+    if isinstance(path, Member) and path.place is not None and not path.place.store.by_bytes:
+        return 0  # cells of tables tell their size when they are read
+    with contextlib.suppress(OSError):  # reading it tells what is wrong
+        return path.stat().st_size
+    return 0
 
 
 def _in_memory(sample: Sample, contents: dict[Path, bytes]) -> Sample:
@@ -277,6 +304,8 @@ def _in_memory(sample: Sample, contents: dict[Path, bytes]) -> Sample:
 def _checked(sample: Sample, dataset: Dataset) -> tuple[tuple[int, int], tuple[int, ...]]:
     """Size of the image, and the number of pixels of each class and of ignored ones."""
     number = len(dataset.classes)
+    if is_in_parts(sample.image_path, dataset.reading) and sample.mask_path is not None and not dataset.multilabel:
+        return _checked_in_parts(sample, dataset)
     if not sample.mask_files:
         image = read_image(sample.image_path, dataset.reading)
         return (image.shape[0], image.shape[1]), (0,) * (number + 1)
@@ -288,6 +317,15 @@ def _checked(sample: Sample, dataset: Dataset) -> tuple[tuple[int, int], tuple[i
         found = np.bincount(labels.ravel(), minlength=256)
         counts = [*found[:number].tolist(), int(found[IGNORE])]
     return (image.shape[0], image.shape[1]), tuple(counts)
+
+
+def _checked_in_parts(sample: Sample, dataset: Dataset) -> tuple[tuple[int, int], tuple[int, ...]]:
+    """As `_checked`, of a pair that is too large to be decoded whole."""
+    with PairRegions(sample, dataset) as pair:
+        for band in pair.mask.bands():
+            pair.regions.read(band)
+        found = pair.labels.counts()
+        return pair.regions.size, (*found[: len(dataset.classes)].tolist(), int(found[IGNORE]))
 
 
 def _add(tars: TarWriter, group: _Group, key: str, looked: _Looked, layout: Layout) -> Row:
@@ -335,10 +373,4 @@ def _description(root: Path) -> bytes:
 def _bytes_of(groups: Sequence[_Group]) -> int:
     """Bytes that the files take in tars; those that are in several splits count once."""
     files = {path for group in groups for one in group.samples for path in (one.image_path, *one.mask_files)}
-    needed = 0
-    for path in files:
-        if isinstance(path, Member) and path.place is not None and not path.place.store.by_bytes:
-            continue  # cells of tables tell their size when they are read
-        with contextlib.suppress(OSError):  # reading it tells what is wrong
-            needed += path.stat().st_size + _HEADERS
-    return needed
+    return sum(_size_of(path) + _HEADERS for path in files)
