@@ -7,6 +7,7 @@ from runs_to_show import CLASSES, COUNTS, PALETTE, SIZE, shown_run
 from pixelwise.pages.catalog import Catalog
 from pixelwise.pages.evaluated import Gallery, Opened, open_entry
 from pixelwise.pages.images import MOST_CARDS, Filter
+from pixelwise.pages.networks.work import Networks
 from pixelwise.pages.result_pages import (
     cell_values,
     colors_of,
@@ -23,7 +24,7 @@ from pixelwise.pages.result_pages import (
 @pytest.fixture
 def shown(tmp_path: Path) -> tuple[Opened, Gallery]:
     catalog = Catalog([shown_run(tmp_path / "a")])
-    return open_entry(catalog.entries()[0]), Gallery(catalog)
+    return open_entry(catalog.entries()[0]), Gallery(catalog, Networks(catalog).shown)
 
 
 def without_pictures(opened: Opened) -> Opened:

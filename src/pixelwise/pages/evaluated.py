@@ -3,18 +3,23 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
 from pixelwise.errors import DataError
-from pixelwise.evaluation.gallery import load_samples
 from pixelwise.pages.catalog import Catalog, Entry, Refused
 from pixelwise.pages.errors import KINDS, counts_of, kinds_of, mask_of, regions_of
 from pixelwise.pages.newest import Newest
 from pixelwise.pages.pictures import MOST_PICTURES, Kept, Shown, kept_by, load_kept
-from pixelwise.pages.predicting import Predictor
-from pixelwise.records.details import THUMBNAILS, ImageDetails, load_details, load_thumbnails, thumbnail_name
+from pixelwise.records.details import (
+    THUMBNAILS,
+    ImageDetails,
+    load_details,
+    load_samples,
+    load_thumbnails,
+    thumbnail_name,
+)
 from pixelwise.records.evaluations import SAMPLES
 from pixelwise.records.result import Result, load_per_image, load_result
 from pixelwise.records.run_folder import is_run
@@ -87,11 +92,11 @@ class Gallery:
 
     Args:
         catalog: The folders that may be read.
+        predict: Predicts an image of a result, by its id, that the result's folder does not keep.
     """
 
-    def __init__(self, catalog: Catalog) -> None:
-        self._catalog = catalog
-        self._predictor = Predictor(catalog)
+    def __init__(self, catalog: Catalog, predict: Callable[[Entry, Result, str], Shown]) -> None:
+        self._catalog, self._predict = catalog, predict
         self._shown: Newest[Shown] = Newest(MOST_PICTURES)
         self._thumbnails: Newest[dict[str, bytes]] = Newest(4)
         self._kinds: Newest[list[KindOfError]] = Newest(16)
@@ -117,7 +122,7 @@ class Gallery:
         id = evaluated.per_image[place].id
         sample = self.kept(opened).samples.get(id)
         found = None if sample is None else load_kept(self._catalog, folder, sample)
-        return found or self._predictor.predict(opened.entry, evaluated.result, id)
+        return found or self._predict(opened.entry, evaluated.result, id)
 
     def sections(self, opened: Opened, what: str, place: int) -> Section:
         """The regions of an image that belong to a cell or a kind of error.

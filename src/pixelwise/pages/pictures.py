@@ -9,9 +9,9 @@ from typing import NamedTuple
 import numpy as np
 from PIL import Image
 
-from pixelwise.evaluation.gallery import SavedSample, load_samples
 from pixelwise.pages.catalog import Catalog
 from pixelwise.recipes.class_sets.tables import Color
+from pixelwise.records.details import SavedSample, load_samples
 from pixelwise.records.evaluations import SAMPLES
 from pixelwise.storage.documents import DocumentError, reading
 

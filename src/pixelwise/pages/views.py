@@ -18,6 +18,7 @@ from pixelwise.pages.comparing import comparison_values
 from pixelwise.pages.errors import KINDS
 from pixelwise.pages.evaluated import Gallery, Opened, open_entry
 from pixelwise.pages.images import filter_of
+from pixelwise.pages.networks.work import Networks
 from pixelwise.pages.newest import Newest
 from pixelwise.pages.rendering import NOT_KEPT, guarded, html, no_picture
 
@@ -40,9 +41,14 @@ class Other(NamedTuple):
 View = Callable[[Site, Request], Response]
 
 
-def routes(catalog: Catalog) -> list[Route]:
-    """The addresses of the pages of results."""
-    site = Site(catalog, Gallery(catalog), Newest(8))
+def routes(catalog: Catalog, networks: Networks) -> list[Route]:
+    """The addresses of the pages of results.
+
+    Args:
+        catalog: The folders of runs.
+        networks: Predict images that no run has kept.
+    """
+    site = Site(catalog, Gallery(catalog, networks.shown), Newest(8))
     views: dict[str, View] = {
         "/run/{id}": _result,
         "/run/{id}/curves": _curves,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import queue
 import threading
+from collections.abc import Callable
 from pathlib import Path
 from typing import NamedTuple
 
@@ -31,9 +32,14 @@ UNKNOWN = Cost(None, None, None)
 
 
 class Costs:
-    """Counts the networks of runs one after another, in a thread that ends with the last, or when the process ends."""
+    """Counts the networks of runs one after another, in a thread that ends with the last.
 
-    def __init__(self) -> None:
+    Args:
+        count: Gives the cost of a run's network at an input size, or at that of its recipe.
+    """
+
+    def __init__(self, count: Callable[[Path, Size | None], Cost]) -> None:
+        self._count_one = count
         self._known: dict[tuple[str, Size | None], Cost | None] = {}
         self._waiting: queue.SimpleQueue[tuple[Path, str, Size | None]] = queue.SimpleQueue()
         self._lock = threading.Lock()
@@ -55,8 +61,7 @@ class Costs:
             self._waiting.put((run, recipe_hash, size))
             if not self._counting:
                 self._counting = True
-                # Not a daemon: PyTorch aborts a process that ends within its threads.
-                threading.Thread(target=self._count).start()
+                threading.Thread(target=self._count, daemon=True).start()
         return None
 
     @property
@@ -68,18 +73,18 @@ class Costs:
     def _count(self) -> None:
         while True:
             with self._lock:
-                if self._waiting.empty() or not threading.main_thread().is_alive():
+                if self._waiting.empty():
                     self._counting = False
                     return
                 run, recipe_hash, size = self._waiting.get()
-            found = counted(run, size)
+            found = self._count_one(run, size)
             with self._lock:
                 self._known[recipe_hash, size] = found
 
 
 def counted(run: Path, size: Size | None) -> Cost:
     """The cost of a run's network at the input size of its evaluation or recipe; unknown if it cannot be built."""
-    from pixelwise.profiling.complexity import complexity
+    from pixelwise.profiling.complexity import complexity  # which imports PyTorch
 
     try:
         recipe = read_recipe(run)
