@@ -5,7 +5,6 @@ from importlib.resources import files
 from pathlib import Path
 
 import pytest
-import torch  # noqa: F401 (or a thread that counts networks would import it while another test begins)
 from asking import Browser
 from results import class_result, miniature
 

@@ -2,7 +2,6 @@ import math
 from pathlib import Path
 
 import msgspec
-import torch  # noqa: F401 (or a thread that counts networks would import it while another test begins)
 from results import miniature
 
 from pixelwise.pages.board import board_of, in_order, row_of, three_digits

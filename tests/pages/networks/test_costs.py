@@ -3,7 +3,6 @@ from pathlib import Path
 
 import pixelwise
 from pixelwise.pages.networks.costs import UNKNOWN, Cost, Costs, counted
-from pixelwise.recipes.overrides import to_toml
 from pixelwise.recipes.sizes import Size
 
 
@@ -24,9 +23,8 @@ def test_networks_are_counted_in_the_background(tmp_path: Path):
     assert asked == [(tmp_path, (32, 64)), (tmp_path / "b", None)]
 
 
-def test_a_network_is_counted_at_the_size_that_was_asked_for(tmp_path: Path):
+def test_a_network_is_counted_at_the_size_that_was_asked_for():
     recipe = pixelwise.recipe("town-demo")
-    (tmp_path / "recipe.toml").write_text(to_toml(recipe))
     expected = pixelwise.complexity(recipe, 32, 64)
-    assert counted(tmp_path, (32, 64)) == Cost(expected.parameters, expected.macs, (32, 64))
-    assert counted(tmp_path / "nowhere", None) == UNKNOWN
+    assert counted(recipe, (32, 64)) == Cost(expected.parameters, expected.macs, (32, 64))
+    assert counted(recipe, (0, 64)) == UNKNOWN

@@ -9,9 +9,8 @@ from pathlib import Path
 from typing import NamedTuple
 
 from pixelwise.errors import PixelwiseError
-from pixelwise.recipes.default_sizes import seen_size
+from pixelwise.recipes.schema.recipe import Recipe
 from pixelwise.recipes.sizes import Size
-from pixelwise.records.run_folder import read_recipe
 
 
 class Cost(NamedTuple):
@@ -82,13 +81,11 @@ class Costs:
                 self._known[recipe_hash, size] = found
 
 
-def counted(run: Path, size: Size | None) -> Cost:
-    """The cost of a run's network at the input size of its evaluation or recipe; unknown if it cannot be built."""
+def counted(recipe: Recipe, size: Size) -> Cost:
+    """The cost of a recipe's network at an input size; unknown if it cannot be built."""
     from pixelwise.profiling.complexity import complexity  # which imports PyTorch
 
     try:
-        recipe = read_recipe(run)
-        size = size or seen_size(recipe)
         found = complexity(recipe, *size)
     # A network of another package may fail in any way, and a leaderboard shows the other runs nevertheless.
     except (PixelwiseError, ValueError, RuntimeError, TypeError, ImportError, OSError):

@@ -17,8 +17,11 @@ from pixelwise.pages.networks.filling import Filler
 from pixelwise.pages.networks.helper import Ended, Helper
 from pixelwise.pages.networks.permission import require_predictable
 from pixelwise.pages.pictures import Shown
+from pixelwise.recipes.default_sizes import seen_size
+from pixelwise.recipes.schema.recipe import Recipe
 from pixelwise.recipes.sizes import Size
 from pixelwise.records.result import Result
+from pixelwise.records.run_folder import read_recipe
 
 if TYPE_CHECKING:
     from pixelwise.pages.networks.predicting import Predictor
@@ -38,9 +41,9 @@ class Work:
         self._predictor: Predictor | None = None
         self._filler = Filler()
 
-    def cost(self, run: Path, size: Size | None) -> Cost:
-        """As `Networks.cost`."""
-        return counted(run, size)
+    def cost(self, recipe: Recipe, size: Size) -> Cost:
+        """The cost of a recipe's network at an input size."""
+        return counted(recipe, size)
 
     def shown(self, entry: Entry, result: Result, image: str) -> Shown:
         """As `Networks.shown`."""
@@ -68,8 +71,9 @@ class Networks:
     def cost(self, run: Path, size: Size | None) -> Cost:
         """The cost of a run's network at an input size, or at that of its recipe; unknown if it cannot be built."""
         try:
-            return self._helper.ask(Work.cost, run, size)
-        except Ended:
+            recipe = read_recipe(run)
+            return self._helper.ask(Work.cost, recipe, size or seen_size(recipe))
+        except (Ended, PixelwiseError, OSError):
             return UNKNOWN
 
     def shown(self, entry: Entry, result: Result, image: str) -> Shown:
