@@ -8,7 +8,8 @@ import pytest
 from asking import Browser
 from results import class_result, miniature
 
-from pixelwise.pages.app import STATIC, application
+from pixelwise.pages.app import application
+from pixelwise.pages.assets import STATIC, address_of
 from pixelwise.records.result import save_result
 
 STATIC_FOLDER = files("pixelwise.pages").joinpath("static")
@@ -55,6 +56,9 @@ def test_only_known_files_are_static(browser: Browser):
         answer = browser.get(f"/static/{name}")
         assert answer.status == 200
         assert answer.headers["content-type"].startswith(kind)
+        assert answer.headers["cache-control"] == "no-store"
+        assert "immutable" in browser.get(address_of(name)).headers["cache-control"]
+        assert browser.get(f"/static/{name}?v=0").headers["cache-control"] == "no-store"
     for name in ("../app.py", "vendored/VENDORED.toml", "pages.css", "", "/etc/passwd", "%2e%2e/app.py"):
         assert browser.get(f"/static/{name}").status == 404
 

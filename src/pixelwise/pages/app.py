@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from functools import partial
-from importlib.resources import files
 from pathlib import Path
 
 from starlette.applications import Starlette
@@ -14,6 +13,7 @@ from starlette.routing import Route
 
 from pixelwise.pages import pareto
 from pixelwise.pages.access import App, Guard
+from pixelwise.pages.assets import asset
 from pixelwise.pages.board import board_of
 from pixelwise.pages.catalog import Catalog
 from pixelwise.pages.fixing import views as fixing
@@ -23,24 +23,12 @@ from pixelwise.pages.labels.views import routes as data_routes
 from pixelwise.pages.live.views import LiveSite
 from pixelwise.pages.networks.costs import Costs
 from pixelwise.pages.networks.work import Networks
-from pixelwise.pages.rendering import NOT_KEPT, guarded, html, live_style, style
+from pixelwise.pages.rendering import KEPT, NOT_KEPT, guarded, html
 from pixelwise.pages.state import AXES, COLUMNS, RISING, state_of
 from pixelwise.pages.trying import views as trying
 from pixelwise.pages.trying.models import Models
 from pixelwise.pages.views import routes as result_routes
 from pixelwise.storage import printable
-
-STATIC = {
-    "icon.svg": "image/svg+xml",
-    "pages.js": "text/javascript",
-    "fix.js": "text/javascript",
-    "live.js": "text/javascript",
-    "try.js": "text/javascript",
-    "vendored/htmx.min.js": "text/javascript",
-    "vendored/uPlot.min.js": "text/javascript",
-    "vendored/uPlot.min.css": "text/css",
-}
-"""Files that pages load, beside `style.css` -> their media type."""
 
 
 class Site:
@@ -130,12 +118,9 @@ def _runs(site: Site, request: Request) -> Response:
 
 
 def _static(request: Request) -> Response:
-    name = request.path_params["name"]
-    if name == "style.css":
-        return Response(style(), media_type="text/css", headers=NOT_KEPT)
-    if name == "live.css":
-        return Response(live_style(), media_type="text/css", headers=NOT_KEPT)
-    if name not in STATIC:
-        return _not_found(request, KeyError(name))
-    content = files("pixelwise.pages").joinpath("static", *name.split("/")).read_bytes()
-    return Response(content, media_type=STATIC[name], headers=NOT_KEPT)
+    try:
+        found = asset(request.path_params["name"])
+    except KeyError as error:
+        return _not_found(request, error)
+    kept = KEPT if request.query_params.get("v") == found.version else NOT_KEPT
+    return Response(found.content, media_type=found.media_type, headers=kept)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import multiprocessing
 import threading
+import time
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, Concatenate, Generic, ParamSpec, TypeVar
 
@@ -15,8 +16,6 @@ if TYPE_CHECKING:
     from multiprocessing.connection import Connection
     from multiprocessing.context import SpawnProcess
 
-IDLE = 60.0
-"""Seconds without work after which a process ends, and its memory is free again."""
 _LONGEST_END = 5.0
 
 Subject = TypeVar("Subject")
@@ -35,12 +34,11 @@ class Helper(Generic[Subject]):
 
     Args:
         make: Makes the object, in the process; it can be pickled.
-        idle: Seconds without a request after which the process ends. The next request starts another one, whose object
-            is a new one.
     """
 
-    def __init__(self, make: Callable[[], Subject], idle: float = IDLE) -> None:
-        self._make, self._idle, self._lock = make, idle, threading.Lock()
+    def __init__(self, make: Callable[[], Subject]) -> None:
+        self._make, self._lock = make, threading.Lock()
+        self._until = 0.0
         self._process: SpawnProcess | None = None
         self._connection: Connection | None = None
         self._timer: threading.Timer | None = None
@@ -48,6 +46,7 @@ class Helper(Generic[Subject]):
 
     def ask(
         self,
+        keep: float,
         method: Callable[Concatenate[Subject, Arguments], Value],
         *arguments: Arguments.args,
         **named: Arguments.kwargs,
@@ -55,6 +54,8 @@ class Helper(Generic[Subject]):
         """Call a method of the object.
 
         Args:
+            keep: Seconds that the process stays for another request, at least; then its memory is free again, and the
+                next request starts another process, whose object is a new one.
             method: The method, as an attribute of the class.
             arguments: Its arguments, which can be pickled, as what it returns and raises.
             named: Likewise.
@@ -73,7 +74,8 @@ class Helper(Generic[Subject]):
             except (EOFError, OSError) as error:
                 self._end()
                 raise Ended from error
-            self._timer = threading.Timer(self._idle, self._rest)
+            self._until = max(self._until, time.monotonic() + keep)
+            self._timer = threading.Timer(self._until - time.monotonic(), self._rest)
             self._timer.daemon = True
             self._timer.start()
         if not found:
@@ -118,6 +120,7 @@ class Helper(Generic[Subject]):
 
     def _end(self) -> None:
         process, connection, self._process, self._connection = self._process, self._connection, None, None
+        self._until = 0.0
         if connection is not None:
             connection.close()
         if process is not None:

@@ -26,6 +26,10 @@ from pixelwise.records.run_folder import read_recipe
 if TYPE_CHECKING:
     from pixelwise.pages.networks.predicting import Predictor
 
+KEPT = 60.0
+"""Seconds that a network stays in memory: whoever looks at one image looks at the next one, too."""
+COUNTED = 2.0
+"""Seconds that a process without a network stays. The many networks of a leaderboard are counted one after another."""
 _DIED = "The process that predicts has ended; perhaps the memory did not suffice."
 
 
@@ -72,7 +76,7 @@ class Networks:
         """The cost of a run's network at an input size, or at that of its recipe; unknown if it cannot be built."""
         try:
             recipe = read_recipe(run)
-            return self._helper.ask(Work.cost, recipe, size or seen_size(recipe))
+            return self._helper.ask(COUNTED, Work.cost, recipe, size or seen_size(recipe))
         except (Ended, PixelwiseError, OSError):
             return UNKNOWN
 
@@ -84,7 +88,7 @@ class Networks:
         """
         try:
             require_predictable(self._catalog, entry, result)  # no process for what it would refuse
-            return self._helper.ask(Work.shown, entry, result, image)
+            return self._helper.ask(KEPT, Work.shown, entry, result, image)
         except Ended as ended:
             raise Refused(_DIED) from ended
         except PixelwiseError as error:
@@ -97,7 +101,7 @@ class Networks:
             Uneditable: The run cannot predict it.
         """
         try:
-            return self._helper.ask(Work.filled, run, image, classes, size)
+            return self._helper.ask(KEPT, Work.filled, run, image, classes, size)
         except Ended as ended:
             raise Uneditable(_DIED) from ended
 
