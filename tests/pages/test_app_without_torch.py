@@ -44,6 +44,7 @@ while waiting:
     if answer.headers.get("content-type", "").startswith("text/html"):
         found += re.findall(r'(?:href|src|hx-get|data-[a-z]+)="(/[^"#]*)', answer.text)
         ids = re.findall(r'href="/run/([0-9a-f]{12})"', answer.text)
+        found += [f"{address}/0"] if "/cell/" in where else []  # what a page asks for when it is scrolled
         found += [f"/compare/{one}/{other}" for one in ids for other in ids if one != other]
     waiting += map(html.unescape, found)
 for image in [one for one in seen if re.fullmatch("/fix/[0-9a-f]{16}", one.partition("?")[0])]:

@@ -122,7 +122,7 @@ def kinds_values(opened: Opened, gallery: Gallery) -> dict[str, Any]:
 
 
 def cell_values(opened: Opened, gallery: Gallery, truth: int, said: int) -> dict[str, Any]:
-    """What the page of a cell of the confusion matrix shows; regions of the first images, if their pictures are kept."""
+    """What the page of a cell of the confusion matrix shows, with the regions of the first images that are kept."""
     result = opened.result
     names = class_names(opened)
     pixels, total = result.confusion_matrix[truth][said], sum(result.confusion_matrix[truth])
