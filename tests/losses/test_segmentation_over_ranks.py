@@ -34,6 +34,7 @@ LOSSES: dict[str, dict] = {
     "all pixels are hard": {"ohem": {"threshold": 0.1, "min_kept": 100_000}},
     "focal": {"cross_entropy": 0.0, "focal": 1.0},
     "boundary": {"boundary": 1.0, "boundary_width": 1},
+    "boundary head": {"terms": {"boundary_head": {"weight": 20.0, "width": 1}, "boundary_aware": {"threshold": 0.6}}},
     "dice": {"cross_entropy": 0.0, "dice": 1.0},
     "tversky": {"tversky": 0.7},
     "lovasz of the batch": {"cross_entropy": 0.0, "lovasz": 1.0},
@@ -53,6 +54,8 @@ MULTILABEL = {
 def loss_of(changes: dict) -> Loss:
     plain = to_plain(recipe("unet-resnet18"))
     plain["loss"] = {"auxiliary": 0.4, **changes}
+    if "terms" in changes:
+        plain["model"] = to_plain(recipe("pidnet-s-cityscapes"))["model"]
     return from_plain(plain, "test").loss
 
 
@@ -66,6 +69,7 @@ def scene(multilabel: bool, hidden: tuple[float, ...]) -> tuple[list[Tensor], Te
         # Not every image has every class, and one has a class that no other has.
         labels, void = torch.randint(0, CLASSES - 1, (6, *SIZE), generator=random).to(torch.uint8), IGNORE
         labels[5, :3] = CLASSES - 1
+        labels[4, :, 3:] = 0  # away from any boundary
     for image, share in enumerate(hidden):
         labels[image][torch.rand(SIZE, generator=random) < share] = void
     return heads, labels
@@ -76,7 +80,12 @@ def computed(
 ) -> tuple[Tensor, list[Tensor]]:
     own = [one.clone().requires_grad_() for one in heads]
     classes = labelled_classes(labels) if needs_classes(loss) and not multilabel else None
-    value = segmentation_loss(own, Truth(labels, classes, multilabel), loss, weights, ranks=ranks)
+    boundaries = any(term.needs_boundary_head for term in loss.active_terms())
+    # The first class of the auxiliary head stands for the boundary head.
+    outputs = [own[0], own[1][:, :1]] if boundaries else own
+    value = segmentation_loss(
+        outputs, Truth(labels, classes, multilabel), loss, weights, boundary_head=boundaries, ranks=ranks
+    )
     value.backward()
     return value.detach(), [one.grad for one in own]  # type: ignore[misc]
 
@@ -154,7 +163,9 @@ def test_every_built_in_term_is_added_up_over_processes():
     assert [
         name for name, term in TERMS.items() if not term.over_ranks and term.__module__.startswith("pixelwise.")
     ] == []
-    tried = {name for changes in (*LOSSES.values(), *MULTILABEL.values()) for name in changes}
+    tried = {
+        name for changes in (*LOSSES.values(), *MULTILABEL.values()) for name in (*changes, *changes.get("terms", ()))
+    }
     assert set(TERMS.own()) <= tried | {"cross_entropy"}
 
 

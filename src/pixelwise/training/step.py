@@ -170,7 +170,13 @@ def add_gradients(
             with clock("loss"):
                 truth, among = Truth(labels, batch.classes, recipe.data.multilabel), ranks if shared else ALONE
                 loss = segmentation_loss(
-                    logits, truth, recipe.loss, class_weights, align_corners=model.align_corners, ranks=among
+                    logits,
+                    truth,
+                    recipe.loss,
+                    class_weights,
+                    align_corners=model.align_corners,
+                    boundary_head=model.boundary_head,
+                    ranks=among,
                 )
                 loss = loss / number
                 losses.append(loss.detach())

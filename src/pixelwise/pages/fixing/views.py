@@ -24,7 +24,7 @@ from pixelwise.pages.fixing.collection import Collection, Folder, Item
 from pixelwise.pages.fixing.keeping import Stale
 from pixelwise.pages.fixing.listing import image_values, list_values
 from pixelwise.pages.fixing.masks import MOST_PIXELS, Mask, Uneditable
-from pixelwise.pages.fixing.predicting import Filler
+from pixelwise.pages.networks.work import Networks
 from pixelwise.pages.rendering import NOT_KEPT, guarded, html, no_picture
 from pixelwise.prediction.overlays import as_picture, jpeg
 from pixelwise.records.run_folder import is_run
@@ -49,24 +49,17 @@ class Site(NamedTuple):
         collection: The data folders.
         catalog: The runs whose predictions masks are filled from.
         edit: Whether masks may be changed.
-        filler: Predicts.
+        networks: Predict.
     """
 
     collection: Collection
     catalog: Catalog
     edit: bool
-    filler: Filler
+    networks: Networks
 
 
-def routes(collection: Collection, catalog: Catalog, edit: bool) -> list[Route]:
-    """The addresses of the label editor.
-
-    Args:
-        collection: The data folders.
-        catalog: The runs whose predictions masks are filled from.
-        edit: Whether masks may be changed.
-    """
-    site = Site(collection, catalog, edit, Filler())
+def routes(site: Site) -> list[Route]:
+    """The addresses of the label editor."""
     views: dict[str, Callable[[Site, Request], Response]] = {
         "/fix": _list,
         "/fix/{image}": _image,
@@ -176,7 +169,7 @@ def _prediction(site: Site, request: Request) -> Response:
     try:
         size = _opened(folder, item).stored.shape
         image = folder.target(item) and item.sample.image_path
-        labels = site.filler.predict(entry.run, image, folder.opened().dataset.classes, (size[0], size[1]))
+        labels = site.networks.filled(entry.run, image, folder.opened().dataset.classes, (size[0], size[1]))
     except Uneditable as error:
         return _refused(422, str(error))
     return _packed(labels.tobytes())
