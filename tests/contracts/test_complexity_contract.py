@@ -24,6 +24,7 @@ QUICK = (
     "erfnet-cityscapes", "hrnet18-small-v1-ema-cityscapes", "unetlite-mobilenetv2-ade20k32-512x512",
     "fpnlite-regnetx400mf-cityscapes-768x384", "deeplabv3plus-xception65-voc", "deeplabv3-mobilenetv2-voc",
     "deeplab-mobilenetv3-cityscapes", "lraspp-mobilenetv3-large-cocoseg21", "swiftnet-mobilenetv2-cityscapes",
+    "efficientvit-seg-b0-cityscapes",
 )  # fmt: skip
 """A row of every family, which are counted by default."""
 COUNTED = [pytest.param(name, marks=() if name in QUICK else pytest.mark.heavy) for name in ROWS]
