@@ -25,6 +25,7 @@ QUICK = (
     "fpnlite-regnetx400mf-cityscapes-768x384", "deeplabv3plus-xception65-voc", "deeplabv3-mobilenetv2-voc",
     "deeplab-mobilenetv3-cityscapes", "lraspp-mobilenetv3-large-cocoseg21", "swiftnet-mobilenetv2-cityscapes",
     "pidnet-s-camvid", "ddrnet-23-slim-cityscapes",
+    "efficientvit-seg-b0-cityscapes",
 )  # fmt: skip
 """A row of every family, which are counted by default."""
 COUNTED = [pytest.param(name, marks=() if name in QUICK else pytest.mark.heavy) for name in ROWS]
