@@ -28,7 +28,7 @@ def table(
     """The pages of published results, each row with what was counted and measured here.
 
     Args:
-        page: Number or name of a page, such as `000` or `enet`; None for all pages.
+        page: Number or name of a page, such as `000`, `enet` or `modern`; None for all numbered pages.
         output: File to write the pages to; None to only return them.
         options: Format of the file and folders of results; None for the defaults.
         observer: Receives the number of networks counted so far.

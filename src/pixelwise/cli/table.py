@@ -22,7 +22,7 @@ def run(
     page: str = typer.Argument(
         None,
         metavar="[PAGE]",
-        help="Page number 000 to 004, or a name such as enet, fcn, pspnet or edgeai; default: all.",
+        help="Page number 000 to 004, or a name such as enet, fcn, pspnet, edgeai or modern; default: 000 to 004.",
     ),
     output: Path = typer.Option(None, "--output", "-o", metavar="FILE", help="File to write instead of printing."),
     *,

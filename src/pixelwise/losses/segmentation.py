@@ -76,16 +76,22 @@ def segmentation_loss(
     for index, logits in enumerate(of_classes):
         head = _Head(at_least_float32(logits), truth, loss, class_weights, align_corners, targets, ranks)
         if index == 0:
-            active = loss.active_terms()
-            if boundaries is not None:
-                head.boundaries = at_least_float32(boundaries)
-                if not any(term.needs_boundary_head for term in active):
-                    # Several processes expect a gradient of every parameter, be it 0.
-                    values.append(0 * head.boundaries.sum())
-            values.append(_added([term.weight * head.value(term) for term in active]))
+            values.append(_of_main(head, loss, boundaries))
         else:
             values.append(loss.auxiliary * head.value(_auxiliary(loss)))
     return _added(values)
+
+
+def _of_main(head: _Head, loss: Loss, boundaries: Tensor | None) -> Tensor:
+    """The loss of the main head and of the boundary head, if there is one."""
+    active = loss.active_terms()
+    values = []
+    if boundaries is not None:
+        head.boundaries = at_least_float32(boundaries)
+        if not any(term.needs_boundary_head for term in active):
+            # Several processes expect a gradient of every parameter, be it 0.
+            values.append(0 * head.boundaries.sum())
+    return _added([*values, *(term.weight * head.value(term) for term in active)])
 
 
 def uses_class_weights(loss: Loss, seed: int, step: int) -> bool:

@@ -193,3 +193,27 @@ def test_swiftnets_encoder_learns_and_decays_at_a_quarter():
     assert group.weight_decay == optimizer.weight_decay / 4
     assert re.search(group.pattern, "encoder.conv_stem.weight")
     assert not re.search(group.pattern, "head.encoder.weight")
+
+
+@pytest.mark.parametrize(
+    ("dataset", "crop", "rate", "epochs", "weights"),
+    [("cityscapes", (1024, 1024), 0.01, 484, "ocnet-cityscapes"), ("camvid", (720, 960), 0.005, 121, "none")],
+)
+def test_pidnets_training_depends_on_the_data_set(
+    dataset: str, crop: Size, rate: float, epochs: int, weights: str
+) -> None:
+    made = procedures.pidnet(dataset)
+    assert (made["augment"].crop, made["optimizer"].lr, made["schedule"].epochs) == (crop, rate, epochs)
+    assert made["loss"].class_weights == weights
+    # 131,072 pixels of the six crops of a GPU.
+    assert made["loss"].ohem.min_kept * 6 * crop[0] * crop[1] == pytest.approx(131_072)
+
+
+def test_pidnet_on_camvid_ends_at_the_rate_after_121_of_200_epochs() -> None:
+    schedule = procedures.pidnet("camvid")["schedule"]
+    assert schedule.min_lr_ratio == pytest.approx((1 - 121 / 200) ** 0.9, abs=1e-4)
+
+
+def test_ddrnets_auxiliary_head_weighs_less_and_takes_all_pixels() -> None:
+    loss = procedures.ddrnet()["loss"]
+    assert (loss.auxiliary, loss.ohem.auxiliary, loss.terms) == (0.4, False, None)

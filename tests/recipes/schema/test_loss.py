@@ -172,3 +172,11 @@ def test_possible_losses_survive_a_recipe_file(fields: dict):
 
 def _without_none(loss: Loss) -> dict:
     return {key: value for key, value in msgspec.to_builtins(loss).items() if value is not None}
+
+
+@pytest.mark.parametrize("name", ["boundary_head", "boundary_aware"])
+def test_a_term_of_a_boundary_head_is_refused_without_one(name):
+    with pytest.raises(RecipeError, match=rf"loss\.terms\.{name} needs a network with a boundary head.*unet") as caught:
+        apply_overrides(recipe("unet-resnet18"), [f"loss.terms.{name}.weight=1"])
+    assert caught.value.code == "R203"
+    assert recipe("pidnet-s-cityscapes").model.boundary_head
