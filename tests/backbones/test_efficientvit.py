@@ -47,7 +47,7 @@ def test_a_pixel_is_the_mean_of_all_values_weighted_by_their_keys(attention: Lin
 
 
 def test_a_query_that_no_key_answers_gives_zero(attention: LinearAttention) -> None:
-    nn.init.constant_(attention.qkv.weight, -1.0)
+    nn.init.constant_(next(attention.qkv.parameters()), -1.0)
     assert not attention(torch.ones(1, CHANNELS, 2, 2, dtype=torch.float64)).any()
 
 
@@ -55,7 +55,7 @@ def test_a_query_that_no_key_answers_gives_zero(attention: LinearAttention) -> N
 def test_sums_over_many_pixels_do_not_overflow_in_half_precision(
     attention: LinearAttention, dtype: torch.dtype
 ) -> None:
-    nn.init.constant_(attention.qkv.weight, 16.0)
+    nn.init.constant_(next(attention.qkv.parameters()), 16.0)
     found = attention.to(dtype)(torch.ones(1, CHANNELS, 8, 8, dtype=dtype))
     assert found.dtype == dtype
     # All values are 64 and, aggregated, 128; sums of key times query times value are far above 65504.

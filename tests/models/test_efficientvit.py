@@ -45,7 +45,7 @@ def test_any_encoder_with_the_three_strides_can_be_used_and_any_size() -> None:
     [
         (EfficientViTSegSpec(channels=0), "R203"),
         (EfficientViTSegSpec(final_expansion=-1), "R203"),
-        (EfficientViTSegSpec(encoder="vit_tiny_patch16_224"), "R207"),
+        (EfficientViTSegSpec(encoder="efficientvit_b9"), "R207"),
     ],
 )
 def test_what_cannot_be_built_is_refused(spec: EfficientViTSegSpec, code: str) -> None:
