@@ -3,6 +3,7 @@ import torch
 import torch.nn.functional as F
 
 from pixelwise.losses.boundary import boundary_cross_entropy
+from pixelwise.losses.boundary_head import balanced_boundary_loss
 from pixelwise.losses.cross_entropy import cross_entropy
 from pixelwise.losses.dice import soft_dice
 from pixelwise.losses.focal import focal
@@ -10,6 +11,8 @@ from pixelwise.losses.lovasz import lovasz_softmax
 from pixelwise.losses.ohem import hard_labels
 from pixelwise.losses.segmentation import segmentation_loss, uses_class_weights
 from pixelwise.losses.tversky import tversky
+from pixelwise.recipes.loss_terms.boundary_aware import BoundaryAware
+from pixelwise.recipes.loss_terms.boundary_head import BoundaryHead
 from pixelwise.recipes.schema.recipe import Loss, Ohem
 
 # Every term alone.
@@ -186,3 +189,34 @@ def test_class_weights_count_in_their_share_of_the_steps():
     assert drawn == [uses_class_weights(loss, 0, step) for step in range(2000)]
     assert drawn != [uses_class_weights(loss, 1, step) for step in range(2000)]
     assert all(uses_class_weights(Loss(class_weights="enet"), 0, step) for step in range(5))
+
+
+def test_the_losses_of_pidnet_add_up():
+    torch.manual_seed(0)
+    logits, auxiliary, boundaries = torch.randn(2, 3, 8, 8), torch.randn(2, 3, 8, 8), torch.randn(2, 1, 8, 8)
+    labels = torch.randint(0, 3, (2, 8, 8))
+    labels[:, 4:] = 1
+    loss = Loss(auxiliary=0.4, terms={"boundary_head": BoundaryHead(weight=20.0), "boundary_aware": BoundaryAware()})
+    found = segmentation_loss((logits, auxiliary, boundaries), labels, loss, boundary_head=True)
+    sure = labels.masked_fill(boundaries[:, 0].sigmoid() <= 0.8, 255)
+    expected = (
+        F.cross_entropy(logits, labels)
+        + 0.4 * F.cross_entropy(auxiliary, labels)
+        + 20 * balanced_boundary_loss(boundaries[:, 0], labels)
+        + F.cross_entropy(logits, sure, ignore_index=255)
+    )
+    assert found.item() == pytest.approx(expected.item(), rel=1e-5)
+
+
+def test_a_boundary_head_is_enlarged_like_the_others_and_gets_a_gradient_without_a_term_of_its_own():
+    boundaries = torch.randn(1, 1, 2, 2, requires_grad=True)
+    logits = torch.randn(1, 3, 2, 2)
+    labels = torch.tensor([[[0, 0, 1, 1]] * 4])
+    term = Loss(cross_entropy=0, terms={"boundary_head": BoundaryHead()})
+    found = segmentation_loss((logits, boundaries), labels, term, align_corners=True, boundary_head=True)
+    enlarged = F.interpolate(boundaries, (4, 4), mode="bilinear", align_corners=True)
+    assert found.item() == pytest.approx(balanced_boundary_loss(enlarged[:, 0], labels).item())
+
+    segmentation_loss((logits.requires_grad_(), boundaries), labels, Loss(), boundary_head=True).backward()
+    assert boundaries.grad is not None
+    assert not boundaries.grad.any()

@@ -34,6 +34,7 @@ LOSSES: dict[str, dict] = {
     "all pixels are hard": {"ohem": {"threshold": 0.1, "min_kept": 100_000}},
     "focal": {"cross_entropy": 0.0, "focal": 1.0},
     "boundary": {"boundary": 1.0, "boundary_width": 1},
+    "boundary head": {"terms": {"boundary_head": {"weight": 20.0, "width": 1}, "boundary_aware": {"threshold": 0.6}}},
     "dice": {"cross_entropy": 0.0, "dice": 1.0},
     "tversky": {"tversky": 0.7},
     "lovasz of the batch": {"cross_entropy": 0.0, "lovasz": 1.0},
@@ -53,6 +54,8 @@ MULTILABEL = {
 def loss_of(changes: dict) -> Loss:
     plain = to_plain(recipe("unet-resnet18"))
     plain["loss"] = {"auxiliary": 0.4, **changes}
+    if "terms" in changes:
+        plain["model"] = to_plain(recipe("pidnet-s-cityscapes"))["model"]
     return from_plain(plain, "test").loss
 
 
@@ -66,9 +69,16 @@ def scene(multilabel: bool, hidden: tuple[float, ...]) -> tuple[list[Tensor], Te
         # Not every image has every class, and one has a class that no other has.
         labels, void = torch.randint(0, CLASSES - 1, (6, *SIZE), generator=random).to(torch.uint8), IGNORE
         labels[5, :3] = CLASSES - 1
+        labels[4, :, 3:] = 0  # away from any boundary
     for image, share in enumerate(hidden):
         labels[image][torch.rand(SIZE, generator=random) < share] = void
     return heads, labels
+
+
+def outputs_of(heads: list[Tensor], loss: Loss) -> tuple[list[Tensor], bool]:
+    """The heads, and whether the last one is a boundary head: the second one's first class stands for it."""
+    boundary_head = any(term.needs_boundary_head for term in loss.active_terms())
+    return [heads[0], heads[1][:, :1]] if boundary_head else heads, boundary_head
 
 
 def computed(
@@ -76,7 +86,10 @@ def computed(
 ) -> tuple[Tensor, list[Tensor]]:
     own = [one.clone().requires_grad_() for one in heads]
     classes = labelled_classes(labels) if needs_classes(loss) and not multilabel else None
-    value = segmentation_loss(own, Truth(labels, classes, multilabel), loss, weights, ranks=ranks)
+    outputs, boundary_head = outputs_of(own, loss)
+    value = segmentation_loss(
+        outputs, Truth(labels, classes, multilabel), loss, weights, boundary_head=boundary_head, ranks=ranks
+    )
     value.backward()
     return value.detach(), [one.grad for one in own]  # type: ignore[misc]
 
@@ -154,7 +167,9 @@ def test_every_built_in_term_is_added_up_over_processes():
     assert [
         name for name, term in TERMS.items() if not term.over_ranks and term.__module__.startswith("pixelwise.")
     ] == []
-    tried = {name for changes in (*LOSSES.values(), *MULTILABEL.values()) for name in changes}
+    tried = {
+        name for changes in (*LOSSES.values(), *MULTILABEL.values()) for name in (*changes, *changes.get("terms", ()))
+    }
     assert set(TERMS.own()) <= tried | {"cross_entropy"}
 
 
@@ -163,6 +178,8 @@ def test_the_bits_of_one_process_are_unchanged():
     for changes in LOSSES.values():
         loss = loss_of(changes)
         value, _ = computed(heads, labels, loss, None, False, ALONE)
+        outputs, boundary_head = outputs_of(heads, loss)
+        truth = Truth(labels, labelled_classes(labels))
         assert msgspec.to_builtins(float(value)) == float(
-            segmentation_loss(heads, Truth(labels, labelled_classes(labels)), loss).detach()
+            segmentation_loss(outputs, truth, loss, boundary_head=boundary_head).detach()
         )

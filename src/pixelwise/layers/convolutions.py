@@ -1,7 +1,8 @@
-"""Convolutions followed by normalisation and activation."""
+"""Convolutions with normalisation and activation, after them or before."""
 
 from __future__ import annotations
 
+import torch.nn.functional as F
 from torch import Tensor, nn
 
 
@@ -45,3 +46,36 @@ def conv_norm_relu(
         in_channels, out_channels, kernel_size, padding=padding, dilation=dilation, groups=groups, bias=False
     )
     return ConvNormActivation(conv, nn.ReLU(), eps=eps, momentum=momentum)
+
+
+class NormActivationConv(nn.Module):
+    """Normalisation, ReLU, convolution.
+
+    Args:
+        in_channels: Channels of the input.
+        out_channels: Channels of the output.
+        kernel_size: Odd kernel size; padding keeps the size of the map.
+        groups: Groups of the convolution.
+        bias: Whether the convolution has a bias.
+        momentum: Momentum of the normalisation.
+    """
+
+    def __init__(
+        self,
+        in_channels: int,
+        out_channels: int,
+        kernel_size: int = 1,
+        *,
+        groups: int = 1,
+        bias: bool = False,
+        momentum: float = 0.1,
+    ) -> None:
+        super().__init__()
+        self.norm = nn.BatchNorm2d(in_channels, momentum=momentum)
+        self.conv = nn.Conv2d(
+            in_channels, out_channels, kernel_size, padding=kernel_size // 2, groups=groups, bias=bias
+        )
+
+    def forward(self, features: Tensor) -> Tensor:
+        """(B, C, H, W) to (B, C', H, W)."""
+        return self.conv(F.relu(self.norm(features)))

@@ -9,12 +9,13 @@ from torch import nn
 Part = TypeVar("Part", bound=nn.Module)
 
 
-def he_normal(part: Part, mode: Literal["fan_in", "fan_out"] = "fan_out") -> Part:
+def he_normal(part: Part, mode: Literal["fan_in", "fan_out"] = "fan_out", *, biases: bool = True) -> Part:
     """Draw the weights of convolutions as He et al. (2015, arXiv:1502.01852) do before a ReLU; set biases to 0.
 
     Args:
         part: A convolution, or a module that contains convolutions.
         mode: "fan_in" preserves the variance of the features, "fan_out" that of their gradients.
+        biases: Whether to set biases to 0; they keep PyTorch's default values otherwise.
 
     Returns:
         `part`.
@@ -22,7 +23,8 @@ def he_normal(part: Part, mode: Literal["fan_in", "fan_out"] = "fan_out") -> Par
     for module in part.modules():
         if isinstance(module, nn.Conv2d):
             nn.init.kaiming_normal_(module.weight, mode=mode, nonlinearity="relu")
-            _zero_bias(module)
+            if biases:
+                _zero_bias(module)
     return part
 
 

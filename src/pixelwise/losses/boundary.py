@@ -55,12 +55,12 @@ def boundary_labels(labels: Tensor, width: int) -> Tensor:
     """
     ignored = labels == IGNORE
     ids = labels.float()
-    highest = _window_maximum(ids.masked_fill(ignored, -1.0), width)
-    lowest = -_window_maximum((-ids).masked_fill(ignored, -256.0), width)
+    highest = window_maximum(ids.masked_fill(ignored, -1.0), width)
+    lowest = -window_maximum((-ids).masked_fill(ignored, -256.0), width)
     return labels.masked_fill(highest == lowest, IGNORE)
 
 
-def _window_maximum(values: Tensor, width: int) -> Tensor:
+def window_maximum(values: Tensor, width: int) -> Tensor:
     """Maximum over the square with a side of 2 width + 1 around each pixel; (B, H, W)."""
     side = 2 * width + 1
     rows = F.max_pool2d(values, (side, 1), stride=1, padding=(width, 0))

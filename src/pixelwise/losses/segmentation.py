@@ -43,18 +43,21 @@ def segmentation_loss(
     class_weights: Tensor | None = None,
     *,
     align_corners: bool = False,
+    boundary_head: bool = False,
     ranks: Ranks = ALONE,
 ) -> Tensor:
     """Loss of the main head plus the weighted cross entropy of the auxiliary heads.
 
     Args:
-        head_logits: Main logits first, then auxiliary ones; each (B, K, h, w). They are resized to the labels, or the
-            labels to them, see `loss.compare_at`.
+        head_logits: Main logits first, then auxiliary ones; each (B, K, h, w); last those of the boundary head,
+            (B, 1, h, w), if there is one. They are resized to the labels, or the labels to them, see
+            `loss.compare_at`.
         truth: Ground truth; a tensor is taken for labels with one class per pixel.
         loss: Loss section of the recipe.
         class_weights: (K,) for the terms that weight classes, see `uses_class_weights`; for multi-label data, the
             weights of the pixels that have a class.
         align_corners: Whether logits are upsampled with aligned corners, `SegmentationModel.align_corners`.
+        boundary_head: Whether the last logits are those of a boundary head, `SegmentationModel.boundary_head`.
         ranks: The processes that have the other images of the batch. Every process gets the loss of the whole batch,
             with the gradient of its own images: the sum of all processes' gradients is the gradient of the loss.
 
@@ -64,15 +67,22 @@ def segmentation_loss(
     Raises:
         RecipeError: R275, a term of the loss has no registered function.
     """
-    if not head_logits:
+    if len(head_logits) <= boundary_head:
         raise ValueError("head_logits is empty; expected at least the main logits")
     truth = truth if isinstance(truth, Truth) else Truth(truth)
     targets: dict[torch.Size, tuple[Tensor, Tensor]] = {}
     values: list[Tensor] = []
-    for index, logits in enumerate(head_logits):
+    *of_classes, boundaries = (*head_logits,) if boundary_head else (*head_logits, None)
+    for index, logits in enumerate(of_classes):
         head = _Head(at_least_float32(logits), truth, loss, class_weights, align_corners, targets, ranks)
         if index == 0:
-            values.append(_added([term.weight * head.value(term) for term in loss.active_terms()]))
+            active = loss.active_terms()
+            if boundaries is not None:
+                head.boundaries = at_least_float32(boundaries)
+                if not any(term.needs_boundary_head for term in active):
+                    # Several processes expect a gradient of every parameter, be it 0.
+                    values.append(0 * head.boundaries.sum())
+            values.append(_added([term.weight * head.value(term) for term in active]))
         else:
             values.append(loss.auxiliary * head.value(_auxiliary(loss)))
     return _added(values)
@@ -109,6 +119,9 @@ class _Head:
         align_corners: Whether logits are upsampled with aligned corners.
         targets: Cache shared by all heads: size of the labels -> `expanded` bit fields.
         ranks: The processes that have the other images of the batch.
+
+    Attributes:
+        boundaries: (B, 1, h, w), logits of the boundary head, for the main head; None if there are none.
     """
 
     def __init__(
@@ -124,6 +137,7 @@ class _Head:
         self._logits, self._truth, self._loss = logits, truth, loss
         self._class_weights, self._align_corners, self._targets = class_weights, align_corners, targets
         self._ranks = ranks
+        self.boundaries: Tensor | None = None
         self._inputs: dict[str, SingleLabel | MultiLabel] = {}
 
     def value(self, term: Term) -> Tensor:
@@ -139,7 +153,10 @@ class _Head:
         if not truth.multilabel:
             # Labels that were reduced in size may have lost a class.
             classes = truth.classes if labels is truth.labels else None
-            return SingleLabel(logits, labels, self._class_weights, loss.normalize, classes, self._ranks)
+            boundaries = self.boundaries
+            if boundaries is not None:
+                boundaries, _ = same_size(boundaries, labels, "labels", align_corners=self._align_corners)
+            return SingleLabel(logits, labels, self._class_weights, loss.normalize, classes, self._ranks, boundaries)
         if labels.shape not in self._targets:
             self._targets[labels.shape] = expanded(labels, logits.shape[1])
         expanded_labels = self._targets[labels.shape]

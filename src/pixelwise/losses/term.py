@@ -37,6 +37,7 @@ class SingleLabel(NamedTuple):
         classes: The classes of each image, for terms with `needs_classes`; None: they were not determined, or the
             labels were reduced in size and may have lost some.
         ranks: The processes that have the other images of the batch; see `Term.over_ranks`.
+        boundaries: (B, 1, H, W), logits of the network's boundary head, in the main head's inputs; None if it has none.
     """
 
     logits: Tensor
@@ -45,6 +46,17 @@ class SingleLabel(NamedTuple):
     normalize: Normalize = "valid"
     classes: Sequence[Sequence[int]] | None = None
     ranks: Ranks = ALONE
+    boundaries: Tensor | None = None
+
+    def boundary_logits(self) -> Tensor:
+        """The logits of the boundary head, (B, H, W), for terms with `needs_boundary_head`.
+
+        Raises:
+            ValueError: The network has no boundary head.
+        """
+        if self.boundaries is None:
+            raise ValueError("the network has no boundary head, which the loss term needs")
+        return self.boundaries[:, 0]
 
 
 class MultiLabel(NamedTuple):

@@ -26,6 +26,8 @@ class SegmentationModel(nn.Module, ABC):
         spec: Description of the architecture.
         classes: Class names; the position is the class id.
         num_classes: K, the number of class names.
+        boundary_head: Whether the last of the heads in training mode is a boundary head: one logit per pixel, above 0
+            where the network expects another class nearby.
         preprocessing: Normalisation that turns a uint8 image into the input of this network.
         multilabel: Whether a pixel may belong to several classes; each logit then goes through its own sigmoid.
         align_corners: Whether logits are upsampled to the image size with aligned corners, as some original code does.
@@ -46,6 +48,7 @@ class SegmentationModel(nn.Module, ABC):
         self.spec: Spec = spec
         self.classes: tuple[str, ...] = tuple(classes)
         self.num_classes: int = len(self.classes)
+        self.boundary_head: bool = spec.boundary_head
         self.preprocessing: Preprocessing = spec.preprocessing
 
     @abstractmethod
@@ -60,7 +63,8 @@ class SegmentationModel(nn.Module, ABC):
                 of 1 or more.
 
         Returns:
-            The main logits (B, K, h, w) first; in training mode, those of the auxiliary heads follow.
+            The main logits (B, K, h, w) first; in training mode, those of the auxiliary heads follow, and last those
+            of the boundary head, (B, 1, h, w), if the network has one.
         """
 
     def forward(self, images: Tensor) -> Tensor:

@@ -25,10 +25,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor, nn
 
 from pixelwise.backbones.timm import TimmEncoder
+from pixelwise.layers.convolutions import NormActivationConv
 from pixelwise.layers.initialisation import he_normal
 from pixelwise.layers.pooling import grid_means
 from pixelwise.layers.resizing import resize_to
@@ -46,27 +46,6 @@ POOLING_MOMENTUM = 0.005
 STRIDE = 4
 SCALES = (1, 2, 3, 4)
 """timm's indices of the feature maps of strides 4 to 32."""
-
-
-class NormActivationConv(nn.Module):
-    """Normalisation, ReLU, convolution.
-
-    Args:
-        kernel_size: Odd kernel size; padding keeps the size of the map.
-        bias: Whether the convolution has a bias.
-        momentum: Momentum of the normalisation.
-    """
-
-    def __init__(
-        self, in_channels: int, out_channels: int, kernel_size: int = 1, *, bias: bool = False, momentum: float = 0.1
-    ) -> None:
-        super().__init__()
-        self.norm = nn.BatchNorm2d(in_channels, momentum=momentum)
-        self.conv = nn.Conv2d(in_channels, out_channels, kernel_size, padding=kernel_size // 2, bias=bias)
-
-    def forward(self, features: Tensor) -> Tensor:
-        """(B, C, H, W) to (B, C', H, W)."""
-        return self.conv(F.relu(self.norm(features)))
 
 
 class SquarePyramidPooling(nn.Module):

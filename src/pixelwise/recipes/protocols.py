@@ -233,6 +233,15 @@ register(
 )
 register(
     Protocol(
+        name="camvid-960x720",
+        summary="image and labels at 960x720 (CamVid's own size), scored there",
+        input_size=(720, 960),
+        resampling="linear",
+        score_size="input",
+    )
+)
+register(
+    Protocol(
         name="enet-1024x512",
         summary="image (bilinear) and labels (nearest) shrunk to 1024x512, scored there",
         input_size=(512, 1024),

@@ -79,12 +79,13 @@ def _check_waiting(term: Term, name: str, multilabel: bool) -> None:
 
 
 def _example(multilabel: bool) -> tuple[Tensor, Tensor]:
-    """Logits (2, 4, 6, 7) and labels in which one class is absent and some pixels are ignored."""
+    """Logits (2, 4, 6, 7); labels in which one class is absent, some pixels are ignored, and some far from others."""
     random = torch.Generator().manual_seed(0)
     logits = torch.randn(2, CLASSES, 6, 7, generator=random)
     most, kind = (1 << (CLASSES - 1), torch.int32) if multilabel else (CLASSES - 1, torch.uint8)
     labels = torch.randint(0, most, (2, 6, 7), generator=random).to(kind)
     labels[0, :2] = _void(multilabel)
+    labels[1, :, 3:] = 1
     return logits, labels
 
 
@@ -99,7 +100,10 @@ def _value_and_gradient(term: Term, logits: Tensor, labels: Tensor, multilabel: 
     classes = [[0, 1, 2], [0, 1, 2]] if term.needs_classes and not multilabel else None
     loss = Loss(cross_entropy=0, terms={term.name: term}) if _is_table(term) else _with_field(term)
     weights = torch.ones(CLASSES, device=leaf.device)
-    value = segmentation_loss((leaf,), Truth(labels, classes, multilabel), loss, weights)
+    # The first class stands for the boundary head.
+    boundary_head = term.needs_boundary_head
+    heads = (leaf, leaf[:, :1]) if boundary_head else (leaf,)
+    value = segmentation_loss(heads, Truth(labels, classes, multilabel), loss, weights, boundary_head=boundary_head)
     _require(value.shape == (), f"{term.name}: its shape is {tuple(value.shape)}; expected a scalar")
     value.backward()
     gradient = leaf.grad if leaf.grad is not None else torch.zeros_like(leaf)

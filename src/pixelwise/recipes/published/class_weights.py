@@ -44,10 +44,17 @@ ERFNET_DECODER = (
     10.138095855713,
 )  # fmt: skip
 
+# XuJiacong/PIDNet@4c158cf, datasets/cityscapes.py; the same as in HRNet-Semantic-Segmentation and OCNet.
+OCNET_CITYSCAPES = (
+    0.8373, 0.918, 0.866, 1.0345, 1.0166, 0.9969, 0.9754, 1.0489, 0.8786, 1.0023, 0.9539, 0.9843, 1.1116, 0.9037,
+    1.0865, 1.0955, 1.0865, 1.1529, 1.0507,
+)  # fmt: skip
+
 PUBLISHED_WEIGHTS: dict[str, tuple[float, ...]] = {
     "edgeai-cityscapes": EDGEAI_CITYSCAPES,
     "edgeai-ade20k32": EDGEAI_ADE20K32,
     "erfnet-encoder": ERFNET_ENCODER,
     "erfnet-decoder": ERFNET_DECODER,
+    "ocnet-cityscapes": OCNET_CITYSCAPES,
 }
 """The fixed class weights by their names in `loss.class_weights`."""

@@ -2,7 +2,7 @@
 
 `pages/` has one TOML file per page. Texts and cells are exactly as printed; `[label](address)` is a link and
 `<sup>1</sup>` a footnote mark. The results that a recipe claims for its row are stated in the recipe; tests compare the
-two.
+two. A further page, `modern`, is no transcription: it is compiled here from the publications that its text names.
 """
 
 from __future__ import annotations
@@ -20,6 +20,9 @@ from pixelwise.errors import RecipeError
 from pixelwise.suggestions import did_you_mean
 
 PAGES = ("000", "001", "002", "003", "004")
+"""Ids of the transcribed pages."""
+COMPILED = ("modern",)
+"""Ids of the pages that are compiled here."""
 _FOLDER = Path(__file__).parent / "pages"
 _MARKUP = re.compile(r"\[(?P<label>[^\]]+)\]\((?P<address>\S+?)\)|<sup>(?P<raised>.+?)</sup>")
 
@@ -103,6 +106,7 @@ class Page(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
         title: Our title for the page.
         source: Location of the original page.
         aliases: Further names by which the page can be found.
+        compiled: Whether the page is compiled here from several publications, rather than the transcription of one.
         blocks: Content of the page, in order.
     """
 
@@ -110,7 +114,13 @@ class Page(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
     title: str
     source: str
     aliases: tuple[str, ...]
+    compiled: bool = False
     blocks: tuple[Heading | Paragraph | Code | Listing | Table | PerClass, ...]
+
+    @property
+    def heading(self) -> str:
+        """The title, after the page's number if it has one."""
+        return self.title if self.compiled else f"Page {self.page}: {self.title}"
 
     def rows(self) -> Iterator[tuple[Table, Row]]:
         """Every row that has a recipe, with its table."""
@@ -142,7 +152,7 @@ def read_page(page: str) -> Page:
     Raises:
         RecipeError: R209, there is no such page.
     """
-    if page not in PAGES:
+    if page not in PAGES + COMPILED:
         raise _no_such_page(page)
     return msgspec.convert(tomllib.loads((_FOLDER / f"{page}.toml").read_text("utf-8")), Page)
 
@@ -156,15 +166,17 @@ def find_page(name: str) -> str:
     wanted = name.strip().lower()
     if wanted.isdecimal() and wanted.zfill(3) in PAGES:
         return wanted.zfill(3)
-    for page in PAGES:
+    if wanted in COMPILED:
+        return wanted
+    for page in PAGES + COMPILED:
         if wanted in read_page(page).aliases:
             return page
     raise _no_such_page(name)
 
 
 def _no_such_page(name: str) -> RecipeError:
-    known = [alias for page in PAGES for alias in (page, *read_page(page).aliases)]
-    listed = ", ".join(f"{page} ({read_page(page).aliases[0]})" for page in PAGES)
+    known = [alias for page in PAGES + COMPILED for alias in (page, *read_page(page).aliases)]
+    listed = ", ".join(f"{page} ({read_page(page).aliases[0]})" for page in PAGES + COMPILED)
     return RecipeError(
         "R209", f"no published page is called '{name}'{did_you_mean(name.lower(), known)}", f"the pages are {listed}"
     )

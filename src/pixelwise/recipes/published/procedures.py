@@ -13,6 +13,8 @@ from __future__ import annotations
 
 from typing import Any
 
+from pixelwise.recipes.loss_terms.boundary_aware import BoundaryAware
+from pixelwise.recipes.loss_terms.boundary_head import BoundaryHead
 from pixelwise.recipes.schema.recipe import Augment, Ema, Group, Loss, Ohem, Optimizer, Schedule, Selection, Stage
 from pixelwise.recipes.sizes import Size
 
@@ -279,3 +281,97 @@ def swiftnet() -> Sections:
         "schedule": Schedule(epochs=250, kind="cosine", per="epoch", min_lr=1e-6),
         "selection": Selection(weights="best", split="val", every_epochs=4),
     }
+
+
+BATCH = 12
+"""Images per step of PIDNet and DDRNet, six on each of two GPUs."""
+
+
+def efficientvit(dataset: str) -> Sections:
+    """EfficientViT-Seg: AdamW and a cosine, as published; everything else stands in for what is unpublished.
+
+    The paper says no more, and the authors' code trains no segmentation. Rates, weight decay, lengths, batch sizes and
+    augmentation are those of SegFormer and SegNeXt on the same data set, whose networks are of the same size.
+    """
+    on_cityscapes = dataset == "cityscapes"
+    return {
+        "batch": 8 if on_cityscapes else 16,
+        "augment": Augment(
+            fit=None if on_cityscapes else (512, 2048),
+            scale=(0.5, 2.0),
+            scale_law="uniform",
+            crop=(1024, 1024) if on_cityscapes else (512, 512),
+            max_class_share=0.75,
+            flip=0.5,
+            pad="end",
+            resampling="bilinear",
+            photometric="mmseg",
+        ),
+        "optimizer": Optimizer(
+            kind="adamw",
+            lr=6e-5,
+            lr_batch=8 if on_cityscapes else 16,
+            weight_decay=0.01,
+            groups=(Group(pattern=r"^(projections|blocks|widen|classifier)\.", lr=10.0),),
+        ),
+        "schedule": Schedule(iterations=160_000, kind="cosine", warmup_iterations=1500, warmup_ratio=1e-6),
+    }
+
+
+def pidnet(dataset: str) -> Sections:
+    """PIDNet: SGD, poly 0.9, four losses: two cross entropies with hard pixels, a plain one, and the boundaries.
+
+    The boundary head learns whether another class lies within two pixels; where it is sure of that, the main head's
+    cross entropy counts a second time. The original keeps 131,072 hard pixels of each GPU's six crops. On CamVid it
+    stops after 121 of 200 epochs, at 0.4335 of the base rate.
+    """
+    on_camvid = dataset == "camvid"
+    crop = (720, 960) if on_camvid else (1024, 1024)
+    return _two_branches(crop, (720, 960) if on_camvid else (1024, 2048)) | {
+        "loss": Loss(
+            class_weights="none" if on_camvid else "ocnet-cityscapes",
+            ohem=_hard(crop),
+            auxiliary=0.4,
+            terms={
+                "boundary_head": BoundaryHead(weight=20.0),
+                "boundary_aware": BoundaryAware(ohem=_hard(crop)),
+            },
+        ),
+        "optimizer": Optimizer(
+            kind="sgd", lr=0.005 if on_camvid else 0.01, momentum=0.9, weight_decay=5e-4, decay_all=True
+        ),
+        "schedule": Schedule(epochs=121 if on_camvid else 484, power=0.9, min_lr_ratio=0.4335 if on_camvid else 0.0),
+    }
+
+
+def ddrnet() -> Sections:
+    """DDRNet on Cityscapes: SGD, poly 0.9, cross entropy of hard pixels."""
+    crop = (1024, 1024)
+    return _two_branches(crop, (1024, 2048)) | {
+        "loss": Loss(class_weights="ocnet-cityscapes", ohem=_hard(crop), auxiliary=0.4),
+        "optimizer": Optimizer(kind="sgd", lr=0.01, momentum=0.9, weight_decay=5e-4, decay_all=True),
+        "schedule": Schedule(epochs=484, power=0.9),
+    }
+
+
+def _two_branches(crop: Size, fit: Size) -> Sections:
+    """What PIDNet and DDRNet share; 17 zoom factors from 0.5 to 2.1."""
+    return {
+        "batch": BATCH,
+        "augment": Augment(
+            fit=fit,
+            scale=(0.5, 2.1),
+            scale_law="steps",
+            scale_step=0.1,
+            crop=crop,
+            flip=0.5,
+            pad="end-then-flip",
+            resampling="bilinear",
+        ),
+        "selection": Selection(weights="best", split="val", every_epochs=5),
+    }
+
+
+def _hard(crop: Size) -> Ohem:
+    """The hard pixels, as the share of a GPU's six crops."""
+    return Ohem(threshold=0.9, min_kept=131_072 / (BATCH // 2 * crop[0] * crop[1]), auxiliary=False)

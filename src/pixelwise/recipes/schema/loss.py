@@ -41,7 +41,7 @@ class Ohem(Part, frozen=True, kw_only=True):
 ClassWeights = (
     Literal[
         "none", "enet", "median-frequency", "inverse-sqrt", "edgeai-cityscapes", "edgeai-ade20k32", "erfnet-encoder",
-        "erfnet-decoder",
+        "erfnet-decoder", "ocnet-cityscapes",
     ]
     | tuple[float, ...]
 )  # fmt: skip
@@ -53,7 +53,8 @@ class Loss(Part, frozen=True, kw_only=True):
     The most common terms have fields of their own here: a weight, and options that begin with the term's name. Every
     other term, including those of other packages, is a table with its weight and options: `[loss.terms.NAME]`.
 
-    All terms apply to the main head; auxiliary heads have only a cross entropy. With `data.multilabel` each class has
+    All terms apply to the main head; auxiliary heads have only a cross entropy, and a boundary head only the terms that
+    need one. With `data.multilabel` each class has
     its own sigmoid: the cross entropy and the focal term are binary and averaged over pixels and classes, the Dice and
     Tversky terms over classes.
 
@@ -63,8 +64,9 @@ class Loss(Part, frozen=True, kw_only=True):
             1 / ln(1.02 + p), where p is the class's share of all pixels, void included (arXiv:1606.02147);
             `median-frequency`: median frequency / frequency, where a frequency counts only images that contain the
             class (Eigen and Fergus, arXiv:1411.4734); `inverse-sqrt`: 1 / sqrt(p), at most 6 times the smallest, with
-            mean 1; the published weights of TI (`edgeai-cityscapes`, `edgeai-ade20k32`) and of ERFNet's two stages
-            (`erfnet-encoder`, `erfnet-decoder`), see `recipes/published/class_weights.py`; or one number per class.
+            mean 1; the published weights of TI (`edgeai-cityscapes`, `edgeai-ade20k32`), of ERFNet's two stages
+            (`erfnet-encoder`, `erfnet-decoder`) and of OCNet (`ocnet-cityscapes`), see
+            `recipes/published/class_weights.py`; or one number per class.
             With `data.multilabel`, the weight of the pixels that have the class, relative to 1 for those that do not:
             `inverse-sqrt`: sqrt(pixels without it / pixels with it), within 1/6..6; or one number per class.
         class_weights_share: Fraction of the steps, drawn at random, in which the class weights apply.
@@ -161,6 +163,23 @@ class Loss(Part, frozen=True, kw_only=True):
                     f"{path.removesuffix('.weight')} is defined for multi-label data only (data.multilabel)",
                     f"set {path}=0",
                 )
+
+    def require_boundary_head(self, family: str, *, available: bool) -> None:
+        """Refuse terms that need a boundary head where the network has none.
+
+        Args:
+            family: Model family, named in the error.
+            available: Whether its networks have a boundary head.
+
+        Raises:
+            RecipeError: R203, an active term needs one.
+        """
+        for path, term in self.all_terms().items():
+            require(
+                available or not term.weight or not term.needs_boundary_head,
+                f"{path.removesuffix('.weight')} needs a network with a boundary head, which {family} lacks",
+                f"set {path}=0, or choose such a network, for example model.family=pidnet",
+            )
 
     def _read_terms(self, terms: dict[str, Any]) -> None:
         """Turn the tables into terms, which have every option, whether given or at its default."""

@@ -6,7 +6,7 @@ A family registers its spec; the tag of the spec (`family`) identifies the famil
 
 from __future__ import annotations
 
-from typing import Protocol, TypeVar
+from typing import ClassVar, Protocol, TypeVar
 
 import msgspec
 
@@ -79,7 +79,10 @@ class Spec(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
 
     Attributes:
         preprocessing: Normalisation of the input.
+        boundary_head: Whether the networks have a boundary head, see `SegmentationModel`, which some loss terms need.
     """
+
+    boundary_head: ClassVar[bool] = False
 
     preprocessing: Preprocessing = IMAGENET
 

@@ -122,6 +122,7 @@ class Recipe(Part, frozen=True, kw_only=True):
         )
         self._require_registered_family()
         self.model.check(self)
+        self.loss.require_boundary_head(self.model.family, available=self.model.boundary_head)
         if self.data.multilabel:
             self._require_binary_terms()
         bands, normalised = self.data.bands, self.model.preprocessing.in_channels

@@ -33,6 +33,8 @@ class Term(Part, frozen=True, kw_only=True):
             because looking them up later would have to wait for the GPU. Only for one class per pixel.
         over_ranks: Whether its function is the loss of the whole batch when several processes have parts of it: it adds
             up with `seen.ranks.sum`. Others are trained only where every process has whole batches.
+        needs_boundary_head: Whether it needs a network with a boundary head (`Spec.boundary_head`), whose logits are
+            `seen.boundary_logits()`. Only for one class per pixel.
     """
 
     name: ClassVar[str] = ""
@@ -41,6 +43,7 @@ class Term(Part, frozen=True, kw_only=True):
     full_size: ClassVar[bool] = False
     needs_classes: ClassVar[bool] = False
     over_ranks: ClassVar[bool] = False
+    needs_boundary_head: ClassVar[bool] = False
 
     weight: float = 1.0
 

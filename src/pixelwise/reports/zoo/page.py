@@ -9,7 +9,7 @@ from markupsafe import Markup, escape
 
 from pixelwise.recipes.published.pages import pieces
 from pixelwise.reports.templates import templates
-from pixelwise.reports.zoo.text import TITLE
+from pixelwise.reports.zoo.text import title_and_introduction
 from pixelwise.zoo.rows import EXPLANATION, LEGEND, OUR_COLUMNS, ZooPage, ZooRow, our_cells
 
 _ADDRESS = re.compile(r"https?://[^\s,<>\"]+")
@@ -19,11 +19,13 @@ _ALIGN = {"l": "", "c": "center", "r": "right"}
 def render_html(pages: Sequence[ZooPage]) -> str:
     """The pages as one HTML document."""
     rows = [row for page in pages for row in page.rows() if row.on_page]
+    title, introduction = title_and_introduction(pages)
     return (
         templates()
         .get_template("zoo.html")
         .render(
-            title=TITLE,
+            title=title,
+            introduction=introduction,
             pages=pages,
             legend=[(state, meaning, sum(row.state == state for row in rows)) for state, meaning in LEGEND],
             explanation=EXPLANATION,

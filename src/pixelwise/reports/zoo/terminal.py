@@ -50,7 +50,7 @@ def print_pages(pages: Sequence[ZooPage], console: Console) -> None:
 
 
 def _print_page(page: ZooPage, console: Console) -> None:
-    console.print(Rule(Text(f"Page {page.page.page}: {page.page.title}", style="bold"), align="left"))
+    console.print(Rule(Text(page.page.heading, style="bold"), align="left"))
     console.print(Text(page.page.source, style="dim"))
     for block in page.blocks:
         match block:

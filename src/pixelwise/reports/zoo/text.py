@@ -20,16 +20,29 @@ INTRODUCTION = (
     "Five published pages, word for word; beside each row stands what was counted and measured here. Columns in "
     "italics and lettered footnotes are ours; everything else is the page's own."
 )
+COMPILED_TITLE = "Modern models and their verification"
+COMPILED_INTRODUCTION = (
+    "Published results of several publications, each with its source; beside each row stands what was counted and "
+    "measured here. Columns in italics and lettered footnotes are measured here or say how the recipe differs; "
+    "everything else is quoted from the source."
+)
 _ALIGN = {"l": ":--", "c": ":-:", "r": "--:"}
 
 
 def render_markdown(pages: Sequence[ZooPage]) -> str:
     """The pages as one document in GitHub-flavoured Markdown."""
-    parts = [f"# {TITLE}", INTRODUCTION, "\n".join(f"- **{state}**: {meaning}" for state, meaning in LEGEND)]
+    title, introduction = title_and_introduction(pages)
+    parts = [f"# {title}", introduction, "\n".join(f"- **{state}**: {meaning}" for state, meaning in LEGEND)]
     parts += [EXPLANATION, _overview(pages)]
     for page in pages:
         parts += _markdown_page(page)
     return "\n\n".join(parts) + "\n"
+
+
+def title_and_introduction(pages: Sequence[ZooPage]) -> tuple[str, str]:
+    """The title and the first paragraph of a document of these pages."""
+    compiled = all(page.page.compiled for page in pages)
+    return (COMPILED_TITLE, COMPILED_INTRODUCTION) if compiled else (TITLE, INTRODUCTION)
 
 
 def _overview(pages: Sequence[ZooPage]) -> str:
@@ -49,7 +62,7 @@ def _anchor(page: ZooPage) -> str:
 
 def _markdown_page(page: ZooPage) -> list[str]:
     parts = [
-        f'<a id="{_anchor(page)}"></a>\n\n## Page {page.page.page}: {page.page.title}',
+        f'<a id="{_anchor(page)}"></a>\n\n## {page.page.heading}',
         f"*{page.page.source}*",
     ]
     for block in page.blocks:
