@@ -176,7 +176,8 @@ def measure(work: Path) -> Measured:
         for size in BRUSHES:
             found[f"brush of {size} px"] = times(painted(page, large, size))
         memory = memory_of(server)
-        used = sum(sum(one.cpu_times()[:2]) for one in psutil.Process().children(recursive=True))
+        # With the processes that have ended meanwhile.
+        used = sum(sum(one.cpu_times()[:4]) for one in psutil.Process().children(recursive=True))
         browser.close()
     return Measured(found, memory, max([memory, *looks]), opening, used)
 

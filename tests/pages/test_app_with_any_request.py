@@ -38,7 +38,7 @@ HEADERS = (
 )
 
 
-class Site_:
+class Pages:
     """The pages of two runs and a data set, examined, with the addresses of their routes and ids that exist."""
 
     def __init__(self, folder: Path) -> None:
@@ -61,17 +61,18 @@ class Site_:
 
 
 @pytest.fixture(scope="module")
-def pages(tmp_path_factory: pytest.TempPathFactory) -> Site_:
-    return Site_(tmp_path_factory.mktemp("pages"))
+def pages(tmp_path_factory: pytest.TempPathFactory) -> Pages:
+    return Pages(tmp_path_factory.mktemp("pages"))
 
 
 @pytest.mark.heavy
-@settings(max_examples=3000, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=500, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(data=st.data())
-def test_no_request_is_a_fault(pages: Site_, data: st.DataObject):
+def test_no_request_is_a_fault(pages: Pages, data: st.DataObject):
     value = st.one_of(st.sampled_from(STRANGE), st.sampled_from(pages.ids), st.text(max_size=8), st.integers().map(str))
     path = data.draw(st.sampled_from(pages.paths))
     path = re.sub(r"\{[^}]*\}", lambda _: data.draw(value), path)
+    path = path.replace("\udcff", "\ufffd").replace("?", "")  # as servers decode bytes that are no UTF-8
     query = data.draw(st.lists(st.tuples(st.sampled_from(NAMES), value), max_size=4))
     text = urlencode(query, errors="surrogatepass")
     method = data.draw(st.sampled_from(("GET", "GET", "GET", "HEAD", "PUT", "POST", "DELETE")))
