@@ -82,3 +82,12 @@ def test_the_committed_zoo_is_what_the_command_writes(run_cli: Callable, tmp_pat
     written = (tmp_path / "zoo.md").read_text("utf-8")
     # Regenerate with: pixelwise table --format md --output docs/zoo.md
     assert (ROOT / "docs" / "zoo.md").read_text("utf-8") == written
+
+
+@pytest.mark.heavy
+def test_the_committed_modern_page_is_what_the_command_writes(run_cli: Callable, tmp_path, monkeypatch):
+    monkeypatch.chdir(ROOT)
+    assert run_cli(["table", "modern", "--format", "md", "--output", tmp_path / "modern.md"]).code == 0
+    written = (tmp_path / "modern.md").read_text("utf-8")
+    # Regenerate with: pixelwise table modern --format md --output docs/modern.md
+    assert (ROOT / "docs" / "modern.md").read_text("utf-8") == written

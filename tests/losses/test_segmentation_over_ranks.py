@@ -75,16 +75,20 @@ def scene(multilabel: bool, hidden: tuple[float, ...]) -> tuple[list[Tensor], Te
     return heads, labels
 
 
+def outputs_of(heads: list[Tensor], loss: Loss) -> tuple[list[Tensor], bool]:
+    """The heads, and whether the last one is a boundary head: the second one's first class stands for it."""
+    boundary_head = any(term.needs_boundary_head for term in loss.active_terms())
+    return [heads[0], heads[1][:, :1]] if boundary_head else heads, boundary_head
+
+
 def computed(
     heads: list[Tensor], labels: Tensor, loss: Loss, weights: Tensor | None, multilabel: bool, ranks: Ranks
 ) -> tuple[Tensor, list[Tensor]]:
     own = [one.clone().requires_grad_() for one in heads]
     classes = labelled_classes(labels) if needs_classes(loss) and not multilabel else None
-    boundaries = any(term.needs_boundary_head for term in loss.active_terms())
-    # The first class of the auxiliary head stands for the boundary head.
-    outputs = [own[0], own[1][:, :1]] if boundaries else own
+    outputs, boundary_head = outputs_of(own, loss)
     value = segmentation_loss(
-        outputs, Truth(labels, classes, multilabel), loss, weights, boundary_head=boundaries, ranks=ranks
+        outputs, Truth(labels, classes, multilabel), loss, weights, boundary_head=boundary_head, ranks=ranks
     )
     value.backward()
     return value.detach(), [one.grad for one in own]  # type: ignore[misc]
@@ -174,6 +178,8 @@ def test_the_bits_of_one_process_are_unchanged():
     for changes in LOSSES.values():
         loss = loss_of(changes)
         value, _ = computed(heads, labels, loss, None, False, ALONE)
+        outputs, boundary_head = outputs_of(heads, loss)
+        truth = Truth(labels, labelled_classes(labels))
         assert msgspec.to_builtins(float(value)) == float(
-            segmentation_loss(heads, Truth(labels, labelled_classes(labels)), loss).detach()
+            segmentation_loss(outputs, truth, loss, boundary_head=boundary_head).detach()
         )

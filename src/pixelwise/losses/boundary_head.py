@@ -1,9 +1,9 @@
 """Loss of a boundary head: whether another class is near, learned from the labels themselves.
 
 The targets of PIDNet's authors are Canny edges of the whole label map, dilated to a width of four pixels. At straight
-edges these are the pixels with another class within two rows or columns, which are computed here on the device, from the
-labels as augmented. (On 46 label maps of CamVid at 480x360, ignored regions aside, the IoU of the two is 0.90.) Unlike
-there, the border of an ignored region is no boundary: what lies inside is unknown.
+edges these are the pixels with another class within two rows or columns, which are computed here on the device, from
+the labels as augmented. (On 46 label maps of CamVid at 480x360, ignored regions aside, the IoU of the two is 0.90.)
+Unlike there, the border of an ignored region is no boundary: what lies inside is unknown.
 """
 
 from __future__ import annotations

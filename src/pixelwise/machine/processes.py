@@ -70,6 +70,15 @@ def kill_with_children(process: subprocess.Popen[bytes]) -> None:
     process.wait()
 
 
+def give_way() -> None:
+    """Let other processes have the processor before this one, as far as the system does that."""
+    import psutil
+
+    lower = getattr(psutil, "BELOW_NORMAL_PRIORITY_CLASS", 10)  # of Windows; elsewhere a higher number is nicer
+    with contextlib.suppress(psutil.Error, OSError):
+        psutil.Process().nice(lower)
+
+
 def host_name() -> str:
     """Network name of this computer; empty if unknown."""
     return platform.node()

@@ -81,7 +81,7 @@ def application(
         Route("/runs", partial(guarded, site, _runs)),
         *data_routes(site.shelf, site.catalog, site.collection),
         *result_routes(site.catalog, site.networks),
-        *fixing.routes(fixing.Site(site.collection, site.catalog, site.edit, site.networks)),
+        *fixing.routes(fixing.Site(site.collection, site.catalog, site.edit, site.networks, site.shelf.outdate)),
         *site.live.routes(),
         *trying.routes(site.models),
         Route("/static/{name:path}", _static),

@@ -1,6 +1,7 @@
 import os
 import time
 
+import psutil
 import pytest
 
 from pixelwise.errors import DataError
@@ -16,6 +17,9 @@ class Counter:
     def ask(self, add: int = 1) -> tuple[int, int]:
         self.asked += add
         return self.asked, os.getpid()
+
+    def niceness(self) -> int:
+        return int(psutil.Process().nice())
 
     def refuse(self) -> None:
         raise DataError("D000", "there is nothing", "look elsewhere")
@@ -43,6 +47,8 @@ def test_one_process_answers_after_another():
 
 
 def test_a_process_without_work_ends():
+    helper = Helper(Counter, background=True)
+    assert helper.ask(60, Counter.niceness) != psutil.Process().nice()
     helper = Helper(Counter)
     assert helper.ask(0.01, Counter.ask)[0] == 1
     until = time.monotonic() + 60

@@ -3,6 +3,7 @@ import pytest
 from pixelwise.errors import RecipeError
 from pixelwise.recipes.catalog import list_recipes, recipe
 from pixelwise.recipes.published.pages import (
+    COMPILED,
     PAGES,
     Heading,
     Listing,
@@ -17,16 +18,16 @@ from pixelwise.recipes.published.pages import (
     read_page,
 )
 
-ROWS = {"000": 2, "001": 12, "002": 12, "003": 12, "004": 35}
+ROWS = {"000": 2, "001": 12, "002": 12, "003": 12, "004": 35, "modern": 7}
 
 
-@pytest.mark.parametrize("page", PAGES)
+@pytest.mark.parametrize("page", PAGES + COMPILED)
 def test_every_row_of_a_page_is_there_once(page):
     names = [row.recipe for _, row in read_page(page).rows()]
     assert len(names) == len(set(names)) == ROWS[page]
 
 
-@pytest.mark.parametrize("page", PAGES)
+@pytest.mark.parametrize("page", PAGES + COMPILED)
 def test_the_printed_numbers_are_those_of_the_recipes(page):
     for table, row in read_page(page).rows():
         published = recipe(row.recipe).published
@@ -38,7 +39,7 @@ def test_the_printed_numbers_are_those_of_the_recipes(page):
 
 
 def test_every_recipe_of_a_page_has_its_row_or_says_that_it_has_none():
-    rows = {row.recipe for page in PAGES for _, row in read_page(page).rows()}
+    rows = {row.recipe for page in PAGES + COMPILED for _, row in read_page(page).rows()}
     for entry in map(recipe, list_recipes()):
         if entry.published is not None and entry.name not in rows:
             assert entry.published.note.startswith("Not a row of the page"), entry.name
@@ -84,7 +85,17 @@ def test_the_pages_own_spelling_stays():
 
 
 @pytest.mark.parametrize(
-    ("name", "page"), [("000", "000"), ("0", "000"), ("4", "004"), ("ENet", "000"), ("edgeai", "004"), ("ocr", "002")]
+    ("name", "page"),
+    [
+        ("000", "000"),
+        ("0", "000"),
+        ("4", "004"),
+        ("ENet", "000"),
+        ("edgeai", "004"),
+        ("ocr", "002"),
+        ("Modern", "modern"),
+        ("pidnet", "modern"),
+    ],
 )
 def test_a_page_is_found_by_its_number_and_by_its_names(name, page):
     assert find_page(name) == page
@@ -101,7 +112,7 @@ def test_an_unknown_page_gets_near_misses():
 
 
 def test_aliases_are_unique():
-    names = [alias for page in PAGES for alias in read_page(page).aliases]
+    names = [alias for page in PAGES + COMPILED for alias in read_page(page).aliases]
     assert len(names) == len(set(names))
 
 

@@ -8,6 +8,7 @@ import struct
 import zlib
 from collections.abc import Awaitable, Callable
 from functools import partial
+from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -50,12 +51,14 @@ class Site(NamedTuple):
         catalog: The runs whose predictions masks are filled from.
         edit: Whether masks may be changed.
         networks: Predict.
+        changed: Called with a data folder when a mask in it was changed.
     """
 
     collection: Collection
     catalog: Catalog
     edit: bool
     networks: Networks
+    changed: Callable[[Path], None]
 
 
 def routes(site: Site) -> list[Route]:
@@ -229,4 +232,5 @@ def _saved(site: Site, request: Request, body: bytes) -> Response:
     except (Uneditable, PixelwiseError, OSError) as error:
         status = 422 if isinstance(error, Uneditable) else 507
         return _refused(status, str(error))
+    site.changed(folder.root)
     return JSONResponse({"version": mask.version}, headers=NOT_KEPT)

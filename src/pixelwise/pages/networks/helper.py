@@ -9,7 +9,7 @@ import time
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, Concatenate, Generic, ParamSpec, TypeVar
 
-from pixelwise.machine.processes import without_main
+from pixelwise.machine.processes import give_way, without_main
 from pixelwise.machine.signals import leave_signals_to_parent
 
 if TYPE_CHECKING:
@@ -34,10 +34,11 @@ class Helper(Generic[Subject]):
 
     Args:
         make: Makes the object, in the process; it can be pickled.
+        background: Whether the process gives way to all others.
     """
 
-    def __init__(self, make: Callable[[], Subject]) -> None:
-        self._make, self._lock = make, threading.Lock()
+    def __init__(self, make: Callable[[], Subject], *, background: bool = False) -> None:
+        self._make, self._background, self._lock = make, background, threading.Lock()
         self._until = 0.0
         self._process: SpawnProcess | None = None
         self._connection: Connection | None = None
@@ -104,7 +105,7 @@ class Helper(Generic[Subject]):
         if self._connection is None:
             context = multiprocessing.get_context("spawn")
             self._connection, theirs = context.Pipe()
-            self._process = context.Process(target=_answer, args=(theirs, self._make), daemon=True)
+            self._process = context.Process(target=_answer, args=(theirs, self._make, self._background), daemon=True)
             with without_main():
                 self._process.start()
             theirs.close()
@@ -129,9 +130,11 @@ class Helper(Generic[Subject]):
             process.join()
 
 
-def _answer(parent: Connection, make: Callable[[], Any]) -> None:
+def _answer(parent: Connection, make: Callable[[], Any], background: bool) -> None:
     """The whole life of the process."""
     leave_signals_to_parent()
+    if background:
+        give_way()
     subject = make()
     with contextlib.suppress(EOFError, OSError):  # nobody asks any more
         while True:

@@ -62,7 +62,7 @@ class Work:
 
 
 class Networks:
-    """Networks as the server knows them: in a process of their own, while somebody asks for them.
+    """Networks as the server knows them: in processes of their own, while somebody asks for them.
 
     Args:
         catalog: The folders that may be read.
@@ -70,13 +70,14 @@ class Networks:
 
     def __init__(self, catalog: Catalog) -> None:
         self._catalog = catalog
-        self._helper = Helper(partial(Work, catalog))
+        # Whoever looks at a page waits for a prediction, but nobody for counts.
+        self._helper, self._counter = Helper(partial(Work, catalog)), Helper(partial(Work, catalog), background=True)
 
     def cost(self, run: Path, size: Size | None) -> Cost:
         """The cost of a run's network at an input size, or at that of its recipe; unknown if it cannot be built."""
         try:
             recipe = read_recipe(run)
-            return self._helper.ask(COUNTED, Work.cost, recipe, size or seen_size(recipe))
+            return self._counter.ask(COUNTED, Work.cost, recipe, size or seen_size(recipe))
         except (Ended, PixelwiseError, OSError):
             return UNKNOWN
 
@@ -106,5 +107,6 @@ class Networks:
             raise Uneditable(_DIED) from ended
 
     def close(self) -> None:
-        """End the process."""
+        """End the processes."""
         self._helper.close()
+        self._counter.close()

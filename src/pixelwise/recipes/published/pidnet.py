@@ -11,9 +11,9 @@ from pixelwise.recipes.schema.recipe import Data, Original, Recipe
 ORIGIN = Origin("modern", "PIDNet, README.md", "XuJiacong/PIDNet@4c158cf", "MIT")
 DEVIATIONS = (
     "Weights: the original starts from its authors' own {start}. Boundaries: computed from the labels after "
-    "augmentation instead of before it; at straight edges the same pixels, but the border of an ignored region is none. Cross "
-    "entropies: averaged with the class weights over labelled pixels; the original divides the auxiliary one by all "
-    "pixels and the others by their number."
+    "augmentation instead of before it; at straight edges the same pixels, but the border of an ignored region is "
+    "none, and edges count up to the border of the image. Cross entropies: averaged with the class weights over "
+    "labelled pixels; the original divides the auxiliary one by all pixels and the others by their number."
 )
 CAMVID = (
     " Rate: the original decays to 0 over 200 epochs and stops after 121. Selection: on val, which is part of the "

@@ -64,8 +64,9 @@ class Loss(Part, frozen=True, kw_only=True):
             1 / ln(1.02 + p), where p is the class's share of all pixels, void included (arXiv:1606.02147);
             `median-frequency`: median frequency / frequency, where a frequency counts only images that contain the
             class (Eigen and Fergus, arXiv:1411.4734); `inverse-sqrt`: 1 / sqrt(p), at most 6 times the smallest, with
-            mean 1; the published weights of TI (`edgeai-cityscapes`, `edgeai-ade20k32`) and of ERFNet's two stages
-            (`erfnet-encoder`, `erfnet-decoder`), and those of OCNet (`ocnet-cityscapes`), see `recipes/published/class_weights.py`; or one number per class.
+            mean 1; the published weights of TI (`edgeai-cityscapes`, `edgeai-ade20k32`), of ERFNet's two stages
+            (`erfnet-encoder`, `erfnet-decoder`) and of OCNet (`ocnet-cityscapes`), see
+            `recipes/published/class_weights.py`; or one number per class.
             With `data.multilabel`, the weight of the pixels that have the class, relative to 1 for those that do not:
             `inverse-sqrt`: sqrt(pixels without it / pixels with it), within 1/6..6; or one number per class.
         class_weights_share: Fraction of the steps, drawn at random, in which the class weights apply.

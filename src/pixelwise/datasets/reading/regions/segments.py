@@ -24,6 +24,10 @@ if TYPE_CHECKING:
 
 LARGEST_SEGMENT = 1 << 28
 """Largest accepted size of a decoded tile or strip in bytes."""
+_IN_TILES = (
+    "store it in tiles, with one image per file: gdal_translate -co TILED=YES -co COMPRESS=DEFLATE -co BIGTIFF=YES IN "
+    "OUT.tif"
+)
 _UNCOMPRESSED = 1
 _PLAIN_BITS = (8, 16, 32, 64)
 _COMPLEX = 5
@@ -242,13 +246,12 @@ class PageSegments:
             raise ValueError(f"it lists {found} {kind}; its size needs {needed}")
 
 
-def not_in_parts(path: Path, reason: str) -> DataError:
-    """D121: the image is too large to be decoded whole, and cannot be read in parts."""
+def not_in_parts(path: Path, reason: str, help: str = _IN_TILES) -> DataError:
+    """D121: the image is too large to be decoded whole, and cannot be read in parts; `help` is a way out of it."""
     return DataError(
         "D121",
         f"{printable(path)}: too large to be decoded whole, and cannot be read in parts: {reason}",
-        "store it in tiles, with one image per file: gdal_translate -co TILED=YES -co COMPRESS=DEFLATE -co BIGTIFF=YES "
-        "IN OUT.tif; or set data.max_pixels to its number of pixels if there is the memory for it",
+        f"{help}; or set data.max_pixels to its number of pixels if there is the memory for it",
     )
 
 
