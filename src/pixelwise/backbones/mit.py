@@ -26,6 +26,7 @@ from torch import Tensor, nn
 from pixelwise.backbones.base import Encoder
 from pixelwise.backbones.building import expect_output_stride, register_encoder
 from pixelwise.errors import RecipeError
+from pixelwise.layers.drop_path import drop_path, probabilities
 from pixelwise.layers.padding import pad_to
 from pixelwise.layers.sizes import longer
 
@@ -166,10 +167,7 @@ class Block(nn.Module):
         return features + self._skip(self.feed_forward(self.norm2(features)))
 
     def _skip(self, branch: Tensor) -> Tensor:
-        if not self.training or self.drop_path == 0:
-            return branch
-        kept = F.dropout(branch.new_ones(branch.shape[0], 1, 1, 1), self.drop_path)
-        return branch * kept
+        return drop_path(branch, self.drop_path, self.training)
 
 
 class Stage(nn.Module):
@@ -215,18 +213,13 @@ class MiT(Encoder):
         self.channels: tuple[int, ...] = variant.channels
         self.strides: tuple[int, ...] = STRIDES
         self.multiple: int = 1
-        blocks_before_last = sum(variant.depths) - 1
         stages: list[Stage] = []
-        block = 0
-        for index, (channels, depth) in enumerate(zip(variant.channels, variant.depths, strict=True)):
+        skipping = probabilities(variant.depths, DROP_PATH)
+        for index, channels in enumerate(variant.channels):
             before = variant.channels[index - 1] if index else in_channels
             kernel_size, stride = (3, 2) if index else (7, 4)
             embedding = OverlappingPatches(before, channels, kernel_size, stride, eps)
-            blocks = [
-                Block(channels, HEADS[index], REDUCTIONS[index], DROP_PATH * (block + i) / blocks_before_last, eps)
-                for i in range(depth)
-            ]
-            block += depth
+            blocks = [Block(channels, HEADS[index], REDUCTIONS[index], skipped, eps) for skipped in skipping[index]]
             stages.append(Stage(embedding, blocks, channels, eps))
         self.stages = nn.ModuleList(stages)
         self.apply(_initialise)

@@ -258,6 +258,18 @@ register(
 )
 register(
     Protocol(
+        name="mmseg-slide-2048x512",
+        # As mmsegmentation evaluates ConvNeXt on ADE20K.
+        summary="shorter side 512 unless the longer one would exceed 2048, windows of 512x512, 341 apart, their logits "
+        "averaged and brought to the label file's own size",
+        fit=(512, 2048),
+        resampling="linear",
+        window=(512, 512),
+        window_stride=(341, 341),
+    )
+)
+register(
+    Protocol(
         name="ssseg-2048x1024",
         summary="shorter side 1024 unless the longer one would exceed 2048, logits to the label file's own size",
         fit=(1024, 2048),
