@@ -33,11 +33,11 @@ from pixelwise.losses.pixels import labelled_classes
 from pixelwise.losses.segmentation import needs_classes
 from pixelwise.models import build_model
 from pixelwise.ranks import Ranks
+from pixelwise.ranks.adding import AddedGradients
 from pixelwise.recipes.catalog import recipe as find_recipe
 from pixelwise.recipes.overrides import apply_overrides
 from pixelwise.recipes.schema.recipe import Recipe
 from pixelwise.training.batches import Batch
-from pixelwise.training.precision import head_logits
 from pixelwise.training.signals import StopRequest
 from pixelwise.training.state import begin_state
 from pixelwise.training.step import train_step
@@ -153,7 +153,8 @@ def count(name: str, kind: str, ranks: Ranks) -> list[Message]:
     torch.manual_seed(0)
     state = begin_state(build_model(recipe), recipe, torch.device("cpu"))
     state.share(ranks)
-    network = head_logits(state.model, recipe.precision, ranks)
+    # As between hosts: the processes of one add up in memory that they share.
+    network = AddedGradients(state.model, state.model.head_logits, ranks, in_memory=False)
     own = recipe.sampling.batch_size if kind == "whole" else recipe.sampling.batch_size // ranks.world
     total = None if kind == "whole" else recipe.sampling.batch_size
     loaded = Loaded([random_batch(recipe, state.model.num_classes, own, total)])

@@ -5,9 +5,15 @@ from pathlib import Path
 import numpy as np
 from results import class_result, miniature
 
-from pixelwise.evaluation.gallery import SAMPLES, SavedSample, SavedSamples
 from pixelwise.prediction.overlays import indexed_png, jpeg
-from pixelwise.records.details import ConfusedPixels, ImageDetails, save_details
+from pixelwise.records.details import (
+    SAMPLE_LIST,
+    ConfusedPixels,
+    ImageDetails,
+    SavedSample,
+    SavedSamples,
+    save_details,
+)
 from pixelwise.records.result import save_result
 from pixelwise.records.scores import ImageScore
 from pixelwise.storage import json_text, write_text
@@ -51,7 +57,7 @@ def shown_run(folder: Path, miou: float = 0.75) -> Path:
         details.append(ImageDetails(id=id, confusion=cells))
     save_details(details, evaluation)
     listing = SavedSamples(classes=CLASSES, palette=PALETTE, samples=tuple(samples))
-    write_text(evaluation / "samples" / SAMPLES, json_text(listing))
+    write_text(evaluation / "samples" / SAMPLE_LIST, json_text(listing))
     wrong = sum(COUNTS.values())
     result = miniature(
         miou=miou,

@@ -7,11 +7,12 @@ from pathlib import Path
 import pytest
 from faults.test_kills import TABLE
 
+WRITES_TO_ADDRESSES = ("predict", "data shard")
 WRITING = {
-    **{name: row.arguments for name, row in TABLE.items() if not row.copied and name != "predict"},
+    **{name: row.arguments for name, row in TABLE.items() if not row.copied and name not in WRITES_TO_ADDRESSES},
     "table": ("table", "--output", "{out}/page.md"),
 }
-"""Name -> arguments with an output `{out}`; `predict` writes to addresses."""
+"""Name -> arguments with an output `{out}`."""
 
 
 @pytest.mark.parametrize(

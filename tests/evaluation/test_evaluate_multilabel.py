@@ -14,7 +14,7 @@ from pixelwise.datasets.opening import open_dataset
 from pixelwise.errors import CheckpointError, RecipeError
 from pixelwise.evaluation.assembling import Provenance, make_result
 from pixelwise.evaluation.evaluate import evaluate_model, evaluate_protocols
-from pixelwise.evaluation.gallery import load_samples, save_samples
+from pixelwise.evaluation.gallery import save_samples
 from pixelwise.evaluation.tally import Measurement
 from pixelwise.models import SegmentationModel
 from pixelwise.prediction.predict import predict_paths
@@ -22,6 +22,7 @@ from pixelwise.prediction.segmenter import Segmenter
 from pixelwise.recipes.families.enet import ENetSpec
 from pixelwise.recipes.protocols import Protocol
 from pixelwise.recipes.schema.recipe import Data
+from pixelwise.records.details import load_samples
 from pixelwise.records.result import Result, from_json, to_json
 from pixelwise.reports.run.pictures import load_pictures
 from pixelwise.reports.run.tables import binary_rows, class_rows, confusion_cells

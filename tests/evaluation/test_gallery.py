@@ -9,10 +9,10 @@ from PIL import Image
 from reports.two_classes import write_two_class_run
 
 from pixelwise.evaluation.evaluate import evaluate_model
-from pixelwise.evaluation.gallery import MOST_SAMPLES, choose_samples, further_samples, load_samples, save_samples
+from pixelwise.evaluation.gallery import MOST_SAMPLES, choose_samples, further_samples, save_samples
 from pixelwise.observer import Observer
 from pixelwise.recipes.protocols import PROTOCOLS, Protocol
-from pixelwise.records.details import ConfusedPixels, ImageDetails
+from pixelwise.records.details import ConfusedPixels, ImageDetails, load_samples
 from pixelwise.records.result import ImageScore
 
 

@@ -10,12 +10,16 @@ import pytest
 
 from pixelwise.machine import memory
 from pixelwise.machine.memory import (
+    SharedMemory,
     available_memory,
     memory_in_use,
     peak_memory,
     return_freed_memory,
+    shared_memory_at,
     total_memory,
 )
+
+on_linux = pytest.mark.skipif(sys.platform != "linux", reason="memory without a file exists on Linux alone")
 
 
 def test_some_memory_is_available_and_no_more_than_there_is():
@@ -94,3 +98,34 @@ def test_freed_memory_goes_back_to_the_system():
     assert return_freed_memory()
     assert before - memory_in_use() > 50 << 20
     assert len(last) == 1 << 16
+
+
+@on_linux
+def test_memory_is_shared_by_its_address_until_it_is_closed(tmp_path: Path):
+    shared = SharedMemory(4096)
+    other = shared_memory_at(shared.address, 4096)
+    assert other[:] == bytes(4096)
+    other[7] = 5
+    assert shared.content[7] == 5
+    shared.close()
+    with pytest.raises(OSError):
+        shared_memory_at(shared.address, 4096)
+    shared.content[8] = 6
+    assert other[8] == 6
+
+
+@on_linux
+def test_a_file_that_is_not_the_shared_memory_is_not_opened(tmp_path: Path):
+    """In another container the same number of a process and of its file may be those of something else."""
+    shared = SharedMemory(4096)
+    with (tmp_path / "file").open("w+b") as file:
+        file.write(bytes(4096))
+        with pytest.raises(FileNotFoundError):
+            shared_memory_at((f"/proc/self/fd/{file.fileno()}", shared.address[1]), 4096)
+    shared.close()
+
+
+@on_linux
+def test_memory_that_is_missing_is_an_error():
+    with pytest.raises(OSError):
+        SharedMemory(1 << 62)

@@ -5,11 +5,11 @@ from importlib.resources import files
 from pathlib import Path
 
 import pytest
-import torch  # noqa: F401 (or a thread that counts networks would import it while another test begins)
 from asking import Browser
 from results import class_result, miniature
 
-from pixelwise.pages.app import STATIC, application
+from pixelwise.pages.app import application
+from pixelwise.pages.assets import STATIC, address_of
 from pixelwise.records.result import save_result
 
 STATIC_FOLDER = files("pixelwise.pages").joinpath("static")
@@ -56,6 +56,9 @@ def test_only_known_files_are_static(browser: Browser):
         answer = browser.get(f"/static/{name}")
         assert answer.status == 200
         assert answer.headers["content-type"].startswith(kind)
+        assert answer.headers["cache-control"] == "no-store"
+        assert "immutable" in browser.get(address_of(name)).headers["cache-control"]
+        assert browser.get(f"/static/{name}?v=0").headers["cache-control"] == "no-store"
     for name in ("../app.py", "vendored/VENDORED.toml", "pages.css", "", "/etc/passwd", "%2e%2e/app.py"):
         assert browser.get(f"/static/{name}").status == 404
 

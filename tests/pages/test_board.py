@@ -2,12 +2,11 @@ import math
 from pathlib import Path
 
 import msgspec
-import torch  # noqa: F401 (or a thread that counts networks would import it while another test begins)
 from results import miniature
 
 from pixelwise.pages.board import board_of, in_order, row_of, three_digits
 from pixelwise.pages.catalog import Catalog, Entry
-from pixelwise.pages.costs import UNKNOWN, Cost, Costs
+from pixelwise.pages.networks.costs import UNKNOWN, Cost, Costs
 from pixelwise.pages.state import State
 from pixelwise.records.result import TrainingCost, save_result
 
@@ -61,7 +60,7 @@ def test_unlike_numbers_never_share_a_table(tmp_path: Path):
     (tmp_path / "broken" / "evaluations" / "x").mkdir(parents=True)
     (tmp_path / "broken" / "evaluations" / "x" / "result.json").write_text("{}")
     catalog = Catalog([tmp_path])
-    costs = Costs()
+    costs = Costs(lambda run, size: UNKNOWN)
     board = board_of(catalog, catalog.entries(), costs, State())
     assert [len(group.rows) for group in board.groups] == [2, 1, 1, 1, 1]
     assert [Path(one.name).name for one in board.groups[0].rows] == ["a", "b"]

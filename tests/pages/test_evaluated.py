@@ -4,13 +4,19 @@ import pytest
 from runs_to_show import COUNTS, shown_run
 
 from pixelwise.errors import DataError
-from pixelwise.pages.catalog import Catalog, Refused
+from pixelwise.pages.catalog import Catalog, Entry, Refused
 from pixelwise.pages.evaluated import Gallery, images_of_cell, open_entry, scores_of
+from pixelwise.pages.pictures import Shown
+from pixelwise.records.result import Result
 
 
 @pytest.fixture
 def run(tmp_path: Path) -> Path:
     return shown_run(tmp_path / "runs" / "a")
+
+
+def predicted(entry: Entry, result: Result, image: str) -> Shown:
+    raise Refused("not kept here")
 
 
 def test_a_result_with_its_images(run: Path):
@@ -25,7 +31,7 @@ def test_a_result_with_its_images(run: Path):
 
 def test_the_regions_of_a_kept_image(run: Path):
     catalog = Catalog([run])
-    gallery, opened = Gallery(catalog), open_entry(catalog.entries()[0])
+    gallery, opened = Gallery(catalog, predicted), open_entry(catalog.entries()[0])
     assert gallery.sections(opened, "0-1", 1).pixels == [COUNTS["two"]]
     assert gallery.shown(opened, 0) is gallery.shown(opened, 0)
     kinds = {kind.key: kind.pixels for kind in gallery.kinds(opened)}
@@ -39,15 +45,15 @@ def test_the_regions_of_a_kept_image(run: Path):
 def test_there_is_no_such_image(run: Path, place: int):
     catalog = Catalog([run])
     with pytest.raises(Refused, match="no such image"):
-        Gallery(catalog).shown(open_entry(catalog.entries()[0]), place)
+        Gallery(catalog, predicted).shown(open_entry(catalog.entries()[0]), place)
 
 
 def test_without_pictures_it_says_so(run: Path):
     for file in (run / "evaluations" / "val-native" / "samples").iterdir():
         file.unlink()
     catalog = Catalog([run])
-    gallery, opened = Gallery(catalog), open_entry(catalog.entries()[0])
-    with pytest.raises(Refused, match="for runs only"):
+    gallery, opened = Gallery(catalog, predicted), open_entry(catalog.entries()[0])
+    with pytest.raises(Refused, match="not kept here"):
         gallery.shown(opened, 0)
     assert sum(kind.pixels for kind in gallery.kinds(opened)) == 0
     assert gallery.thumbnail(opened, 0) is None

@@ -1,6 +1,3 @@
-import subprocess
-import sys
-
 import pytest
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
@@ -8,7 +5,7 @@ from starlette.responses import Response
 
 from pixelwise.errors import DataError
 from pixelwise.pages.catalog import Refused
-from pixelwise.pages.rendering import guarded, html, style
+from pixelwise.pages.rendering import guarded, html
 
 REQUEST = Request({"type": "http", "method": "GET", "path": "/", "headers": [], "query_string": b""})
 
@@ -38,13 +35,3 @@ def test_what_is_not_there_has_no_page(error: Exception):
 def test_pages_are_not_kept():
     answer = html("message.html", 418, title="t", message="m", help="")
     assert (answer.status_code, answer.headers["cache-control"]) == (418, "no-store")
-
-
-def test_the_style_has_all_parts():
-    assert all(part in style() for part in (".part-100 { --part: 100%; }", ".bench {", ".browse {", "--accent:"))
-
-
-@pytest.mark.heavy  # another process imports the pages
-def test_pages_of_data_do_without_pytorch():
-    code = "import sys, pixelwise.pages.serving; print([name for name in ('torch', 'timm') if name in sys.modules])"
-    assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout == "[]\n"

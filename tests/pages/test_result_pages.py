@@ -7,6 +7,7 @@ from runs_to_show import CLASSES, COUNTS, PALETTE, SIZE, shown_run
 from pixelwise.pages.catalog import Catalog
 from pixelwise.pages.evaluated import Gallery, Opened, open_entry
 from pixelwise.pages.images import MOST_CARDS, Filter
+from pixelwise.pages.networks.work import Networks
 from pixelwise.pages.result_pages import (
     cell_values,
     colors_of,
@@ -23,7 +24,7 @@ from pixelwise.pages.result_pages import (
 @pytest.fixture
 def shown(tmp_path: Path) -> tuple[Opened, Gallery]:
     catalog = Catalog([shown_run(tmp_path / "a")])
-    return open_entry(catalog.entries()[0]), Gallery(catalog)
+    return open_entry(catalog.entries()[0]), Gallery(catalog, Networks(catalog).shown)
 
 
 def without_pictures(opened: Opened) -> Opened:
@@ -50,11 +51,13 @@ def test_colours_are_those_of_the_pictures_or_safe_ones(shown: tuple[Opened, Gal
 
 
 def test_shares_are_of_the_true_class(shown: tuple[Opened, Gallery]):
-    values = cell_values(shown[0], 0, 1)
+    values = cell_values(*shown, 0, 1)
     wrong, labelled = sum(COUNTS.values()), 2 * SIZE[0] * SIZE[1]
     assert (values["pixels"], values["share"]) == (str(wrong), f"{100 * wrong / labelled:.2f}")
     assert values["back"] == ""
-    assert cell_values(shown[0], 1, 0)["share"] == "0"  # no pixel is labelled as class 1
+    assert {place: one["pixels"] for place, one in values["sections"].items()} == {1: ["400"], 0: ["100"]}
+    assert not cell_values(without_pictures(shown[0]), shown[1], 0, 1)["sections"]  # those would be predicted
+    assert cell_values(*shown, 1, 0)["share"] == "0"  # no pixel is labelled as class 1
 
 
 def test_kinds_add_up(shown: tuple[Opened, Gallery]):

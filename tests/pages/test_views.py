@@ -2,7 +2,6 @@ import re
 from pathlib import Path
 
 import pytest
-import torch  # noqa: F401 (or a thread that counts networks would import it while another test begins)
 from asking import Browser
 from runs_to_show import CLASSES, COUNTS, shown_run
 

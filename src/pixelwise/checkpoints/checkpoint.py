@@ -11,11 +11,9 @@ from __future__ import annotations
 import contextlib
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import msgspec
-import safetensors.torch
-from torch import Tensor
 
 from pixelwise.errors import CheckpointError
 from pixelwise.observer import Warn
@@ -23,6 +21,9 @@ from pixelwise.storage import building_folder, json_text, printable, sha256_byte
 from pixelwise.storage.atomic import remove_folder
 from pixelwise.storage.documents import DocumentError, is_regular, read_json, reading
 from pixelwise.storage.names import is_plain_name
+
+if TYPE_CHECKING:
+    from torch import Tensor
 
 MANIFEST = "manifest.json"
 STATE = "state.json"
@@ -69,6 +70,8 @@ class Checkpoint(msgspec.Struct, frozen=True, kw_only=True):
         Raises:
             CheckpointError: K410, the file is not a safetensors file; K411, the checkpoint has no such file.
         """
+        import safetensors.torch  # here, so that which checkpoints a run has can be told without PyTorch
+
         file = f"{name}.safetensors"
         if file not in self.manifest.files:
             raise CheckpointError(
@@ -127,6 +130,8 @@ def save_checkpoint(
     Raises:
         ResourceError: S601, the disk is full; nothing is left behind and older checkpoints stay.
     """
+    import safetensors.torch
+
     final = folder / f"step-{step:08d}"
     # A checkpoint of the same step, saved before its evaluation, may already exist.
     with building_folder(final, existing="replace") as building:

@@ -22,7 +22,7 @@ EXAMPLES = {
     "prepare": ("pixelwise data prepare", "pixelwise data prepare camvid --root CamVid"),
     "split": ("pixelwise data split photos", "pixelwise data split photos --val 0.2 --test 0.1 --seed 1"),
     "convert": ("pixelwise data convert coco masks", "pixelwise data convert photos small --size 480x360"),
-    "shard": ("pixelwise data shard photos shards", "pixelwise data shard photos shards --size 500MB"),
+    "shard": ("pixelwise data shard photos shards", "pixelwise data shard photos s3://bucket/photos --size 500MB"),
     "verify": ("pixelwise data verify shards",),
     "stats": ("pixelwise data stats photos",),
     "cache": ("pixelwise data cache", "pixelwise data cache --clear"),
@@ -121,7 +121,9 @@ def convert(
 @takes(ShardOptions)
 def shard(
     root: Path = typer.Argument(..., metavar="DATA", help="Folder of the data set."),
-    output: Path = typer.Argument(..., metavar="FOLDER", help="Folder to create."),
+    output: Path = typer.Argument(
+        ..., metavar="TARGET", help="Folder to create, or an address such as s3://bucket/photos."
+    ),
     overrides: list[str] = typer.Argument(
         None, metavar="[FIELD=VALUE]...", help="Settings for reading the data, such as 'data.allow=[\"D220\"]'."
     ),
@@ -130,7 +132,7 @@ def shard(
 ) -> None:
     """Put a data set into shards: large tars of its files as they are, and an index of them.
 
-    The folder can be used like the original, by every command, with the same result: training reads the same images in
+    The shards can be used like the original, by every command, with the same result: training reads the same images in
     the same order. A million pairs become a few thousand files, which file systems and object stores handle well.
     """
     import pixelwise

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 from collections import Counter
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import cv2
 import numpy as np
 
-from pixelwise.metrics import ScoredImage
 from pixelwise.recipes.class_sets.tables import IGNORE
 from pixelwise.records.details import ClassPixels, ConfusedPixels, ImageDetails, RegionCounts, RegionSize
+
+if TYPE_CHECKING:
+    from pixelwise.metrics import ScoredImage
 
 BORDER = 5
 """An error within this many pixels of a true class border counts as a misplaced border, not as a wrong region."""

@@ -9,7 +9,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Literal, NamedTuple
+from typing import NamedTuple
 
 import msgspec
 
@@ -21,22 +21,19 @@ from pixelwise.evaluation.pairs import pairs_of
 from pixelwise.evaluation.passes import decide_pair
 from pixelwise.evaluation.suspects import Predicted, suspect_regions
 from pixelwise.evaluation.tally import Measurement
-from pixelwise.evaluation.thresholds import ClassLevels, FoundLevels, level_picture, levels_of
+from pixelwise.evaluation.thresholds import FoundLevels, level_picture, levels_of
 from pixelwise.models import SegmentationModel
 from pixelwise.observer import DRAWING, SILENT, Observer
 from pixelwise.prediction.combinations import indexed, mixed_colors
 from pixelwise.prediction.network import prediction_mode
 from pixelwise.prediction.overlays import as_picture, indexed_png, jpeg
-from pixelwise.recipes.class_sets.tables import Color
 from pixelwise.recipes.sizes import Size
-from pixelwise.records.details import ImageDetails
+from pixelwise.records.details import SAMPLE_LIST, ClassLevels, ImageDetails, Kind, SavedSample, SavedSamples
 from pixelwise.records.result import ImageScore
 from pixelwise.records.suspects import Suspect
 from pixelwise.storage import json_text, write_bytes, write_text
-from pixelwise.storage.documents import read_json
 from pixelwise.transforms.resizing import resize_image, resize_labels
 
-SAMPLES = "samples.json"
 LONGEST_SIDE = 1280
 """Longest side of a picture in pixels; larger ones are shrunk."""
 MOST_SAMPLES = 36
@@ -45,50 +42,6 @@ CONFUSIONS, IMAGES_OF_EACH = 8, 2
 """Of so many frequent confusions, so many images are shown that have the most of these pixels."""
 WRONG_REGIONS = 8
 """Number of images that are shown because most of their pixels are wrong away from borders."""
-
-Kind = Literal["worst", "median", "best", "confused", "wrong-regions", "spread"]
-
-
-class SavedSample(msgspec.Struct, frozen=True, kw_only=True):
-    """One image of an evaluation with its pictures, as listed in `samples.json`.
-
-    Attributes:
-        kind: Reason why the image was chosen.
-        score: Scores of the image.
-        height: Height of the pictures.
-        width: Width of the pictures.
-        photo: File name of the image (JPEG); images that are not RGB are converted by `as_picture`.
-        truth: File name of the ground truth (palette PNG, 255 = ignored).
-        prediction: File name of the prediction (palette PNG).
-        combinations: For multi-label data, the class set of each value in `truth` and `prediction`, as a bit field:
-            bit k is set if class k is present. Empty if the values are class ids.
-        levels: Pixels by the probability of class 1 of two, or of each class of multi-label data; empty for other data,
-            and if the network gives no probabilities.
-    """
-
-    kind: Kind
-    score: ImageScore
-    height: int
-    width: int
-    photo: str
-    truth: str
-    prediction: str
-    combinations: tuple[int, ...] = ()
-    levels: tuple[ClassLevels, ...] = ()
-
-
-class SavedSamples(msgspec.Struct, frozen=True, kw_only=True):
-    """Content of `samples.json`.
-
-    Attributes:
-        classes: Names of the classes.
-        palette: Official colour of each class.
-        samples: The worst images first, then the middle and the best ones, then further ones.
-    """
-
-    classes: tuple[str, ...]
-    palette: tuple[Color, ...]
-    samples: tuple[SavedSample, ...]
 
 
 def choose_samples(
@@ -214,7 +167,7 @@ def save_samples(
             saved.append(msgspec.structs.replace(sample, levels=_write_levels(levels, folder, f"{number:02d}")))
             observer.progress(number + 1, len(chosen))
     listing = SavedSamples(classes=dataset.classes, palette=dataset.palette, samples=tuple(saved))
-    write_text(folder / SAMPLES, json_text(listing))
+    write_text(folder / SAMPLE_LIST, json_text(listing))
     return Gallery(listing, suspects if sure else None)
 
 
@@ -255,16 +208,6 @@ def _write_levels(found: Sequence[FoundLevels], folder: Path, number: str) -> tu
             counts = msgspec.structs.replace(counts, picture=name)
         written.append(counts)
     return tuple(written)
-
-
-def load_samples(folder: Path) -> SavedSamples | None:
-    """Content of `samples.json` in `folder`; None if there is no such file.
-
-    Raises:
-        DataError: D150, the file is damaged.
-    """
-    path = folder / SAMPLES
-    return read_json(path, SavedSamples) if path.is_file() else None
 
 
 def _predict(

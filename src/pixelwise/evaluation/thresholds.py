@@ -7,16 +7,18 @@ from __future__ import annotations
 
 import io
 from collections.abc import Iterator, Sequence
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 import cv2
-import msgspec
 import numpy as np
 from PIL import Image
 
 from pixelwise.evaluation.suspects import Predicted
-from pixelwise.metrics.image import Bands
 from pixelwise.recipes.class_sets.tables import IGNORE, IGNORE_BIT
+from pixelwise.records.details import ClassLevels
+
+if TYPE_CHECKING:
+    from pixelwise.metrics.image import Bands
 
 LEVELS = 100
 """Level k holds the probabilities above k % and up to k + 1 %: with a threshold of t %, levels from t on are masked."""
@@ -26,22 +28,6 @@ MOST_MAPS = 6
 LONGEST_SIDE = 640
 """Longest side of such a picture in pixels."""
 _QUALITY = 60
-
-
-class ClassLevels(msgspec.Struct, frozen=True, kw_only=True):
-    """Labelled pixels of an image by the probability of a class.
-
-    Attributes:
-        class_id: The class.
-        labelled: Number of pixels that are labelled as the class, for each of `LEVELS` levels.
-        other: Number of pixels that are labelled otherwise.
-        picture: File name of the probability as grey levels (WebP); empty if none was kept.
-    """
-
-    class_id: int
-    labelled: tuple[int, ...]
-    other: tuple[int, ...]
-    picture: str = ""
 
 
 class FoundLevels(NamedTuple):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import torch
 import torch.nn.functional as F
 from torch import Tensor
 
@@ -34,3 +35,19 @@ def resize_to(features: Tensor, other: Tensor, *, align_corners: bool = False) -
     if same_size(features, other):
         return features
     return F.interpolate(features, size=size, mode="bilinear", align_corners=align_corners)
+
+
+def enlarge_smoothly(features: Tensor, other: Tensor) -> Tensor:
+    """Interpolate bicubically to the size of another map, without aligned corners, in float32 at least.
+
+    Args:
+        features: (B, C, h, w) float.
+        other: (B, D, H, W); only its size is used.
+
+    Returns:
+        (B, C, H, W), of the type of `features`; `features` itself if it already has that size.
+    """
+    if same_size(features, other):
+        return features
+    wide = features.float() if features.dtype in (torch.float16, torch.bfloat16) else features
+    return F.interpolate(wide, size=other.shape[-2:], mode="bicubic", align_corners=False).to(features.dtype)

@@ -1,9 +1,13 @@
-"""Available, total, used and peak memory, and whether freed memory stays in the process."""
+"""Available, total, used and peak memory, whether freed memory stays in the process, and memory that several share."""
 
 from __future__ import annotations
 
 import contextlib
+import errno
+import mmap
+import os
 import re
+import secrets
 import sys
 from pathlib import Path
 
@@ -92,3 +96,62 @@ def _left_in_container() -> int:
         return max(0, int(limit) - used) if limit != "max" else _UNLIMITED
     except (OSError, ValueError):
         return _UNLIMITED  # no container, or its limit is not visible
+
+
+class SharedMemory:
+    """Zeros that other processes of the same user on this host can share; they are gone with the last process.
+
+    Unlike files of `/dev/shm`, which is small in many containers, they are limited by the memory alone, and no process
+    that is killed leaves them behind.
+
+    Args:
+        size: Bytes, at least 1.
+
+    Attributes:
+        content: The bytes.
+        address: What `shared_memory_at` needs in the other processes, as long as `close` has not been called.
+
+    Raises:
+        OSError: Not enough memory, or a system without such memory: all but Linux.
+    """
+
+    def __init__(self, size: int) -> None:
+        if sys.platform != "linux":
+            raise OSError(errno.ENOSYS, os.strerror(errno.ENOSYS))
+        if size > available_memory():  # Linux would end some process before it refuses
+            raise OSError(errno.ENOMEM, os.strerror(errno.ENOMEM))
+        name = f"pixelwise-{secrets.token_hex(8)}"
+        self._file = os.memfd_create(name)
+        try:
+            # What a limit refuses is an error here; without this line it would be a signal at the first access.
+            os.posix_fallocate(self._file, 0, size)
+            self.content = mmap.mmap(self._file, size)
+        except OSError:
+            self.close()
+            raise
+        self.address = (f"/proc/{os.getpid()}/fd/{self._file}", name)
+
+    def close(self) -> None:
+        """Let no further process in; those that are keep the memory."""
+        os.close(self._file)
+
+
+def shared_memory_at(address: tuple[str, str], size: int) -> mmap.mmap:
+    """The bytes that another process shares.
+
+    Args:
+        address: That of its `SharedMemory`.
+        size: Its size in bytes.
+
+    Raises:
+        OSError: The process cannot be seen from here, such as one in another container.
+    """
+    path, name = address
+    # In another container the same number is that of another process, whose files must not be written to.
+    if name not in os.readlink(path):
+        raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), path)
+    file = os.open(path, os.O_RDWR)
+    try:
+        return mmap.mmap(file, size)
+    finally:
+        os.close(file)

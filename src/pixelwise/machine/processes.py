@@ -9,6 +9,7 @@ import os
 import platform
 import subprocess
 import sys
+import threading
 import types
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
@@ -22,6 +23,8 @@ fork; there a new interpreter is spawned, which receives its data pickled.
 """
 FORKS = START_METHOD == "fork"
 """Whether loader processes share this process's memory instead of receiving pickled copies."""
+_without_main = threading.Lock()
+"""Held by the thread that has put the script aside; another one would take what stands there for the script."""
 GUARD = "if __name__ == '__main__':"
 """Guard that a script needs around its calls if processes are spawned, because they import the script again."""
 
@@ -33,12 +36,13 @@ def without_main() -> Iterator[None]:
     A spawned process imports `__main__` again, so a script without `GUARD` would start all over in each of them. What
     such a process runs must be importable from a module of its own.
     """
-    main = sys.modules["__main__"]
-    sys.modules["__main__"] = types.ModuleType("__main__")  # it has neither a file nor a spec to import again
-    try:
-        yield
-    finally:
-        sys.modules["__main__"] = main
+    with _without_main:
+        main = sys.modules["__main__"]
+        sys.modules["__main__"] = types.ModuleType("__main__")  # it has neither a file nor a spec to import again
+        try:
+            yield
+        finally:
+            sys.modules["__main__"] = main
 
 
 @contextlib.contextmanager
@@ -64,6 +68,15 @@ def kill_with_children(process: subprocess.Popen[bytes]) -> None:
             with contextlib.suppress(psutil.NoSuchProcess):
                 one.kill()
     process.wait()
+
+
+def give_way() -> None:
+    """Let other processes have the processor before this one, as far as the system does that."""
+    import psutil
+
+    lower = getattr(psutil, "BELOW_NORMAL_PRIORITY_CLASS", 10)  # of Windows; elsewhere a higher number is nicer
+    with contextlib.suppress(psutil.Error, OSError):
+        psutil.Process().nice(lower)
 
 
 def host_name() -> str:

@@ -2,50 +2,33 @@
 
 from __future__ import annotations
 
-import threading
-from collections.abc import MutableMapping, Sequence
+from collections.abc import Sequence
 from functools import partial
-from importlib.resources import files
 from pathlib import Path
-from typing import Any
 
 from starlette.applications import Starlette
-from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
-from starlette.routing import Route, Router
+from starlette.routing import Route
 
 from pixelwise.pages import pareto
-from pixelwise.pages.access import App, Guard, Receive, Send
+from pixelwise.pages.access import App, Guard
+from pixelwise.pages.assets import asset
 from pixelwise.pages.board import board_of
 from pixelwise.pages.catalog import Catalog
-from pixelwise.pages.costs import Costs
 from pixelwise.pages.fixing import views as fixing
 from pixelwise.pages.fixing.collection import Collection
 from pixelwise.pages.labels.shelf import Shelf
 from pixelwise.pages.labels.views import routes as data_routes
 from pixelwise.pages.live.views import LiveSite
-from pixelwise.pages.rendering import NOT_KEPT, guarded, html, live_style, style
+from pixelwise.pages.networks.costs import Costs
+from pixelwise.pages.networks.work import Networks
+from pixelwise.pages.rendering import KEPT, NOT_KEPT, guarded, html
 from pixelwise.pages.state import AXES, COLUMNS, RISING, state_of
 from pixelwise.pages.trying import views as trying
 from pixelwise.pages.trying.models import Models
+from pixelwise.pages.views import routes as result_routes
 from pixelwise.storage import printable
-
-STATIC = {
-    "icon.svg": "image/svg+xml",
-    "pages.js": "text/javascript",
-    "fix.js": "text/javascript",
-    "live.js": "text/javascript",
-    "try.js": "text/javascript",
-    "vendored/htmx.min.js": "text/javascript",
-    "vendored/uPlot.min.js": "text/javascript",
-    "vendored/uPlot.min.css": "text/css",
-}
-"""Files that pages load, beside `style.css` -> their media type."""
-
-
-OF_RESULTS = ("/run/{path:path}", "/compare/{path:path}")
-"""Addresses of the pages of results."""
 
 
 class Site:
@@ -61,37 +44,16 @@ class Site:
         self.folders = ", ".join(map(printable, folders))
         self.catalog = Catalog(folders, data)
         self.shelf = Shelf(data, self.catalog)
-        self.costs = Costs()
+        self.networks = Networks(self.catalog)
+        self.costs = Costs(self.networks.cost)
         self.live = LiveSite(self.catalog)
         self.collection, self.edit = Collection(data), edit
         self.models = Models(self.catalog)
 
-
-class Results:
-    """The pages of results as an ASGI application, whose code is loaded when the first of them is asked for.
-
-    PyTorch comes with it: it takes seconds and half a gigabyte of memory, which other pages do without.
-
-    Args:
-        catalog: The folders of runs.
-    """
-
-    def __init__(self, catalog: Catalog) -> None:
-        self._catalog, self._lock = catalog, threading.Lock()
-        self._router: Router | None = None
-
-    async def __call__(self, scope: MutableMapping[str, Any], receive: Receive, send: Send) -> None:
-        """Answer a request."""
-        router = self._router or await run_in_threadpool(self._loaded)
-        await router(scope, receive, send)
-
-    def _loaded(self) -> Router:
-        with self._lock:
-            if self._router is None:
-                from pixelwise.pages.views import routes
-
-                self._router = Router(routes(self._catalog))
-            return self._router
+    def close(self) -> None:
+        """End the processes that work for the pages."""
+        self.networks.close()
+        self.models.close()
 
 
 def application(
@@ -114,13 +76,12 @@ def application(
     """
     site = site or Site(folders, data, edit)
     site.shelf.open()
-    results = Results(site.catalog)
     every = [
         Route("/", lambda _: RedirectResponse("/runs")),
         Route("/runs", partial(guarded, site, _runs)),
         *data_routes(site.shelf, site.catalog, site.collection),
-        *(Route(path, results) for path in OF_RESULTS),
-        *fixing.routes(site.collection, site.catalog, site.edit),
+        *result_routes(site.catalog, site.networks),
+        *fixing.routes(fixing.Site(site.collection, site.catalog, site.edit, site.networks, site.shelf.outdate)),
         *site.live.routes(),
         *trying.routes(site.models),
         Route("/static/{name:path}", _static),
@@ -157,12 +118,9 @@ def _runs(site: Site, request: Request) -> Response:
 
 
 def _static(request: Request) -> Response:
-    name = request.path_params["name"]
-    if name == "style.css":
-        return Response(style(), media_type="text/css", headers=NOT_KEPT)
-    if name == "live.css":
-        return Response(live_style(), media_type="text/css", headers=NOT_KEPT)
-    if name not in STATIC:
-        return _not_found(request, KeyError(name))
-    content = files("pixelwise.pages").joinpath("static", *name.split("/")).read_bytes()
-    return Response(content, media_type=STATIC[name], headers=NOT_KEPT)
+    try:
+        found = asset(request.path_params["name"])
+    except KeyError as error:
+        return _not_found(request, error)
+    kept = KEPT if request.query_params.get("v") == found.version else NOT_KEPT
+    return Response(found.content, media_type=found.media_type, headers=kept)

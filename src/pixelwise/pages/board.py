@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 from pixelwise.errors import PixelwiseError
 from pixelwise.pages.catalog import Catalog, Entry
-from pixelwise.pages.costs import Cost, Costs
+from pixelwise.pages.networks.costs import Cost, Costs
 from pixelwise.pages.pareto import Plot, Point, plot_of
 from pixelwise.pages.state import AXES, COLUMNS, RISING, State
 from pixelwise.records.result import Result

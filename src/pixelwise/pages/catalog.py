@@ -77,7 +77,7 @@ class Catalog:
     def entry(self, id: str) -> Entry | None:
         """The entry of an id; None if there is none. The folders are searched only if it was not found before."""
         known = self._found.get(id)
-        if known is not None and stamp_of(known) and self.holds(known.evaluation or known.run):
+        if known is not None and _is_there(known) and self.holds(known.evaluation or known.run):
             return known
         return next((entry for entry in self.entries() if entry.id == id), None)
 
@@ -110,6 +110,10 @@ class Catalog:
             yield Entry(_id(file.parent), name, folder, file.parent)
         if not files and is_run(folder):
             yield Entry(_id(folder), name, folder, None)
+
+
+def _is_there(entry: Entry) -> bool:
+    return is_run(entry.run) if entry.evaluation is None else (entry.evaluation / RESULT).is_file()
 
 
 def stamp_of(entry: Entry) -> tuple[tuple[int, int], ...]:

@@ -3,28 +3,37 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
+import numpy as np
+
 from pixelwise.errors import DataError
-from pixelwise.evaluation.gallery import load_samples
-from pixelwise.pages.catalog import Catalog, Entry, Refused
-from pixelwise.pages.errors import KINDS, counts_of, kinds_of, mask_of, regions_of
+from pixelwise.pages.catalog import Catalog, Entry, Refused, stamp_of
+from pixelwise.pages.errors import KINDS, Region, counts_of, kinds_of, mask_of, regions_of
 from pixelwise.pages.newest import Newest
-from pixelwise.pages.pictures import MOST_PICTURES, Kept, Shown, kept_by, load_kept
-from pixelwise.pages.predicting import Predictor
-from pixelwise.records.details import THUMBNAILS, ImageDetails, load_details, load_thumbnails, thumbnail_name
+from pixelwise.pages.pictures import MOST_BYTES, Kept, Shown, kept_of, load_kept
+from pixelwise.records.details import (
+    THUMBNAILS,
+    ImageDetails,
+    load_details,
+    load_samples,
+    load_thumbnails,
+    thumbnail_name,
+)
 from pixelwise.records.evaluations import SAMPLES
 from pixelwise.records.result import Result, load_per_image, load_result
 from pixelwise.records.run_folder import is_run
 from pixelwise.records.scores import ImageScore
 from pixelwise.reports.run.records import Evaluated, RunRecords, read_run
+from pixelwise.storage import sha256_bytes
 
 SHOWN_REGIONS = 6
 """Most regions of an image that are cut out for a cell of the confusion matrix."""
 LEAST_SHARE = 0.02
 """Regions that are smaller than this share of the image's largest one are only counted."""
+_MARKED_BYTES = 16 << 20
 
 
 class Opened(NamedTuple):
@@ -34,11 +43,13 @@ class Opened(NamedTuple):
         entry: Its place.
         records: The records of the run; None for an exported artefact.
         evaluated: The result; None for a run that has not been scored.
+        version: Changes when a file of the result or of the run does, so that browsers keep pictures until then.
     """
 
     entry: Entry
     records: RunRecords | None
     evaluated: Evaluated | None
+    version: str = ""
 
     @property
     def result(self) -> Result:
@@ -66,6 +77,13 @@ class Section(NamedTuple):
     smaller: int
 
 
+class Marked(NamedTuple):
+    """Pixels of an image that are meant, bool (H, W), and their connected regions, the largest first."""
+
+    mask: np.ndarray
+    regions: list[Region]
+
+
 class KindOfError(NamedTuple):
     """A kind of error in the images whose pictures are kept.
 
@@ -87,19 +105,24 @@ class Gallery:
 
     Args:
         catalog: The folders that may be read.
+        predict: Predicts an image of a result, by its id, that the result's folder does not keep.
     """
 
-    def __init__(self, catalog: Catalog) -> None:
-        self._catalog = catalog
-        self._predictor = Predictor(catalog)
-        self._shown: Newest[Shown] = Newest(MOST_PICTURES)
+    def __init__(self, catalog: Catalog, predict: Callable[[Entry, Result, str], Shown]) -> None:
+        self._catalog, self._predict = catalog, predict
+        self._shown: Newest[Shown] = Newest(MOST_BYTES, lambda shown: shown.bytes)
+        self._marked: Newest[Marked] = Newest(_MARKED_BYTES, lambda marked: marked.mask.nbytes)
         self._thumbnails: Newest[dict[str, bytes]] = Newest(4)
         self._kinds: Newest[list[KindOfError]] = Newest(16)
 
     def kept(self, opened: Opened) -> Kept:
         """What the result's folder keeps."""
-        folder = opened.entry.evaluation
-        return Kept({}, ()) if folder is None or not self._catalog.holds(folder) else kept_by(folder)
+        return kept_of(None if opened.evaluated is None else opened.evaluated.samples)
+
+    def keeps(self, opened: Opened, place: int) -> bool:
+        """Whether the pictures of an image lie in the result's folder, so that they are shown at once."""
+        scores = scores_of(opened)
+        return 0 <= place < len(scores) and scores[place].id in self.kept(opened).samples
 
     def shown(self, opened: Opened, place: int) -> Shown:
         """An image by its position in the split, kept or predicted now.
@@ -117,7 +140,22 @@ class Gallery:
         id = evaluated.per_image[place].id
         sample = self.kept(opened).samples.get(id)
         found = None if sample is None else load_kept(self._catalog, folder, sample)
-        return found or self._predictor.predict(opened.entry, evaluated.result, id)
+        return found or self._predict(opened.entry, evaluated.result, id)
+
+    def marked(self, opened: Opened, what: str, place: int) -> Marked:
+        """The pixels of an image that belong to a cell or a kind of error, and their regions.
+
+        Raises:
+            Refused: As `shown`.
+        """
+        shown = self.shown(opened, place)
+
+        def made() -> Marked:
+            mask = mask_of(shown, what)
+            return Marked(mask, regions_of(mask))
+
+        # The page of a cell asks for every region by itself.
+        return self._marked.get((opened.entry.id, opened.result.weights_sha256, place, what), made)
 
     def sections(self, opened: Opened, what: str, place: int) -> Section:
         """The regions of an image that belong to a cell or a kind of error.
@@ -125,7 +163,7 @@ class Gallery:
         Raises:
             Refused: As `shown`.
         """
-        regions = regions_of(mask_of(self.shown(opened, place), what))
+        regions = self.marked(opened, what, place).regions
         shown = [one.pixels for one in regions[:SHOWN_REGIONS] if one.pixels >= LEAST_SHARE * regions[0].pixels]
         return Section(place, shown, len(regions) - len(shown))
 
@@ -183,11 +221,12 @@ def open_entry(entry: Entry) -> Opened:
         DataError: D240, a file of the evaluation is damaged.
         RecipeError: The run's recipe is not valid in this version.
     """
+    version = sha256_bytes(repr(stamp_of(entry)).encode())[:10]
     if not is_run(entry.run):
-        return Opened(entry, None, None if entry.evaluation is None else _of_artefact(entry.evaluation))
+        return Opened(entry, None, None if entry.evaluation is None else _of_artefact(entry.evaluation), version)
     records = read_run(entry.run)
     evaluated = next((one for one in records.evaluations if one.folder == entry.evaluation), None)
-    return Opened(entry, records, evaluated)
+    return Opened(entry, records, evaluated, version)
 
 
 def _of_artefact(folder: Path) -> Evaluated:

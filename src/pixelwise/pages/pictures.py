@@ -9,15 +9,15 @@ from typing import NamedTuple
 import numpy as np
 from PIL import Image
 
-from pixelwise.evaluation.gallery import SavedSample, load_samples
 from pixelwise.pages.catalog import Catalog
 from pixelwise.recipes.class_sets.tables import Color
+from pixelwise.records.details import SavedSample, SavedSamples
 from pixelwise.records.evaluations import SAMPLES
 from pixelwise.storage.documents import DocumentError, reading
 
 _PLAIN_NAME = re.compile(r"[\w-]+\.(jpg|png)")
-MOST_PICTURES = 48
-"""Images with labels and predictions that stay in memory."""
+MOST_BYTES = 64 << 20
+"""Bytes of images with labels and predictions that stay in memory."""
 
 
 class Shown(NamedTuple):
@@ -33,6 +33,11 @@ class Shown(NamedTuple):
     truth: np.ndarray
     prediction: np.ndarray
 
+    @property
+    def bytes(self) -> int:
+        """Its size in memory."""
+        return self.photo.nbytes + self.truth.nbytes + self.prediction.nbytes
+
 
 class Kept(NamedTuple):
     """What a result's folder keeps: its pictures by the id of the image, and the classes' colours."""
@@ -41,13 +46,8 @@ class Kept(NamedTuple):
     palette: tuple[Color, ...]
 
 
-def kept_by(evaluation: Path) -> Kept:
-    """What a result's folder keeps; nothing if its list is missing or of multi-label data.
-
-    Raises:
-        DataError: D150, the list is damaged.
-    """
-    saved = load_samples(evaluation / SAMPLES)
+def kept_of(saved: SavedSamples | None) -> Kept:
+    """What a list of pictures tells to be kept; nothing without a list, or of multi-label data."""
     if saved is None:
         return Kept({}, ())
     return Kept({one.score.id: one for one in saved.samples if not one.combinations}, saved.palette)

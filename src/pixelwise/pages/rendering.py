@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from functools import cache
-from importlib.resources import files
 from typing import Any
 
 from jinja2 import ChoiceLoader, Environment, PackageLoader
@@ -13,15 +12,15 @@ from starlette.requests import Request
 from starlette.responses import HTMLResponse, Response
 
 from pixelwise.errors import PixelwiseError
+from pixelwise.pages.assets import address_of
 from pixelwise.pages.catalog import Refused
-from pixelwise.reports.templates import commands, source, templates
+from pixelwise.reports.templates import commands, templates
 
 NOT_KEPT = {"cache-control": "no-store"}
 """Header of answers that browsers do not keep."""
+KEPT = {"cache-control": "private, max-age=604800, immutable"}
+"""Header of answers whose address changes when what they are made of does."""
 _EMPTY = b'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 4 3"/>'
-_STYLES = ("report_style.html", "report_atlas_style.html", "report_confidence_style.html")
-"""Style sheets of the reports that the pages have too."""
-_OWN_STYLES = ("pages.css", "data.css", "fix.css")
 
 
 @cache
@@ -31,6 +30,7 @@ def environment() -> Environment:
     loaders = [PackageLoader("pixelwise.pages", "templates"), shared.loader]
     made = shared.overlay(loader=ChoiceLoader([one for one in loaders if one is not None]))
     made.filters["commands"] = commands
+    made.globals["asset"] = address_of
     return made
 
 
@@ -62,22 +62,3 @@ def guarded(site: Any, view: Callable[[Any, Request], Response], request: Reques
         return html("message.html", 422, title=error.code, message=error.message, help=error.help)
     except (Refused, IndexError) as error:
         raise HTTPException(404) from error
-
-
-@cache
-def style() -> str:
-    """The style sheet of all pages.
-
-    The content security policy allows no `style` attributes, so a share is one of 101 classes: `part-57` sets
-    `--part` to 57 %.
-    """
-    parts = [f".part-{number} {{ --part: {number}%; }}" for number in range(101)]
-    own = [files("pixelwise.pages").joinpath("static", name).read_text("utf-8") for name in _OWN_STYLES]
-    return "\n".join([*map(source, _STYLES), *parts, *own])
-
-
-@cache
-def live_style() -> str:
-    """The style sheet of the pages of runs that are being trained, on top of `style`."""
-    own = files("pixelwise.pages").joinpath("static", "live.css").read_text("utf-8")
-    return f"{source('live_style.html')}\n{own}"

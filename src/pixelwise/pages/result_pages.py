@@ -6,7 +6,7 @@ from typing import Any
 
 from pixelwise.pages.catalog import Refused
 from pixelwise.pages.curves import curves_of
-from pixelwise.pages.errors import COLORS, KINDS, MEANINGS, counts_of, crop, kinds_of, kinds_png, mask_of, regions_of
+from pixelwise.pages.errors import COLORS, KINDS, MEANINGS, counts_of, crop, kinds_of, kinds_png
 from pixelwise.pages.evaluated import Gallery, Opened, images_of_cell, scores_of
 from pixelwise.pages.images import MOST_CARDS, ORDERS, Filter, cards_of
 from pixelwise.prediction.overlays import indexed_png, jpeg
@@ -22,6 +22,8 @@ from pixelwise.reports.run.tables import class_rows, confusion_cells, frequent_c
 
 FIRST_CARDS = 12
 """Images on the page of a result, those with the lowest scores."""
+FIRST_IMAGES = 6
+"""Images whose regions are part of the page of a cell; those of further ones are loaded when they are looked at."""
 CELL_IMAGES = 24
 """Images on the page of a cell of the confusion matrix, those with the most of its pixels."""
 LAYERS = {"photo": "image/jpeg", "truth": "image/png", "prediction": "image/png", "errors": "image/png"}
@@ -38,6 +40,7 @@ def result_values(opened: Opened, others: list[Any]) -> dict[str, Any]:
     records, evaluated = opened.records, opened.evaluated
     values: dict[str, Any] = {
         "entry": opened.entry,
+        "version": opened.version,
         "others": others,
         "recipe": None if records is None else to_toml(records.recipe),
         "procedures": [] if records is None else procedures(records.recipe),
@@ -99,6 +102,7 @@ def kinds_values(opened: Opened, gallery: Gallery) -> dict[str, Any]:
     kinds, kept = gallery.kinds(opened), gallery.kept(opened).samples
     return {
         "entry": opened.entry,
+        "version": opened.version,
         "kinds": [
             {
                 "key": kind.key,
@@ -117,17 +121,21 @@ def kinds_values(opened: Opened, gallery: Gallery) -> dict[str, Any]:
     }
 
 
-def cell_values(opened: Opened, truth: int, said: int) -> dict[str, Any]:
-    """What the page of a cell of the confusion matrix shows."""
+def cell_values(opened: Opened, gallery: Gallery, truth: int, said: int) -> dict[str, Any]:
+    """What the page of a cell of the confusion matrix shows, with the regions of the first images that are kept."""
     result = opened.result
     names = class_names(opened)
     pixels, total = result.confusion_matrix[truth][said], sum(result.confusion_matrix[truth])
     found = images_of_cell(opened, truth, said)
+    what = f"{truth}-{said}"
+    first = [place for place, _ in found[:FIRST_IMAGES] if gallery.keeps(opened, place)]
     return {
         "entry": opened.entry,
+        "version": opened.version,
+        "sections": {place: sections_values(opened, gallery, what, place) for place in first},
         "truth": names[truth],
         "said": names[said],
-        "what": f"{truth}-{said}",
+        "what": what,
         "back": f"{said}-{truth}" if result.confusion_matrix[said][truth] and truth != said else "",
         "pixels": count(pixels),
         "share": share(pixels / total) if total else "0",
@@ -139,7 +147,15 @@ def cell_values(opened: Opened, truth: int, said: int) -> dict[str, Any]:
 
 def sections_values(opened: Opened, gallery: Gallery, what: str, place: int) -> dict[str, Any]:
     """What is shown of the regions of an image that belong to a cell or a kind of error, or why nothing is."""
-    values = {"entry": opened.entry, "what": what, "place": place, "pixels": [], "smaller": 0, "reason": ""}
+    values = {
+        "entry": opened.entry,
+        "version": opened.version,
+        "what": what,
+        "place": place,
+        "pixels": [],
+        "smaller": 0,
+        "reason": "",
+    }
     try:
         found = gallery.sections(opened, what, place)
     except Refused as refused:
@@ -154,6 +170,7 @@ def images_values(opened: Opened, wanted: Filter) -> dict[str, Any]:
     shown = cards[first : first + MOST_CARDS]
     return {
         "entry": opened.entry,
+        "version": opened.version,
         "wanted": wanted,
         "orders": ORDERS,
         "class_names": class_names(opened),
@@ -238,9 +255,8 @@ def cut_out(opened: Opened, gallery: Gallery, what: str, place: int, number: int
         Refused: As `layer`.
         IndexError: There is no such region.
     """
-    shown = gallery.shown(opened, place)
-    mask = mask_of(shown, what)
-    return crop(shown, mask, regions_of(mask)[number])
+    marked = gallery.marked(opened, what, place)
+    return crop(gallery.shown(opened, place), marked.mask, marked.regions[number])
 
 
 def curves(opened: Opened) -> list[dict[str, Any]]:

@@ -42,7 +42,7 @@ def serve(
         app = application(folders, token, f"pixelwise-{taken}", site=site)
         settings = uvicorn.Config(app, log_level="error", lifespan="off", server_header=False, access_log=False)
         ready(f"http://{HOST}:{taken}/{'fix' if edit else 'runs' if folders else 'data'}?{TOKEN}={token}")
-        with contextlib.suppress(KeyboardInterrupt), contextlib.closing(site.models):
+        with contextlib.suppress(KeyboardInterrupt), contextlib.closing(site):
             Server(settings, site).run(sockets=[listener])
 
 

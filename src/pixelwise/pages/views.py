@@ -18,8 +18,9 @@ from pixelwise.pages.comparing import comparison_values
 from pixelwise.pages.errors import KINDS
 from pixelwise.pages.evaluated import Gallery, Opened, open_entry
 from pixelwise.pages.images import filter_of
+from pixelwise.pages.networks.work import Networks
 from pixelwise.pages.newest import Newest
-from pixelwise.pages.rendering import NOT_KEPT, guarded, html, no_picture
+from pixelwise.pages.rendering import KEPT, NOT_KEPT, guarded, html, no_picture
 
 
 class Site(NamedTuple):
@@ -40,9 +41,14 @@ class Other(NamedTuple):
 View = Callable[[Site, Request], Response]
 
 
-def routes(catalog: Catalog) -> list[Route]:
-    """The addresses of the pages of results."""
-    site = Site(catalog, Gallery(catalog), Newest(8))
+def routes(catalog: Catalog, networks: Networks) -> list[Route]:
+    """The addresses of the pages of results.
+
+    Args:
+        catalog: The folders of runs.
+        networks: Predict images that no run has kept.
+    """
+    site = Site(catalog, Gallery(catalog, networks.shown), Newest(8))
     views: dict[str, View] = {
         "/run/{id}": _result,
         "/run/{id}/curves": _curves,
@@ -114,14 +120,15 @@ def _cell_of(found: Opened, request: Request) -> tuple[int, int]:
 
 def _cell(site: Site, request: Request) -> Response:
     found = _opened(site, request)
-    return html("cell.html", **result_pages.cell_values(found, *_cell_of(found, request)))
+    return html("cell.html", **result_pages.cell_values(found, site.gallery, *_cell_of(found, request)))
 
 
 def _regions(site: Site, request: Request) -> Response:
     found = _opened(site, request)
     truth, said = _cell_of(found, request)
     place = request.path_params["place"]
-    return html("regions.html", **result_pages.sections_values(found, site.gallery, f"{truth}-{said}", place))
+    values = result_pages.sections_values(found, site.gallery, f"{truth}-{said}", place)
+    return html("regions.html", entry=found.entry, one=values)
 
 
 def _image(site: Site, request: Request) -> Response:
@@ -147,7 +154,7 @@ def _thumbnail(site: Site, request: Request) -> Response:
     found, place = _opened(site, request), request.path_params["place"]
     small = site.gallery.thumbnail(found, place)
     if small is not None:
-        return Response(small, media_type="image/webp", headers=NOT_KEPT)
+        return Response(small, media_type="image/webp", headers=_headers(found, request, kept=True))
     return no_picture()
 
 
@@ -160,4 +167,13 @@ def _crop(site: Site, request: Request) -> Response:
         raise HTTPException(404)
     place, number = request.path_params["place"], request.path_params["number"]
     content = result_pages.cut_out(found, site.gallery, what, place, number)
-    return Response(content, media_type="image/jpeg", headers=NOT_KEPT)
+    headers = _headers(found, request, kept=site.gallery.keeps(found, place))
+    return Response(content, media_type="image/jpeg", headers=headers)
+
+
+def _headers(found: Opened, request: Request, *, kept: bool) -> dict[str, str]:
+    """Headers of a picture: browsers keep those that lie in the folder of the result, whose version they name.
+
+    What is predicted now depends on the files of the data, too.
+    """
+    return KEPT if kept and request.query_params.get("v") == found.version else NOT_KEPT

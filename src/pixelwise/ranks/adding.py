@@ -19,6 +19,7 @@ from torch.distributed import GradBucket  # pyright: ignore[reportPrivateImportU
 from torch.nn.parallel import DistributedDataParallel
 
 from pixelwise.ranks.alone import Ranks
+from pixelwise.ranks.nearby import Nearby, nearby
 
 
 class AddedGradients:
@@ -29,8 +30,9 @@ class AddedGradients:
         forward: Its forward pass, such as `model.head_logits`, or that compiled.
         ranks: The processes.
         in_order: Whether gradients are added in the order of the processes, so that the bits are those of one process
-            that accumulates them one after the other. It costs as many times the memory and the traffic as there are
-            processes; None: on a processor, where several processes on one host share memory.
+            that accumulates them one after the other. Over a network it costs as many times the memory and the traffic
+            as there are processes; None: on a processor.
+        in_memory: Whether processes of one host add in order in memory that they share, and not over the network.
     """
 
     def __init__(
@@ -39,6 +41,7 @@ class AddedGradients:
         forward: Callable[[Tensor], tuple[Tensor, ...]],
         ranks: Ranks,
         in_order: bool | None = None,
+        in_memory: bool = True,
     ) -> None:
         device = next(model.parameters()).device
         ordered = device.type == "cpu" if in_order is None else in_order
@@ -49,7 +52,12 @@ class AddedGradients:
             forward_sync_buffers=False,
             gradient_as_bucket_view=True,
         )
-        self._wrapped.register_comm_hook(ranks.world, _sum_in_order if ordered else _sum)
+        trained = [parameter for parameter in model.parameters() if parameter.requires_grad]
+        shared = nearby(trained, ranks) if ordered and in_memory and device.type == "cpu" else None
+        if shared is not None:
+            self._wrapped.register_comm_hook(shared, _sum_in_memory)
+        else:
+            self._wrapped.register_comm_hook(ranks.world, _sum_in_order if ordered else _sum)
 
     def __call__(self, images: Tensor) -> tuple[Tensor, ...]:
         """The logits of all heads."""
@@ -88,12 +96,17 @@ def _sum(world: int, bucket: GradBucket) -> torch.futures.Future[Tensor]:
     return work.get_future().then(lambda done: done.value()[0])  # type: ignore[union-attr]
 
 
+def _sum_in_memory(shared: Nearby, bucket: GradBucket) -> torch.futures.Future[Tensor]:
+    return shared.sum(bucket.buffer(), first=bucket.index() == 0)
+
+
 def _sum_in_order(world: int, bucket: GradBucket) -> torch.futures.Future[Tensor]:
     own = bucket.buffer()
     parts = [torch.empty_like(own) for _ in range(world)]
     work: Any = dist.all_gather(parts, own, async_op=True)
 
-    def added(_: Any) -> Tensor:
+    def added(done: torch.futures.Future[Any]) -> Tensor:
+        done.value()  # raises what has kept another process from sending
         total = parts[0]
         for part in parts[1:]:
             total += part

@@ -217,7 +217,7 @@ def _set(plain: dict[str, Any], path: list[str], value: Any) -> None:
         plain["model"] = where = {}
     if path == ["initialize", "encoder"] and where.get("encoder") != value:
         # The licence was that of the previous weights.
-        plain["initialize"] = where = {key: where[key] for key in ("recipe", "run") if key in where}
+        plain["initialize"] = where = {key: where[key] for key in ("recipe", "run", "freeze") if key in where}
     if value is None:
         where.pop(path[-1], None)
     else:

@@ -1,7 +1,8 @@
-"""`images.jsonl` and `thumbnails.zip` of an evaluation: what a report shows of every scored image.
+"""What a report shows of the images of an evaluation: `images.jsonl`, `thumbnails.zip` and `samples/samples.json`.
 
-One line per image with its pixel counts, without the cells that are zero, so that the images behind any cell of the
-confusion matrix can be found again. Evaluations of earlier versions have neither file.
+`images.jsonl` has one line per image with its pixel counts, without the cells that are zero, so that the images behind
+any cell of the confusion matrix can be found again; `samples.json` lists the images whose pictures are kept.
+Evaluations of earlier versions lack some of these files.
 """
 
 from __future__ import annotations
@@ -16,11 +17,14 @@ from typing import Literal
 import msgspec
 
 from pixelwise.errors import DataError
+from pixelwise.recipes.class_sets.tables import Color
+from pixelwise.records.scores import ImageScore
 from pixelwise.storage import printable, write_bytes
-from pixelwise.storage.documents import DocumentError, read_document, reading
+from pixelwise.storage.documents import DocumentError, read_document, read_json, reading
 
 DETAILS = "images.jsonl"
 THUMBNAILS = "thumbnails.zip"
+SAMPLE_LIST = "samples.json"
 _LARGEST_THUMBNAIL = 256 * 1024
 _NAME = re.compile(r"\d{6,9}\.webp")
 
@@ -165,3 +169,75 @@ def load_thumbnails(folder: Path) -> dict[str, bytes]:
                 with contextlib.suppress(zipfile.BadZipFile, RuntimeError):
                     found[entry.filename] = archive.read(entry)
     return found
+
+
+class ClassLevels(msgspec.Struct, frozen=True, kw_only=True):
+    """Labelled pixels of an image by the probability of a class.
+
+    Attributes:
+        class_id: The class.
+        labelled: Number of pixels that are labelled as the class, for each level of probability.
+        other: Number of pixels that are labelled otherwise.
+        picture: File name of the probability as grey levels (WebP); empty if none was kept.
+    """
+
+    class_id: int
+    labelled: tuple[int, ...]
+    other: tuple[int, ...]
+    picture: str = ""
+
+
+Kind = Literal["worst", "median", "best", "confused", "wrong-regions", "spread"]
+"""Reasons why the pictures of an image are kept."""
+
+
+class SavedSample(msgspec.Struct, frozen=True, kw_only=True):
+    """One image of an evaluation with its pictures, as listed in `samples.json`.
+
+    Attributes:
+        kind: Reason why the image was chosen.
+        score: Scores of the image.
+        height: Height of the pictures.
+        width: Width of the pictures.
+        photo: File name of the image (JPEG); images that are not RGB are converted by `as_picture`.
+        truth: File name of the ground truth (palette PNG, 255 = ignored).
+        prediction: File name of the prediction (palette PNG).
+        combinations: For multi-label data, the class set of each value in `truth` and `prediction`, as a bit field:
+            bit k is set if class k is present. Empty if the values are class ids.
+        levels: Pixels by the probability of class 1 of two, or of each class of multi-label data; empty for other data,
+            and if the network gives no probabilities.
+    """
+
+    kind: Kind
+    score: ImageScore
+    height: int
+    width: int
+    photo: str
+    truth: str
+    prediction: str
+    combinations: tuple[int, ...] = ()
+    levels: tuple[ClassLevels, ...] = ()
+
+
+class SavedSamples(msgspec.Struct, frozen=True, kw_only=True):
+    """Content of `samples.json`.
+
+    Attributes:
+        classes: Names of the classes.
+        palette: Official colour of each class.
+        samples: The worst images first, then the middle and the best ones, then further ones.
+    """
+
+    classes: tuple[str, ...]
+    palette: tuple[Color, ...]
+    samples: tuple[SavedSample, ...]
+
+
+def load_samples(folder: Path) -> SavedSamples | None:
+    """Content of `samples.json` in `folder`; None if there is no such file.
+
+    Raises:
+        DataError: D150, the file is damaged.
+    """
+    path = folder / SAMPLE_LIST
+    return read_json(path, SavedSamples) if path.is_file() else None

@@ -74,6 +74,11 @@ def _recipes(name: str) -> list[str]:
     return [_recipe(find_recipe(one)) for one in list_recipes() if one.lower() == name.lower()]
 
 
+def _start(recipe: Recipe) -> str:
+    start = recipe.initialize
+    return _START.get(start.encoder, f"`{start.encoder}`") + (", the encoder frozen" if start.freeze else "")
+
+
 def _recipe(recipe: Recipe) -> str:
     model, published = recipe.model, recipe.published
     encoder = f" over {model.encoder_name}" if model.encoder_name else ""
@@ -81,7 +86,7 @@ def _recipe(recipe: Recipe) -> str:
     facts = [
         ("network", f"`{model.family}`{encoder}"),
         ("data", _data(recipe)),
-        ("initial weights", _START.get(recipe.initialize.encoder, f"`{recipe.initialize.encoder}`")),
+        ("initial weights", _start(recipe)),
         ("length", _length(recipe)),
         ("batch", f"{recipe.sampling.batch_size * recipe.sampling.accumulate} images" + _crop(recipe)),
         ("scored on", f"`{recipe.evaluation.split}`, by {scored}"),

@@ -35,6 +35,7 @@ from pixelwise.storage import printable
 from pixelwise.storage.atomic import require_space
 from pixelwise.training.autotuning.batch_size import auto_batch
 from pixelwise.training.autotuning.format_choice import FormatChoice, choose_format
+from pixelwise.training.optimization.freezing import refuse_random_frozen
 from pixelwise.training.optimization.schedules import total_steps
 from pixelwise.training.order import steps_per_epoch
 from pixelwise.training.sampling.draws import drawn_once, drawn_samples
@@ -278,7 +279,7 @@ def with_initial_weights(recipe: Recipe, overrides: Sequence[str], observer: Obs
         observer: Receives what was decided.
 
     Raises:
-        RecipeError: As `refuse_without_run`.
+        RecipeError: As `refuse_without_run`; R295, the encoder is to be frozen, but begins with random weights.
         CheckpointError: As `refuse_without_run` and `identified`.
     """
     refuse_without_run(recipe)
@@ -286,6 +287,8 @@ def with_initial_weights(recipe: Recipe, overrides: Sequence[str], observer: Obs
     recipe = with_available_default(recipe, given=asked, say=observer.phase, warn=observer.warn)
     if recipe.initialize.run is None:
         recipe = msgspec.structs.replace(recipe, initialize=identified(recipe.initialize))
+    # A stage that precedes the training begins with these weights, and the training with those of the stage.
+    refuse_random_frozen((stage_recipe(recipe, recipe.stages[0]) if recipe.stages else recipe).initialize)
     given = any(override.strip().startswith("model.preprocessing") for override in overrides)
     return following_weights(recipe, given=given, say=observer.phase, warn=observer.warn)
 

@@ -20,6 +20,7 @@ from pixelwise.recipes.schema.recipe import Ema, Recipe, to_plain
 from pixelwise.storage import printable
 from pixelwise.training.memory import is_out_of_memory
 from pixelwise.training.optimization.ema import build_average, update_average
+from pixelwise.training.optimization.freezing import freeze_encoder
 from pixelwise.training.optimization.optimizers import build_optimizer
 
 
@@ -298,11 +299,16 @@ def begin_state(model: SegmentationModel, recipe: Recipe, device: torch.device) 
 
     Args:
         model: The network with its initial weights.
-        recipe: Only its `precision.channels_last`, `ema` and `optimizer` are used.
+        recipe: Only its `precision.channels_last`, `initialize.freeze`, `ema` and `optimizer` are used.
         device: Device to train on.
+
+    Raises:
+        RecipeError: R295, there is no encoder to freeze; as `build_optimizer`.
     """
     model = model.to(device)
     if recipe.precision.channels_last:
         model = model.to(memory_format=torch.channels_last)
+    if recipe.initialize.freeze:
+        freeze_encoder(model)
     average = build_average(model) if recipe.ema is not None else None
     return TrainingState(model, average, build_optimizer(model, recipe.optimizer))

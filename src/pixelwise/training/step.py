@@ -24,6 +24,7 @@ from pixelwise.training.batches import Batch
 from pixelwise.training.clock import Clock, untimed
 from pixelwise.training.dilated import DilatedInFloat32
 from pixelwise.training.guard import Verdict, copy_all, decides_on_device, restore_unless, step_if
+from pixelwise.training.optimization.freezing import set_training_mode
 from pixelwise.training.state import TrainingState
 from pixelwise.training.together.division import ALL, Division
 from pixelwise.transforms.color import colored_input
@@ -82,7 +83,7 @@ def train_step(
     if not (any_labelled(recipe, micro_batches) if labelled is None else labelled):
         nothing = torch.zeros((), device=device)
         return Outcome("void", nothing, nothing)
-    model.train()
+    set_training_mode(model, frozen=recipe.initialize.freeze)
     if recipe.precision.cuda_graphs:
         # Tells recorded graphs that the gradients of the last step are no longer needed; accumulated ones still are.
         torch.compiler.cudagraph_mark_step_begin()

@@ -262,3 +262,11 @@ def test_what_is_checked_is_what_is_written(root: Path, tmp_path: Path, monkeypa
     assert verify(tmp_path / "shards").problems == ()
     dataset = open_dataset(Data(), tmp_path / "shards")
     assert read_pair(dataset.samples("val")[0], dataset)[1].tolist() == IDS.tolist()
+
+
+def test_large_files_are_not_in_memory_together(root: Path, monkeypatch: pytest.MonkeyPatch):
+    samples = list(open_whole(Data(), root)[1].samples("train")) * 3
+    assert [len(some) for some in sharding._together(samples, 4)] == [4, 2]
+    size = sum(path.stat().st_size for path in files_of(samples[0]))
+    monkeypatch.setattr(sharding, "_LARGEST_TOGETHER", size // 2)
+    assert [len(some) for some in sharding._together(samples, 4)] == [1] * 6

@@ -10,7 +10,7 @@ import pytest
 from pixelwise.datasets.shards.facts import Facts, Shard
 from pixelwise.datasets.shards.index import Files, Index
 from pixelwise.datasets.shards.rows import ShardedSamples, Shards
-from pixelwise.storage.stores.members import Member
+from pixelwise.storage.stores.members import WHOLE, Member
 from pixelwise.storage.stores.store import MemoryStore
 
 FACTS = Facts(format="folder", description="", masks=("mask",), number_of_classes=1, shards=(Shard("a.tar", 10**15),))
@@ -45,6 +45,17 @@ def test_files_far_from_each_other_are_not_read_together():
         assert isinstance(path, Member)
         assert path.place is not None
         assert path.place.end - path.place.begin == 10
+
+
+def test_a_mask_is_not_read_with_an_image_of_which_parts_are_read():
+    large = files(".tif", 1, 0, size=WHOLE + 1)
+    made = shards(1, files(".mask.png", 1, WHOLE + 600))
+    index = made.index._replace(files=(large, *made.index.files[1:]))
+    sample = Shards(made.root, made.store, index).sample(0)
+    mask = sample.mask_path
+    assert isinstance(mask, Member)
+    assert mask.place is not None
+    assert (mask.place.begin, mask.place.end) == (WHOLE + 600, WHOLE + 610)
 
 
 def test_an_image_may_have_no_mask():

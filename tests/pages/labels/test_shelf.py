@@ -7,6 +7,7 @@ from runs_to_show import shown_run
 
 from pixelwise.pages.catalog import Catalog
 from pixelwise.pages.labels.shelf import Shelf
+from pixelwise.pages.labels.survey import Survey
 from pixelwise.storage.caches import cache_folder
 from pixelwise.storage.stores.members import Member, Place
 from pixelwise.storage.stores.store import FolderStore, MemoryStore
@@ -21,6 +22,15 @@ def test_data_is_what_was_named_and_folders_without_runs(tmp_path: Path):
     assert list(again.surveys) == list(shelf.surveys)  # so that addresses can be kept
     (tmp_path / "empty").mkdir()
     assert Shelf([], Catalog([tmp_path / "empty"])).surveys == {}
+
+
+def test_a_folder_that_was_changed_is_known_by_its_place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    one, other = shown_data(tmp_path / "one"), shown_data(tmp_path / "other")
+    shelf = Shelf([one, other, Path("s3://bucket/one"), Path("town")], Catalog([]))
+    told: list[Path] = []
+    monkeypatch.setattr(Survey, "outdate", lambda survey: told.append(survey.path))
+    shelf.outdate((tmp_path / "other").resolve())
+    assert told == [other]
 
 
 @pytest.mark.skipif(os.name == "nt", reason="links need rights there")

@@ -7,6 +7,7 @@ from data_to_show import CLASSES, ROAD, SIZE, examined, shown_data, survey_of
 from PIL import Image
 
 from pixelwise.errors import DataError
+from pixelwise.machine.files import make_newer
 from pixelwise.pages.labels.survey import Survey, fit_of, is_generated, opened_data, require_data
 from pixelwise.pages.labels.twins import Twin
 
@@ -29,6 +30,23 @@ def test_everything_is_found(tmp_path: Path):
     assert opened.dataset.classes == CLASSES
     assert fit_of(columns, 0) is None  # too few pairs to compare masks by
     assert survey.standing[:3] == ("done", 6, 6)
+
+
+def test_what_was_changed_is_examined_again(tmp_path: Path):
+    survey = survey_of(shown_data(tmp_path))
+    before = examined(survey)
+    row = next(row for row in range(6) if before.columns.place(row)[1].id == "unknown")
+    mask = tmp_path / "masks" / "train" / "unknown.png"
+    Image.fromarray(np.zeros(SIZE, np.uint8)).save(mask)
+    make_newer(mask, mask)
+    assert survey.opened() is before  # nobody has told it
+    survey.outdate()
+    assert survey.opened() is before  # what is known stays until all is examined
+    after = examined(survey)
+    assert before.findings.of(row)
+    assert not after.findings.of(row)
+    assert after.columns.classes.of(row) == {0: SIZE[0] * SIZE[1]}
+    assert survey.opened() is after
 
 
 def test_masks_of_each_other_are_found(tmp_path: Path):

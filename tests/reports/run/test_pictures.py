@@ -9,8 +9,8 @@ from PIL import Image
 from reports.run_folders import EVIL
 from reports.two_classes import write_two_class_run
 
-from pixelwise.evaluation.gallery import load_samples
 from pixelwise.recipes.class_sets.palettes import colorblind_palette
+from pixelwise.records.details import load_samples
 from pixelwise.reports.run.pictures import BORDER_COLOR, ERROR_COLOR, error_map, hexadecimal, load_pictures
 
 

@@ -7,7 +7,7 @@ import msgspec
 import pytest
 from reports.two_classes import with_foreground_first, write_two_class_run
 
-from pixelwise.evaluation.gallery import SavedSamples, load_samples
+from pixelwise.records.details import SavedSamples, load_samples
 from pixelwise.records.result import Result, load_result
 from pixelwise.reports.run.errors import foreground_of
 from pixelwise.reports.run.thresholds import best_threshold, scores_at, thresholds_of

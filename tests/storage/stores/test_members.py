@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from pixelwise.errors import DataError
-from pixelwise.storage.stores.members import Member, Place, in_memory, state_of
+from pixelwise.storage.stores.members import WHOLE, Member, Place, in_memory, in_parts, state_of
 from pixelwise.storage.stores.store import FolderStore, MemoryStore
 
 IMAGE, MASK = b"an image", b"its mask!"
@@ -113,3 +113,19 @@ def test_the_state_changes_with_the_content(tmp_path: Path):
     assert len(states) == 3
     (tmp_path / "a").write_bytes(IMAGE)
     assert state_of(tmp_path / "a").startswith(f"{len(IMAGE)} ")
+
+
+def test_parts_of_large_tiff_files_are_read_alone():
+    assert [in_parts(*one) for one in (("a.TIF", WHOLE + 1), ("a.tiff", WHOLE), ("a.png", WHOLE + 1))] == [
+        True, False, False,
+    ]  # fmt: skip
+    content = bytes(WHOLE) + b"the end"
+    store = CountingStore(b"head" + content)
+    member = Member("photos/0.tar/a.tif", Place(store, "0.tar", 4, len(content), bytes(32), 4, 4 + len(content)))
+    assert member.by_ranges
+    with member.open_ranges() as stream:
+        stream.seek(-3, 2)
+        assert stream.read() == b"end"
+    assert not Member("a.tif").by_ranges
+    with pytest.raises(OSError, match="not a member"):
+        Member("a.tif").open_ranges()

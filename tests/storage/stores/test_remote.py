@@ -1,3 +1,4 @@
+import hashlib
 import os
 import pickle
 import sys
@@ -120,3 +121,26 @@ def test_without_obstore_the_way_out_is_said(monkeypatch: pytest.MonkeyPatch):
         RemoteStore("s3://bucket/photos")
     assert caught.value.code == "R240"
     assert "pixelwise[remote]" in caught.value.help
+
+
+def test_what_a_store_holds_already_is_not_sent_again(tmp_path: Path):
+    store, file = RemoteStore("memory:///"), tmp_path / "a.tar"
+    content = bytes(range(256)) * 40_000  # more than one part
+    file.write_bytes(content)
+    digest = hashlib.sha256(content).hexdigest()
+    assert [store.send("a", file, digest), store.send("a", file, digest)] == [True, False]
+    assert store.read("a", 0, len(content)) == content
+    # A file that another program wrote says nothing about its content.
+    store.put("b", content)
+    assert not store.send("b", file, digest)
+    store.put("b", content[:-1] + b"\0")
+    assert store.send("b", file, digest)
+    assert store.read("b", len(content) - 1, 1) == content[-1:]
+
+
+def test_some_names_tell_whether_anything_is_there():
+    store = RemoteStore("memory:///")
+    assert store.some_names("") == []
+    store.put("photos/a", b"")
+    assert (store.some_names(""), store.some_names("other")) == (["photos/a"], [])
+    assert [store.has("photos/a"), store.has("photos")] == [True, False]

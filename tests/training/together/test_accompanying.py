@@ -113,6 +113,18 @@ def test_split_batches_compute_the_same_function(tmp_path: Path, world: int, epo
 
 
 @pytest.mark.heavy
+def test_a_frozen_encoder_stays_as_it_is_in_all_processes(tmp_path: Path):
+    first = trained(tmp_path / "first", *UNSCORED, "ema=none", steps=1)
+    changes = ["sampling.accumulate=2", "sampling.batch_size=3", f"initialize.run={first}", "initialize.freeze=true"]
+    alone = tensors_of(trained(tmp_path / "alone", *changes))
+    many = tensors_of(together(2, tmp_path / "many", *changes))
+    assert [key for key, value in alone.items() if not torch.equal(value, many[key])] == []
+    before = {key: value for key, value in tensors_of(first).items() if key.startswith("model.")}
+    changed = {key for key, value in before.items() if not torch.equal(value, alone[key])}
+    assert changed == {key for key in before if not key.startswith("model.encoder.")}
+
+
+@pytest.mark.heavy
 @pytest.mark.parametrize("world", [2, 3])
 def test_in_float32_the_first_loss_is_that_of_one_process(tmp_path: Path, world: int):
     changes = ["loss.dice=0.5", "loss.lovasz=0.5", *UNSCORED, "schedule.iterations=1"]

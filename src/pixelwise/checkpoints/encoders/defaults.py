@@ -91,6 +91,7 @@ def with_available_default(
 
 
 def _beginning_with(recipe: Recipe, start: Initialize) -> Recipe:
+    start = msgspec.structs.replace(start, freeze=recipe.initialize.freeze)
     return msgspec.structs.replace(recipe, initialize=start)
 
 

@@ -15,6 +15,7 @@ from typing import Any
 import msgspec
 import numpy as np
 
+from pixelwise.datasets.layouts.lists.files import UNFINISHED_DIVISION
 from pixelwise.datasets.layouts.splits import VALIDATION_SHARE, group_names, images_of_share
 from pixelwise.datasets.layouts.words import SPLIT_NAMES
 from pixelwise.datasets.opening import open_folder
@@ -36,8 +37,6 @@ from pixelwise.storage.locks import writing_alone
 from pixelwise.storage.names import counted, listed_path
 
 SPLITS = ("train", "val", "test")
-_UNFINISHED = ".pixelwise-division.json"
-"""The lists that are being written, in case that their writer is killed."""
 
 
 class Division(msgspec.Struct, frozen=True, kw_only=True):
@@ -218,7 +217,7 @@ def write_lists(divided: Mapping[str, Sequence[Sample]], folder: Path, *, replac
     existing = [path for name, path in paths.items() if path.exists() and path.read_bytes() != texts[name].encode()]
     if existing and not replace:
         raise DataError("D225", f"{printable(existing[0])}: already exists", "`force` replaces the lists")
-    write_bytes(folder / _UNFINISHED, msgspec.json.encode(_Unfinished(texts, bool(existing))))
+    write_bytes(folder / UNFINISHED_DIVISION, msgspec.json.encode(_Unfinished(texts, bool(existing))))
     _write_all(folder, texts)
     return list(paths.values())
 
@@ -238,7 +237,7 @@ def finish_lists(folder: Path) -> None:
     Raises:
         ResourceError: S601, the disk is full.
     """
-    unfinished = folder / _UNFINISHED
+    unfinished = folder / UNFINISHED_DIVISION
     if not unfinished.is_file():
         return
     found = parse_json(unfinished.read_bytes(), _Unfinished, unfinished)
@@ -263,7 +262,7 @@ def _write_all(folder: Path, texts: Mapping[str, str]) -> None:
             renames.enter_context(writing(paths[name])).write_bytes(texts[name].encode("utf-8"))
         if any(path.exists() for path in paths.values()):
             (folder / "train.txt").unlink(missing_ok=True)
-    (folder / _UNFINISHED).unlink()
+    (folder / UNFINISHED_DIVISION).unlink()
 
 
 def all_samples(dataset: Dataset) -> list[Sample]:

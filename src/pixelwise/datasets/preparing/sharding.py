@@ -18,16 +18,17 @@ from pixelwise.datasets.layouts.splits import Divided
 from pixelwise.datasets.opening import open_whole
 from pixelwise.datasets.preparing.converting import INCOMPLETE
 from pixelwise.datasets.preparing.options import ShardOptions
+from pixelwise.datasets.preparing.targets import Target, writing_shards
 from pixelwise.datasets.reading.files import open_regular
 from pixelwise.datasets.reading.images import read_image
 from pixelwise.datasets.reading.pairs import read_pair
+from pixelwise.datasets.reading.regions.pairs import PairRegions, is_in_parts
 from pixelwise.datasets.samples import Dataset, Sample
 from pixelwise.datasets.shards.facts import INDEX, Facts, mask_roles
 from pixelwise.datasets.shards.index import IndexWriter, Row
 from pixelwise.datasets.shards.packages import parquet
 from pixelwise.datasets.shards.tars import TarWriter, member_names, webdataset_keys
 from pixelwise.errors import DataError, RecipeError
-from pixelwise.machine.files import flush
 from pixelwise.machine.thread_pools import thread_pool
 from pixelwise.machine.threads import reading_threads
 from pixelwise.observer import SILENT, Observer
@@ -36,16 +37,17 @@ from pixelwise.recipes.asking import DEFAULT_RECIPE
 from pixelwise.recipes.class_sets.tables import IGNORE, IGNORE_BIT
 from pixelwise.recipes.files import find
 from pixelwise.recipes.overrides import Overrides, apply_overrides
-from pixelwise.storage import building_folder, printable
+from pixelwise.storage import printable, sha256_bytes
 from pixelwise.storage.atomic import require_space
 from pixelwise.storage.byte_counts import parse_byte_count
 from pixelwise.storage.documents import read_document
-from pixelwise.storage.locks import writing_alone
 from pixelwise.storage.names import distinct
-from pixelwise.storage.stores.addresses import place_of
+from pixelwise.storage.stores.addresses import place_of, recorded
 from pixelwise.storage.stores.members import Member, in_memory
 
 _LARGEST_TOML = 4 * 1024**2
+_LARGEST_TOGETHER = 512 * 1024**2
+"""Bytes of files that are in memory at the same time, but for a single larger pair."""
 _HEADERS = 2048
 """Bytes that a file takes in a tar in addition to its content, at most for names of usual length."""
 
@@ -54,7 +56,7 @@ class ShardedData(msgspec.Struct, frozen=True, kw_only=True):
     """A data set that was put into shards.
 
     Attributes:
-        root: The folder that was written.
+        root: The folder or address that was written.
         classes: Class names; the position is the class id.
         pairs: Number of images per split.
         shards: Number of tars.
@@ -82,7 +84,7 @@ def shard(
     observer: Observer = SILENT,
     **changes: Any,
 ) -> ShardedData:
-    """Put any readable data set into shards; after an error or a kill, there is no folder that looks complete.
+    """Put any readable data set into shards; after an error or a kill, there is nothing that looks complete.
 
     The tars hold every image and mask as it is, byte for byte, under the names that WebDataset uses. `index.parquet`
     says where each of them lies. What the data says about its classes is kept beside, in `dataset.toml` and in the
@@ -90,7 +92,9 @@ def shard(
 
     Args:
         root: Folder of the data set.
-        output: Path of the folder to create.
+        output: Path of the folder to create, or an address of an object store such as `s3://bucket/photos`, below
+            which there is nothing. Tars are sent there one by one, the index last; what an earlier call of the same
+            job has sent is kept.
         overrides: Overrides that set how the data is read and checked, such as `data.dataset=coco` or
             `data.allow=["D220"]`. They are not stored: whoever opens the shards gives them again.
         options: See `ShardOptions`; single options can be given by keyword.
@@ -98,30 +102,27 @@ def shard(
         **changes: Fields of `ShardOptions`, which override `options`.
 
     Raises:
-        DataError: D225, `output` exists; D220, D228, D230 or D232, files, lines or annotations cannot be used; the
-            first error of a pair, such as D203 for a mask that is a JPEG file; both unless `data.allow` names them;
-            errors that opening the data set raises.
-        RecipeError: R240, pyarrow is not installed; R260, `size` is not a size; an override is invalid.
-        RunLockedError: L701, another process writes to `output`.
-        ResourceError: S601 or S602, the disk is full or has too little space.
+        DataError: D225, `output` exists or is not empty; D220, D228, D230 or D232, files, lines or annotations cannot
+            be used; the first error of a pair, such as D203 for a mask that is a JPEG file; both unless `data.allow`
+            names them; errors that opening the data set raises.
+        RecipeError: R240, pyarrow, or obstore for an address, is not installed; R260, `size` is not a size; an override
+            is invalid.
+        RunLockedError: L701, another process writes to the folder `output`.
+        ResourceError: S601 or S602, the disk is full or has too little space; S611, the address cannot be written.
     """
     options = chosen(ShardOptions, options, changes)
     size = _size(options)
     parquet()  # refused now, not after the data was opened
-    output = Path(output)
+    output = place_of(output)
     data = apply_overrides(find(DEFAULT_RECIPE), overrides).data
     layout, dataset = open_whole(data, place_of(root))
     refused = next((one for one in dataset.problems if one.code in INCOMPLETE and one.code not in data.allow), None)
     if refused is not None:
         raise DataError(refused.code, refused.message, refused.fix)
     observer.phase("putting the data into shards")
-    with writing_alone(output):
-        if output.exists():
-            raise DataError("D225", f"{printable(output)}: already exists", "choose a folder that does not exist")
-        with building_folder(output) as unfinished:
-            written = _written(layout, dataset, unfinished, size, data.allow, observer)
-            for file in unfinished.iterdir():
-                flush(file)
+    job = sha256_bytes(msgspec.json.encode((recorded(layout.root), size, data)))
+    with writing_shards(output, job) as target:
+        written = _written(layout, dataset, target, size, data.allow, observer)
     return msgspec.structs.replace(written, root=output, problems=dataset.problems)
 
 
@@ -162,12 +163,13 @@ def _division(train: str, split: str) -> str:
 
 
 def _written(
-    layout: Layout, dataset: Dataset, folder: Path, size: int, allow: Collection[str], observer: Observer
+    layout: Layout, dataset: Dataset, target: Target, size: int, allow: Collection[str], observer: Observer
 ) -> ShardedData:
     groups = _groups(layout)
     roles = mask_roles(len(layout.classes or ()) if layout.multilabel else None)
-    _require_space(groups, folder)
-    tars = TarWriter(folder, size)
+    folder = target.folder
+    require_space(folder, target.space(_bytes_of(groups), size), "putting the files into shards")
+    tars = TarWriter(folder, size, target.tar_finished)
     index = IndexWriter(folder / INDEX, roles, len(dataset.classes))
     # The same files in several splits are written once.
     known: dict[tuple[Path | None, ...], Row] | None = {} if layout.overlapping or layout.divisions else None
@@ -258,8 +260,32 @@ def _looked_at(samples: Sequence[Sample], dataset: Dataset, allow: Collection[st
         return _Looked(sample, contents, size, pixels, error)
 
     with thread_pool(threads) as pool:
-        for start in range(0, len(samples), 4 * threads):
-            yield from pool.map(look, samples[start : start + 4 * threads])
+        for some in _together(samples, 4 * threads):
+            yield from pool.map(look, some)
+
+
+def _together(samples: Sequence[Sample], most: int) -> Iterator[list[Sample]]:
+    """The samples, as many together as are read at the same time: at most so many, and few of large ones."""
+    some: list[Sample] = []
+    size = 0
+    for sample in samples:
+        needed = sum(_size_of(path) for path in (sample.image_path, *sample.mask_files))
+        if some and (len(some) == most or size + needed > _LARGEST_TOGETHER):
+            yield some
+            some, size = [], 0
+        some.append(sample)
+        size += needed
+    if some:
+        yield some
+
+
+def _size_of(path: Path) -> int:
+    """Bytes of a file as far as they are known without reading it."""
+    if isinstance(path, Member) and path.place is not None and not path.place.store.by_bytes:
+        return 0  # cells of tables tell their size when they are read
+    with contextlib.suppress(OSError):  # reading it tells what is wrong
+        return path.stat().st_size
+    return 0
 
 
 def _in_memory(sample: Sample, contents: dict[Path, bytes]) -> Sample:
@@ -278,6 +304,8 @@ def _in_memory(sample: Sample, contents: dict[Path, bytes]) -> Sample:
 def _checked(sample: Sample, dataset: Dataset) -> tuple[tuple[int, int], tuple[int, ...]]:
     """Size of the image, and the number of pixels of each class and of ignored ones."""
     number = len(dataset.classes)
+    if is_in_parts(sample.image_path, dataset.reading) and sample.mask_path is not None and not dataset.multilabel:
+        return _checked_in_parts(sample, dataset)
     if not sample.mask_files:
         image = read_image(sample.image_path, dataset.reading)
         return (image.shape[0], image.shape[1]), (0,) * (number + 1)
@@ -289,6 +317,15 @@ def _checked(sample: Sample, dataset: Dataset) -> tuple[tuple[int, int], tuple[i
         found = np.bincount(labels.ravel(), minlength=256)
         counts = [*found[:number].tolist(), int(found[IGNORE])]
     return (image.shape[0], image.shape[1]), tuple(counts)
+
+
+def _checked_in_parts(sample: Sample, dataset: Dataset) -> tuple[tuple[int, int], tuple[int, ...]]:
+    """As `_checked`, of a pair that is too large to be decoded whole."""
+    with PairRegions(sample, dataset) as pair:
+        for band in pair.mask.bands():
+            pair.regions.read(band)
+        found = pair.labels.counts()
+        return pair.regions.size, (*found[: len(dataset.classes)].tolist(), int(found[IGNORE]))
 
 
 def _add(tars: TarWriter, group: _Group, key: str, looked: _Looked, layout: Layout) -> Row:
@@ -333,13 +370,7 @@ def _description(root: Path) -> bytes:
     return read_document(root / DESCRIPTION_FILE, _LARGEST_TOML)
 
 
-def _require_space(groups: Sequence[_Group], folder: Path) -> None:
-    """Refuse early if the files will not fit on the disk; those that are in several splits count once."""
+def _bytes_of(groups: Sequence[_Group]) -> int:
+    """Bytes that the files take in tars; those that are in several splits count once."""
     files = {path for group in groups for one in group.samples for path in (one.image_path, *one.mask_files)}
-    needed = 0
-    for path in files:
-        if isinstance(path, Member) and path.place is not None and not path.place.store.by_bytes:
-            continue  # cells of tables tell their size when they are read
-        with contextlib.suppress(OSError):  # reading it tells what is wrong
-            needed += path.stat().st_size + _HEADERS
-    require_space(folder, needed, f"putting {len(files)} files into shards")
+    return sum(_size_of(path) + _HEADERS for path in files)

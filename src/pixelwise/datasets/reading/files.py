@@ -40,6 +40,27 @@ def opened_regular(path: Path) -> BinaryIO:
     return WithinFile(open(path, "rb"))
 
 
+def opened_in_parts(path: Path) -> BinaryIO:
+    """As `opened_regular`, for whoever reads parts: of large TIFF files in shards, only what is read is asked for.
+
+    Raises:
+        As `opened_regular`.
+    """
+    if isinstance(path, Member) and path.by_ranges:
+        return path.open_ranges()  # type: ignore[return-value]
+    return opened_regular(path)
+
+
+@contextlib.contextmanager
+def open_in_parts(path: Path) -> Iterator[BinaryIO]:
+    """As `open_regular`, for whoever reads parts; see `opened_in_parts`."""
+    try:
+        with reads(path), opened_in_parts(path) as stream:
+            yield stream
+    except OSError as error:
+        raise unreadable(path, error) from error
+
+
 def length_of(stream: BinaryIO) -> int:
     """Number of bytes of an open file, whose position is kept."""
     position = stream.tell()

@@ -14,7 +14,7 @@ from PIL.TiffImagePlugin import TiffImageFile
 
 from pixelwise.datasets.reading.bands import ARRAY_SUFFIX, array_without_channels, pixels_of_array, pixels_of_tiff
 from pixelwise.datasets.reading.decoding import Decoded, decode, raw_mode_of, with_stretched_key
-from pixelwise.datasets.reading.limits import within_memory
+from pixelwise.datasets.reading.limits import too_many_pixels, within_memory
 from pixelwise.datasets.reading.normal_form import DEEP_MODES, Picture, normalise, picture_of_pillow
 from pixelwise.datasets.reading.orientation import stated_orientation, turned_back, turned_upright
 from pixelwise.datasets.reading.plain_png import read_deep_png, read_plain_png
@@ -23,6 +23,7 @@ from pixelwise.datasets.reading.tiff import is_tiff, read_tiff
 from pixelwise.datasets.samples import Reading
 from pixelwise.errors import DataError
 from pixelwise.storage import printable
+from pixelwise.storage.stores.members import Member
 
 
 class ImageFacts(msgspec.Struct, frozen=True, kw_only=True):
@@ -71,6 +72,8 @@ def _load_image(path: Path, reading: Reading) -> tuple[np.ndarray, ImageFacts]:
             raise array_without_channels(path, reading.max_pixels)
         found = pixels_of_array(path, reading)
         return found.pixels, ImageFacts(format="NPY", ranged=found.ranged)
+    if isinstance(path, Member) and path.by_ranges:
+        _require_whole(path, reading)
     if is_mosaic(path):
         # Imported here: it takes time that only such images need to pay.
         from pixelwise.datasets.reading.regions.images import read_whole_mosaic
@@ -101,6 +104,16 @@ def _load_image(path: Path, reading: Reading) -> tuple[np.ndarray, ImageFacts]:
         ranged=found.ranged,
     )
     return turned_upright(found.pixels, decoded.orientation if reading.exif == "apply" else 1), facts
+
+
+def _require_whole(path: Path, reading: Reading) -> None:
+    """Refuse a file in a shard whose header says that it is not decoded whole: its content is not asked for."""
+    # Imported here: it takes time that only such images need to pay.
+    from pixelwise.datasets.reading.regions.images import large_image
+
+    found = large_image(path, reading.max_pixels)
+    if found is not None:
+        raise too_many_pixels(path, found.pixels, reading.max_pixels)
 
 
 def from_pillow(image: Image.Image, reading: Reading) -> np.ndarray:

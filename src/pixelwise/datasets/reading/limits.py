@@ -41,6 +41,15 @@ class WithinFile(io.BufferedReader):
         return super().read(size)
 
 
+def too_many_pixels(path: Path, pixels: int, max_pixels: int) -> DataError:
+    """D120: an image has more pixels than `data.max_pixels` allows to be decoded whole."""
+    return DataError(
+        "D120",
+        f"{printable(path)}: {pixels / 1e6:.1f} million pixels; data.max_pixels allows {max_pixels / 1e6:.1f} million",
+        f"if the image is meant to be this large, set data.max_pixels={pixels}",
+    )
+
+
 def require_pixels(path: Path, shape: Sequence[int]) -> None:
     """Refuse an image without pixels.
 

@@ -15,9 +15,9 @@ from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 import numpy as np
 
-from pixelwise.datasets.reading.files import errors_explained, open_regular
+from pixelwise.datasets.reading.files import errors_explained, open_in_parts, open_regular, opened_in_parts
 from pixelwise.datasets.reading.foreign import raw_camera_error
-from pixelwise.datasets.reading.limits import require_pixels, require_room
+from pixelwise.datasets.reading.limits import require_pixels, require_room, too_many_pixels
 from pixelwise.datasets.reading.orientation import of_tiff_tags
 from pixelwise.errors import DataError
 from pixelwise.machine.stalls import reads
@@ -78,7 +78,7 @@ def is_tiff(path: Path) -> bool:
     try:
         if not path.is_file():
             return False
-        with reads(path), path.open("rb") as stream:
+        with reads(path), opened_in_parts(path) as stream:
             return stream.read(4) in SIGNATURES
     except OSError:
         return False
@@ -128,7 +128,7 @@ def tiff_layout(path: Path) -> tuple[tuple[int, int], int]:
     Raises:
         DataError: D101 damaged, D131 unreadable.
     """
-    with errors_explained(path, DAMAGED), open_regular(path) as stream:
+    with errors_explained(path, DAMAGED), open_in_parts(path) as stream:
         import tifffile
 
         with tifffile.TiffFile(stream) as file:
@@ -231,12 +231,7 @@ def check_shape(path: Path, shape: tuple[int, ...], dtype: np.dtype, first: bool
     height, width = (shape[1:] if first else shape)[:2]
     pixels = height * width
     if pixels > max_pixels:
-        raise DataError(
-            "D120",
-            f"{printable(path)}: {pixels / 1e6:.1f} million pixels; data.max_pixels allows {max_pixels / 1e6:.1f} "
-            "million",
-            f"if the image is meant to be this large, set data.max_pixels={pixels}",
-        )
+        raise too_many_pixels(path, pixels, max_pixels)
 
 
 def channels_last(values: np.ndarray, first: bool) -> np.ndarray:

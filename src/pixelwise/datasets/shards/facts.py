@@ -11,6 +11,8 @@ from pixelwise.recipes.class_sets.tables import Color
 
 INDEX = "index.parquet"
 """Name of the index in the data set's folder."""
+UNFINISHED = "unfinished.json"
+"""Name of the file that lies at an address for as long as shards are written there."""
 FACTS_KEY = b"pixelwise.shards"
 """Key of the facts in the metadata of the Parquet file."""
 VERSION = 1

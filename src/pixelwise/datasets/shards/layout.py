@@ -11,7 +11,7 @@ from pixelwise.datasets.columns import as_tuple
 from pixelwise.datasets.layouts.layout import Layout
 from pixelwise.datasets.layouts.splits import Divided
 from pixelwise.datasets.samples import Sample
-from pixelwise.datasets.shards.facts import INDEX
+from pixelwise.datasets.shards.facts import INDEX, UNFINISHED
 from pixelwise.datasets.shards.fetching import fetched_index
 from pixelwise.datasets.shards.foreign.containers import find_containers, holds_containers
 from pixelwise.datasets.shards.foreign.fields import Fields
@@ -24,7 +24,7 @@ from pixelwise.storage import printable
 from pixelwise.storage.names import counted
 from pixelwise.storage.stores.addresses import address_of
 from pixelwise.storage.stores.containers import names_containers
-from pixelwise.storage.stores.remote import remote_store
+from pixelwise.storage.stores.remote import RemoteStore, remote_store
 from pixelwise.storage.stores.store import FolderStore
 
 _BY_NAME = Fields()
@@ -66,9 +66,22 @@ def open_shards(root: Path, asked: Fields = _BY_NAME, *, labelled: bool = True) 
         return _of_others(root, asked, labelled)
     store = remote_store(address)
     folder = fetched_index(root, store)
+    if folder is None and _is_unfinished(store):
+        raise DataError(
+            "D222",
+            f"{printable(root)}: holds shards that are not finished",
+            "repeat the `pixelwise data shard` that began them: it keeps what is there",
+        )
     if folder is None:
         return _of_others(root, asked, labelled)
     return Shards(root, store, read_index(folder / INDEX, shown=root / INDEX), folder)
+
+
+def _is_unfinished(store: RemoteStore) -> bool:
+    try:
+        return store.has(UNFINISHED)
+    except OSError:  # whoever lists the files says what is wrong
+        return False
 
 
 def _of_others(root: Path, asked: Fields, labelled: bool) -> Shards:

@@ -17,7 +17,7 @@ from pixelwise.datasets.fingerprint import Digests
 from pixelwise.datasets.samples import Sample
 from pixelwise.datasets.shards.foreign.cells import column_name
 from pixelwise.datasets.shards.index import Files, Index
-from pixelwise.storage.stores.members import Member, Place
+from pixelwise.storage.stores.members import Member, Place, in_parts
 from pixelwise.storage.stores.store import Store
 
 _NEAR = 1 << 16
@@ -74,6 +74,8 @@ class Shards:
         begin = min(int(files.offsets[row]) for files in there)
         end = max(int(files.offsets[row]) + int(files.sizes[row]) for files in there)
         near = end - begin <= sum(int(files.sizes[row]) for files in there) + _NEAR * len(there)
+        # Else whoever reads a small mask reads the large image beside it, of which only parts are wanted.
+        near = near and not any(in_parts(files.names[row].as_py(), int(files.sizes[row])) for files in there)
         columns = self.index.facts.columns or (None,) * len(self.index.files)
         span = (begin, end) if near and not self.index.facts.columns else None
         return [

@@ -9,7 +9,7 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import tarfile
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import BinaryIO
 
@@ -66,10 +66,11 @@ class TarWriter:
     Args:
         folder: Folder for the tars.
         size: Bytes from which the next tar is begun; one with a single larger sample is larger.
+        finished: Called with each tar once it is complete.
     """
 
-    def __init__(self, folder: Path, size: int) -> None:
-        self._folder, self._size = folder, size
+    def __init__(self, folder: Path, size: int, finished: Callable[[Shard], None] = lambda shard: None) -> None:
+        self._folder, self._size, self._finished = folder, size, finished
         self._file: BinaryIO | None = None
         self._name, self._split, self._number = "", "", 0
         self.shards: list[Shard] = []
@@ -108,6 +109,7 @@ class TarWriter:
             file.write(bytes(-(-end // _RECORD) * _RECORD - file.tell()))
             self.shards.append(Shard(self._name, file.tell()))
         self._file = None
+        self._finished(self.shards[-1])
 
     def abandon(self) -> None:
         """Close the file that is being written, which stays incomplete."""

@@ -8,6 +8,7 @@ import struct
 import zlib
 from collections.abc import Awaitable, Callable
 from functools import partial
+from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -24,7 +25,7 @@ from pixelwise.pages.fixing.collection import Collection, Folder, Item
 from pixelwise.pages.fixing.keeping import Stale
 from pixelwise.pages.fixing.listing import image_values, list_values
 from pixelwise.pages.fixing.masks import MOST_PIXELS, Mask, Uneditable
-from pixelwise.pages.fixing.predicting import Filler
+from pixelwise.pages.networks.work import Networks
 from pixelwise.pages.rendering import NOT_KEPT, guarded, html, no_picture
 from pixelwise.prediction.overlays import as_picture, jpeg
 from pixelwise.records.run_folder import is_run
@@ -49,24 +50,19 @@ class Site(NamedTuple):
         collection: The data folders.
         catalog: The runs whose predictions masks are filled from.
         edit: Whether masks may be changed.
-        filler: Predicts.
+        networks: Predict.
+        changed: Called with a data folder when a mask in it was changed.
     """
 
     collection: Collection
     catalog: Catalog
     edit: bool
-    filler: Filler
+    networks: Networks
+    changed: Callable[[Path], None]
 
 
-def routes(collection: Collection, catalog: Catalog, edit: bool) -> list[Route]:
-    """The addresses of the label editor.
-
-    Args:
-        collection: The data folders.
-        catalog: The runs whose predictions masks are filled from.
-        edit: Whether masks may be changed.
-    """
-    site = Site(collection, catalog, edit, Filler())
+def routes(site: Site) -> list[Route]:
+    """The addresses of the label editor."""
     views: dict[str, Callable[[Site, Request], Response]] = {
         "/fix": _list,
         "/fix/{image}": _image,
@@ -176,7 +172,7 @@ def _prediction(site: Site, request: Request) -> Response:
     try:
         size = _opened(folder, item).stored.shape
         image = folder.target(item) and item.sample.image_path
-        labels = site.filler.predict(entry.run, image, folder.opened().dataset.classes, (size[0], size[1]))
+        labels = site.networks.filled(entry.run, image, folder.opened().dataset.classes, (size[0], size[1]))
     except Uneditable as error:
         return _refused(422, str(error))
     return _packed(labels.tobytes())
@@ -236,4 +232,5 @@ def _saved(site: Site, request: Request, body: bytes) -> Response:
     except (Uneditable, PixelwiseError, OSError) as error:
         status = 422 if isinstance(error, Uneditable) else 507
         return _refused(status, str(error))
+    site.changed(folder.root)
     return JSONResponse({"version": mask.version}, headers=NOT_KEPT)

@@ -35,6 +35,16 @@ class Shelf:
         for survey in self.surveys.values():
             survey.open()
 
+    def outdate(self, folder: Path) -> None:
+        """Note that files of a data folder were changed.
+
+        Args:
+            folder: The folder without links.
+        """
+        for survey in self.surveys.values():
+            if address_of(survey.path) is None and survey.path.resolve() == folder:
+                survey.outdate()
+
     def holds(self, path: Path) -> bool:
         """Whether a file of a data set may be shown: it lies within the folders, wherever its links lead."""
         place = path.place if isinstance(path, Member) else None

@@ -105,6 +105,7 @@ class Survey:
         self._is_open = threading.Event()
         self._opened: Opened | None = None
         self._standing = Standing("opening")
+        self._is_outdated = False
 
     def open(self) -> None:
         """Begin to open the data set, unless that was begun before."""
@@ -123,13 +124,25 @@ class Survey:
         if found is None and standing.step == "failed":
             raise standing.error or RuntimeError("opening the data set failed")
         if found is not None:
+            self._renew()
             self._begin("examine", self._examine)
         return found
+
+    def outdate(self) -> None:
+        """Note that files were changed: they are examined again when the data set is next asked for."""
+        self._is_outdated = True
 
     @property
     def standing(self) -> Standing:
         """How far the examination is."""
         return self._standing
+
+    def _renew(self) -> None:
+        with self._lock:
+            if self._is_outdated and self._standing.step == "done":
+                self._is_outdated = False
+                self._standing = Standing("examining", 0, self._standing.total)
+                self._begun.discard("examine")
 
     def _begin(self, step: str, work: Callable[[], None]) -> None:
         with self._lock:
@@ -162,6 +175,8 @@ class Survey:
         opened = self._opened
         if opened is None:
             raise AssertionError  # it is examined when it is open
+        if opened.audit is not None:  # again: what is known stays until all is examined
+            opened = opened._replace(columns=Columns(opened.dataset))
         with self._turn:
             looks, masks = self._added_up(opened)
             self._standing = self._standing._replace(step="comparing")

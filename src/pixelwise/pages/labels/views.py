@@ -24,11 +24,9 @@ from pixelwise.pages.labels.pictures import LARGE, SMALL, WINDOW, Picture, Pictu
 from pixelwise.pages.labels.shelf import Shelf
 from pixelwise.pages.labels.survey import Opened, Survey
 from pixelwise.pages.newest import Newest
-from pixelwise.pages.rendering import NOT_KEPT, guarded, html, no_picture
+from pixelwise.pages.rendering import KEPT, NOT_KEPT, guarded, html, no_picture
 from pixelwise.recipes.sizes import Size
 
-KEPT = {"cache-control": "private, max-age=604800, immutable"}
-"""Header of pictures whose address changes when their files do."""
 _EXAMINED = 256
 
 

@@ -13,11 +13,9 @@ from typing import Generic, TypeVar
 
 import msgspec
 
-from pixelwise.errors import DataError, ResourceError
-from pixelwise.storage import printable
+from pixelwise.errors import DataError
 from pixelwise.storage.documents import parse_json
-from pixelwise.storage.stores.addresses import address_of
-from pixelwise.storage.stores.outputs import output_store
+from pixelwise.storage.stores.outputs import answering, output_store
 
 RECEIPTS, ATTEMPTS = "receipts", "attempts"
 """Folders of the output."""
@@ -110,15 +108,8 @@ class CreatedReceipts(Generic[Kind]):
         Raises:
             ResourceError: S611, it cannot be read or written.
         """
-        try:
+        with answering(self.output):
             yield
-        except OSError as error:
-            if address_of(self.output) is not None:
-                help = "check the address, the network and what the credentials allow"
-            else:
-                help = "check the permissions of the folder, or choose another `output`"
-            reason = error.strerror or str(error)
-            raise ResourceError("S611", f"{printable(self.output)}: the output does not work: {reason}", help) from None
 
     def content(self, name: str) -> bytes:
         """The content of a file of the output.

@@ -287,6 +287,37 @@ BATCH = 12
 """Images per step of PIDNet and DDRNet, six on each of two GPUs."""
 
 
+def efficientvit(dataset: str) -> Sections:
+    """EfficientViT-Seg: AdamW and a cosine, as published; everything else stands in for what is unpublished.
+
+    The paper says no more, and the authors' code trains no segmentation. Rates, weight decay, lengths, batch sizes and
+    augmentation are those of SegFormer and SegNeXt on the same data set, whose networks are of the same size.
+    """
+    on_cityscapes = dataset == "cityscapes"
+    return {
+        "batch": 8 if on_cityscapes else 16,
+        "augment": Augment(
+            fit=None if on_cityscapes else (512, 2048),
+            scale=(0.5, 2.0),
+            scale_law="uniform",
+            crop=(1024, 1024) if on_cityscapes else (512, 512),
+            max_class_share=0.75,
+            flip=0.5,
+            pad="end",
+            resampling="bilinear",
+            photometric="mmseg",
+        ),
+        "optimizer": Optimizer(
+            kind="adamw",
+            lr=6e-5,
+            lr_batch=8 if on_cityscapes else 16,
+            weight_decay=0.01,
+            groups=(Group(pattern=r"^(projections|blocks|widen|classifier)\.", lr=10.0),),
+        ),
+        "schedule": Schedule(iterations=160_000, kind="cosine", warmup_iterations=1500, warmup_ratio=1e-6),
+    }
+
+
 def pidnet(dataset: str) -> Sections:
     """PIDNet: SGD, poly 0.9, four losses: two cross entropies with hard pixels, a plain one, and the boundaries.
 

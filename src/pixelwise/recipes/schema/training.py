@@ -332,6 +332,8 @@ class Initialize(Part, frozen=True, kw_only=True):
         original: Initial weights of the published row's authors, if they differ.
         recipe: Name of the recipe whose result initialises the whole network; None if there is none.
         run: Folder of the run whose weights initialise the whole network; a run of `recipe`, if that is set.
+        freeze: Whether the encoder stays as it begins: its weights are not trained, its normalisation layers keep their
+            statistics, and it drops nothing. Layers that have no pretrained weights are trained like the head.
     """
 
     encoder: str = "none"
@@ -340,6 +342,7 @@ class Initialize(Part, frozen=True, kw_only=True):
     original: str = ""
     recipe: str | None = None
     run: Annotated[str | None, role(Role.PLACE)] = None
+    freeze: bool = False
 
 
 class Stage(Part, frozen=True, kw_only=True):

@@ -13,11 +13,11 @@ import numpy as np
 from PIL import Image
 
 from pixelwise.evaluation.details import BORDER, near_border
-from pixelwise.evaluation.gallery import Kind, SavedSample, SavedSamples
 from pixelwise.prediction.combinations import mixed_colors
 from pixelwise.prediction.overlays import jpeg
 from pixelwise.recipes.class_sets.palettes import colorblind_palette
 from pixelwise.recipes.class_sets.tables import IGNORE, Color
+from pixelwise.records.details import Kind, SavedSample, SavedSamples
 from pixelwise.storage.documents import DocumentError, reading
 from pixelwise.transforms.resizing import resize_image, resize_labels
 

@@ -9,10 +9,9 @@ import msgspec
 
 from pixelwise.checkpoints.checkpoint import newest_checkpoint
 from pixelwise.errors import CheckpointError, RecipeError
-from pixelwise.evaluation.gallery import SavedSamples, load_samples
 from pixelwise.recipes.schema.recipe import Recipe
 from pixelwise.records.data_facts import DataFacts, read_data_facts
-from pixelwise.records.details import ImageDetails, load_details
+from pixelwise.records.details import ImageDetails, SavedSamples, load_details, load_samples
 from pixelwise.records.environment import Environment, read_environment
 from pixelwise.records.evaluations import SAMPLES, read_evaluations
 from pixelwise.records.history import History, read_history

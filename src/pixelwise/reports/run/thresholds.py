@@ -7,8 +7,8 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 from pixelwise.errors import harmless
-from pixelwise.evaluation.gallery import SavedSamples
 from pixelwise.evaluation.thresholds import HALF, LEVELS
+from pixelwise.records.details import SavedSamples
 from pixelwise.records.result import Result
 from pixelwise.reports.numbers import NOT_AVAILABLE, count, many, percent
 

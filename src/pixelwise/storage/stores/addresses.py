@@ -39,7 +39,8 @@ def require_local(place: str | os.PathLike[str]) -> None:
         raise RecipeError(
             "R294",
             f"{address} is an address, but this is written to folders of this computer alone",
-            "name a folder here, and copy it there afterwards; `predict` and `evaluate` write to addresses themselves",
+            "name a folder here, and copy it there afterwards; `predict`, `evaluate` and `data shard` write to "
+            "addresses themselves",
         )
 
 

@@ -55,12 +55,13 @@ def read_several(ranges: Sequence[Range]) -> list[bytes]:
 def fetch(paths: Iterable[Path]) -> None:
     """Read the members among some paths that lie on other machines, at the same time; who opens them has them at once.
 
-    Errors are left to whoever opens the file: it is asked for again then.
+    Those of which parts may be read alone are left out. Errors are left to whoever opens the file: it is asked for
+    again then.
     """
     wanted: dict[_Key, Range] = {}
     for path in paths:
         place = getattr(path, "place", None)
-        if place is not None and place.store.far:
+        if place is not None and place.store.far and not getattr(path, "by_ranges", False):
             wanted.setdefault(_key(place.range), place.range)
     ranges = [one for key, one in wanted.items() if key not in _kept and 2 * one.size < LARGEST]
     if len(ranges) < 2:

@@ -116,8 +116,16 @@ class HubStore(RemoteStore):
         """See `OutputStore.names`."""
         return sorted(self.versions(folder))
 
+    def some_names(self, folder: str) -> list[str]:
+        """See `RemoteStore.some_names`; all of them, which the hub lists at once."""
+        return self.names(folder)
+
     def put(self, name: str, content: bytes | Path) -> None:
         """Nothing is written to the hub."""
+        raise _read_only()
+
+    def send(self, name: str, file: Path, sha256: str) -> bool:
+        """Refused: the hub can only be read."""
         raise _read_only()
 
     def create(self, name: str, content: bytes) -> bool:

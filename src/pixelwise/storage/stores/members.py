@@ -1,7 +1,8 @@
 """Members: files that lie within a larger file of a store, such as a tar, and are read by their place.
 
 A member is a path like any other for whoever names, compares or prints it. Its content is read through the store, and
-every byte of it is compared with its SHA-256 before anybody uses it.
+every byte of it is compared with its SHA-256 before anybody uses it. Large TIFF files of which parts are read are the
+exception: `pixelwise data verify` compares them.
 """
 
 from __future__ import annotations
@@ -19,7 +20,12 @@ from pixelwise.errors import DataError
 from pixelwise.machine.files import facts_of_file
 from pixelwise.storage.names import printable
 from pixelwise.storage.stores.ahead import Range, taken
+from pixelwise.storage.stores.ranged import RangedFile
 from pixelwise.storage.stores.store import MemoryStore, Store
+
+WHOLE = 16 * 1024**2
+"""Bytes up to which members are read whole: with one request, and compared with their SHA-256."""
+_IN_PARTS = (".tif", ".tiff")
 
 
 class Place(NamedTuple):
@@ -77,6 +83,16 @@ class Place(NamedTuple):
         return content
 
 
+def in_parts(name: str, size: int) -> bool:
+    """Whether parts of a member may be read alone: a TIFF file that is large enough for it.
+
+    Args:
+        name: Its name.
+        size: Number of its bytes.
+    """
+    return size > WHOLE and name.lower().endswith(_IN_PARTS)
+
+
 class _Recent(NamedTuple):
     """What a thread read last, and the members that were compared with their SHA-256."""
 
@@ -127,6 +143,22 @@ class Member(type(Path())):
 
     def __reduce__(self) -> tuple[Any, ...]:
         return Member, (os.fspath(self), self.place)
+
+    @property
+    def by_ranges(self) -> bool:
+        """Whether parts of it may be read alone; see `open_ranges`."""
+        return self.place is not None and self.place.store.by_bytes and in_parts(self.name, self.place.size)
+
+    def open_ranges(self) -> RangedFile:
+        """A stream of the content of which only what is read is asked for, and nothing is compared with the SHA-256.
+
+        Raises:
+            OSError: It is not a member.
+        """
+        place = self.place
+        if place is None:
+            raise OSError(errno.EINVAL, "it is not a member of a larger file")
+        return RangedFile(place.store, place.name, place.offset, place.size)
 
     def stat(self, *, follow_symlinks: bool = True):
         """A regular file that nobody can write, of the member's size and without a time."""

@@ -1,9 +1,13 @@
-"""The store to which a folder or an address stands for."""
+"""The store to which a folder or an address stands for, and what is said when it does not work."""
 
 from __future__ import annotations
 
+import contextlib
+from collections.abc import Iterator
 from pathlib import Path
 
+from pixelwise.errors import ResourceError
+from pixelwise.storage.names import printable
 from pixelwise.storage.stores.addresses import address_of
 from pixelwise.storage.stores.remote import remote_store
 from pixelwise.storage.stores.store import FolderStore, OutputStore
@@ -20,3 +24,24 @@ def output_store(place: Path) -> OutputStore:
     """
     address = address_of(place)
     return FolderStore(place) if address is None else remote_store(address)
+
+
+@contextlib.contextmanager
+def answering(output: Path) -> Iterator[None]:
+    """Context of requests to an output.
+
+    Args:
+        output: The folder or address, for the message.
+
+    Raises:
+        ResourceError: S611, it cannot be read or written.
+    """
+    try:
+        yield
+    except OSError as error:
+        if address_of(output) is not None:
+            help = "check the address, the network and what the credentials allow"
+        else:
+            help = "check the permissions of the folder, or choose another `output`"
+        reason = error.strerror or str(error)
+        raise ResourceError("S611", f"{printable(output)}: the output does not work: {reason}", help) from None

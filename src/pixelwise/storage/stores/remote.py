@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import errno
+import hashlib
 import os
 import re
 import threading
@@ -28,6 +29,10 @@ _RETRIES = {
     "backoff": {"init_backoff": timedelta(milliseconds=200), "max_backoff": timedelta(seconds=10), "base": 2},
 }
 _CLIENT = {"connect_timeout": "10s", "timeout": "60s"}
+_PART, _MOST_PARTS = 8 * 1024**2, 9_000
+"""Bytes of a part of a file that is sent, and largest number of parts: S3 takes 10 000."""
+_SHA256 = "pixelwise_sha256"
+"""What stores keep with a file that was sent: a name that all of them accept."""
 _STATUS = re.compile(r"\b([45]\d\d) [A-Z][A-Za-z ]{2,30}")
 _ENDPOINTS = ("AWS_ENDPOINT_URL", "AWS_ENDPOINT_URL_S3", "AWS_ENDPOINT", "AZURE_STORAGE_ENDPOINT")
 _REFUSED = ("PermissionDeniedError", "UnauthenticatedError")
@@ -107,6 +112,48 @@ class RemoteStore:
         with _at_once:
             _asked(lambda: _obstore().put(client, name, content))
 
+    def send(self, name: str, file: Path, sha256: str) -> bool:
+        """Write a file of this machine in parts, unless the store has one of this name with the same content.
+
+        The SHA-256 is kept with what is sent. If there is a file without it, its bytes are compared.
+
+        Args:
+            name: Name of the file in the store.
+            file: The file of this machine.
+            sha256: SHA-256 of its content, in hexadecimal digits.
+
+        Returns:
+            Whether it was sent.
+
+        Raises:
+            OSError: It cannot be written.
+        """
+        size = file.stat().st_size
+        if self._sha256(name, size) == sha256:
+            return False
+        client, part = self._open(), max(_PART, -(-size // _MOST_PARTS))
+        with _at_once:
+            _asked(lambda: _obstore().put(client, name, file, attributes={_SHA256: sha256}, chunk_size=part))
+        return True
+
+    def _sha256(self, name: str, size: int) -> str:
+        """SHA-256 of the content of a file; empty if there is none of this size."""
+        client = self._open()
+        try:
+            with _at_once:
+                found = _asked(lambda: _obstore().get(client, name, options={"head": True}))
+        except FileNotFoundError:
+            return ""
+        if found.meta["size"] != size:
+            return ""
+        noted = found.attributes.get(_SHA256)
+        if noted is not None:
+            return str(noted)
+        digest = hashlib.sha256()
+        for start in range(0, size, _PART):
+            digest.update(self.read(name, start, min(_PART, size - start)))
+        return digest.hexdigest()
+
     def create(self, name: str, content: bytes) -> bool:
         """See `OutputStore.create`."""
         client = self._open()
@@ -120,6 +167,29 @@ class RemoteStore:
     def names(self, folder: str) -> list[str]:
         """See `OutputStore.names`."""
         return sorted(self.versions(folder))
+
+    def some_names(self, folder: str) -> list[str]:
+        """The names of some files in a folder or below it, with one request; empty if there are none.
+
+        Raises:
+            OSError: They cannot be listed.
+        """
+        client = self._open()
+        with _at_once:
+            found = _asked(lambda: next(iter(_obstore().list(client, folder or None)), []))
+        return [one["path"] for one in found]
+
+    def has(self, name: str) -> bool:
+        """Whether there is a file of this name.
+
+        Raises:
+            OSError: The store does not answer or refuses.
+        """
+        try:
+            self.version(name)
+        except FileNotFoundError:
+            return False
+        return True
 
     def versions(self, folder: str) -> dict[str, Version]:
         """The files in a folder and below it by name; empty if there is no such folder.

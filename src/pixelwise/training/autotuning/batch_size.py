@@ -24,9 +24,7 @@ from pixelwise.recipes.schema.recipe import Recipe
 from pixelwise.recipes.sizes import Size
 from pixelwise.training.batches import Batch
 from pixelwise.training.memory import is_out_of_memory
-from pixelwise.training.optimization.ema import build_average
-from pixelwise.training.optimization.optimizers import build_optimizer
-from pixelwise.training.state import TrainingState
+from pixelwise.training.state import begin_state
 from pixelwise.training.step import train_step
 
 MEASURED = (2, 3)
@@ -143,11 +141,8 @@ def trial(recipe: Recipe, size: Size, device: torch.device) -> Callable[[int], i
             gc.collect()  # a trial that ran out of memory leaves cycles behind
             torch.cuda.empty_cache()
             torch.cuda.reset_peak_memory_stats(device)
-        model = quantization_aware(build_model(recipe), recipe.quantization).to(device)
-        if recipe.precision.channels_last:
-            model = model.to(memory_format=torch.channels_last)
-        average = build_average(model) if recipe.ema is not None else None
-        state = TrainingState(model, average, build_optimizer(model, recipe.optimizer))
+        state = begin_state(quantization_aware(build_model(recipe), recipe.quantization), recipe, device)
+        model = state.model
         channels = model.preprocessing.in_channels
         batch = random_batch(batch_size, size, model.num_classes, channels, multilabel=model.multilabel)
         kept: dict[int, int] = {}

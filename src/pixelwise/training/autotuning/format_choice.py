@@ -20,6 +20,7 @@ from pixelwise.recipes.schema.recipe import Precision, Recipe
 from pixelwise.recipes.sizes import Size
 from pixelwise.training.autotuning.batch_size import random_batch
 from pixelwise.training.memory import memory_explained
+from pixelwise.training.optimization.freezing import freeze_encoder, set_training_mode
 from pixelwise.training.step import add_gradients
 
 ROUNDS = 5
@@ -137,7 +138,10 @@ def time_formats(recipe: Recipe, formats: Sequence[Precision], size: Size, devic
     """
     devices = [device] if device.type == "cuda" else []
     with torch.random.fork_rng(devices):
-        model = build_model(recipe).to(device).train()
+        model = build_model(recipe).to(device)
+        if recipe.initialize.freeze:
+            freeze_encoder(model)
+        set_training_mode(model, frozen=recipe.initialize.freeze)
         images, channels = recipe.sampling.batch_size, model.preprocessing.in_channels
         batch = random_batch(images, size, model.num_classes, channels, multilabel=model.multilabel)
         weights = torch.ones(model.num_classes, device=device)

@@ -31,11 +31,12 @@ def build_optimizer(model: nn.Module, optimizer: Optimizer) -> torch.optim.Optim
         optimizer: Section `optimizer` of the recipe.
 
     Raises:
-        RecipeError: R230, a group gets no parameter; R231, `layer_decay` is set for a network without an encoder whose
+        RecipeError: R230, a group has no parameter; R231, `layer_decay` is set for a network without an encoder whose
             blocks can be counted.
     """
     named = {name: parameter for name, parameter in model.named_parameters() if parameter.requires_grad}
-    groups = _groups_of(named, optimizer.groups)
+    frozen = [name for name, parameter in model.named_parameters() if not parameter.requires_grad]
+    groups = _groups_of(named, optimizer.groups, frozen)
     depths = _depth_factors(model, named, optimizer.layer_decay)
     # Insertion order: parameters that decay come before those that do not.
     sorted_out: dict[tuple[float, float], list[nn.Parameter]] = {}
@@ -77,13 +78,13 @@ def set_learning_rates(optimizer: torch.optim.Optimizer, recipe: Recipe, step: i
     return learning_rate(recipe.schedule, base, step, steps_per_epoch)
 
 
-def _groups_of(named: dict[str, nn.Parameter], groups: Iterable[Group]) -> dict[str, Group]:
-    """Parameter name -> its group, for the parameters that have one."""
+def _groups_of(named: dict[str, nn.Parameter], groups: Iterable[Group], frozen: Iterable[str]) -> dict[str, Group]:
+    """Parameter name -> its group, for the parameters that have one; a group may consist of frozen ones."""
     found: dict[str, Group] = {}
     for group in groups:
         fitting = [name for name in named if re.search(group.pattern, name)]
         taken = [name for name in fitting if name not in found]
-        if not taken:
+        if not taken and not any(re.search(group.pattern, name) for name in frozen):
             raise _without_parameters(group, fitting, named)
         found |= dict.fromkeys(taken, group)
     return found

@@ -9,13 +9,20 @@ import numpy as np
 import pytest
 import tifffile
 from PIL import Image
+from serving import serving
 
+from pixelwise.datasets.fingerprint import fingerprint
 from pixelwise.datasets.labels import table_of
+from pixelwise.datasets.opening import open_dataset
+from pixelwise.datasets.preparing.sharding import shard
 from pixelwise.datasets.reading.pairs import read_pair
 from pixelwise.datasets.reading.regions.pairs import Learnt, PairRegions, is_in_parts
 from pixelwise.datasets.samples import Dataset, Reading, Sample
 from pixelwise.errors import DataError
-from pixelwise.recipes.schema.recipe import Augment
+from pixelwise.recipes.schema.recipe import Augment, Data
+from pixelwise.storage.stores import members
+from pixelwise.storage.stores.addresses import place_of
+from pixelwise.storage.stores.ahead import fetch
 from pixelwise.transforms.augmentation import random_pair
 
 SIZE = (150, 130)
@@ -131,3 +138,40 @@ def test_a_crop_of_more_pixels_than_are_decoded_whole_is_refused(tmp_path: Path)
     assert code_of(sample, data, Augment(crop=(64, 64))) == "D120"
     whole = Augment(crop=(8, 8), scale=(0.9, 0.9), resampling="area")
     assert code_of(sample, data, whole) == "D120"
+
+
+def test_a_crop_of_a_far_shard_reads_its_tiles_alone(tmp_path: Path, own_cache: Path, monkeypatch: pytest.MonkeyPatch):
+    pytest.importorskip("obstore")
+    size = (2048, 1536)
+    for name in ("images", "masks"):
+        (tmp_path / "data" / name / "train").mkdir(parents=True)
+    image = RANDOM.integers(0, 256, (*size, 3)).astype(np.uint8)  # 9.4 MB, which do not compress
+    mask = np.kron(RANDOM.choice([0, 1, 2, 255], (32, 24)), np.ones((64, 64))).astype(np.uint8)
+    tifffile.imwrite(tmp_path / "data/images/train/a.tif", image, metadata=None, tile=(128, 128))
+    tifffile.imwrite(tmp_path / "data/masks/train/a.tif", mask, metadata=None, tile=(128, 128))
+    (tmp_path / "data/dataset.toml").write_text('classes = ["sky", "road", "tree"]\n')
+    monkeypatch.setattr(members, "WHOLE", 1_000_000)
+    asked = Data(max_pixels=1_000_000)
+    done = shard(tmp_path / "data", tmp_path / "shards", [f"data.max_pixels={asked.max_pixels}"])
+    assert (done.pairs, done.faulty) == ({"train": 1}, {})
+    augment = Augment(crop=(200, 200))
+    with serving(tmp_path / "shards") as server:
+        near, far = (open_dataset(asked, place_of(root)) for root in (str(tmp_path / "data"), server.address))
+        assert fingerprint(near) == fingerprint(far)
+        (one,), (other,) = near.samples("train"), far.samples("train")
+        opened = len(server.requests)
+        fetch([other.image_path, *other.mask_files])
+        with pytest.raises(DataError) as caught:
+            read_pair(other, far)
+        assert caught.value.code == "D120"
+        learnt = Learnt()
+        crops = []
+        for sample, data in ((one, near), (other, far)):
+            with PairRegions(sample, data, learnt) as parts:
+                crops.append(random_pair(parts.image, parts.labels, augment, np.random.default_rng(5), (0, 0, 0)))
+        for loose, ranged in zip(*crops, strict=True):
+            assert np.array_equal(loose, ranged)
+        read = [line.split("bytes=")[1].split("-") for line in server.requests[opened:]]
+    # At most 3x3 tiles of 48 and of 16 kB, what lies beside them in their blocks, the headers, and the probe.
+    assert sum(int(last) - int(first) + 1 for first, last in read) < 2_500_000
+    assert len(read) < 20

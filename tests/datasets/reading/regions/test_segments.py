@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import io
 import itertools
+from collections.abc import Iterable
 from pathlib import Path
 
 import numpy as np
@@ -140,3 +142,34 @@ def test_a_file_that_ends_early_is_damaged(tmp_path):
 
     with pytest.raises(ValueError, match="beyond the end of the file"):
         rectangles(path)
+
+
+class NotingFile(io.FileIO):
+    """A file that notes which of its bytes are read."""
+
+    def __init__(self, path: Path) -> None:
+        super().__init__(path)
+        self.noted: set[int] = set()
+
+    def read(self, size: int | None = -1, /) -> bytes:
+        begin = self.tell()
+        content = super().read(size)
+        self.noted.update(range(begin, begin + len(content)))
+        return content
+
+
+@pytest.mark.parametrize("options", STORED)
+def test_what_is_expected_is_what_is_read(tmp_path: Path, options: dict):
+    tifffile.imwrite(tmp_path / "a.tif", values_of(), **options)
+    stream, expected = NotingFile(tmp_path / "a.tif"), set()
+
+    def expect(ranges: Iterable[tuple[int, int]]) -> None:
+        expected.update(place for begin, size in ranges for place in range(begin, begin + size))
+
+    with stream, tifffile.TiffFile(stream) as file:  # type: ignore[arg-type]
+        page = PageSegments(tmp_path / "a.tif", file.pages.first, SegmentCache(1 << 20), expect=expect)
+        for where in PLACES[::-1]:
+            stream.noted.clear()
+            expected.clear()
+            page.read(where)
+            assert stream.noted == expected

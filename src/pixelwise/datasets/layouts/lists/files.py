@@ -20,6 +20,8 @@ _PLACES = (".", "lists", "splits", "ImageSets/Segmentation", "ImageSets/Main", "
 _TABLES = (".csv", ".tsv")
 _ENDINGS = (".txt", ".lst", ".list", *_TABLES)
 _SPLIT_FILES = ("split.json", "splits.json", "dataset_split.json", "dataset_splits.json")
+UNFINISHED_DIVISION = ".pixelwise-division.json"
+"""Name of the file beside lists that are being written, with all of them, in case that their writer is killed."""
 LIST_WORDS = frozenset(
     ("list", "lists", "lst", "split", "set", "files", "file", "names", "ids", "id", "images", "image", "imgs", "img")
 )
@@ -103,6 +105,12 @@ def find_lists(root: Path) -> Lists | None:
 
 def _no_training_list(named: dict[str, Path]) -> DataError:
     split, file = next(iter(named.items()))
+    if (file.parent / UNFINISHED_DIVISION).is_file():
+        return DataError(
+            "D232",
+            f"{printable(file.parent)}: its lists are being written by another process, or that was interrupted",
+            "wait for it, or repeat `pixelwise data split`",
+        )
     return DataError(
         "D232",
         f"{printable(file)}: lists the images of split '{split}', but there is no list for 'train'",

@@ -14,9 +14,9 @@ from typing import NamedTuple
 import numpy as np
 
 from pixelwise.datasets.reading.bands import pixels_of_tiff
-from pixelwise.datasets.reading.files import errors_explained, open_regular
+from pixelwise.datasets.reading.files import errors_explained, open_in_parts
 from pixelwise.datasets.reading.georeference import Georeference, MissingPixels
-from pixelwise.datasets.reading.limits import require_room, within_memory
+from pixelwise.datasets.reading.limits import require_room, too_many_pixels, within_memory
 from pixelwise.datasets.reading.orientation import turned_upright, upright_size
 from pixelwise.datasets.reading.regions.mosaic_rasters import MosaicRaster
 from pixelwise.datasets.reading.regions.mosaics import is_mosaic, read_mosaic
@@ -222,7 +222,7 @@ def _layout_of_mosaic(path: Path) -> Layout:
 def _layout_of_tiff(path: Path) -> Layout | None:
     if not is_tiff(path):
         return None
-    with errors_explained(path, DAMAGED), open_regular(path) as stream:
+    with errors_explained(path, DAMAGED), open_in_parts(path) as stream:
         import tifffile
 
         with tifffile.TiffFile(stream) as file:
@@ -253,12 +253,7 @@ def read_whole_mosaic(path: Path, reading: Reading) -> WholeMosaic:
     """
     layout = _layout_of_mosaic(path)
     if layout.pixels > reading.max_pixels:
-        raise DataError(
-            "D120",
-            f"{printable(path)}: {layout.pixels / 1e6:.1f} million pixels; data.max_pixels allows "
-            f"{reading.max_pixels / 1e6:.1f} million",
-            f"if the image is meant to be this large, set data.max_pixels={layout.pixels}",
-        )
+        raise too_many_pixels(path, layout.pixels, reading.max_pixels)
     require_room(path, layout.pixels * (layout.pixel_bytes + 4))
     with within_memory(path), ImageRegions(path, reading) as image:
         pixels, missing = image.read(Rectangle(0, 0, *image.size))

@@ -7,6 +7,7 @@ everywhere, whether its transparency says anything) is found out once, band by b
 from __future__ import annotations
 
 import contextlib
+import shlex
 import threading
 from collections.abc import Iterator
 from pathlib import Path
@@ -25,6 +26,7 @@ from pixelwise.datasets.reading.regions.segments import Rectangle, SegmentCache,
 from pixelwise.datasets.reading.tiff import DAMAGED, RGB, StoredTiff, is_tiff
 from pixelwise.datasets.samples import Reading
 from pixelwise.recipes.sizes import Size
+from pixelwise.storage import printable
 
 KEPT_BYTES = 1 << 26
 """Number of bytes of decoded tiles and strips that are kept of an open image or mask."""
@@ -74,7 +76,12 @@ class MaskRegions:
     ) -> None:
         self._path, self._table, self._num_classes = path, table, num_classes
         if not is_tiff(path):
-            raise not_in_parts(path, "masks of such images have to be TIFF files, too")
+            raise not_in_parts(
+                path,
+                "the mask of such an image has to be a TIFF file, too",
+                "write the mask as a TIFF file in tiles, and leave this file out: gdal_translate -co TILED=YES -co "
+                f"COMPRESS=DEFLATE {shlex.quote(printable(path.name))} {shlex.quote(printable(path.stem))}.tif",
+            )
         self._closing, self._lock = contextlib.ExitStack(), threading.Lock()
         try:
             self._raster = TiffRaster(path, SegmentCache(KEPT_BYTES), self._closing, chosen=None)

@@ -54,7 +54,11 @@ class PairRegions:
                 "D220", f"{printable(sample.image_path)}: the image has no mask", "add the mask, or leave the image out"
             )
         if dataset.multilabel:
-            raise not_in_parts(sample.image_path, "it has one mask per class; only a single mask is read in parts")
+            raise not_in_parts(
+                sample.image_path,
+                "it has one mask per class; only a single mask is read in parts",
+                "cut the image and its masks into smaller ones alike (gdal_retile.py, gdal_translate -srcwin)",
+            )
         self.regions = ImageRegions(sample.image_path, dataset.reading, KEPT_BYTES)
         try:
             self.mask = MaskRegions(path, dataset.label_table, dataset.reading, len(dataset.classes), learnt.whole)

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
 import numpy as np
 
-from pixelwise.datasets.reading.files import errors_explained, opened_regular
+from pixelwise.datasets.reading.files import errors_explained, opened_in_parts
 from pixelwise.datasets.reading.foreign import raw_camera_error
 from pixelwise.datasets.reading.georeference import Georeference, MissingPixels, missing_pixels, read_georeference
 from pixelwise.datasets.reading.regions.segments import PageSegments, Rectangle, SegmentCache, not_in_parts
@@ -31,6 +31,7 @@ from pixelwise.datasets.reading.tiff import (
     refuse_unchosen,
 )
 from pixelwise.machine.stalls import reads
+from pixelwise.storage.stores.ranged import RangedFile
 
 if TYPE_CHECKING:
     from tifffile import TiffFile, TiffPage, TiffPageSeries
@@ -158,7 +159,7 @@ class TiffRaster:
         # Imported here: it takes 50 ms, which only such images need to pay.
         import tifffile
 
-        stream = closing.enter_context(opened_regular(self._path))
+        stream = closing.enter_context(opened_in_parts(self._path))
         file = closing.enter_context(tifffile.TiffFile(stream))
         follow_pages(file)
         page = self._page = first_page(file)
@@ -173,7 +174,8 @@ class TiffRaster:
         self._is_stack = bool(pages)
         for one in pages or [page]:
             check_shape(self._path, one.shape, np.dtype(one.dtype), one.axes == "SYX", _ANY_SIZE)
-        self._pages = [PageSegments(self._path, one, self._cache, self._number) for one in pages or [page]]
+        expect = stream.expect if isinstance(stream, RangedFile) else None
+        self._pages = [PageSegments(self._path, one, self._cache, self._number, expect) for one in pages or [page]]
         self.bands = sum(one.channels for one in self._pages)
         self.dtype = self._pages[0].dtype
         self.orientation = described(page, np.zeros((1, 1, self.bands), self.dtype), "none", None).orientation

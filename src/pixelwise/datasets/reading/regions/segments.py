@@ -9,7 +9,7 @@ from __future__ import annotations
 import itertools
 import math
 from collections import OrderedDict
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -24,6 +24,10 @@ if TYPE_CHECKING:
 
 LARGEST_SEGMENT = 1 << 28
 """Largest accepted size of a decoded tile or strip in bytes."""
+_IN_TILES = (
+    "store it in tiles, with one image per file: gdal_translate -co TILED=YES -co COMPRESS=DEFLATE -co BIGTIFF=YES IN "
+    "OUT.tif"
+)
 _UNCOMPRESSED = 1
 _PLAIN_BITS = (8, 16, 32, 64)
 _COMPLEX = 5
@@ -43,6 +47,10 @@ class SegmentCache:
         self._most = most
         self._kept: OrderedDict[tuple[int, ...], np.ndarray] = OrderedDict()
         self.size = 0
+
+    def has(self, key: tuple[int, ...]) -> bool:
+        """Whether the segment of a key is kept."""
+        return key in self._kept
 
     def get(self, key: tuple[int, ...], decode: Callable[[], np.ndarray]) -> np.ndarray:
         """The segment of a key, decoded if it is not kept."""
@@ -93,6 +101,7 @@ class PageSegments:
         page: The page, of a file that stays open.
         cache: Decoded segments, which several pages may share.
         file: Number of the file among those that share the cache.
+        expect: Receives position and number of bytes of everything that a read needs, before it begins.
 
     Attributes:
         size: (height, width) as stored.
@@ -105,8 +114,15 @@ class PageSegments:
         ValueError: The page has fewer tiles or strips than its size needs.
     """
 
-    def __init__(self, path: Path, page: TiffPage, cache: SegmentCache, file: int = 0) -> None:
-        self._path, self._page, self._cache, self._file = path, page, cache, file
+    def __init__(
+        self,
+        path: Path,
+        page: TiffPage,
+        cache: SegmentCache,
+        file: int = 0,
+        expect: Callable[[Iterable[tuple[int, int]]], None] | None = None,
+    ) -> None:
+        self._path, self._page, self._cache, self._file, self._expect = path, page, cache, file, expect
         self._planes, depth, height, width, self._samples = (int(length) for length in page.shaped)
         self.size = (height, width)
         self.channels = self._planes * self._samples
@@ -122,8 +138,11 @@ class PageSegments:
         found = np.empty((self._planes, where.height, where.width, self._samples), self.dtype)
         rows = range(where.top // self.part[0], -(-where.bottom // self.part[0]))
         columns = range(where.left // self.part[1], -(-where.right // self.part[1]))
-        for plane, row, column in itertools.product(range(self._planes), rows, columns):
-            self._copy(found[plane], where, (plane, row, column))
+        places = list(itertools.product(range(self._planes), rows, columns))
+        if self._expect is not None:
+            self._expect(one for place in places for one in self._stored_at(where, place))
+        for place in places:
+            self._copy(found[place[0]], where, place)
         return found[0] if self._planes == 1 else np.moveaxis(found[..., 0], 0, 2)
 
     def is_stored(self, where: Rectangle) -> bool:
@@ -134,6 +153,23 @@ class PageSegments:
             self._is_empty((plane * self._down + row) * self._across + column)
             for plane, row, column in itertools.product(range(self._planes), rows, columns)
         )
+
+    def _stored_at(self, where: Rectangle, place: tuple[int, int, int]) -> Iterator[tuple[int, int]]:
+        """Position and number of bytes in the file of what a rectangle needs of a segment, unless it is kept."""
+        plane, row, column = place
+        number = (plane * self._down + row) * self._across + column
+        if self._is_empty(number) or self._cache.has(self._key(number)):
+            return
+        begin = int(self._page.dataoffsets[number])
+        if not self._plain:
+            yield begin, int(self._page.databytecounts[number])
+            return
+        pixel, top = self._samples * self.dtype.itemsize, row * self.part[0]
+        for line in range(max(where.top, top) - top, min(where.bottom, top + self.part[0]) - top):
+            yield begin + (line * self.size[1] + where.left) * pixel, where.width * pixel
+
+    def _key(self, number: int) -> tuple[int, int, int]:
+        return self._file, int(self._page.offset), number
 
     def _copy(self, target: np.ndarray, where: Rectangle, place: tuple[int, int, int]) -> None:
         """Copy what a segment and a rectangle share into the rectangle's values (height, width, samples)."""
@@ -148,8 +184,7 @@ class PageSegments:
         elif self._plain:
             self._read_rows(into, number, first - top, begin)
         else:
-            key = (self._file, int(self._page.offset), number)
-            segment = self._cache.get(key, lambda: self._decoded(number))
+            segment = self._cache.get(self._key(number), lambda: self._decoded(number))
             into[...] = segment[first - top : last - top, begin - left : end - left]
 
     def _is_empty(self, number: int) -> bool:
@@ -211,13 +246,12 @@ class PageSegments:
             raise ValueError(f"it lists {found} {kind}; its size needs {needed}")
 
 
-def not_in_parts(path: Path, reason: str) -> DataError:
-    """D121: the image is too large to be decoded whole, and cannot be read in parts."""
+def not_in_parts(path: Path, reason: str, help: str = _IN_TILES) -> DataError:
+    """D121: the image is too large to be decoded whole, and cannot be read in parts; `help` is a way out of it."""
     return DataError(
         "D121",
         f"{printable(path)}: too large to be decoded whole, and cannot be read in parts: {reason}",
-        "store it in tiles, with one image per file: gdal_translate -co TILED=YES -co COMPRESS=DEFLATE -co BIGTIFF=YES "
-        "IN OUT.tif; or set data.max_pixels to its number of pixels if there is the memory for it",
+        f"{help}; or set data.max_pixels to its number of pixels if there is the memory for it",
     )
 
 

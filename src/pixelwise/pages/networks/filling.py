@@ -39,7 +39,7 @@ class Filler:
         Raises:
             Uneditable: The run has no class of these names, or cannot predict the image.
         """
-        # PyTorch takes seconds to load, which editing by hand does not need to wait for.
+        # Imported by whoever predicts, which is never the server.
         from pixelwise.prediction.loading import load
 
         with self._lock:

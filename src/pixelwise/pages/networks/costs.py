@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import queue
 import threading
+from collections.abc import Callable
 from pathlib import Path
 from typing import NamedTuple
 
 from pixelwise.errors import PixelwiseError
-from pixelwise.recipes.default_sizes import seen_size
+from pixelwise.recipes.schema.recipe import Recipe
 from pixelwise.recipes.sizes import Size
-from pixelwise.records.run_folder import read_recipe
 
 
 class Cost(NamedTuple):
@@ -31,9 +31,14 @@ UNKNOWN = Cost(None, None, None)
 
 
 class Costs:
-    """Counts the networks of runs one after another, in a thread that ends with the last, or when the process ends."""
+    """Counts the networks of runs one after another, in a thread that ends with the last.
 
-    def __init__(self) -> None:
+    Args:
+        count: Gives the cost of a run's network at an input size, or at that of its recipe.
+    """
+
+    def __init__(self, count: Callable[[Path, Size | None], Cost]) -> None:
+        self._count_one = count
         self._known: dict[tuple[str, Size | None], Cost | None] = {}
         self._waiting: queue.SimpleQueue[tuple[Path, str, Size | None]] = queue.SimpleQueue()
         self._lock = threading.Lock()
@@ -55,8 +60,7 @@ class Costs:
             self._waiting.put((run, recipe_hash, size))
             if not self._counting:
                 self._counting = True
-                # Not a daemon: PyTorch aborts a process that ends within its threads.
-                threading.Thread(target=self._count).start()
+                threading.Thread(target=self._count, daemon=True).start()
         return None
 
     @property
@@ -68,22 +72,20 @@ class Costs:
     def _count(self) -> None:
         while True:
             with self._lock:
-                if self._waiting.empty() or not threading.main_thread().is_alive():
+                if self._waiting.empty():
                     self._counting = False
                     return
                 run, recipe_hash, size = self._waiting.get()
-            found = counted(run, size)
+            found = self._count_one(run, size)
             with self._lock:
                 self._known[recipe_hash, size] = found
 
 
-def counted(run: Path, size: Size | None) -> Cost:
-    """The cost of a run's network at the input size of its evaluation or recipe; unknown if it cannot be built."""
-    from pixelwise.profiling.complexity import complexity
+def counted(recipe: Recipe, size: Size) -> Cost:
+    """The cost of a recipe's network at an input size; unknown if it cannot be built."""
+    from pixelwise.profiling.complexity import complexity  # which imports PyTorch
 
     try:
-        recipe = read_recipe(run)
-        size = size or seen_size(recipe)
         found = complexity(recipe, *size)
     # A network of another package may fail in any way, and a leaderboard shows the other runs nevertheless.
     except (PixelwiseError, ValueError, RuntimeError, TypeError, ImportError, OSError):

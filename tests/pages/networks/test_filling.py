@@ -9,7 +9,7 @@ import pixelwise.prediction.loading
 from pixelwise.datasets.samples import Reading
 from pixelwise.errors import CheckpointError
 from pixelwise.pages.fixing.masks import Uneditable
-from pixelwise.pages.fixing.predicting import Filler
+from pixelwise.pages.networks.filling import Filler
 
 
 @pytest.fixture

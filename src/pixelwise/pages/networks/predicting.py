@@ -18,14 +18,13 @@ from pixelwise.evaluation.gallery import LONGEST_SIDE
 from pixelwise.evaluation.pairs import pairs_of
 from pixelwise.evaluation.passes import predict_pair
 from pixelwise.pages.catalog import Catalog, Entry, Refused
+from pixelwise.pages.networks.permission import require_predictable
 from pixelwise.pages.pictures import Shown
 from pixelwise.prediction.network import prediction_mode
 from pixelwise.prediction.overlays import as_picture
 from pixelwise.recipes.protocols import protocol as find_protocol
-from pixelwise.records.environment import read_environment
 from pixelwise.records.result import Result
-from pixelwise.records.run_folder import is_run, read_recipe
-from pixelwise.storage import printable
+from pixelwise.records.run_folder import read_recipe
 from pixelwise.transforms.resizing import resize_image, resize_labels
 
 
@@ -82,22 +81,14 @@ class Predictor:
         return self._loaded
 
     def _opened(self, entry: Entry, result: Result) -> _Loaded:
-        if not is_run(entry.run):
-            raise Refused("Further images are predicted for runs only, not for exported artefacts.")
-        if result.variant:
-            raise Refused("It was scored with other settings than the run's own.")
-        recipe = read_recipe(entry.run)
-        folder = Path(result.data) if result.own_data is False else read_environment(entry.run).data_folder
-        needed = needs_folder(recipe.data.dataset)
-        if needed and (folder is None or not self._catalog.holds(folder)):
-            where = "the folder of its data" if folder is None else printable(folder)
-            raise Refused(f"Its picture is not kept. `pixelwise ui RUNS {where}` predicts it when you look at it.")
+        folder, recipe = require_predictable(self._catalog, entry, result), read_recipe(entry.run)
         trained = load_trained(entry.run)
         if trained.weights_sha256 != result.weights_sha256:
             raise Refused("The run has other weights now; `pixelwise evaluate` scores them.")
-        dataset = open_run_data(entry.run, recipe, folder if result.own_data is False else None)
+        dataset = open_run_data(entry.run, recipe, folder)
         samples = {one.id: one for one in dataset.samples(result.split)}
-        if needed and not all(self._catalog.holds(Path(one.image_path)) for one in samples.values()):
+        paths = [Path(one.image_path) for one in samples.values()]
+        if needs_folder(recipe.data.dataset) and not all(map(self._catalog.holds, paths)):
             raise Refused("Some of its images lie outside the folders that may be shown.")
         return _Loaded(trained, dataset, samples)
 

@@ -1,0 +1,61 @@
+"""A pretrained encoder that stays as it is while the rest of the network is trained: `initialize.freeze`."""
+
+from __future__ import annotations
+
+from torch import nn
+
+from pixelwise.backbones.base import Encoder
+from pixelwise.errors import RecipeError
+from pixelwise.recipes.schema.training import Initialize
+
+
+def freeze_encoder(model: nn.Module) -> None:
+    """Exclude the pretrained weights of a network's encoder from training; layers without any stay trainable.
+
+    Raises:
+        RecipeError: R295, the network has no encoder with pretrained weights of its own.
+    """
+    encoder = _encoder(model)
+    for name, parameter in encoder.named_parameters():
+        if not _is_new(encoder, name):
+            parameter.requires_grad_(False)
+
+
+def set_training_mode(model: nn.Module, *, frozen: bool) -> None:
+    """Put a network into training mode, a frozen encoder into evaluation mode: statistics fixed, nothing dropped."""
+    model.train()
+    if frozen:
+        encoder = _encoder(model)
+        for name, module in encoder.named_modules():
+            if not _is_new(encoder, f"{name}."):
+                module.training = False
+
+
+def refuse_random_frozen(start: Initialize) -> None:
+    """Refuse to keep an encoder as it is that begins with random weights.
+
+    Raises:
+        RecipeError: R295, it would.
+    """
+    if start.freeze and start.encoder == "none" and start.run is None:
+        raise RecipeError(
+            "R295",
+            "initialize.freeze would keep an encoder with random weights: initialize.encoder is none",
+            "begin with pretrained weights, for example initialize.encoder=default, a file, or initialize.run=RUN; or "
+            "set initialize.freeze=false",
+        )
+
+
+def _encoder(model: nn.Module) -> Encoder:
+    encoder = getattr(model, "encoder", None)
+    if not isinstance(encoder, Encoder):
+        raise RecipeError(
+            "R295",
+            f"initialize.freeze keeps a pretrained encoder as it is, but {type(model).__name__} has none",
+            "set initialize.freeze=false; optimizer.groups with lr = 0 freezes parameters by their names",
+        )
+    return encoder
+
+
+def _is_new(encoder: Encoder, name: str) -> bool:
+    return bool(encoder.untrained) and name.startswith(encoder.untrained)
