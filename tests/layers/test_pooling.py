@@ -42,3 +42,15 @@ def test_outside_of_an_export_the_kernels_compute() -> None:
 
     assert torch.equal(grid_means(features, 2, 3), F.adaptive_avg_pool2d(features, (2, 3)))
     assert torch.equal(window_means(features, (3, 4), (2, 2)), F.avg_pool2d(features, (3, 4), stride=(2, 2)))
+
+
+@pytest.mark.parametrize(("size", "side", "stride"), [((4, 7), 5, 2), ((1, 1), 17, 8), ((12, 9), 9, 4)])
+def test_padding_counts_in_the_means_of_an_export_too(
+    size: tuple[int, int], side: int, stride: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    features = torch.randn(2, 3, *size, dtype=torch.float64)
+    expected = F.avg_pool2d(features, side, stride, padding=side // 2)
+    assert torch.equal(window_means(features, (side, side), (stride, stride), padding=side // 2), expected)
+    monkeypatch.setattr(torch.compiler, "is_exporting", lambda: True)
+    found = window_means(features, (side, side), (stride, stride), padding=side // 2)
+    assert torch.allclose(found, expected)

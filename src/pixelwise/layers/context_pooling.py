@@ -7,11 +7,10 @@ averages to the size of the features again. Windows at the border average the ze
 from __future__ import annotations
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor, nn
 
 from pixelwise.layers.convolutions import NormActivationConv
-from pixelwise.layers.pooling import grid_means
+from pixelwise.layers.pooling import grid_means, window_means
 from pixelwise.layers.resizing import resize_to
 
 WINDOWS = ((5, 2), (9, 4), (17, 8))
@@ -39,7 +38,7 @@ class _ContextPooling(nn.Module):
         """The averages of a scale, 0..3, at the size of the features: (B, C, H, W) to (B, channels, H, W)."""
         if scale < len(WINDOWS):
             side, stride = WINDOWS[scale]
-            averages = F.avg_pool2d(features, side, stride, padding=side // 2)
+            averages = window_means(features, (side, side), (stride, stride), padding=side // 2)
         else:
             averages = grid_means(features, 1, 1)
         return resize_to(self.scales[scale](averages), features)

@@ -29,20 +29,23 @@ def grid_means(features: Tensor, rows: int, columns: int) -> Tensor:
     return _products(_adaptive(height, rows, features), features, _adaptive(width, columns, features))
 
 
-def window_means(features: Tensor, window: tuple[int, int], stride: tuple[int, int]) -> Tensor:
+def window_means(features: Tensor, window: tuple[int, int], stride: tuple[int, int], *, padding: int = 0) -> Tensor:
     """Means over the windows that lie completely inside the map.
 
     Args:
         features: (B, C, H, W) float.
-        window: (height, width) of a window, at most those of the map.
+        window: (height, width) of a window, at most those of the map with its padding.
         stride: Vertical and horizontal distance between neighbouring windows.
+        padding: Rows and columns of zeros on each side, which count in the means; at most half a window.
 
     Returns:
-        (B, C, (H - window[0]) // stride[0] + 1, (W - window[1]) // stride[1] + 1), as from
-        `torch.nn.functional.avg_pool2d`.
+        (B, C, (H - window[0]) // stride[0] + 1, (W - window[1]) // stride[1] + 1) for a map H x W with its padding, as
+        from `torch.nn.functional.avg_pool2d`.
     """
     if not torch.compiler.is_exporting():
-        return F.avg_pool2d(features, window, stride=stride)
+        return F.avg_pool2d(features, window, stride=stride, padding=padding)
+    if padding:
+        features = F.pad(features, (padding,) * 4)
     height, width = features.shape[-2:]
     vertical = _sliding(height, window[0], stride[0], features)
     return _products(vertical, features, _sliding(width, window[1], stride[1], features))

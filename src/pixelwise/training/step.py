@@ -170,15 +170,11 @@ def add_gradients(
                 logits = _forward(head_logits, images)
             with clock("loss"):
                 truth, among = Truth(labels, batch.classes, recipe.data.multilabel), ranks if shared else ALONE
+                aligned, boundaries = model.align_corners, model.boundary_head
                 loss = segmentation_loss(
-                    logits,
-                    truth,
-                    recipe.loss,
-                    class_weights,
-                    align_corners=model.align_corners,
-                    boundary_head=model.boundary_head,
-                    ranks=among,
-                )
+                    logits, truth, recipe.loss, class_weights,
+                    align_corners=aligned, boundary_head=boundaries, ranks=among,
+                )  # fmt: skip
                 loss = loss / number
                 losses.append(loss.detach())
                 if batch.repeated:
