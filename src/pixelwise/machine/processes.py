@@ -74,7 +74,7 @@ def give_way() -> None:
     """Let other processes have the processor before this one, as far as the system does that."""
     import psutil
 
-    lower = getattr(psutil, "BELOW_NORMAL_PRIORITY_CLASS", 10)  # of Windows; elsewhere a higher number is nicer
+    lower = getattr(psutil, "BELOW_NORMAL_PRIORITY_CLASS", 5)  # of Windows; elsewhere a higher number is nicer
     with contextlib.suppress(psutil.Error, OSError):
         psutil.Process().nice(lower)
 
