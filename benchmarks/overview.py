@@ -19,8 +19,8 @@ import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 from playwright.sync_api import sync_playwright
 
-from pixelwise.evaluation.gallery import load_samples
 from pixelwise.recipes.class_sets.tables import IGNORE
+from pixelwise.records.details import load_samples
 
 HEIGHT, GAP, LABEL = 640, 12, 30
 PANEL = 400

@@ -182,7 +182,7 @@ def test_multi_scale_flip_is_whole_images_at_six_scales():
 
 def test_most_protocols_pass_each_image_once_as_a_whole():
     several = {name for name, entry in PROTOCOLS.items() if not entry.one_look}
-    assert several == {"slide-1024x1024", "multi-scale-flip", "camvid-480x360-tta"}
+    assert several == {"slide-1024x1024", "multi-scale-flip", "camvid-480x360-tta", "mmseg-slide-2048x512"}
 
 
 @pytest.mark.parametrize(
