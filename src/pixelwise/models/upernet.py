@@ -43,9 +43,9 @@ EPS = 1e-6
 class ChannelNorm(nn.LayerNorm):
     """Layer normalisation over the channels of each pixel."""
 
-    def forward(self, features: Tensor) -> Tensor:
+    def forward(self, input: Tensor) -> Tensor:
         """(B, C, H, W) to the same shape."""
-        return super().forward(features.permute(0, 2, 3, 1)).permute(0, 3, 1, 2)
+        return super().forward(input.permute(0, 2, 3, 1)).permute(0, 3, 1, 2)
 
 
 class UPerNetHead(nn.Module):

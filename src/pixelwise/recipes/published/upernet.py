@@ -97,7 +97,7 @@ def convnext_procedure(layers: int) -> Sections:
 
 
 def shared_procedure() -> Sections:
-    """What Swin and ConvNeXt share in mmsegmentation on ADE20K; cross entropies are averaged over ignored pixels too."""
+    """What Swin and ConvNeXt share; cross entropies are averaged over all pixels, ignored ones included."""
     return {
         "batch": 16,
         "augment": Augment(
