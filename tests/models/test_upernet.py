@@ -8,6 +8,7 @@ from torch import Tensor, nn
 from upernet_originals import compared_heads, network
 
 from pixelwise.errors import RecipeError
+from pixelwise.layers.convolutions import ConvNormActivation
 from pixelwise.models import build_model
 from pixelwise.models.upernet import UPerNetHead
 from pixelwise.profiling.complexity import complexity
@@ -56,8 +57,9 @@ def test_small_networks_keep_the_contract(name: str) -> None:
 def test_the_pyramid_adds_from_coarse_to_fine_and_joins_from_fine_to_coarse() -> None:
     head = UPerNetHead((1, 1, 1), 1, (1,), 1).eval()
     for part in (*head.laterals, *head.smoothing):
-        part.conv.weight.data.fill_(0.0)[..., part.conv.kernel_size[0] // 2, part.conv.kernel_size[1] // 2] = 1.0
-        part.norm = nn.Identity()
+        assert isinstance(part, ConvNormActivation)
+        nn.init.dirac_(part.conv.weight)
+        part.norm = nn.Identity()  # type: ignore[assignment]
     head.pooling = nn.Identity()  # type: ignore[assignment]
     seen: list[Tensor] = []
     head.fusion.register_forward_pre_hook(lambda module, inputs: seen.append(inputs[0]))
