@@ -5,6 +5,7 @@ What is read in a step anywhere - a loss, whether a class is present, how many p
 
 from __future__ import annotations
 
+import msgspec
 import pytest
 import torch
 
@@ -26,7 +27,7 @@ def different() -> dict[str, Recipe]:
     found = {}
     for name in list_recipes():
         recipe = find_recipe(name)
-        found.setdefault((recipe.model, recipe.loss, recipe.optimizer.kind), recipe)
+        found.setdefault(msgspec.json.encode((recipe.model, recipe.loss, recipe.optimizer.kind)), recipe)
     return {recipe.name: recipe for recipe in found.values()}
 
 

@@ -92,7 +92,7 @@ def test_an_unknown_recipe_is_an_error_with_near_misses() -> None:
 
 
 def test_an_argument_that_is_no_recipe_is_refused_with_the_types_that_are() -> None:
-    with pytest.raises(TypeError, match=r"DeepLabV3LiteSpec, .* UNetSpec; got int"):
+    with pytest.raises(TypeError, match=r"DDRNetSpec, .* UPerNetSpec; got int"):
         build_model(42)  # type: ignore[arg-type]
 
 

@@ -19,7 +19,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from pixelwise.backbones.building import register_encoder
+from pixelwise.backbones.building import expect_output_stride, register_encoder
 from pixelwise.backbones.timm import TimmEncoder
 
 EPS = 1e-15
@@ -86,5 +86,6 @@ def _without_autocast(features: Tensor) -> AbstractContextManager[object]:
 
 @register_encoder(*NAMES)
 def build(name: str, output_stride: int | None, maps: int | None, in_channels: int) -> EfficientViT:
-    """Build an EfficientViT; all its feature maps are returned."""
+    """Build an EfficientViT; the only output stride is 32, and all feature maps are returned."""
+    expect_output_stride(name, output_stride, 32)
     return EfficientViT(name, output_stride, in_channels)
