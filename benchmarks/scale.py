@@ -226,8 +226,8 @@ def page(result: dict, growths: Mapping[str, Sequence[Growth]]) -> str:
         f"`{result['command']}` on {machine['cores']} cores ({machine['cpu']}): pairs of 64x64 pixels; processor time "
         f"and peak memory beyond those of the same verb with {FEW} pairs. An exponent of 1 is growth in proportion to "
         "the number of pairs; none is given where less than a second is compared. Memory is that of the pairs beyond "
-        "the line above. The machine did other work at the same time, on which processor time and memory depend "
-        "little, and seconds of the clock much.",
+        "the line above. The machine did other work at the same time, on which memory depends little, processor time "
+        "somewhat, and seconds of the clock much.",
         "",
         "| | pairs | processor time | per pair | memory per further pair | exponent of the time |",
         "|---|---|---|---|---|---|",

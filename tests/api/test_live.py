@@ -111,6 +111,7 @@ def test_an_error_of_the_page_is_a_warning_said_once(folder: Path, monkeypatch: 
     assert said == [("W505", "no live page: RuntimeError: no room")]
 
 
+@pytest.mark.heavy
 def test_a_training_leaves_its_page_with_pictures(tiny_data: Path, tiny_recipe: Path, tmp_path: Path):
     seen: list[int | None] = []
     run = tmp_path / "run"
@@ -128,6 +129,7 @@ def test_a_training_leaves_its_page_with_pictures(tiny_data: Path, tiny_recipe: 
     assert read_status(run).outcome == "finished"
 
 
+@pytest.mark.heavy
 def test_a_training_that_is_stopped_says_so_on_its_page(tiny_data: Path, tiny_recipe: Path, tmp_path: Path):
     def stop(status: object) -> None:
         raise StoppedError("I075", "stopped by hand", "")

@@ -26,6 +26,7 @@ def _elsewhere(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
 
 
+@pytest.mark.heavy
 def test_a_page_comes_with_what_was_measured(tmp_path):
     write_result(tmp_path / "mine" / "a.json", make_result(recipe("enet-camvid"), 52.6))
     watching = Counting()

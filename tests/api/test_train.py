@@ -13,6 +13,7 @@ from pixelwise.training.options import TrainOptions
 SHORT = ("schedule.iterations=2", "selection.every_epochs=0", "selection.weights=last")
 
 
+@pytest.mark.heavy
 def test_a_run_is_scored_under_every_protocol_and_has_its_report(tiny_data: Path, tiny_recipe: Path, tmp_path: Path):
     phases: list[str] = []
     both = 'evaluation.protocols=["native", "camvid-480x360"]'

@@ -62,6 +62,7 @@ def far_away(tmp_path: Path) -> Path:
     return root
 
 
+@pytest.mark.heavy
 def test_names_that_the_console_lacks_are_printed_as_escapes(far_away: Path, tmp_path: Path):
     allowed = 'data.allow=["D220"]'
     text, codes = printed(

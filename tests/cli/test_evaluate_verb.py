@@ -22,6 +22,7 @@ def test_evaluate_prints_a_table_or_json(run_cli: Callable, run: Path):
     assert json.loads(data.stdout)["split"] == "val"
 
 
+@pytest.mark.heavy
 def test_evaluate_prints_a_table_per_protocol(run_cli: Callable, run: Path):
     protocols = ["--protocol", "native", "--protocol", "camvid-480x360"]
     code, stdout, _ = run_cli(["evaluate", run, *protocols, "--no-boundary", "--calibration"])

@@ -47,6 +47,7 @@ def test_measured_scores_can_be_asked_for(run_cli: Callable, tmp_path):
     assert [(one["name"], one["measured"]) for one in found] == [("enet-camvid", 52.5)]
 
 
+@pytest.mark.heavy
 def test_nothing_found_says_why_and_is_no_error(run_cli: Callable):
     code, stdout, _ = run_cli(["models", "search", "gmacs<1000000 miou>99"])
     assert code == 0

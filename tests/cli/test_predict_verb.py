@@ -36,6 +36,7 @@ def test_predict_counts_and_points_to_the_output(run_cli: Callable, run: Path, t
     assert len(list((output / "masks").rglob("*.png"))) == 3
 
 
+@pytest.mark.heavy
 def test_a_bad_file_is_printed_with_a_way_out_that_predict_takes(run_cli: Callable, run: Path, tmp_path: Path):
     deep = np.arange(48 * 64, dtype=np.uint16).reshape(48, 64)
     Image.fromarray(deep).save(tmp_path / "deep.png")

@@ -13,6 +13,7 @@ def run(tiny_run: Path, tmp_path: Path) -> Path:
     return Path(shutil.copytree(tiny_run, tmp_path / "run"))
 
 
+@pytest.mark.heavy
 def test_training_ends_with_a_table_and_a_report(run_cli: Callable, tiny_data: Path, tiny_recipe: Path, tmp_path: Path):
     run = tmp_path / "run"
     code, stdout, _ = run_cli(["train", tiny_recipe, "--data", tiny_data, "--output", run, "schedule.iterations=2"])

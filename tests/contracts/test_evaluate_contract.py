@@ -99,6 +99,7 @@ def test_units_with_receipts_give_the_same_result(
     assert (tmp_path / "scores" / "receipts").is_dir()
 
 
+@pytest.mark.heavy
 def test_groups_are_scored(subjects: Callable[[str], Any], kind: str, tiny_data: Path) -> None:
     result = evaluate(subjects(kind), tiny_data, "test", "native", group=GROUP)
 

@@ -32,6 +32,7 @@ def test_where_several_formats_fit_the_order_is_known(tmp_path: Path):
     assert [format.name for format in recognised(root)] == ["folder", "labelme"]
 
 
+@pytest.mark.heavy
 def test_a_described_folder_is_own_data_but_for_names_that_nobody_else_has(tmp_path: Path):
     for name in ("camvid", "cityscapes"):
         root = write_miniature(name, tmp_path / name, (1, 1))

@@ -65,6 +65,7 @@ def differing(ranks: Ranks, spec: Spec) -> list[str]:
     return found
 
 
+@pytest.mark.heavy
 @pytest.mark.parametrize(
     "name", [*FEW, *(pytest.param(name, marks=pytest.mark.heavy) for name in (*OF_ENCODERS, *SMALL) if name not in FEW)]
 )

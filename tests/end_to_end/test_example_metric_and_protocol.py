@@ -117,6 +117,7 @@ def test_it_is_in_the_help_and_keeps_the_contract(site: Path) -> None:
     assert "hausdorff95" in done.stdout
 
 
+@pytest.mark.heavy
 def test_a_mistyped_name_is_told_the_nearest(site: Path, scored: tuple[Path, str]) -> None:
     done = verbs(site, ["evaluate", scored[0], "--metric", "hausdorf"])
     assert done.returncode == 2

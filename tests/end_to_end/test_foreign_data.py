@@ -70,6 +70,7 @@ def test_training_from_the_hub_is_training_from_loose_files_and_tells_nobody_the
         assert not [path for path in folder.rglob("*") if path.is_file() and TOKEN.encode() in path.read_bytes()]
 
 
+@pytest.mark.heavy
 def test_every_verb_reads_tars_of_others(
     run_cli: Callable, tiny_run: Path, tiny_data: Path, tmp_path: Path, own_cache: Path
 ):

@@ -78,6 +78,7 @@ def test_overlapping_shapes_go_from_folder_to_report(shapes: Path, tmp_path: Pat
     assert "multi-label" in page.lower()
 
 
+@pytest.mark.heavy
 def test_an_interrupted_run_ends_as_one_that_was_not(shapes: Path, tmp_path: Path):
     def final(folder: Path) -> dict[str, str]:
         checkpoint = newest_checkpoint(folder / "checkpoints")

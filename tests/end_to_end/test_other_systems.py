@@ -105,6 +105,7 @@ print(prediction.labels.shape, pixelwise.evaluate(run, split="test").miou)
 """
 
 
+@pytest.mark.heavy
 def test_a_run_predicts_and_is_scored_on_windows(elsewhere: Elsewhere, tmp_path: Path, tiny_run: Path, tiny_data: Path):
     import pixelwise
 

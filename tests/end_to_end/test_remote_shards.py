@@ -59,6 +59,7 @@ def weights(run: Path) -> dict[str, str]:
     return {name: record.sha256 for name, record in checkpoint.manifest.files.items() if name.endswith(".safetensors")}
 
 
+@pytest.mark.heavy
 @pytest.mark.parametrize("workers", [0, pytest.param(2, marks=pytest.mark.heavy)])
 def test_training_from_a_server_is_training_from_loose_files(
     tiny_run: Path, tiny_recipe: Path, server: Server, tmp_path: Path, workers: int, own_cache: Path
@@ -109,6 +110,7 @@ def test_verifying_reads_every_byte(server: Server, own_cache: Path):
     assert server.busiest > 2
 
 
+@pytest.mark.heavy
 def test_every_verb_takes_an_address(
     run_cli: Callable, tiny_run: Path, server: Server, tmp_path: Path, own_cache: Path
 ):

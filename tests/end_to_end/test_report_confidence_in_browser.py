@@ -63,6 +63,7 @@ def opened(browser, reports: dict[str, Path]) -> Iterator:
         one.context.close()
 
 
+@pytest.mark.heavy
 def test_the_slider_changes_scores_and_masks(opened):
     shown = opened("two")
     row = shown.page.locator(".thresholds-table tbody tr").locator("td").all_inner_texts()
@@ -89,6 +90,7 @@ def test_the_slider_changes_scores_and_masks(opened):
     assert shown.messages == []
 
 
+@pytest.mark.heavy
 def test_a_threshold_can_be_sent_as_an_address(opened):
     shown = opened("two")
     shown.look()

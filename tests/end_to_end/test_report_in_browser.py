@@ -71,6 +71,7 @@ def test_a_file_name_with_markup_runs_nothing(opened):
     assert "run <b>1" in page.locator(".folder").inner_text()
 
 
+@pytest.mark.heavy
 def test_the_slider_changes_the_picture(opened):
     page = opened().page
     panel = page.locator(".picture").first.locator(".panel").nth(1)
@@ -249,6 +250,7 @@ def test_cards_can_be_searched_and_sorted(opened):
     assert names(page)[-3:] == ["day/a", "day/b", "night/c"]
 
 
+@pytest.mark.heavy
 def test_the_viewer_shows_photo_truth_prediction_and_errors(opened):
     page = opened_viewer(opened)
 
@@ -263,6 +265,7 @@ def test_the_viewer_shows_photo_truth_prediction_and_errors(opened):
     assert len(errors) == 4
 
 
+@pytest.mark.heavy
 def test_a_class_can_be_hidden_and_shown_alone(opened):
     page = opened_viewer(opened)
     all_of_it = press(page, "3")
@@ -383,6 +386,7 @@ def test_zoom_keeps_the_point_under_the_pointer(opened):
     assert after[:2] == pytest.approx(before[:2], abs=0.01)
 
 
+@pytest.mark.heavy
 def test_a_cell_of_the_matrix_leads_to_its_images_with_its_pixels_marked(opened, report):
     page = opened().page
     matrix = json.loads((report.parent / "evaluations" / "test-camvid-480x360" / "result.json").read_text())

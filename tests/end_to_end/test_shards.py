@@ -100,6 +100,7 @@ def test_the_audit_is_equal_but_for_the_names_of_files(tiny_data: Path, shards: 
     assert audit(open_folder(shards)[1]) == found[1]
 
 
+@pytest.mark.heavy
 def test_every_verb_takes_the_folder(run_cli: Callable, tiny_run: Path, tiny_data: Path, shards: Path, tmp_path: Path):
     code, stdout, _ = run_cli(["check", shards, "--html", tmp_path / "check.html"])
     assert (code, "in 9 shards" in stdout or "shards" in stdout) == (0, True)

@@ -148,6 +148,7 @@ def test_a_recipe_whose_name_and_fields_are_nasty_is_refused_harmlessly(tmp_path
         assert controls(done.stderr) == []
 
 
+@pytest.mark.heavy
 def test_the_report_and_the_tables_of_a_run(tmp_path: Path, plain: tuple[str, ...], run_cli: Cli):
     pages = []
     for kind, names in (("nasty", NASTY), ("plain", plain)):

@@ -57,6 +57,7 @@ def timeless(found: Measurement) -> str:
     return repr(msgspec.structs.replace(found, seconds=0.0, peak_memory_bytes=0, counts=found.counts.tolist()))  # type: ignore[arg-type]
 
 
+@pytest.mark.heavy
 @pytest.mark.parametrize("world", [2, 3])
 def test_seven_images_are_scored_as_by_one_process(world: int, tmp_path: Path):
     alone = scored(ALONE, tmp_path)

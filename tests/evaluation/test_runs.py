@@ -78,6 +78,7 @@ def test_unknown_protocols_and_splits_say_which_exist(run: Path):
         evaluate(run, split="valid")
 
 
+@pytest.mark.heavy
 def test_several_protocols_are_scored_in_one_pass_and_kept_apart(run: Path):
     seen = []
     results = evaluate(
@@ -102,6 +103,7 @@ def test_several_protocols_are_scored_in_one_pass_and_kept_apart(run: Path):
     assert results[2].confusion_matrix == results[0].confusion_matrix
 
 
+@pytest.mark.heavy
 def test_boundary_iou_is_measured_unless_switched_off_and_calibration_where_asked_for(run: Path):
     usual = evaluate(run, split="val")
     other = evaluate(run, split="val", boundary=False, calibration=True)
@@ -142,6 +144,7 @@ def relabelled(data: Path, folder: Path, names: str, order: list[int] | None = N
     return folder
 
 
+@pytest.mark.heavy
 def test_data_in_another_order_scores_the_same_and_says_so(run: Path, tiny_data: Path, tmp_path: Path):
     names = list(load_trained(run).recipe.data.classes or ())
     swapped = ", ".join(f'"{names[index].upper()}"' for index in (2, 0, 1))

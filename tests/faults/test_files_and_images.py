@@ -213,6 +213,7 @@ def test_A9_a_decompression_bomb_is_d120(root: Path, check: Check):
     assert "30000x30000" in findings["D120"]["message"]
 
 
+@pytest.mark.heavy
 @pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="the peak memory is read from /proc")
 def test_A9_a_decompression_bomb_takes_little_memory(root: Path):
     image(root).write_bytes(bomb(30000))

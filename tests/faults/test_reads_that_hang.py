@@ -214,6 +214,7 @@ def stalled(arguments: list, name: str, way: str, *, interrupts: int = 1) -> tup
         process.kill()
 
 
+@pytest.mark.heavy
 @pytest.mark.parametrize("way", ["sleep", pytest.param("pipe", marks=pytest.mark.heavy)])
 def test_a_stalled_read_in_a_thread_is_mentioned_and_ctrl_c_ends_it(way: str, tiny_data: Path, tmp_path: Path):
     root = Path(shutil.copytree(tiny_data, tmp_path / "data"))
@@ -223,6 +224,7 @@ def test_a_stalled_read_in_a_thread_is_mentioned_and_ctrl_c_ends_it(way: str, ti
     assert status == 130, said
 
 
+@pytest.mark.heavy
 def test_a_stalled_read_in_the_main_thread_is_mentioned_and_ctrl_c_ends_it(tmp_path: Path):
     (tmp_path / "mine.toml").write_text("")
     status, said = stalled(["show", tmp_path / "mine.toml"], "mine.toml", "pipe")

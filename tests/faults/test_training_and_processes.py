@@ -36,6 +36,7 @@ def copied_data(tiny_data: Path, tmp_path: Path) -> Path:
     return Path(shutil.copytree(tiny_data, tmp_path / "data"))
 
 
+@pytest.mark.heavy
 def test_C1_nan_in_five_steps_exits_5(
     monkeypatch: pytest.MonkeyPatch, run_cli: Callable, tiny_data: Path, tiny_recipe: Path, tmp_path: Path
 ):
@@ -50,6 +51,7 @@ def test_C1_nan_in_five_steps_exits_5(
     assert "optimizer.lr" in stderr
 
 
+@pytest.mark.heavy
 @pytest.mark.parametrize("keep_share", [0.0, 0.5, 0.999])
 def test_C4_a_truncated_newest_checkpoint_is_passed_over(keep_share: float, run_cli: Callable, copied_run: Path):
     newest = list_checkpoints(copied_run / "checkpoints")[-1][0]
@@ -72,6 +74,7 @@ def test_C4_when_all_checkpoints_are_damaged_the_run_is_refused(run_cli: Callabl
     assert "model.safetensors" in stderr
 
 
+@pytest.mark.heavy
 def test_C5_a_full_disk_keeps_the_old_checkpoint_and_exits_6(
     run_cli: Callable, monkeypatch: pytest.MonkeyPatch, tiny_data: Path, tiny_recipe: Path, tmp_path: Path
 ):
@@ -235,6 +238,7 @@ def test_C9_a_loader_process_killed_while_it_hands_over_a_batch_is_replaced(
         train(str(tiny_recipe), output=tmp_path / "alone", overrides=["data.workers=0"], **options)
 
 
+@pytest.mark.heavy
 def test_C9_a_loader_process_killed_during_a_training_step_is_replaced(
     monkeypatch: pytest.MonkeyPatch, tiny_run: Path, tiny_data: Path, tiny_recipe: Path, tmp_path: Path
 ):
@@ -307,6 +311,7 @@ def test_C10_a_failure_in_a_loader_process_names_the_file(
     assert "Traceback" not in stderr
 
 
+@pytest.mark.heavy
 def test_C12_a_folder_in_use_exits_7_and_says_by_whom(
     run_cli: Callable, tiny_data: Path, tiny_recipe: Path, tmp_path: Path
 ):
@@ -317,6 +322,7 @@ def test_C12_a_folder_in_use_exits_7_and_says_by_whom(
     assert f"process {os.getpid()} " in stderr
 
 
+@pytest.mark.heavy
 def test_C14_a_batch_of_one_on_a_tiny_map_says_what_to_change(run_cli: Callable, tiny_data: Path, tmp_path: Path):
     code, _, stderr = run_cli(
         [
@@ -330,6 +336,7 @@ def test_C14_a_batch_of_one_on_a_tiny_map_says_what_to_change(run_cli: Callable,
     assert "sampling.batch_size" in stderr
 
 
+@pytest.mark.heavy
 def test_a_start_that_failed_leaves_nothing_in_the_way(
     run_cli: Callable, tiny_data: Path, tiny_recipe: Path, tmp_path: Path
 ):

@@ -106,6 +106,7 @@ def test_of_processes_elsewhere_nothing_is_known(mark: str):
     assert is_running(mark) is None
 
 
+@pytest.mark.heavy
 def test_a_process_is_killed_with_all_that_it_started(tmp_path: Path):
     import psutil
 

@@ -55,6 +55,7 @@ VALUES = st.recursive(
 )
 
 
+@pytest.mark.heavy
 @given(VALUES)
 def test_plain_values_come_back_with_their_types_and_bits(value: object):
     assert same(again(value), value)

@@ -103,6 +103,7 @@ def test_any_encoder_works_at_any_size_and_learns(encoder: str) -> None:
     assert [name for name, p in model.named_parameters() if p.grad is None or not p.grad.any()] == []
 
 
+@pytest.mark.heavy
 def test_it_can_be_exported() -> None:
     model, images = build(), torch.rand(1, 3, 33, 47)
 

@@ -21,6 +21,7 @@ def build(num_classes: int = 3) -> OCRNet:
     return model.eval()
 
 
+@pytest.mark.heavy
 def test_parameters_and_multiplications_are_the_original_s() -> None:
     with torch.device("meta"):
         model = build_model(OCRNetSpec(), 19)

@@ -140,6 +140,7 @@ def test_an_encoder_that_needs_multiples_sees_a_padded_image() -> None:
     assert torch.equal(logits, padded[..., :9, :10])
 
 
+@pytest.mark.heavy
 def test_it_can_be_exported() -> None:
     model, images = build(channels=16), torch.rand(1, 3, 33, 47)
 

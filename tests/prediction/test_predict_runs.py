@@ -83,6 +83,7 @@ def files_of(output: Path) -> dict[str, bytes]:
     return {path.relative_to(output).as_posix(): path.read_bytes() for path in paths}
 
 
+@pytest.mark.heavy
 def test_a_second_call_keeps_what_the_first_has_done(tiny_run: Path, tiny_data: Path, tmp_path: Path):
     photos, output = many(tmp_path / "photos", tiny_data, 5), tmp_path / "out"
     (photos / "bad.png").write_bytes(b"not an image")
@@ -126,6 +127,7 @@ def test_a_prediction_that_is_killed_goes_on_where_it_was(tiny_run: Path, tiny_d
     assert files_of(output) == files_of(tmp_path / "undisturbed")
 
 
+@pytest.mark.heavy
 def test_parts_of_an_array_are_together_what_one_call_predicts(
     tiny_run: Path, tiny_data: Path, tmp_path: Path, run_cli: Callable
 ):
@@ -149,6 +151,7 @@ def test_parts_of_an_array_are_together_what_one_call_predicts(
     assert (last.ok, last.kept, last.failed) == (whole.ok, 10, 1)
 
 
+@pytest.mark.heavy
 def test_parts_share_an_output_and_a_whole_prediction_does_not(tiny_run: Path, tiny_data: Path, tmp_path: Path):
     photos, output = many(tmp_path / "photos", tiny_data, 4), tmp_path / "out"
     with writing_alone(output, shared=True):

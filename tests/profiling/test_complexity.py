@@ -54,6 +54,7 @@ def test_the_network_is_not_touched() -> None:
     assert all(torch.equal(value, before[key]) for key, value in model.state_dict().items())
 
 
+@pytest.mark.heavy
 def test_a_name_a_recipe_and_a_spec_are_built_first() -> None:
     entry = pixelwise.recipe("enet-camvid")
     counts = [complexity(what, 360, 480) for what in ("enet-camvid", entry, build_model(entry))]

@@ -40,6 +40,7 @@ def test_the_bottleneck_is_named_with_what_to_do(given: dict[str, float], patter
     assert re.search(pattern, bottleneck(parts(**given), TOWN, CPU, cached=False))
 
 
+@pytest.mark.heavy
 @pytest.mark.parametrize(("cache", "cached"), [("memory", True), ("off", False)])
 def test_the_parts_of_real_steps_are_timed(
     cache: str, cached: bool, tiny_recipe: Path, tiny_data: Path, monkeypatch: pytest.MonkeyPatch
@@ -66,6 +67,7 @@ def test_the_parts_of_real_steps_are_timed(
     assert profile.images_per_second == pytest.approx(4000 / sum(part.milliseconds for part in profile.parts))
 
 
+@pytest.mark.heavy
 def test_formats_are_timed_first_where_the_recipe_leaves_them_open(tiny_recipe: Path, tiny_data: Path):
     recipe = apply_overrides(find_recipe(str(tiny_recipe)), ["precision.dtype=auto"])
     assert profile_training(recipe, tiny_data, CPU, steps=1).precision.startswith("float32")

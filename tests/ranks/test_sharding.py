@@ -85,6 +85,7 @@ def test_gradients_are_added_and_clipped_as_by_one_process(world: int):
             assert torch.allclose(value, expected.get_parameter(name).grad, rtol=1e-9, atol=1e-12), name  # type: ignore[arg-type]
 
 
+@pytest.mark.heavy
 def test_the_norm_does_not_depend_on_the_number_of_processes():
     def work(ranks: Ranks) -> float:
         net = network(torch.float32)
@@ -192,6 +193,7 @@ def test_put_together_it_predicts_as_before_and_needs_nobody(layout: torch.memor
     assert all(torch.allclose(one, expected, rtol=1e-12) for seen in found for one in seen)
 
 
+@pytest.mark.heavy
 def test_parts_of_moments_become_whole_again():
     moment = torch.randn(5, 3, 3, 3)
 

@@ -144,6 +144,7 @@ def test_the_same_recipe_under_two_entry_points_is_one(tmp_path: Path):
     assert found["warnings"] == []
 
 
+@pytest.mark.heavy
 def test_a_broken_package_costs_the_command_line_a_warning(tmp_path: Path):
     install(tmp_path, "broken", GROUP.format("broken"), "import nothing_of_that_name")
     install(tmp_path, "acme", GROUP.format("acme"), f"{OWN}RECIPES = [named('acme-a')]")

@@ -129,6 +129,7 @@ def test_other_options_are_another_question(tmp_path: Path):
     assert keep(tmp_path, small) in names
 
 
+@pytest.mark.heavy
 @settings(max_examples=30)
 @given(
     st.lists(

@@ -281,6 +281,7 @@ def test_any_bytes_are_read_or_refused(content: bytes):
             parse()
 
 
+@pytest.mark.heavy
 @settings(max_examples=100, deadline=None)
 @given(
     st.recursive(

@@ -26,6 +26,7 @@ def begun(data: Path, output: Path, *words: str) -> TrainingStart:
     return told.starts[-1]
 
 
+@pytest.mark.heavy
 def test_a_training_says_what_it_is_before_its_first_step(tiny_data: Path, tmp_path: Path) -> None:
     start = begun(tiny_data, tmp_path / "first", "augment.crop=[32,64]", "sampling.accumulate=2")
     assert start.network.startswith("unet over mobilenetv3_small_050, ")

@@ -69,6 +69,7 @@ def test_the_order_of_many_samples_has_the_same_batches_as_that_of_few(n: int, b
     assert set(seen) <= set(range(n))
 
 
+@pytest.mark.heavy
 @given(start=st.integers(0, 20), accumulate=st.integers(1, 3), n=st.integers(7, 23))
 def test_a_plan_of_many_samples_continues_anywhere(start: int, accumulate: int, n: int):
     sampling = Sampling(batch_size=2, accumulate=accumulate)

@@ -80,6 +80,7 @@ def test_loader_processes_change_nothing(tiny_run: Path, tiny_data: Path, tiny_r
     assert_same_run(again, tiny_run)
 
 
+@pytest.mark.heavy
 @pytest.mark.parametrize("step", [3, pytest.param(9, marks=pytest.mark.heavy)])
 def test_C3_killed_with_sigkill_and_resumed_equals_uninterrupted(
     step: int, tiny_run: Path, tiny_data: Path, tiny_recipe: Path, tmp_path: Path
@@ -113,6 +114,7 @@ def test_C6_sigterm_saves_at_the_step_boundary_and_exits_75(
     assert_same_run(run, tiny_run)
 
 
+@pytest.mark.heavy
 @pytest.mark.parametrize(
     "stop_at", [pytest.param(1, marks=pytest.mark.heavy), 8, pytest.param(15, marks=pytest.mark.heavy)]
 )
@@ -304,6 +306,7 @@ def test_C1_a_non_finite_step_changes_no_weight_and_no_statistic(
     assert newest.state()["progress"]["skipped"] == 1
 
 
+@pytest.mark.heavy
 def test_C1_five_in_a_row_end_the_run_and_keep_the_batch(
     monkeypatch: pytest.MonkeyPatch, tiny_data: Path, tiny_recipe: Path, tmp_path: Path
 ):
@@ -341,6 +344,7 @@ def test_C1_steps_that_the_device_judges_end_in_the_same_weights_and_the_same_lo
     torch.testing.assert_close(by_device[3], by_host[3])
 
 
+@pytest.mark.heavy
 def test_C1_five_in_a_row_end_the_run_where_the_device_judges_too(
     monkeypatch: pytest.MonkeyPatch, tiny_data: Path, tiny_recipe: Path, tmp_path: Path
 ):
@@ -417,6 +421,7 @@ def test_a_missing_device_is_named(tiny_data: Path, tiny_recipe: Path, tmp_path:
     assert caught.value.code == "R214"
 
 
+@pytest.mark.heavy
 @pytest.mark.parametrize("dtype", [pytest.param("float32", marks=pytest.mark.heavy), "bfloat16"])
 def test_channels_last_resumes_exactly_too(dtype: str, tiny_data: Path, tiny_recipe: Path, tmp_path: Path):
     changes = [

@@ -102,6 +102,7 @@ def test_class_weights_of_the_data_weigh_the_loss(prepared, run: Path):
     assert losses[2][0] != pytest.approx(losses[0][0], rel=1e-2)
 
 
+@pytest.mark.heavy
 def test_a_finished_run_only_finds_that_it_is_finished(prepared, run: Path):
     ready = prepared()
     trained(ready, run)
@@ -185,6 +186,7 @@ def test_the_score_of_some_of_the_images_is_no_result(prepared, run: Path):
     assert [(manifest.step, manifest.miou) for _, manifest in list_checkpoints(run / CHECKPOINTS)][-1] == (4, None)
 
 
+@pytest.mark.heavy
 def test_a_training_leaves_pictures_and_its_status(prepared, run: Path):
     trained(prepared("schedule.iterations=8"), run)
     found = read_pictures(run)
@@ -198,6 +200,7 @@ def test_a_training_leaves_pictures_and_its_status(prepared, run: Path):
     assert status.training.step == 8
 
 
+@pytest.mark.heavy
 def test_pictures_that_cannot_be_written_end_no_training(prepared, run: Path):
     (run / PICTURES).write_text("in the way")
     said: list[str] = []

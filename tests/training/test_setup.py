@@ -338,6 +338,7 @@ def test_of_the_run_before_it_a_stage_takes_what_fits(looked: Looked, tmp_path: 
         assert bool((parameter == 0.5).all()) != (name in begun.random), name
 
 
+@pytest.mark.heavy
 def test_the_stages_weights_have_the_last_word(looked: Looked, tmp_path: Path):
     finished(looked, tmp_path / "named")
     stage = finished(looked, tmp_path / "stage")
@@ -446,6 +447,7 @@ def test_a_result_to_begin_with_must_be_named_and_be_there(tiny: Recipe, looked:
     refuse_without_run(named)
 
 
+@pytest.mark.heavy
 def test_a_batch_that_fits_stays_and_one_that_does_not_is_changed_with_a_warning(looked: Looked):
     _, facts, recipe = looked
     phases: list[str] = []
@@ -480,6 +482,7 @@ def test_training_takes_the_threads_it_is_given():
         assert torch.get_num_threads() == threads
 
 
+@pytest.mark.heavy
 def test_settings_that_do_not_fit_are_said_before_the_first_step(tiny_recipe: Path, tiny_data: Path, tmp_path: Path):
     said: list[tuple[str, str]] = []
     observer = Told(

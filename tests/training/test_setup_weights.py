@@ -34,6 +34,7 @@ def begin(
     return run, warned
 
 
+@pytest.mark.heavy
 def test_a_run_records_the_file_and_follows_its_normalisation(tiny_recipe: Path, tiny_data: Path, tmp_path: Path):
     torch.manual_seed(3)
     state = timm.create_model(LITE).state_dict()
@@ -75,6 +76,7 @@ def test_a_normalisation_on_the_command_line_is_kept(tiny_recipe: Path, tiny_dat
     assert read_recipe(run).model.preprocessing.mean == (0.485, 0.456, 0.406)
 
 
+@pytest.mark.heavy
 def test_nothing_is_fetched_that_the_weights_of_a_run_overwrite(
     tiny_recipe: Path, tiny_data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ):

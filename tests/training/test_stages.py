@@ -100,6 +100,7 @@ def test_every_stage_is_a_run_that_begins_with_the_one_before(staged_run: Path):
     assert sorted({record["step"] for record in records(staged_run, "step")}) == [1, 2, 3, 4, 5]
 
 
+@pytest.mark.heavy
 def test_the_recipe_begins_with_the_averaged_weights_of_the_last_stage(staged_run: Path, tmp_path: Path):
     run = tmp_path / "run"
     shutil.copytree(staged_run, run)
@@ -113,6 +114,7 @@ def test_the_recipe_begins_with_the_averaged_weights_of_the_last_stage(staged_ru
     assert begun["weights_sha256"] == second.sha256("ema") != second.sha256("model")
 
 
+@pytest.mark.heavy
 @pytest.mark.parametrize(
     "stop_at",
     [
@@ -264,6 +266,7 @@ def test_training_ends_after_so_many_evaluations_without_an_improvement(impatien
     assert newest.state()["progress"]["best_step"] == 12
 
 
+@pytest.mark.heavy
 @pytest.mark.parametrize("stop_at", [pytest.param(9, marks=pytest.mark.heavy), 16])
 def test_early_stopping_resumes_exactly(
     stop_at: int, impatient_run: Path, tiny_recipe: Path, tiny_data: Path, tmp_path: Path

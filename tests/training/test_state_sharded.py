@@ -102,6 +102,7 @@ def test_saved_by_two_processes_and_restored_by_three_it_goes_on_as_one(kind: st
     assert_equal(files_of(third), files_of(tmp_path / "alone"))
 
 
+@pytest.mark.heavy
 def test_what_is_scored_is_the_average_and_else_the_network():
     for kind in ("adamw", "adam"):
         recipe = recipe_with(*KINDS[kind])

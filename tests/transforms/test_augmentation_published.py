@@ -143,6 +143,7 @@ def test_the_mean_colour_is_rounded_to_whole_values():
     assert fill_color(Augment(), (0.485, 0.456, 0.406)) == (0, 0, 0)
 
 
+@pytest.mark.heavy
 def test_crops_with_too_much_of_one_class_are_drawn_again_ten_times():
     # Of the 91 places of a crop of ten columns, five hold 3..7 of each class.
     labels = np.repeat(np.array([0, 1], np.uint8), 50)[None]

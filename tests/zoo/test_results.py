@@ -74,6 +74,7 @@ def test_without_a_comparable_result_the_nearest_one_is_shown():
     assert measured.percent == pytest.approx(65.0)
 
 
+@pytest.mark.heavy
 def test_a_changed_recipe_says_nothing_about_the_published_one():
     changed = make_recipe(schedule=msgspec.structs.replace(RECIPE.schedule, epochs=2))
     measured = summarize(RECIPE, [make_result(changed, 99.0)])

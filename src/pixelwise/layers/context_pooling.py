@@ -16,6 +16,8 @@ from pixelwise.layers.resizing import resize_to
 WINDOWS = ((5, 2), (9, 4), (17, 8))
 """(side, stride) of the windows; the last scale is the mean of the whole map."""
 SCALES = len(WINDOWS) + 1
+TRACED_SIZE = (577, 1157)
+"""`SegmentationModel.traced_size` of networks that pool maps of stride 64: their coarsest averages are 2 by 3."""
 
 
 class _ContextPooling(nn.Module):

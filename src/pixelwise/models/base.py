@@ -31,6 +31,9 @@ class SegmentationModel(nn.Module, ABC):
         preprocessing: Normalisation that turns a uint8 image into the input of this network.
         multilabel: Whether a pixel may belong to several classes; each logit then goes through its own sigmoid.
         align_corners: Whether logits are upsampled to the image size with aligned corners, as some original code does.
+        traced_size: (height, width) of the images by which a graph for images of any size is traced: values that no
+            stride divides and that occur nowhere in a network, so that none of them is mistaken for a constant, and so
+            large that no map of the network has a single row or column, which always is.
         fixed_size: The only (height, width) that an exported network accepts; None: any size.
         gives_scores: False for an exported network that returns class ids only: its logits are 1 and 0.
         enlarged_to: Stride to which an exported network has already enlarged its logits; None: they are as its head
@@ -39,6 +42,7 @@ class SegmentationModel(nn.Module, ABC):
 
     align_corners: bool = False
     multilabel: bool = False
+    traced_size: tuple[int, int] = (65, 98)
     fixed_size: tuple[int, int] | None = None
     gives_scores: bool = True
     enlarged_to: int | None = None

@@ -18,7 +18,7 @@ from typing import NamedTuple
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from pixelwise.layers.context_pooling import DAPPM
+from pixelwise.layers.context_pooling import DAPPM, TRACED_SIZE
 from pixelwise.layers.initialisation import he_normal
 from pixelwise.layers.residual import Bottleneck, basic_stage, normalized_conv
 from pixelwise.layers.resizing import resize_to
@@ -50,6 +50,8 @@ class DDRNet(SegmentationModel):
         auxiliary: Head of the branch of high resolution.
         head: Main head.
     """
+
+    traced_size = TRACED_SIZE
 
     def __init__(self, spec: DDRNetSpec, classes: Sequence[str]) -> None:
         super().__init__(spec, classes)

@@ -23,7 +23,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from pixelwise.layers.context_pooling import DAPPM, PAPPM
+from pixelwise.layers.context_pooling import DAPPM, PAPPM, TRACED_SIZE
 from pixelwise.layers.convolutions import ConvNormActivation, NormActivationConv
 from pixelwise.layers.initialisation import he_normal
 from pixelwise.layers.residual import BasicBlock, Bottleneck, basic_stage, normalized_conv
@@ -146,6 +146,7 @@ class PIDNet(SegmentationModel):
     """
 
     align_corners = True
+    traced_size = TRACED_SIZE
 
     def __init__(self, spec: PIDNetSpec, classes: Sequence[str]) -> None:
         super().__init__(spec, classes)

@@ -23,9 +23,8 @@ from pixelwise.runtimes.sidecar import Input, Output
 INPUT = "images"
 PROBE = 64
 """Side in pixels of the image used to find the stride of the logits; all strides divide it."""
-DYNAMIC_EXAMPLE = (2, 65, 98)
-"""Batch size, height and width of the example used to trace a dynamic network: values that no stride divides and
-that occur nowhere in a network, so that tracing mistakes none of them for a constant."""
+DYNAMIC_BATCH = 2
+"""Batch size of the example by which a dynamic network is traced; its sides are `SegmentationModel.traced_size`."""
 
 
 class NotOneGraphError(Exception):
@@ -50,9 +49,9 @@ class GraphOptions(msgspec.Struct, frozen=True, kw_only=True):
     dynamic: bool = False
     size: Size
 
-    def example(self, channels: int) -> Tensor:
-        """Random input of the right shape, for tracing."""
-        batch, height, width = DYNAMIC_EXAMPLE if self.dynamic else (1, *self.size)
+    def example(self, channels: int, traced_size: Size) -> Tensor:
+        """Random input of the right shape, for tracing; of `traced_size` for a dynamic graph."""
+        batch, height, width = (DYNAMIC_BATCH, *traced_size) if self.dynamic else (1, *self.size)
         generator = torch.Generator().manual_seed(0)
         if self.uint8_input:
             return torch.randint(0, 256, (batch, height, width, channels), dtype=torch.uint8, generator=generator)
@@ -123,7 +122,7 @@ class ExportedNetwork(nn.Module):
         """
         if self.captured is None:
             self.tell("capturing the network as one graph")
-            example = self.options.example(len(self.model.preprocessing.mean))
+            example = self.options.example(len(self.model.preprocessing.mean), self.model.traced_size)
             rows, columns = (1, 2) if self.options.uint8_input else (2, 3)
             # The sizes are declared without constraints: tracing finds those that the graph needs.
             open_sizes = {0: Dim.DYNAMIC, rows: Dim.DYNAMIC, columns: Dim.DYNAMIC}

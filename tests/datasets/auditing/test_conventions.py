@@ -51,6 +51,7 @@ def test_classes_of_different_photos_are_no_conventions(make_folder: MakeFolder)
     assert finding(folder(make_folder, OBJECT, OBJECT * np.uint8(2), OBJECT * np.uint8(3))) is None
 
 
+@pytest.mark.heavy
 @settings(max_examples=20, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(classes=st.integers(3, 8), step=st.integers(5, 30), void=st.booleans())
 def test_scaled_ids_are_mapped_back(make_folder: MakeFolder, classes: int, step: int, void: bool):

@@ -42,6 +42,7 @@ def drawn(cache: Path) -> set[str]:
     return {path.name for path in cache.glob("drawn-labelme-v3-*")}
 
 
+@pytest.mark.heavy
 def test_masks_of_an_annotation_that_changed_go_when_the_new_ones_are_drawn(cache: Path, tmp_path: Path):
     open_in_another_process(write(tmp_path / "one", 1))
     open_in_another_process(write(tmp_path / "other", 1))

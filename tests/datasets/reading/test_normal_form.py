@@ -262,6 +262,7 @@ def cases(draw: st.DrawFn) -> tuple[str, int, str, int, Reading]:
     return name, draw(st.integers(1, 8)), place, draw(st.integers(0, 10**6)), options
 
 
+@pytest.mark.heavy
 @settings(max_examples=150, deadline=None)
 @given(cases())
 def test_every_image_has_one_normal_form(tmp_path_factory: pytest.TempPathFactory, case: tuple):

@@ -4,6 +4,7 @@ from pathlib import Path
 
 import msgspec
 import numpy as np
+import pytest
 from observing import Listener
 
 from pixelwise.deployment.card.images import ComparisonImages, comparison_images
@@ -15,6 +16,7 @@ from pixelwise.records.result import load_result
 from pixelwise.runtimes import load_artefact, write_sidecar
 
 
+@pytest.mark.heavy
 def test_an_artefact_of_one_size_is_scored_as_the_recipe_says_through_its_windows(
     small_run: Path, small_recipe: Recipe, small_town: Path, tmp_path: Path
 ) -> None:
@@ -41,6 +43,7 @@ def test_an_artefact_of_one_size_is_scored_as_the_recipe_says_through_its_window
     assert equal_pixels(artefact, artefact, images) == 1
 
 
+@pytest.mark.heavy
 def test_without_labels_there_is_no_score_and_without_images_no_agreement(small_run: Path, tmp_path: Path) -> None:
     made = export(small_run, tmp_path / "torch", "torch-export", size=(32, 48))
     nothing = ComparisonImages(read=lambda: iter(()), source="nothing", count=0, fixed=(32, 48), latency_size=(32, 48))

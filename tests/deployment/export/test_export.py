@@ -134,6 +134,7 @@ def test_evaluating_it_gives_the_score_of_the_run(
     assert (folder / "evaluations" / "val-native" / "result.json").is_file()
 
 
+@pytest.mark.heavy
 def test_with_labels_both_are_scored(small_run: Path, small_town: Path, tmp_path: Path) -> None:
     exported = export(
         small_run, tmp_path / "out", "torch-export", size=SIZE, output_stride="head", data=small_town, split="val"
@@ -273,6 +274,7 @@ class Watching(Observer):
         self.phases.append(name)
 
 
+@pytest.mark.heavy
 def test_options_and_keywords_mean_the_same_and_the_observer_is_told(small_run: Path, tmp_path: Path) -> None:
     observer = Watching()
     options = ExportOptions(target="torch-export", size=SIZE, argmax=True)
@@ -336,6 +338,7 @@ def test_a_corrupted_artefact_is_one_sentence_on_the_command_line(
     assert len(done.stderr.strip().splitlines()) == 2
 
 
+@pytest.mark.heavy
 def test_the_command_line_says_how_far_it_agrees(tmp_path: Path, small_run: Path, run_cli: Any) -> None:
     done = run_cli(["export", small_run, "--target", "torch-export", "--output", tmp_path / "out", "--size", "64x48"])
 
@@ -356,6 +359,7 @@ def test_an_impossible_output_stride_is_refused(
     assert words in done.stderr
 
 
+@pytest.mark.heavy
 def test_the_head_of_the_network_is_asked_for_by_its_word(tmp_path: Path, small_run: Path, run_cli: Any) -> None:
     done = run_cli(
         ["export", small_run, "--target", "torch-export", "--output", tmp_path / "out", "--output-stride", "head",

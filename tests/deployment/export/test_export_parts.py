@@ -14,6 +14,7 @@ from pixelwise.datasets.town.scenes import draw_scene
 from pixelwise.deployment.export.export import Exported
 
 
+@pytest.mark.heavy
 @pytest.mark.parametrize("kind", ["one_size", "any_size"])
 def test_an_artefact_predicts_in_parts_what_it_predicts_whole(
     kind: str, tmp_path: Path, request: pytest.FixtureRequest

@@ -159,6 +159,7 @@ def run_of(recipe: Recipe, small_run: Path, folder: Path) -> Segmenter:
     return load(folder)
 
 
+@pytest.mark.heavy
 @pytest.mark.parametrize("name", names())
 def test_an_artefact_predicts_like_its_run_or_says_how_it_differs(
     name: str, small_recipe: Recipe, small_run: Path, artefacts: dict[str, Exported], tmp_path: Path
@@ -230,6 +231,7 @@ def undecided_run(recipe: Recipe, folder: Path) -> Segmenter:
     return load(folder)
 
 
+@pytest.mark.heavy
 @pytest.mark.parametrize(
     "target", ["onnx", *(pytest.param(name, marks=pytest.mark.heavy) for name in ("torch-export", "openvino"))]
 )

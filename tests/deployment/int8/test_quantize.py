@@ -93,6 +93,7 @@ def fragile_pair(model: nn.Module) -> tuple[str, nn.Module]:
     return layers[convolutions[-2]][0], layers[convolutions[-2] - 1][1]
 
 
+@pytest.mark.heavy
 @pytest.mark.parametrize("target", ["onnx", pytest.param("openvino", marks=pytest.mark.heavy)])
 def test_int8_agrees_scores_alike_and_is_small(target: Any, small_run: Path, small_town: Path, tmp_path: Path) -> None:
     exported = int8_artefact(small_run, tmp_path / "int8", target=target, size=SIZE, data=small_town, split="val")
@@ -196,6 +197,7 @@ class Absent:
             raise ModuleNotFoundError(f"No module named '{name}'", name=name)
 
 
+@pytest.mark.heavy
 def test_a_layer_made_sensitive_ranks_first(fragile_run: Path, own_town: Path) -> None:
     costs = sensitivity(fragile_run, data=own_town, split="val", size=SIZE)
 

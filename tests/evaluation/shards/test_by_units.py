@@ -61,6 +61,7 @@ def test_parts_of_an_array_leave_what_one_process_leaves(subjects: tuple[Subject
     assert evaluate(parts, shard="1/3") != []  # all are done, so any part writes the result again
 
 
+@pytest.mark.heavy
 @pytest.mark.parametrize("seed", range(3))
 def test_any_order_of_any_workers_gives_the_same(seed: int, subjects: tuple[Subject, Subject], tmp_path: Path):
     one, parts = subjects

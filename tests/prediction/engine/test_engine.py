@@ -193,6 +193,7 @@ def test_large_images_between_small_ones_are_predicted_alone(
     assert np.array_equal(mask, labels_of(7, (8, 9)))
 
 
+@pytest.mark.heavy
 def test_batches_and_threads_change_no_class_id_of_a_network(monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setattr(module, "default_threads", lambda: 2)
     torch.manual_seed(0)

@@ -1,4 +1,5 @@
 import numpy as np
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -36,6 +37,7 @@ def test_nothing_has_no_order():
 points = st.lists(st.tuples(st.integers(0, 9), st.integers(0, 5), st.integers(0, 5)), min_size=1, max_size=12)
 
 
+@pytest.mark.heavy
 @given(points, st.lists(st.tuples(st.integers(0, 5), st.integers(0, 5)), max_size=3))
 def test_every_place_has_the_highest_gain_of_those_left(rows, corrected):
     values = [row[0] / 10 for row in rows]

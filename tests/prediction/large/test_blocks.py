@@ -142,6 +142,7 @@ def test_windows_without_data_are_not_predicted_and_change_nothing_else(tmp_path
     assert found.looks == look.seen
 
 
+@pytest.mark.heavy
 @given(length=st.integers(1, 600), window=st.integers(2, 300))
 def test_weights_of_overlapping_windows_add_up_to_one(length, window):
     # Windows overlap by a quarter, as those of large images do.

@@ -1,4 +1,5 @@
 import numpy as np
+import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
@@ -46,6 +47,7 @@ def test_pixels_that_touch_at_a_corner_are_one_object_if_they_are_joined_further
     assert [hole.tolist() for hole in one.holes] == [[[2, 1], [2, 2], [3, 2], [3, 1]]]
 
 
+@pytest.mark.heavy
 @given(LABELS, st.integers(1, 12))
 @example(np.zeros((3, 4), np.int32), 1)
 @example(np.full((3, 4), NOTHING, np.int32), 2)

@@ -87,6 +87,7 @@ def test_masks_are_those_of_the_image_predicted_whole(tmp_path, stride, rules):
     assert np.array_equal(parts, whole)
 
 
+@pytest.mark.heavy
 def test_an_image_brought_to_the_area_of_training_is_shrunk_in_parts(tmp_path):
     path = saved(tmp_path / "a.tif", image_of(labels_of(1301, 1111)))
 
@@ -173,6 +174,7 @@ def test_the_way_and_its_reason_are_told_and_windows_counted(tmp_path):
     assert watcher.counts[-1] == ("predicting", 1, 1)
 
 
+@pytest.mark.heavy
 def test_only_the_files_of_the_prediction_are_left(tmp_path):
     path = saved(tmp_path / "a.tif", image_of(labels_of()))
 
@@ -206,6 +208,7 @@ def test_damage_in_the_middle_is_a_bad_file_and_leaves_nothing(tmp_path):
     assert sorted(one.name for one in (tmp_path / "out").iterdir()) == ["classes.json", "problems.jsonl"]
 
 
+@pytest.mark.heavy
 @pytest.mark.parametrize("kind", ["geojson", "labelme", "coco"])
 def test_outlines_are_those_of_the_image_predicted_whole(tmp_path, kind):
     image = image_of(labels_of())

@@ -86,6 +86,7 @@ def test_mask_and_overlay_are_saved(tmp_path, path):
     assert caught.value.code == "R217"
 
 
+@pytest.mark.heavy
 def test_the_temporary_file_vanishes_with_the_prediction(path):
     found = segmenter_of().predict(path)
     folder = Path(found._folder.name)

@@ -32,6 +32,7 @@ def values_of(height: int, width: int, *more: int, dtype="uint8") -> np.ndarray:
     return np.random.default_rng(4).integers(0, 5, (height, width, *more)).astype(dtype)
 
 
+@pytest.mark.heavy
 @pytest.mark.parametrize("rows", [1, 7, 512, 513, 2000])
 def test_values_and_overviews_whatever_the_rows_come_in(tmp_path, rows):
     values = values_of(1301, 1107)

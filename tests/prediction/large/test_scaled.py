@@ -59,6 +59,7 @@ def test_the_mean_of_whole_pixels_by_hand():
     assert np.abs(found - expected).max() <= 1
 
 
+@pytest.mark.heavy
 @given(
     size=st.tuples(st.integers(1, 60), st.integers(1, 60)),
     share=st.tuples(st.floats(0.05, 1), st.floats(0.05, 1)),

@@ -24,6 +24,7 @@ def test_no_images_have_no_units():
     assert list(units([])) == []
 
 
+@pytest.mark.heavy
 @pytest.mark.parametrize("place", [0, 1, 9_999, 19_999])
 @pytest.mark.parametrize("change", ["added", "removed"])
 def test_a_change_of_the_images_changes_the_units_around_it_alone(place: int, change: str):

@@ -49,6 +49,7 @@ def remaining(output: Path, photos: Sequence[Input], job: str | None = "job") ->
         return [str(image.name) for image in ledger.remaining(units(photos))]
 
 
+@pytest.mark.heavy
 def test_what_is_done_is_left_out(output: Path, photos: list[Input]):
     assert do(output, photos).kept == 0
     again = do(output, photos)

@@ -11,6 +11,7 @@ from pixelwise.errors import RecipeError
 from pixelwise.prediction.shards import units as units_module
 
 
+@pytest.mark.heavy
 def test_masks_in_tars_are_those_of_files(tiny_run: Path, tiny_data: Path, tmp_path: Path):
     pixelwise.predict(tiny_run, tiny_data / "images", tmp_path / "files")
     summary = pixelwise.predict(tiny_run, tiny_data / "images", tmp_path / "tars", tars=True)
@@ -40,6 +41,7 @@ def test_parts_of_an_array_leave_what_one_call_leaves(tiny_run: Path, tiny_data:
     assert pixelwise.predict(tiny_run, shards, tmp_path / "parts", tars=True).kept == 14
 
 
+@pytest.mark.heavy
 def test_a_prediction_that_was_stopped_goes_on(
     tiny_run: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, tiny_data: Path
 ):

@@ -38,6 +38,7 @@ def test_a_unit_is_sent_to_another_process_without_its_images(shards: Path):
     assert pickle.loads(sent).pictures[0].image.path.read_bytes() == unit.pictures[0].image.path.read_bytes()
 
 
+@pytest.mark.heavy
 def test_an_image_more_changes_one_unit_and_a_changed_one_its_own(tmp_path: Path):
     photos = make_photos(tmp_path / "photos", 60)
     for number in range(60, 1500):

@@ -32,6 +32,7 @@ def test_weights_stay_in_float32_and_results_stay_when_the_next_call_overwrites_
     assert np.array_equal(first, before)
 
 
+@pytest.mark.heavy
 @pytest.mark.skipif(not hasattr(os, "sched_getaffinity"), reason="the system has no affinity masks")
 def test_no_thread_is_bound_to_a_core_that_another_process_may_use(
     small_model: SegmentationModel, tmp_path: Path

@@ -71,6 +71,7 @@ def test_what_is_set_is_kept(folder: Path) -> None:
     assert values(found) == {"sampling.batch_size": 2, "selection.every_epochs": 1}
 
 
+@pytest.mark.heavy
 def test_large_images_are_shrunk_in_training_and_wherever_the_run_predicts(
     folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -184,6 +185,7 @@ def test_only_known_fields_are_planned() -> None:
         apply_overrides(recipe("unet"), ['planned=["optimizer.lr"]'])
 
 
+@pytest.mark.heavy
 def test_a_plan_ends_in_a_run_that_says_what_was_chosen(folder: Path, tmp_path: Path) -> None:
     import pixelwise
     from pixelwise.records.log import PlanRecord, read_log

@@ -22,6 +22,7 @@ from pixelwise.training.resuming.restoring import continued
 from pixelwise.training.runs import resume
 
 
+@pytest.mark.heavy
 def test_a_longer_run_is_another_experiment_and_says_so(tiny_run: Path, tmp_path: Path):
     run = Path(shutil.copytree(tiny_run, tmp_path / "run"))
     said: list[tuple[str, str]] = []

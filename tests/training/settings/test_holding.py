@@ -108,6 +108,7 @@ def expected(entry: Recipe, images: int, size: tuple[int, int]) -> set[str]:
     return found
 
 
+@pytest.mark.heavy
 @settings(max_examples=80, deadline=None)
 @given(drawn=settings_of_a_run())
 def test_warnings_are_those_of_arithmetic_and_their_overrides_silence_them(

@@ -57,6 +57,7 @@ def records(run: Path, kind: type[Any]) -> list[Any]:
     return list(read_log(run).of(kind))
 
 
+@pytest.mark.heavy
 @pytest.mark.parametrize("world", [2, pytest.param(4, marks=pytest.mark.heavy)])
 def test_whole_batches_give_the_bits_of_one_process(tmp_path: Path, world: int):
     changes = [f"sampling.accumulate={world}", "sampling.batch_size=3", "augment.mix=cutmix", "loss.lovasz=0.5"]
@@ -83,6 +84,7 @@ def in_float64() -> None:
     step.prepare = prepared
 
 
+@pytest.mark.heavy
 @pytest.mark.parametrize(
     ("world", "epochs"),
     [(2, 1), pytest.param(2, 3, marks=pytest.mark.heavy), pytest.param(3, 3, marks=pytest.mark.heavy)],
@@ -275,6 +277,7 @@ def test_the_first_process_alone_writes(tmp_path: Path):
     assert read_exit(run) == Exit()
 
 
+@pytest.mark.heavy
 def test_one_process_that_goes_on_says_how_the_run_ended_if_several_had_said_it(tmp_path: Path):
     run = trained(tmp_path / "run", *UNSCORED, steps=2)
     assert read_exit(run) is None

@@ -45,6 +45,7 @@ def assert_close(found: dict[str, Tensor], expected: dict[str, Tensor]) -> None:
         assert torch.allclose(found[key].double(), value.double(), rtol=1e-9, atol=1e-9), key
 
 
+@pytest.mark.heavy
 @pytest.mark.parametrize(
     ("world", "accumulate", "epochs"),
     [(2, 1, 1), pytest.param(3, 1, 2, marks=pytest.mark.heavy), pytest.param(2, 2, 2, marks=pytest.mark.heavy)],

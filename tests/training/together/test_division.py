@@ -105,6 +105,7 @@ def test_together_the_processes_get_every_image_once(
                 assert part.following == parts[(rank + 1) % world][0]
 
 
+@pytest.mark.heavy
 @given(batch=st.integers(1, 4), accumulate=st.integers(1, 4), world=st.integers(1, 4), delivered=st.integers(0, 20))
 def test_a_plan_goes_on_where_it_stopped(batch: int, accumulate: int, world: int, delivered: int):
     if batch * accumulate < world:
