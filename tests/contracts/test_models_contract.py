@@ -26,12 +26,23 @@ for _family, _type in FAMILIES.own().items():
 SMALL = [name for name in SPECS if parameters(name) < LARGE]
 
 
+def ends_of_families() -> set[str]:
+    """The smallest and the largest network of every family."""
+    families: dict[type[Spec], list[str]] = {}
+    for name in sorted(SPECS, key=parameters):
+        families.setdefault(type(SPECS[name]), []).append(name)
+    return {name for names in families.values() for name in (names[0], names[-1])}
+
+
+ENDS = ends_of_families()
+WHOLE = [pytest.param(name, marks=pytest.mark.heavy if name in ENDS else pytest.mark.fuzz) for name in SPECS]
+
+
 @pytest.mark.parametrize("name", SMALL)
 def test_a_small_network_keeps_the_contract(name: str) -> None:
     check_model(SPECS[name], heavy=False)
 
 
-@pytest.mark.heavy
-@pytest.mark.parametrize("name", SPECS)
+@pytest.mark.parametrize("name", WHOLE)
 def test_a_network_keeps_the_whole_contract(name: str) -> None:
     check_model(SPECS[name])
