@@ -227,7 +227,7 @@ class Block(nn.Module):
     def __init__(self, channels: int, heads: int, shift: int, skipped: float) -> None:
         super().__init__()
         self.shift = shift
-        self.skipped = skipped
+        self.drop_path = skipped
         self.norm1 = nn.LayerNorm(channels)
         self.attn = WindowAttention(channels, heads)
         self.norm2 = nn.LayerNorm(channels)
@@ -235,8 +235,8 @@ class Block(nn.Module):
 
     def forward(self, features: Tensor) -> Tensor:
         """(B, H, W, C) to the same shape."""
-        features = features + drop_path(self._attend(self.norm1(features)), self.skipped, self.training)
-        return features + drop_path(self.mlp(self.norm2(features)), self.skipped, self.training)
+        features = features + drop_path(self._attend(self.norm1(features)), self.drop_path, self.training)
+        return features + drop_path(self.mlp(self.norm2(features)), self.drop_path, self.training)
 
     def _attend(self, features: Tensor) -> Tensor:
         """(B, H, W, C) to the same shape; the zeros that fill up the last windows are seen like pixels."""
