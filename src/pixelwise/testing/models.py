@@ -122,9 +122,14 @@ def _check_logits(model: SegmentationModel, name: str, sizes: tuple[tuple[int, i
     images = torch.rand(2, model.preprocessing.in_channels, 32, 48)
     together, alone = model(images)[1:], model(images[1:])
     _require(
-        torch.allclose(together, alone, atol=1e-4, rtol=1e-3),
+        _equal_but_for_rounding(together, alone),
         f"{name}: the logits of an image depend on the other images of the batch",
     )
+
+
+def _equal_but_for_rounding(found: Tensor, expected: Tensor) -> bool:
+    """Whether logits differ by no more than rounding, which grows with the largest of them."""
+    return torch.allclose(found, expected, atol=max(1e-4, 1e-5 * float(expected.abs().max())), rtol=1e-3)
 
 
 @torch.no_grad()
@@ -140,7 +145,7 @@ def _check_export(model: SegmentationModel, name: str) -> None:
     with torch.no_grad():
         expected, found = model(images), exported(images)
     _require(
-        torch.allclose(found, expected, atol=1e-4, rtol=1e-3),
+        _equal_but_for_rounding(found, expected),
         f"{name}: the graph of torch.export gives different logits",
     )
 
