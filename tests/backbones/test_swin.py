@@ -102,7 +102,7 @@ def test_every_variant_has_timms_weights() -> None:
 
 def test_blocks_are_skipped_with_growing_probability() -> None:
     encoder = Swin("small", drop_path=0.3, variant=SMALL)
-    found = [module.skipped for module in encoder.modules() if hasattr(module, "skipped")]
+    found = [module.drop_path for module in encoder.modules() if hasattr(module, "drop_path")]
     assert found == pytest.approx([0.0, 0.1, 0.2, 0.3])
 
 
