@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from pixelwise.datasets.reading.files import errors_explained, open_in_parts, open_regular
+from pixelwise.datasets.reading.files import errors_explained, open_regular
 from pixelwise.errors import DataError
 from pixelwise.storage.stores.members import in_memory
 
@@ -48,8 +48,8 @@ def test_whatever_a_decoder_raises_has_a_code(tmp_path: Path, raised: Exception,
 def test_parts_of_a_small_file_in_a_shard_are_those_of_all_of_it(tmp_path: Path) -> None:
     (tmp_path / "a.tif").write_bytes(b"content")
     for path in (tmp_path / "a.tif", in_memory(tmp_path / "b.tif", b"content")):
-        with open_in_parts(path) as stream:
+        with open_regular(path, in_parts=True) as stream:
             assert (stream.seek(3), stream.read()) == (3, b"tent")
-    with pytest.raises(DataError) as caught, open_in_parts(tmp_path / "missing.tif"):
+    with pytest.raises(DataError) as caught, open_regular(tmp_path / "missing.tif", in_parts=True):
         pass
     assert caught.value.code == "D131"

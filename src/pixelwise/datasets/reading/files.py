@@ -18,47 +18,37 @@ from pixelwise.storage.stores.members import Member
 
 
 @contextlib.contextmanager
-def open_regular(path: Path) -> Iterator[BinaryIO]:
-    """Open a regular file, or a file in a shard; opening a FIFO would block forever."""
+def open_regular(path: Path, *, in_parts: bool = False) -> Iterator[BinaryIO]:
+    """Open a regular file, or a file in a shard; opening a FIFO would block forever.
+
+    Args:
+        path: The file.
+        in_parts: As in `opened_regular`.
+    """
     try:
-        with reads(path), opened_regular(path) as stream:
+        with reads(path), opened_regular(path, in_parts=in_parts) as stream:
             yield stream
     except OSError as error:
         raise unreadable(path, error) from error
 
 
-def opened_regular(path: Path) -> BinaryIO:
+def opened_regular(path: Path, *, in_parts: bool = False) -> BinaryIO:
     """A regular file, or a file in a shard, opened for as long as the caller needs it.
+
+    Args:
+        path: The file.
+        in_parts: Whether only parts will be read: of large TIFF files in shards, no more than these is asked for.
 
     Raises:
         DataError: D131, it is no regular file.
         OSError: There is no such file, or it is inaccessible.
     """
+    if isinstance(path, Member) and in_parts and path.by_ranges:
+        return path.open_ranges()  # type: ignore[return-value]
     if isinstance(path, Member) and path.place is not None:
         return io.BytesIO(path.read_bytes())
     refuse_irregular(path)
     return WithinFile(open(path, "rb"))
-
-
-def opened_in_parts(path: Path) -> BinaryIO:
-    """As `opened_regular`, for whoever reads parts: of large TIFF files in shards, only what is read is asked for.
-
-    Raises:
-        As `opened_regular`.
-    """
-    if isinstance(path, Member) and path.by_ranges:
-        return path.open_ranges()  # type: ignore[return-value]
-    return opened_regular(path)
-
-
-@contextlib.contextmanager
-def open_in_parts(path: Path) -> Iterator[BinaryIO]:
-    """As `open_regular`, for whoever reads parts; see `opened_in_parts`."""
-    try:
-        with reads(path), opened_in_parts(path) as stream:
-            yield stream
-    except OSError as error:
-        raise unreadable(path, error) from error
 
 
 def length_of(stream: BinaryIO) -> int:

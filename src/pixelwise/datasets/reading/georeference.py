@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from pixelwise.datasets.reading.files import open_in_parts
+from pixelwise.datasets.reading.files import open_regular
 from pixelwise.datasets.reading.orientation import of_tiff_tags
 from pixelwise.storage import printable
 
@@ -228,7 +228,7 @@ def _from_tags(path: Path, pixels: bool) -> Georeference | None:
     import tifffile
 
     try:
-        with open_in_parts(path) as stream, tifffile.TiffFile(stream) as file:
+        with open_regular(path, in_parts=True) as stream, tifffile.TiffFile(stream) as file:
             page = file.pages.first
             if not any(code in page.tags for code in _PLACING_TAGS):
                 return None

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 import numpy as np
 
-from pixelwise.datasets.reading.files import errors_explained, open_in_parts, open_regular, opened_in_parts
+from pixelwise.datasets.reading.files import errors_explained, open_regular, opened_regular
 from pixelwise.datasets.reading.foreign import raw_camera_error
 from pixelwise.datasets.reading.limits import require_pixels, require_room, too_many_pixels
 from pixelwise.datasets.reading.orientation import of_tiff_tags
@@ -78,7 +78,7 @@ def is_tiff(path: Path) -> bool:
     try:
         if not path.is_file():
             return False
-        with reads(path), opened_in_parts(path) as stream:
+        with reads(path), opened_regular(path, in_parts=True) as stream:
             return stream.read(4) in SIGNATURES
     except OSError:
         return False
@@ -128,7 +128,7 @@ def tiff_layout(path: Path) -> tuple[tuple[int, int], int]:
     Raises:
         DataError: D101 damaged, D131 unreadable.
     """
-    with errors_explained(path, DAMAGED), open_in_parts(path) as stream:
+    with errors_explained(path, DAMAGED), open_regular(path, in_parts=True) as stream:
         import tifffile
 
         with tifffile.TiffFile(stream) as file:

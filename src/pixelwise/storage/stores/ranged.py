@@ -7,13 +7,13 @@ beginning of a file is here when the file is opened again.
 from __future__ import annotations
 
 import errno
-import io
 import threading
 from collections import OrderedDict
 from collections.abc import Iterable, Sequence
 
 from pixelwise.storage.stores.ahead import LONGEST, Range, read_several
 from pixelwise.storage.stores.store import Store
+from pixelwise.storage.stores.streams import Seekable
 
 BLOCK = 1 << 16
 """Bytes of a block; a request costs more than so many bytes."""
@@ -26,7 +26,7 @@ _kept: OrderedDict[_Key, tuple[Store, bytes]] = OrderedDict()
 _lock = threading.Lock()
 
 
-class RangedFile(io.RawIOBase):
+class RangedFile(Seekable):
     """A member of a file of a store, open for reading at any position.
 
     Its content is not compared with a SHA-256, which is that of all of it.
@@ -39,27 +39,8 @@ class RangedFile(io.RawIOBase):
     """
 
     def __init__(self, store: Store, name: str, offset: int, size: int) -> None:
-        super().__init__()
-        self._store, self._name, self._offset, self._size = store, name, offset, size
-        self._position = 0
-
-    def readable(self) -> bool:
-        """Members can be read."""
-        return True
-
-    def seekable(self) -> bool:
-        """Members can be read from any position on."""
-        return True
-
-    def tell(self) -> int:
-        """Position of the next byte."""
-        return self._position
-
-    def seek(self, offset: int, whence: int = io.SEEK_SET) -> int:
-        """Choose the position of the next byte; nothing is read."""
-        start = {io.SEEK_SET: 0, io.SEEK_CUR: self._position, io.SEEK_END: self._size}[whence]
-        self._position = max(0, start + offset)
-        return self._position
+        super().__init__(size)
+        self._store, self._name, self._offset = store, name, offset
 
     def read(self, size: int | None = -1, /) -> bytes:
         """Up to `size` bytes, fewer at the end; all that are left if it is negative or None.

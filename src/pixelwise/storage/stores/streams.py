@@ -10,7 +10,37 @@ NEAR, FAR = 4096, 1 << 16
 """Bytes of a read of a file of this machine, and of one of another machine, where a request costs more than bytes."""
 
 
-class StoreFile(io.RawIOBase):
+class Seekable(io.RawIOBase):
+    """Bytes of known number that are read from any position on; subclasses read from `_position` and move it.
+
+    Args:
+        size: Number of bytes.
+    """
+
+    def __init__(self, size: int) -> None:
+        super().__init__()
+        self._size, self._position = size, 0
+
+    def readable(self) -> bool:
+        """It can be read."""
+        return True
+
+    def seekable(self) -> bool:
+        """It can be read from any position on."""
+        return True
+
+    def tell(self) -> int:
+        """Position of the next byte."""
+        return self._position
+
+    def seek(self, offset: int, whence: int = io.SEEK_SET) -> int:
+        """Choose the position of the next byte; nothing is read."""
+        start = {io.SEEK_SET: 0, io.SEEK_CUR: self._position, io.SEEK_END: self._size}[whence]
+        self._position = max(0, start + offset)
+        return self._position
+
+
+class StoreFile(Seekable):
     """A file of a store, open for reading at any position.
 
     Args:
@@ -23,28 +53,8 @@ class StoreFile(io.RawIOBase):
     """
 
     def __init__(self, store: Store, name: str, size: int | None = None) -> None:
-        super().__init__()
+        super().__init__(store.size(name) if size is None else size)
         self._store, self._name = store, name
-        self._size = store.size(name) if size is None else size
-        self._position = 0
-
-    def readable(self) -> bool:
-        """Files of stores can be read."""
-        return True
-
-    def seekable(self) -> bool:
-        """Files of stores can be read from any position on."""
-        return True
-
-    def tell(self) -> int:
-        """Position of the next byte."""
-        return self._position
-
-    def seek(self, offset: int, whence: int = io.SEEK_SET) -> int:
-        """Choose the position of the next byte; nothing is read."""
-        start = {io.SEEK_SET: 0, io.SEEK_CUR: self._position, io.SEEK_END: self._size}[whence]
-        self._position = max(0, start + offset)
-        return self._position
 
     def readinto(self, buffer: bytearray | memoryview) -> int:  # type: ignore[override]
         """Read as many bytes as the buffer holds, fewer at the end of the file."""

@@ -14,7 +14,7 @@ from typing import NamedTuple
 import numpy as np
 
 from pixelwise.datasets.reading.bands import pixels_of_tiff
-from pixelwise.datasets.reading.files import errors_explained, open_in_parts
+from pixelwise.datasets.reading.files import errors_explained, open_regular
 from pixelwise.datasets.reading.georeference import Georeference, MissingPixels
 from pixelwise.datasets.reading.limits import require_room, too_many_pixels, within_memory
 from pixelwise.datasets.reading.orientation import turned_upright, upright_size
@@ -222,7 +222,7 @@ def _layout_of_mosaic(path: Path) -> Layout:
 def _layout_of_tiff(path: Path) -> Layout | None:
     if not is_tiff(path):
         return None
-    with errors_explained(path, DAMAGED), open_in_parts(path) as stream:
+    with errors_explained(path, DAMAGED), open_regular(path, in_parts=True) as stream:
         import tifffile
 
         with tifffile.TiffFile(stream) as file:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
 import numpy as np
 
-from pixelwise.datasets.reading.files import errors_explained, opened_in_parts
+from pixelwise.datasets.reading.files import errors_explained, opened_regular
 from pixelwise.datasets.reading.foreign import raw_camera_error
 from pixelwise.datasets.reading.georeference import Georeference, MissingPixels, missing_pixels, read_georeference
 from pixelwise.datasets.reading.regions.segments import PageSegments, Rectangle, SegmentCache, not_in_parts
@@ -159,7 +159,7 @@ class TiffRaster:
         # Imported here: it takes 50 ms, which only such images need to pay.
         import tifffile
 
-        stream = closing.enter_context(opened_in_parts(self._path))
+        stream = closing.enter_context(opened_regular(self._path, in_parts=True))
         file = closing.enter_context(tifffile.TiffFile(stream))
         follow_pages(file)
         page = self._page = first_page(file)
