@@ -90,7 +90,7 @@ def test_images_skip_blocks_of_swin_and_convnext() -> None:
     with torch.device("meta"):
         swin = build_model(UPerNetSpec(encoder="swin_tiny", drop_path=0.3, channels=8), 3)
         convnext = build_model(UPerNetSpec(encoder="convnext_atto", drop_path=0.3, channels=8), 3)
-    assert max(getattr(module, "skipped", 0.0) for module in swin.modules()) == pytest.approx(0.3)
+    assert max(getattr(module, "drop_path", 0.0) for module in swin.modules()) == pytest.approx(0.3)
     assert max(getattr(module, "drop_prob", 0.0) for module in convnext.modules()) == pytest.approx(0.3)
 
 

@@ -16,6 +16,10 @@ if TYPE_CHECKING:
     from pixelwise.runtimes.graphs import ExportedNetwork
 
 OPSET = 20
+NEUTRAL = {"Add": 0.0, "Sub": 0.0, "Mul": 1.0, "Div": 1.0}
+"""Operators of ONNX, and the second operand with which each returns its first."""
+NEARLY = 1e-4
+"""Operands that differ from the neutral one by less are kept from the exporter's optimizer."""
 
 
 def write(network: ExportedNetwork, folder: Path) -> list[Path]:
@@ -32,9 +36,12 @@ def write(network: ExportedNetwork, folder: Path) -> list[Path]:
         input_names=[network.input_facts().name],
         output_names=[network.output_facts().name],
         verbose=False,
+        optimize=False,
     )
     if exported is None:
         raise AssertionError("torch.onnx.export returns a program unless it is given a file")
+    _keep_small_numbers(exported.model)
+    exported.optimize()
     proto = exported.model_proto
     _forget_origin(proto)
     if network.options.dynamic:
@@ -102,6 +109,29 @@ def _read(file: Path) -> Any:
         return onnx.load_model_from_string(file.read_bytes())
     except Exception as error:  # of protobuf, which is not a dependency of ours
         raise ValueError(str(error)) from error
+
+
+def _keep_small_numbers(model: Any) -> None:
+    """Protect additions of nearly 0 and multiplications by nearly 1 from the optimizer, which removes both.
+
+    It compares scalars with 0 and 1 up to 1e-8, so a denominator would lose the 1e-15 that keeps it from being 0; but
+    it leaves vectors of one element alone.
+    """
+    ir = require("onnx_ir", "exporting to onnx")
+    for node in list(model.graph.all_nodes()):
+        neutral = NEUTRAL.get(node.op_type)
+        result = node.outputs[0].shape
+        # A scalar result would become a vector.
+        if neutral is None or result is None or len(result) == 0:
+            continue
+        for place, value in enumerate(node.inputs):
+            number = ir.convenience.get_const_tensor(value)
+            if number is None or number.shape.rank() != 0 or not number.dtype.is_floating_point():
+                continue
+            if 0 < abs(number.numpy().item() - neutral) < NEARLY:
+                vector = ir.node("Constant", [], {"value": ir.tensor(number.numpy().reshape(1), dtype=number.dtype)})
+                node.graph.insert_before(node, vector)
+                node.replace_input_with(place, vector.outputs[0])
 
 
 def _forget_origin(proto: Any) -> None:
