@@ -17,6 +17,7 @@ from typing import Any, NamedTuple
 
 import msgspec
 import pytest
+import torch
 from foreign_data import write_tar
 
 from pixelwise.checkpoints import initial_weights
@@ -35,6 +36,7 @@ from pixelwise.datasets.town.scenes import cached_town
 from pixelwise.deployment.web import runtime
 from pixelwise.deployment.web.runtime import Release, Wanted, runtime_files
 from pixelwise.errors import ResourceError
+from pixelwise.models import build_model
 from pixelwise.observer import SILENT
 from pixelwise.recipes.catalog import recipe
 from pixelwise.recipes.overrides import apply_overrides
@@ -49,6 +51,8 @@ from pixelwise.storage.stores.store import FolderStore
 from pixelwise.testing.miniatures import miniature_of, miniature_scenes
 from pixelwise.training.batches import TrainingPairs
 from pixelwise.training.decoded_cache import kept_pairs
+from pixelwise.training.features.kept import keep_features
+from pixelwise.training.state import begin_state
 from pixelwise.zoo import counting
 
 
@@ -97,6 +101,23 @@ def of_decoded(data: Path, folder: Path) -> Any:
     pairs = TrainingPairs(dataset, dataset.samples("train"), settings)
     kept = kept_pairs(pairs, settings, SILENT)
     return [[array.tolist() for array in kept[index]] for index in range(len(pairs))]
+
+
+def of_features(data: Path, folder: Path) -> Any:
+    dataset = opened(data)
+    settings = apply_overrides(recipe("generic-linear"), ["data.dataset=folder", "data.classes=[a,b,c]", *FEATURES])
+    torch.manual_seed(0)
+    state = begin_state(build_model(settings), settings, torch.device("cpu"))
+    pairs = TrainingPairs(dataset, dataset.samples("train"), settings)
+    kept = keep_features(pairs, settings, state, SILENT)
+    return [
+        [array.tolist() for array in kept.features((view, index))] for view in (0, 1) for index in range(len(pairs))
+    ]
+
+
+FEATURES = [
+    "model.encoder=mobilenetv3_small_050", "augment.crop=[32,32]", "initialize.freeze=true", "data.cache_features=2",
+]  # fmt: skip
 
 
 def of_first_downloads(data: Path, folder: Path) -> Any:
@@ -151,6 +172,7 @@ def of_attempts(data: Path, folder: Path) -> list[int]:
 
 PRODUCERS: dict[str, Callable[[Path, Path], Any]] = {
     "decoded": of_decoded,
+    "features": of_features,
     "drawn": of_outlines,
     "cocoseg21": of_coco,
     "town": of_town,

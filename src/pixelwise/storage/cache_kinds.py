@@ -89,6 +89,17 @@ def _facts_of_arrays(folder: Path) -> str:
     return f"{facts['dataset']} {facts['split']}, {facts['pairs']} pairs"
 
 
+def _facts_of_features(folder: Path) -> str:
+    from pixelwise.storage.arrays import ArrayFile
+
+    views = [ArrayFile(path).about for path in sorted(folder.glob(VIEW_FILE.format("*")))]
+    facts = views[0] if views else {"dataset": "", "split": "", "pairs": 0}
+    number = f"{len(views)} view{'' if len(views) == 1 else 's'}"
+    return f"{facts['dataset']} {facts['split']}, {number} of {facts['pairs']} images"
+
+
+VIEW_FILE = "view-{}"
+"""Name of the array file of a view in an entry of `FEATURES`."""
 DECODED_FILE = "pairs"
 """Name of the array file in an entry of `DECODED`."""
 
@@ -100,6 +111,13 @@ DECODED = CacheKind(
     version=2,
     unmarked=1,
     describe=_facts_of_arrays,
+)
+FEATURES = CacheKind(
+    name="features",
+    purpose="features of frozen encoders for views of training images, kept by data.cache_features",
+    prefix="features/",
+    folders=True,
+    describe=_facts_of_features,
 )
 DRAWN = CacheKind(
     name="drawn",
@@ -195,7 +213,7 @@ INITIAL_WEIGHTS = CacheKind(
 )
 
 KINDS = (
-    DECODED, DRAWN, COCOSEG21, TOWN, AUDIT, EXAMINED, EXAMINING, HASHES, MASK_IDS, CEILING, SHARD_INDEX, TAR_MEMBERS,
-    COMPLEXITY, WEB_RUNTIME, INITIAL_WEIGHTS,
+    DECODED, FEATURES, DRAWN, COCOSEG21, TOWN, AUDIT, EXAMINED, EXAMINING, HASHES, MASK_IDS, CEILING, SHARD_INDEX,
+    TAR_MEMBERS, COMPLEXITY, WEB_RUNTIME, INITIAL_WEIGHTS,
 )  # fmt: skip
 """All kinds, in display order."""

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import errno
-import functools
 import itertools
 import re
 import time
@@ -88,6 +87,7 @@ class Batch(NamedTuple):
         classes: Ids of the classes present in each image's labels, if a term of the loss needs them.
         repeated: Whether all processes have this same batch, because it is too small to be divided.
         total: Number of images of the whole batch, where this is a part of it.
+        features: One (B, C, h, w) per feature map of a frozen encoder; the values of `images` are then undefined.
     """
 
     images: Tensor
@@ -97,6 +97,7 @@ class Batch(NamedTuple):
     classes: list[list[int]] | None = None
     repeated: bool = False
     total: int | None = None
+    features: list[Tensor] | None = None
 
 
 class TrainingPairs:
@@ -191,6 +192,10 @@ class TrainingPairs:
             return mix_items(whole, seen, self.augment, self.seed)[: len(keys)]
         # An error of the pair after the last one is an error of this batch, too: it cannot be made without it.
         return items if len(whole) < len(items) else items[: len(keys)]
+
+    def collate(self, items: Items) -> Batch | PixelwiseError:
+        """Stack the items of a batch, or return the first error among them."""
+        return collate(items, needs_classes=self.needs_classes)
 
     def read(self, index: int) -> tuple[np.ndarray, np.ndarray]:
         """Image and labels from their files, after the fixed resize.
@@ -345,14 +350,13 @@ def collate(items: Sequence[Item | PixelwiseError], *, needs_classes: bool = Fal
 
 
 def _loader(pairs: TrainingPairs, batches: BatchPlan, workers: int, pin: bool) -> Iterator[Batch | PixelwiseError]:
-    collate_fn = functools.partial(collate, needs_classes=pairs.needs_classes)
     if workers == 0:
-        return (collate_fn(pairs.__getitems__(keys)) for keys in batches)
+        return (pairs.collate(pairs.__getitems__(keys)) for keys in batches)
     loader = DataLoader(
         pairs,  # type: ignore[arg-type]
         batch_sampler=batches,
         num_workers=workers,
-        collate_fn=collate_fn,
+        collate_fn=pairs.collate,
         prefetch_factor=PREFETCH_FACTOR,
         pin_memory=pin,
         worker_init_fn=_begin_worker,
@@ -380,13 +384,7 @@ def _begin_worker(_: int) -> None:
     release_inherited_locks()
 
 
-def _handle_worker_death(
-    deaths: int,
-    indices: list[int],
-    pairs: TrainingPairs,
-    error: Exception,
-    warn: Warn,
-) -> None:
+def _handle_worker_death(deaths: int, indices: list[int], pairs: TrainingPairs, error: Exception, warn: Warn) -> None:
     names = [printable(pairs.samples[index].image_path) for index in indices]
     facts = f"a data loading process died ({error}) while working on {some(names)}"
     if deaths > WORKER_RESTARTS:

@@ -283,7 +283,10 @@ def save_batches(run: Path, batches: list[Batch], ranks: Ranks = ALONE) -> Path:
     path = run / ("bad_batch.safetensors" if ranks.first else f"bad_batch-{ranks.rank}.safetensors")
     tensors = {}
     for index, batch in enumerate(batches):
-        tensors |= {f"{index}.images": batch.images, f"{index}.labels": batch.labels}
+        tensors[f"{index}.labels"] = batch.labels
+        if batch.features is None:
+            tensors[f"{index}.images"] = batch.images
+        tensors |= {f"{index}.features.{number}": one for number, one in enumerate(batch.features or ())}
         if batch.colors is not None:
             tensors[f"{index}.colors"] = batch.colors
     ids = [name for batch in batches for name in batch.ids]

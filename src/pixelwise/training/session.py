@@ -28,6 +28,7 @@ from pixelwise.storage.atomic import remove_leftovers
 from pixelwise.training.batches import TrainingPairs
 from pixelwise.training.bookkeeping import out_of_patience
 from pixelwise.training.decoded_cache import keep_decoded
+from pixelwise.training.features.kept import keep_features
 from pixelwise.training.log import NoLog, RunLog
 from pixelwise.training.loop import train_loop
 from pixelwise.training.pictures.batch import draw_batch
@@ -66,11 +67,14 @@ def _work(prepared: PreparedRun, run: Path, environment: Environment, observer: 
         remove_leftovers(run / CHECKPOINTS)
     pairs = TrainingPairs(dataset, prepared.samples, recipe)
     if state.progress.step < prepared.steps and not out_of_patience(recipe.selection, state.progress):
-        keep_decoded(pairs, recipe, facts.largest_image, observer)
+        views = keep_features(pairs, recipe, state, observer) if recipe.data.cache_features else None
+        if views is None:
+            keep_decoded(pairs, recipe, facts.largest_image, observer)
         if ranks.first:
             with _drawing(observer):
                 forget_after(run, state.progress.evaluated_step)
                 draw_batch(run, pairs, recipe)
+        pairs = views or pairs
         observer.phase("training")
     tracked = TrackedRun(
         folder=run,

@@ -35,6 +35,7 @@ from pixelwise.storage import printable
 from pixelwise.storage.atomic import require_space
 from pixelwise.training.autotuning.batch_size import auto_batch
 from pixelwise.training.autotuning.format_choice import FormatChoice, choose_format
+from pixelwise.training.features.computing import maps_read
 from pixelwise.training.optimization.freezing import refuse_random_frozen
 from pixelwise.training.optimization.schedules import total_steps
 from pixelwise.training.order import steps_per_epoch
@@ -207,6 +208,8 @@ def prepare_run(
                 "(initialize.run=RUN), which takes a fraction of the steps",
             )
     state = begin_state(quantization_aware(model, recipe.quantization), recipe, device)
+    if recipe.data.cache_features:
+        maps_read(state.model)  # its errors are raised before anything is written
     copies = 3 if state.average is None else 4
     bytes_per_checkpoint = copies * sum(tensor.nbytes for tensor in state.model.state_dict().values())
     require_space(run, FREE_SPACE_FACTOR * bytes_per_checkpoint, f"{FREE_SPACE_FACTOR} checkpoints")

@@ -23,6 +23,7 @@ from pixelwise.recipes.schema.recipe import Recipe
 from pixelwise.training.batches import Batch
 from pixelwise.training.clock import Clock, untimed
 from pixelwise.training.dilated import DilatedInFloat32
+from pixelwise.training.features.recalling import recalled, recalling, without_pixels
 from pixelwise.training.guard import Verdict, copy_all, decides_on_device, restore_unless, step_if
 from pixelwise.training.optimization.freezing import set_training_mode
 from pixelwise.training.state import TrainingState
@@ -160,13 +161,14 @@ def add_gradients(
         shared = division.kind == "split" and not batch.repeated
         with clock("transfer"):
             images, labels = prepare(batch, model.preprocessing, device, recipe.precision.channels_last)
+            features = recalled(batch.features, device, recipe.precision.channels_last)
         # The gradients of the processes are added up once, with those of the last batch.
         last = place == len(micro_batches) - 1
         with contextlib.nullcontext() if last else adding_later(head_logits):
             statistics = (
                 SharedStatistics(ranks, batch.total) if shared else noting if whole else contextlib.nullcontext()
             )
-            with clock("forward"), autocast(recipe, device), statistics:
+            with clock("forward"), autocast(recipe, device), statistics, recalling(model, features):
                 logits = _forward(head_logits, images)
             with clock("loss"):
                 truth, among = Truth(labels, batch.classes, recipe.data.multilabel), ranks if shared else ALONE
@@ -198,8 +200,13 @@ def prepare(
     """Move a batch to the device as uint8, then apply colour augmentation and normalisation there.
 
     Returns:
-        Normalised images float32 (B, C, H, W) and labels (B, H, W) as they are in the batch.
+        Normalised images float32 (B, C, H, W) and labels (B, H, W) as they are in the batch. Of a batch of features,
+        the images have no content.
     """
+    if batch.features is not None:
+        number, height, width, channels = batch.images.shape
+        images = without_pixels((number, channels, height, width), device)
+        return images, batch.labels.to(device, non_blocking=True)
     images = batch.images.to(device, non_blocking=True)
     if batch.colors is not None:
         mean, std = preprocessing.mean, preprocessing.std

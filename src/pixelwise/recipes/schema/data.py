@@ -57,6 +57,10 @@ class Data(Part, frozen=True, kw_only=True):
             scores it at its own size; `refuse` raises an error.
         cache: Place for decoded images: `memory`; `disk`, a file in the cache folder that later runs reuse (see
             `pixelwise data cache`); `auto`, in memory if they fit into a quarter of the free memory; `off`.
+        cache_features: Number N of views of each training image whose features a frozen encoder
+            (`initialize.freeze`) computes once, before the first step; the disk keeps them in float16. View v is the
+            image as `augment` and `sampling.seed` draw it for epoch v, and epoch e trains on view e mod N, so that
+            augmentations recur every N epochs. 0 keeps none: every epoch draws its own, and encodes them.
         workers: Number of data loading processes; None: 0 on the CPU, up to 8 on a GPU.
         allow: Codes of data errors that do not stop training.
         town_images: Number of synthetic images per split (train, val, test), for `town`.
@@ -85,6 +89,7 @@ class Data(Part, frozen=True, kw_only=True):
     max_pixels: int = 100_000_000
     mask_resize: Literal["refuse", "nearest"] = "refuse"
     cache: Annotated[Literal["auto", "memory", "disk", "off"], role(Role.OPERATIONAL)] = "auto"
+    cache_features: int = 0
     workers: Annotated[int | None, role(Role.OPERATIONAL)] = None
     allow: Annotated[tuple[str, ...], role(Role.TOLERANCE)] = ()
     town_images: tuple[int, int, int] = (240, 40, 60)
@@ -130,6 +135,9 @@ class Data(Part, frozen=True, kw_only=True):
             "for example [3, 2, 1] for the fourth, third and second band",
         )
         require_at_least(1, "data.max_pixels", self.max_pixels, "for example 100000000")
+        require_at_least(
+            0, "data.cache_features", self.cache_features, "a number of views, for example 8; 0 keeps none"
+        )
         require_at_least(0, "data.workers", self.workers, "0 loads in the main process")
         if self.input_range is not None:
             low, high = self.input_range

@@ -125,6 +125,8 @@ class Recipe(Part, frozen=True, kw_only=True):
         self.loss.require_boundary_head(self.model.family, available=self.model.boundary_head)
         if self.data.multilabel:
             self._require_binary_terms()
+        if self.data.cache_features:
+            self._require_lasting_features()
         bands, normalised = self.data.bands, self.model.preprocessing.in_channels
         # Every recipe begins with three values; for other bands they are measured when the data is opened.
         require(
@@ -155,6 +157,30 @@ class Recipe(Part, frozen=True, kw_only=True):
             SPECS.get(self.model.family) is spec,
             f"model is a {spec.__module__}.{spec.__qualname__}, which is not registered as a model family",
             "decorate the class with pixelwise.recipes.schema.model.register_spec and give it a tag of its own",
+        )
+
+    def _require_lasting_features(self) -> None:
+        """Refuse settings under which the features of an image do not stay as they are."""
+        off = "data.cache_features=0"
+        require(
+            self.initialize.freeze,
+            f"data.cache_features is {self.data.cache_features}, but training the encoder changes its features",
+            f"set initialize.freeze=true, or {off}",
+        )
+        cases = (
+            (self.augment.mix != "none", f"augment.mix={self.augment.mix} mixes the images of a batch", "augment.mix"),
+            (self.quantization != "none", f"quantization={self.quantization} trains the encoder", "quantization"),
+        )
+        for wrong, why, field in cases:
+            require(
+                not wrong,
+                f"data.cache_features keeps the features of single images; {why}",
+                f"set {field}=none, or {off}",
+            )
+        require(
+            not self.precision.compile,
+            "data.cache_features trains the head alone, but precision.compile compiles the whole network",
+            f"set precision.compile=false precision.cuda_graphs=false, or {off}",
         )
 
     def _require_binary_terms(self) -> None:

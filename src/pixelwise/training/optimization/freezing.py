@@ -15,7 +15,7 @@ def freeze_encoder(model: nn.Module) -> None:
     Raises:
         RecipeError: R295, the network has no encoder with pretrained weights of its own.
     """
-    encoder = _encoder(model)
+    encoder = encoder_of(model)
     for name, parameter in encoder.named_parameters():
         if not _is_new(encoder, name):
             parameter.requires_grad_(False)
@@ -25,7 +25,7 @@ def set_training_mode(model: nn.Module, *, frozen: bool) -> None:
     """Put a network into training mode, a frozen encoder into evaluation mode: statistics fixed, nothing dropped."""
     model.train()
     if frozen:
-        encoder = _encoder(model)
+        encoder = encoder_of(model)
         for name, module in encoder.named_modules():
             if not _is_new(encoder, f"{name}."):
                 module.training = False
@@ -46,7 +46,12 @@ def refuse_random_frozen(start: Initialize) -> None:
         )
 
 
-def _encoder(model: nn.Module) -> Encoder:
+def encoder_of(model: nn.Module) -> Encoder:
+    """The encoder of a network, which freezing keeps.
+
+    Raises:
+        RecipeError: R295, the network has none.
+    """
     encoder = getattr(model, "encoder", None)
     if not isinstance(encoder, Encoder):
         raise RecipeError(

@@ -19,6 +19,7 @@ from pixelwise.recipes.schema.recipe import Recipe
 from pixelwise.records.data_facts import DataFacts
 from pixelwise.training.autotuning.format_choice import choose_format
 from pixelwise.training.batches import TrainingPairs, loader_processes, training_batches
+from pixelwise.training.features.computing import encoded
 from pixelwise.training.memory import memory_explained
 from pixelwise.training.optimization.optimizers import set_learning_rates
 from pixelwise.training.order import steps_per_epoch
@@ -40,10 +41,17 @@ SHARE = 0.7
 
 
 class Pace(NamedTuple):
-    """Seconds per optimizer step, waiting for its images included, and per evaluation of the selection split."""
+    """Seconds that the parts of a training take.
+
+    Attributes:
+        step: Per optimizer step, waiting for its images included.
+        evaluation: Per evaluation of the selection split.
+        before: Before the first step, for the features of all images; 0 without `data.cache_features`.
+    """
 
     step: float
     evaluation: float
+    before: float = 0.0
 
 
 def measured_precision(recipe: Recipe, facts: DataFacts, device: torch.device) -> Choice:
@@ -84,13 +92,14 @@ def measure(
         model = quantization_aware(build_model(recipe), recipe.quantization)
         state = begin_state(model, recipe, device)
         division = Division.of(recipe, ranks)
-        step = _step(recipe, state, dataset, facts, seconds, division)
-        return Pace(step, _evaluation(recipe, state.model, dataset, device) / ranks.world)
+        step, encoding = _step(recipe, state, dataset, facts, seconds, division)
+        return Pace(step, _evaluation(recipe, state.model, dataset, device) / ranks.world, encoding)
 
 
 def _step(
     recipe: Recipe, state: TrainingState, dataset: Dataset, facts: DataFacts, seconds: float, division: Division
-) -> float:
+) -> tuple[float, float]:
+    """Seconds per step, and those that the features of all images will take before the first one."""
     samples, device = drawn_samples(dataset, recipe, facts.largest_image), state.device
     number = division.batches(recipe.sampling.accumulate)
     batches = training_batches(
@@ -104,11 +113,15 @@ def _step(
     )
     weights = None if facts.class_weights is None else torch.tensor(facts.class_weights, device=device)
     network, per_epoch = head_logits(state.model, recipe.precision), steps_per_epoch(len(samples), recipe.sampling)
-    taken, begin = [], time.perf_counter()
+    taken, encoding, begin = [], [], time.perf_counter()
     try:
         for step in range(UNCOUNTED + MEASURED):
             start = _now(device)
             micro_batches = [next(batches) for _ in range(number)]
+            if recipe.data.cache_features:
+                micro_batches = [batch._replace(features=list(encoded(state.model, batch))) for batch in micro_batches]
+                encoding.append((_now(device) - start) / sum(len(batch.ids) for batch in micro_batches))
+                start = _now(device)
             set_learning_rates(state.optimizer, recipe, step, per_epoch)
             with memory_explained(recipe, device):
                 train_step(recipe, state, network, micro_batches, weights)
@@ -117,7 +130,8 @@ def _step(
                 break
     finally:
         batches.close()
-    return statistics.median(taken[UNCOUNTED:])
+    images = recipe.data.cache_features * len(samples)
+    return statistics.median(taken[UNCOUNTED:]), images * statistics.median(encoding[UNCOUNTED:] or [0.0])
 
 
 def _evaluation(recipe: Recipe, model: SegmentationModel, dataset: Dataset, device: torch.device) -> float:

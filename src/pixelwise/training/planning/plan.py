@@ -198,7 +198,7 @@ class _Planner:
                 share = min(LONGEST_MEASUREMENT, MEASURING * 60 * (self._limit.minutes or 0))
                 pace = self._measured(self.recipe, self._dataset, self.facts, self._device, share)
                 # The result is scored once more at the end.
-                left = (self._limit.left or 0.0) - pace.evaluation
+                left = (self._limit.left or 0.0) - pace.evaluation - pace.before
                 self._choose(rules.iterations(left, pace.step, pace.evaluation))
                 most = max(1.0, rules.LARGEST_EVALUATED * left / pace.evaluation) if pace.evaluation else most
         steps = total_steps(self.recipe.schedule, per_epoch)
@@ -209,7 +209,7 @@ class _Planner:
         if pace is not None:
             every = self.recipe.selection.every_epochs
             evaluations = -(-steps // (per_epoch * every)) if every else 0
-            self.seconds = steps * pace.step + (evaluations + 1) * pace.evaluation
+            self.seconds = pace.before + steps * pace.step + (evaluations + 1) * pace.evaluation
             if steps < FEWEST_STEPS:
                 self._warn_of_time(steps, pace)
 
@@ -217,7 +217,7 @@ class _Planner:
         """Say that the minutes leave time for few steps, and how many would do."""
         minutes = self._limit.minutes or 0.0
         passed = 60 * minutes - (self._limit.left or 0.0)
-        enough = passed + FEWEST_STEPS * pace.step + (rules.EVALUATIONS + 1) * pace.evaluation
+        enough = passed + pace.before + FEWEST_STEPS * pace.step + (rules.EVALUATIONS + 1) * pace.evaluation
         self._observer.warn(
             "W520",
             f"`minutes` is {minutes:g}, which leaves time for {counted(steps, 'step')}: {passed:.0f} s passed until "
