@@ -193,7 +193,7 @@ class TrainingPairs:
         # An error of the pair after the last one is an error of this batch, too: it cannot be made without it.
         return items if len(whole) < len(items) else items[: len(keys)]
 
-    def collate(self, items: Items) -> Batch | PixelwiseError:
+    def collate(self, items: list[Item | PixelwiseError]) -> Batch | PixelwiseError:
         """Stack the items of a batch, or return the first error among them."""
         return collate(items, needs_classes=self.needs_classes)
 

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import copy
+import multiprocessing
 import os
 import shutil
 import signal
+from multiprocessing.connection import Connection
 from pathlib import Path
 
 import msgspec
@@ -176,7 +178,14 @@ def test_features_are_computed_once_and_only_what_is_missing(tiny_data: Path):
     assert first.read_bytes() == content
 
 
-@pytest.mark.parametrize("changed", ["weights", "augmentation", "seed", "image", "normalisation"])
+@pytest.mark.parametrize(
+    "changed",
+    [
+        "weights",
+        "image",
+        *(pytest.param(one, marks=pytest.mark.heavy) for one in ("augmentation", "seed", "normalisation")),
+    ],
+)
 def test_whatever_features_depend_on_makes_others_and_removes_those_before(
     changed: str, tiny_data: Path, tmp_path: Path
 ):
@@ -213,6 +222,29 @@ def test_damage_is_repaired_before_training_and_told_during_it(tiny_data: Path):
     assert caught.value.code == "D135"
     assert phases_of(pairs, chosen, state) == ["computing the features"]
     assert path.read_bytes() == content
+
+
+def computing(data: Path, told: Connection) -> None:
+    chosen = settings()
+    pairs, state = begun(chosen, data)
+    told.send(phases_of(pairs, chosen, state))
+
+
+@pytest.mark.heavy
+def test_of_two_processes_at_once_one_computes_and_both_read(tiny_data: Path):
+    spawning = multiprocessing.get_context("spawn")
+    processes, ends = [], []
+    for _ in range(2):
+        mine, theirs = spawning.Pipe()
+        processes.append(spawning.Process(target=computing, args=(tiny_data, theirs)))
+        ends.append(mine)
+    for process in processes:
+        process.start()
+    told = [end.recv() if end.poll(100) else None for end in ends]
+    for process in processes:
+        process.join()
+    assert sorted(phases.count("computing the features") for phases in told if phases is not None) == [0, 1]
+    assert len(views()) == 2
 
 
 def test_too_small_a_disk_is_refused_before_most_of_the_work(tiny_data: Path, monkeypatch: pytest.MonkeyPatch):

@@ -110,7 +110,7 @@ class FeaturePairs(TrainingPairs):
             return maps
         return []
 
-    def collate(self, items: Items) -> Batch | PixelwiseError:
+    def collate(self, items: list[Item | PixelwiseError]) -> Batch | PixelwiseError:
         """Stack the items into a batch with features."""
         batch = collate(items, needs_classes=self.needs_classes)
         if isinstance(batch, PixelwiseError) or not isinstance(items, FeatureItems):
