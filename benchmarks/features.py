@@ -27,8 +27,11 @@ from pixelwise.observer import Observer
 from pixelwise.records.status import TrainingStatus
 
 HEADS = {"linear": "generic-linear", "unet": "unet"}
-PLAIN = ["augment.scale=none", "augment.aspect=0", "augment.flip=0", "augment.class_crop=0", "augment.brightness=0",
-         "augment.contrast=0", "augment.saturation=0", "augment.channel_gain=0", "augment.hue=0"]  # fmt: skip
+PLAIN = [
+    "augment.crop=none", "augment.resize=[256,256]", "augment.scale=none", "augment.aspect=0", "augment.flip=0",
+    "augment.class_crop=0", "augment.brightness=0", "augment.contrast=0", "augment.saturation=0",
+    "augment.channel_gain=0", "augment.hue=0",
+]  # fmt: skip
 """Nothing is random: every image is the same in every epoch."""
 SHARED = ["planned=[]", "model.encoder=tf_efficientnet_lite0", "initialize.encoder=default", "initialize.freeze=true",
           "augment.crop=[256,256]", "augment.fit=none", "sampling.batch_size=4", "precision.dtype=float32",

@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import functools
 import os
 import random
 import re
@@ -41,6 +42,7 @@ from pixelwise.observer import SILENT
 from pixelwise.recipes.catalog import recipe
 from pixelwise.recipes.overrides import apply_overrides
 from pixelwise.recipes.schema.data import Data
+from pixelwise.recipes.schema.recipe import Recipe
 from pixelwise.storage import caches, sha256_bytes
 from pixelwise.storage.cache_kinds import COMPLEXITY, DECODED, KINDS, CacheKind
 from pixelwise.storage.caches import Found, cache_folder, found_in_cache
@@ -52,7 +54,7 @@ from pixelwise.testing.miniatures import miniature_of, miniature_scenes
 from pixelwise.training.batches import TrainingPairs
 from pixelwise.training.decoded_cache import kept_pairs
 from pixelwise.training.features.kept import keep_features
-from pixelwise.training.state import begin_state
+from pixelwise.training.state import TrainingState, begin_state
 from pixelwise.zoo import counting
 
 
@@ -106,13 +108,17 @@ def of_decoded(data: Path, folder: Path) -> Any:
 def of_features(data: Path, folder: Path) -> Any:
     dataset = opened(data)
     settings = apply_overrides(recipe("generic-linear"), ["data.dataset=folder", "data.classes=[a,b,c]", *FEATURES])
-    torch.manual_seed(0)
-    state = begin_state(build_model(settings), settings, torch.device("cpu"))
     pairs = TrainingPairs(dataset, dataset.samples("train")[:2], settings)
-    kept = keep_features(pairs, settings, state, SILENT)
+    kept = keep_features(pairs, settings, begun(settings), SILENT)
     return [
         [array.tolist() for array in kept.features((view, index))] for view in (0, 1) for index in range(len(pairs))
     ]
+
+
+@functools.cache
+def begun(settings: Recipe) -> TrainingState:
+    torch.manual_seed(0)
+    return begin_state(build_model(settings), settings, torch.device("cpu"))
 
 
 FEATURES = [
