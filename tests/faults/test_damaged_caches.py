@@ -44,7 +44,7 @@ from pixelwise.recipes.overrides import apply_overrides
 from pixelwise.recipes.schema.data import Data
 from pixelwise.recipes.schema.recipe import Recipe
 from pixelwise.storage import caches, sha256_bytes
-from pixelwise.storage.cache_kinds import COMPLEXITY, DECODED, KINDS, CacheKind
+from pixelwise.storage.cache_kinds import COMPLEXITY, DECODED, FEATURES, KINDS, CacheKind
 from pixelwise.storage.caches import Found, cache_folder, found_in_cache
 from pixelwise.storage.locks import LOCK, stop_using
 from pixelwise.storage.stores.addresses import place_of
@@ -107,7 +107,7 @@ def of_decoded(data: Path, folder: Path) -> Any:
 
 def of_features(data: Path, folder: Path) -> Any:
     dataset = opened(data)
-    settings = apply_overrides(recipe("generic-linear"), ["data.dataset=folder", "data.classes=[a,b,c]", *FEATURES])
+    settings = apply_overrides(recipe("generic-linear"), ["data.dataset=folder", "data.classes=[a,b,c]", *FROZEN])
     pairs = TrainingPairs(dataset, dataset.samples("train")[:2], settings)
     kept = keep_features(pairs, settings, begun(settings), SILENT)
     return [
@@ -121,7 +121,7 @@ def begun(settings: Recipe) -> TrainingState:
     return begin_state(build_model(settings), settings, torch.device("cpu"))
 
 
-FEATURES = [
+FROZEN = [
     "model.encoder=mobilenetv3_small_050", "augment.crop=[32,32]", "initialize.freeze=true", "data.cache_features=2",
 ]  # fmt: skip
 
@@ -290,9 +290,13 @@ def forget(path: Path) -> None:
     stop_using(path)
 
 
+SLOW = (COMPLEXITY, FEATURES)
+"""Kinds whose entries take a network to make."""
+
+
 @pytest.mark.parametrize(
     "kind",
-    [pytest.param(kind, id=kind.name, marks=[pytest.mark.heavy] if kind is COMPLEXITY else []) for kind in KINDS],
+    [pytest.param(kind, id=kind.name, marks=[pytest.mark.heavy] if kind in SLOW else []) for kind in KINDS],
 )
 def test_a_damaged_entry_is_made_again(kind: CacheKind, data: Path, tmp_path: Path):
     produce = PRODUCERS[kind.name]
