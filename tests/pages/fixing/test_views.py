@@ -1,5 +1,6 @@
 import json
 import struct
+import zlib
 from pathlib import Path
 
 import numpy as np
@@ -81,8 +82,6 @@ def test_the_queue_gives_the_order(browser: Browser, data: Path):
 
 
 def test_a_mask_is_sent_with_the_meaning_of_its_values(browser: Browser, data: Path):
-    import zlib
-
     content = zlib.decompress(browser.get(f"{addresses(browser)[0]}/mask").body)
     length = struct.unpack_from("<I", content)[0]
     facts = json.loads(content[4 : 4 + length])
@@ -204,3 +203,17 @@ def test_masks_that_are_not_edited_say_why(data: Path):
 
 def test_a_folder_that_is_no_data_says_so(tmp_path: Path):
     assert "D222" in opened(tmp_path).get("/fix").text
+
+
+def test_an_image_without_a_mask_is_labelled_from_nothing(data: Path):
+    (data / "masks/train/b.png").unlink()
+    browser = opened(data)
+    first = addresses(browser)[0]
+    assert "<code>masks/train/b.png</code> is made with the first stroke" in browser.get(first).text
+    content = zlib.decompress(browser.get(f"{first}/mask").body)
+    length = struct.unpack_from("<I", content)[0]
+    facts = json.loads(content[4 : 4 + length])
+    assert content[4 + length :] == bytes([facts["values"].index(255)]) * 48
+    assert put(browser, first, [(0, 1, 1)], facts["version"]).status == 200
+    assert pixels_of(data / "masks/train/b.png")[0, :2].tolist() == [1, 255]
+    assert "is made with" not in browser.get(first).text

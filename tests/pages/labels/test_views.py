@@ -6,8 +6,9 @@ from pathlib import Path
 import pytest
 from asking import Browser
 from data_to_show import shown_data
+from editing import edited_data
 
-from pixelwise.pages.app import application
+from pixelwise.pages.app import Site, application
 
 
 def asking(data: list[Path], runs: list[Path] = []) -> Browser:  # noqa: B006
@@ -100,3 +101,25 @@ def test_data_that_cannot_be_opened_says_why(tmp_path: Path):
         if answer.status != 200:
             break
     assert (answer.status, "D222" in answer.text) == (422, True)
+
+
+def test_images_that_are_labelled_join_the_data_set(tmp_path: Path):
+    data = edited_data(tmp_path / "data")
+    mask = data / "masks/train/b.png"
+    content = mask.read_bytes()
+    mask.unlink()
+    site = Site([], [data], edit=True)
+    browser = Browser(application([], "t", data=[data], site=site))
+    browser.get("/data?token=t")
+    base = browser.get("/data").headers["location"]
+    text = done(browser, base)
+    assert ("1 to 2 of 2" in text, "1 image without a mask" in text) == (True, True)
+    way = re.search(r'href="(/fix\?data=[^"]*)"', text)
+    first = re.search(r'class="card" href="(/fix/\w+)', browser.get(way[1].replace("&amp;", "&")).text if way else "")
+    mask.write_bytes(content)
+    site.shelf.outdate(data.resolve(), True)
+    browser.get(base)
+    text = done(browser, base)
+    assert ("1 to 3 of 3" in text, "without a mask" in text) == (True, False)
+    assert first
+    assert f'href="{first[1]}"' in browser.get(f"{base}/image/1").text  # it keeps its address

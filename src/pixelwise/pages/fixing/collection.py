@@ -9,8 +9,8 @@ from pathlib import Path
 from typing import NamedTuple
 
 from pixelwise.datasets.format import format_of
-from pixelwise.datasets.opening import open_folder
 from pixelwise.datasets.samples import Dataset, Sample
+from pixelwise.datasets.unlabelled import open_with_unlabelled
 from pixelwise.errors import PixelwiseError
 from pixelwise.pages.fixing.keeping import Keeper, Target
 from pixelwise.pages.fixing.masks import Uneditable
@@ -27,11 +27,13 @@ class Item(NamedTuple):
         id: Id in addresses; the same as long as the folder stays in its place.
         split: Its split.
         sample: Its files.
+        mask: Where its mask will be, if it had none when the folder was opened; None for others.
     """
 
     id: str
     split: str
     sample: Sample
+    mask: Path | None = None
 
     @property
     def name(self) -> str:
@@ -91,6 +93,11 @@ class Folder:
         """The id of an image, by its split and its id there; nothing is opened for it."""
         return sha256_bytes(os.fsencode(self.root) + f"\0{split}\0{sample}".encode())[:16]
 
+    def unlabelled_id(self, image: Path) -> str | None:
+        """The id of an image that had no mask when the folder was opened; None for others, and if it was not opened."""
+        opened = self._opened
+        return opened.unlabelled.get(image) if isinstance(opened, _Opened) else None
+
     def holds(self, path: Path) -> bool:
         """Whether a file lies within the folder, wherever its links lead."""
         if isinstance(path, Member):
@@ -107,7 +114,7 @@ class Folder:
         Raises:
             Uneditable: The image has no mask file of its own below this folder.
         """
-        dataset, mask = self.opened().dataset, item.sample.mask_path
+        dataset, mask = self.opened().dataset, item.mask or item.sample.mask_path
         if dataset.multilabel:
             raise Uneditable("Multi-label masks are not edited: a pixel has one class here.")
         if mask is None:
@@ -119,10 +126,10 @@ class Folder:
         if mask.is_symlink() or not self.holds(mask) or not self.holds(item.sample.image_path):
             raise Uneditable("The image or its mask is a link, or lies outside of the folder given with --data.")
         path = mask.resolve()
-        return Target(path, path.relative_to(self.root), item.name)
+        return Target(path, path.relative_to(self.root), item.name, item.sample.image_path if item.mask else None)
 
     def _open(self) -> _Opened:
-        _, dataset = open_folder(self.root)
+        dataset, unlabelled = open_with_unlabelled(self.root)
         items: dict[str, Item] = {}
         seen: set[Path] = set()
         for split, samples in dataset.splits.items():
@@ -131,15 +138,22 @@ class Folder:
                     seen.add(sample.image_path)
                     id = self.item_id(split, sample.id)
                     items[id] = Item(id, split, sample)
-        return _Opened(dataset, items, Keeper(self.root, dataset))
+        for one in unlabelled:
+            id = self.item_id(one.split, one.id)
+            if id in items:  # folders that its name leaves out tell it from another image
+                id = self.item_id(one.split, f"{one.id}\0{one.image_path.relative_to(self.root)}")
+            items[id] = Item(id, one.split, Sample(one.id, one.image_path, None), one.mask_path)
+        without = {item.sample.image_path: id for id, item in items.items() if item.mask}
+        return _Opened(dataset, items, Keeper(self.root, dataset), without)
 
 
 class _Opened(NamedTuple):
-    """A data set, its images by id in file order, and what saves its masks."""
+    """A data set, its images by id in file order, what saves its masks, and the ids of images that had no mask."""
 
     dataset: Dataset
     items: dict[str, Item]
     keeper: Keeper
+    unlabelled: dict[Path, str]
 
 
 class Collection:
@@ -157,10 +171,18 @@ class Collection:
         """The folder of an id; None if there is none."""
         return next((one for one in self.folders if one.id == id), None)
 
-    def address(self, path: Path, split: str, sample: str) -> str | None:
-        """The address of the editor of an image of a data set; None if its path is not one of these folders."""
+    def at(self, path: Path) -> Folder | None:
+        """The folder of a path; None if it is not one of these."""
         root = None if address_of(path) else path.resolve()
-        return next((f"/fix/{one.item_id(split, sample)}" for one in self.folders if one.root == root), None)
+        return next((one for one in self.folders if one.root == root), None)
+
+    def address(self, path: Path, split: str, sample: Sample) -> str | None:
+        """The address of the editor of an image of a data set; None if its path is not one of these folders."""
+        folder = self.at(path)
+        if folder is None:
+            return None
+        # An image that got its mask here keeps the id that it had without one.
+        return f"/fix/{folder.unlabelled_id(sample.image_path) or folder.item_id(split, sample.id)}"
 
     def find(self, id: str) -> tuple[Folder, Item] | None:
         """The image of an id, with its folder; None if there is none. Folders that cannot be opened are left out."""

@@ -13,7 +13,7 @@ from pixelwise.storage import printable
 
 PAGE = 60
 """Images of a page of the list."""
-ORDERS = {"file": "file names", "queue": "queue"}
+ORDERS = {"queue": "queue", "unlabelled": "without a mask first", "file": "file names"}
 """Order of the images -> its name."""
 
 
@@ -38,10 +38,10 @@ def list_values(collection: Collection, query: Mapping[str, str], edit: bool) ->
     text, first = query.get("text", ""), query.get("first", "")
     start = int(first) if first.isascii() and first.isdecimal() and len(first) < 9 else 0
     items: list[Item] = []
-    order, queued, problem = "file", 0, None
+    order, orders, problem = "file", dict[str, str](), None
     if folder is not None:
         try:
-            queued = len(folder.queue())
+            orders = orders_of(folder)
             order = order_of(folder, query.get("order", ""))
             items = [item for item in in_order(folder, order) if text.lower() in item.name.lower()]
         except PixelwiseError as error:
@@ -53,9 +53,10 @@ def list_values(collection: Collection, query: Mapping[str, str], edit: bool) ->
         "problem": problem,
         "text": text,
         "order": order,
-        "orders": ORDERS if queued else {},
+        "orders": orders if len(orders) > 1 else {},
         "number": len(items),
-        "images": [(item.id, printable(item.name)) for item in items[start : start + PAGE]],
+        "without": sum(is_unlabelled(item) for item in items),
+        "images": [(item.id, printable(item.name), is_unlabelled(item)) for item in items[start : start + PAGE]],
         "before": start - PAGE if start else None,
         "after": start + PAGE if start + PAGE < len(items) else None,
         "edited": edited(folder) if folder is not None and problem is None else frozenset(),
@@ -63,16 +64,36 @@ def list_values(collection: Collection, query: Mapping[str, str], edit: bool) ->
     }
 
 
+def orders_of(folder: Folder) -> dict[str, str]:
+    """The orders that the images of a folder have, with their names; the usual one comes first."""
+    opened = folder.opened()
+    has = {"queue": bool(folder.queue()), "unlabelled": bool(opened.unlabelled), "file": True}
+    return {order: title for order, title in ORDERS.items() if has[order]}
+
+
 def order_of(folder: Folder, asked: str) -> str:
-    """The order that an address asks for: that of the queue if there is one and nothing else is asked for."""
-    return "file" if asked == "file" or not folder.queue() else "queue"
+    """The order that an address asks for, or the usual one: that of the queue, or else images without a mask first."""
+    orders = orders_of(folder)
+    return asked if asked in orders else next(iter(orders))
 
 
 def in_order(folder: Folder, order: str) -> list[Item]:
-    """The images of a folder; in the order of the queue, those that are not in it come last."""
+    """The images of a folder.
+
+    After those of the queue come those that had no mask when the folder was opened, so that they keep their places
+    while they are labelled, and then all others.
+    """
     every = folder.opened().items
-    first = {item.id: item for item in (folder.queue() if order == "queue" else ())}
-    return list({**first, **every}.values()) if first else list(every.values())
+    if order == "file":
+        return list(every.values())
+    first = folder.queue() if order == "queue" else ()
+    open_ones = (item for item in every.values() if item.mask is not None)
+    return list({**{item.id: item for item in (*first, *open_ones)}, **every}.values())
+
+
+def is_unlabelled(item: Item) -> bool:
+    """Whether an image has no mask now."""
+    return item.mask is not None and not item.mask.exists()
 
 
 def edited(folder: Folder) -> frozenset[str]:
@@ -109,5 +130,6 @@ def image_values(folder: Folder, item: Item, order: str, edit: bool) -> dict[str
         "next": ids[place + 1] if place + 1 < len(ids) else None,
         "classes": [*classes, (IGNORE, "ignored", "")],
         "eraser": IGNORE if background is None else background,
+        "unlabelled": printable(item.mask.relative_to(folder.root)) if item.mask and is_unlabelled(item) else "",
         "edit": edit,
     }

@@ -23,7 +23,7 @@ from pixelwise.errors import PixelwiseError
 from pixelwise.pages.catalog import Catalog
 from pixelwise.pages.fixing.collection import Collection, Folder, Item
 from pixelwise.pages.fixing.keeping import Stale
-from pixelwise.pages.fixing.listing import image_values, list_values
+from pixelwise.pages.fixing.listing import image_values, is_unlabelled, list_values
 from pixelwise.pages.fixing.masks import MOST_PIXELS, Mask, Uneditable
 from pixelwise.pages.networks.work import Networks
 from pixelwise.pages.rendering import NOT_KEPT, guarded, html, no_picture
@@ -51,14 +51,14 @@ class Site(NamedTuple):
         catalog: The runs whose predictions masks are filled from.
         edit: Whether masks may be changed.
         networks: Predict.
-        changed: Called with a data folder when a mask in it was changed.
+        changed: Called with a data folder when a mask in it was changed, and whether it is a new file.
     """
 
     collection: Collection
     catalog: Catalog
     edit: bool
     networks: Networks
-    changed: Callable[[Path], None]
+    changed: Callable[[Path, bool], None]
 
 
 def routes(site: Site) -> list[Route]:
@@ -225,6 +225,7 @@ def _saved(site: Site, request: Request, body: bytes) -> Response:
     folder, item = _found(site, request)
     runs = np.frombuffer(body, "<u4").astype(np.int64).reshape(-1, 3)
     base, session = (request.query_params[name] for name in ("base", "session"))
+    is_new = is_unlabelled(item)
     try:
         mask = folder.opened().keeper.save(folder.target(item), runs, base, session)
     except Stale:
@@ -232,5 +233,5 @@ def _saved(site: Site, request: Request, body: bytes) -> Response:
     except (Uneditable, PixelwiseError, OSError) as error:
         status = 422 if isinstance(error, Uneditable) else 507
         return _refused(status, str(error))
-    site.changed(folder.root)
+    site.changed(folder.root, is_new)
     return JSONResponse({"version": mask.version}, headers=NOT_KEPT)

@@ -94,7 +94,8 @@ def _opened(view: PageView, site: Site, request: Request) -> Response:
 
 
 def _grid(site: Site, request: Request, asked: Asked) -> Response:
-    return html("data_grid.html", **data_pages.grid_values(*asked))
+    folder = site.editable.at(asked.survey.path) if asked.opened.unlabelled else None
+    return html("data_grid.html", fix=folder and folder.id, **data_pages.grid_values(*asked))
 
 
 def _duplicates(site: Site, request: Request, asked: Asked) -> Response:
@@ -122,7 +123,7 @@ def _image(site: Site, request: Request, asked: Asked) -> Response:
         "findings": _findings(site, asked, row, in_parts=photo is not None and photo.part is not None),
         "box": _box(request.query_params.get("box", "")),
     }
-    edited = site.editable.address(asked.survey.path, values["split"], values["id"])
+    edited = site.editable.address(asked.survey.path, *opened.columns.place(row))
     return html("data_image.html", edited=edited, **values)
 
 

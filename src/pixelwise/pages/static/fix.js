@@ -82,8 +82,8 @@ function colorTables() {
       const code = parseInt(color.slice(1), 16);
       colors[place] = otherColors[place] = (0xff000000 | (code & 255) << 16 | (code & 0xff00) | code >> 16) >>> 0;
     } else {
-      colors[place] = meaning === UNKNOWN ? 0xffff00ff : 0xff707070;
-      otherColors[place] = meaning === UNKNOWN ? 0xff000000 : 0xffb0b0b0;
+      colors[place] = meaning === UNKNOWN ? 0xffff00ff : 0x60707070; // a photo is seen where nothing is labelled yet
+      otherColors[place] = meaning === UNKNOWN ? 0xff000000 : 0x60b0b0b0;
     }
   });
 }
@@ -438,6 +438,18 @@ async function fillFrom(everywhere) {
   commit();
 }
 
+// Gives the chosen class to all pixels that nobody has labelled: what is left when the objects are drawn.
+function fillRest() {
+  const place = placeToPaint();
+  if (!editable || !version || stroke || place === undefined) return;
+  begin();
+  for (let i = 0; i < mask.length; i++) {
+    if (meanings[mask[i]] === IGNORED) mask[i] = place;
+  }
+  touch(0, 0, width, height);
+  commit();
+}
+
 async function fillRegion(x, y) {
   if (!(await loadPrediction()) || stroke) return;
   const seen = prediction[y * width + x], place = paints.get(seen);
@@ -638,7 +650,7 @@ const KEYS = {
   n: () => leave(document.querySelector("a[rel=next]")), p: () => leave(document.querySelector("a[rel=prev]")),
   m: () => tilesOf.classList.toggle("hidden"), home: fit,
   "+": () => zoom(1.25, stage.clientWidth / 2, stage.clientHeight / 2), "=": () => KEYS["+"](), "-": () => zoom(0.8, stage.clientWidth / 2, stage.clientHeight / 2),
-  c: fillPolygon, escape: cancelPolygon,
+  c: fillPolygon, g: fillRest, escape: cancelPolygon,
   backspace: () => {
     polygon.pop();
     drawOver();
@@ -694,7 +706,7 @@ addEventListener("beforeunload", (event) => {
 for (const one of classButtons) one.addEventListener("click", () => choose(Number(one.dataset.class)));
 for (const one of toolButtons) one.addEventListener("click", () => use(one.dataset.tool));
 for (const one of document.querySelectorAll("[data-do]")) {
-  const acts = { undo, redo, fit, close: fillPolygon, "fill-rest": () => fillFrom(false), "fill-all": () => fillFrom(true) };
+  const acts = { undo, redo, fit, close: fillPolygon, rest: fillRest, "fill-rest": () => fillFrom(false), "fill-all": () => fillFrom(true) };
   one.addEventListener("click", () => acts[one.dataset.do]());
 }
 for (const one of document.querySelectorAll("a[rel=next], a[rel=prev]")) {
