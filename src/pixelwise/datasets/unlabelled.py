@@ -31,7 +31,8 @@ class Unlabelled(NamedTuple):
         split: Its split, by the folder in which it lies; `train` if none says so.
         id: Its path below the data set without the folders that all images share; printable.
         image_path: The image.
-        mask_path: Where its mask belongs, so that the data set finds it. There is no such file.
+        mask_path: Where its mask belongs, so that the data set finds it; that of one of the classes of multi-label
+            data. There is no such file.
     """
 
     split: str
@@ -107,7 +108,7 @@ def unlabelled_of(dataset: Dataset) -> tuple[Unlabelled, ...]:
         path = root / image
         if os.fspath(path) in known or _is_orphan(image, everywhere):
             continue
-        rules = [*by_folder.get(image.parent, {}), *everywhere] if everywhere else [_by_words(root, image)]
+        rules = [*by_folder.get(image.parent, ()), *everywhere] if everywhere else _by_words(dataset, image)
         mask = next((mask for rule in rules if (mask := rule.mask_of(image)) is not None), None)
         if mask is None or root / mask in taken or os.path.lexists(root / mask):
             continue
@@ -199,14 +200,18 @@ def _is_mask(image: PurePath) -> bool:
     return is_mask_name(image.stem) or any(kind_of(part) is Kind.MASKS for part in image.parts[:-1])
 
 
-def _by_words(root: Path, image: PurePath) -> _Rule:
-    """The rule for images of which none has a mask: `masks/` beside `images/`, else `a_mask.png` beside `a.png`."""
+def _by_words(dataset: Dataset, image: PurePath) -> list[_Rule]:
+    """The rule for images of which none has a mask: `masks/` beside `images/`, else `a_mask.png` beside `a.png`.
+
+    Multi-label data has a folder for each class in `masks/`; the place of the first one is given.
+    """
     for depth, part in enumerate(image.parts[:-1]):
         if part.lower() in IMAGE_WORDS:
-            above = root.joinpath(*image.parts[:depth])
+            above = dataset.root.joinpath(*image.parts[:depth])
             existing = sorted(one.name for one in above.iterdir() if one.is_dir() and kind_of(one.name) is Kind.MASKS)
-            return _Rule(0, (part,), (existing[0] if existing else "masks",))
-    return _Rule(0, (), (), suffix=("", _BESIDE))
+            masks = existing[0] if existing else "masks"
+            return [_Rule(0, (part,), (masks, dataset.classes[0]) if dataset.multilabel else (masks,))]
+    return [] if dataset.multilabel else [_Rule(0, (), (), suffix=("", _BESIDE))]
 
 
 def _id(image: PurePath) -> str:

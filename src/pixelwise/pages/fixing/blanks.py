@@ -77,7 +77,7 @@ def _coding_by_table(dataset: Dataset) -> Coding:
         return Coding(RGB, 8)
     if any(not 0 <= value < 256 for value in table.ids):
         return Coding(GREY, 16)
-    if table.threshold is not None or set(table.ids) & set(range(len(dataset.classes))) == set():
+    if table.threshold is not None or not set(range(len(dataset.classes))) <= set(table.ids):
         return Coding(GREY, 8)
     return Coding(PALETTE, 8, ((b"PLTE", _colors_of_values(dataset).tobytes()),))
 

@@ -13,7 +13,8 @@ from pixelwise.datasets.samples import Dataset, Sample
 from pixelwise.datasets.unlabelled import open_with_unlabelled
 from pixelwise.errors import PixelwiseError
 from pixelwise.pages.fixing.keeping import Keeper, Target
-from pixelwise.pages.fixing.masks import Uneditable
+from pixelwise.pages.fixing.layers import Layer, Layers, layers_of
+from pixelwise.pages.fixing.masks import Mask, Uneditable
 from pixelwise.pages.fixing.queue import read_queue
 from pixelwise.storage import printable, sha256_bytes
 from pixelwise.storage.stores.addresses import address_of
@@ -108,25 +109,67 @@ class Folder:
             return False
         return self.root in real.parents
 
-    def target(self, item: Item) -> Target:
+    def layer(self, id: int | None) -> Layer | None:
+        """The layer of an id, or the first one; None for data that has no layers, or none of this id."""
+        layers = layers_of(self.opened().dataset)
+        return next((one for one in layers if id is None or one.id == id), None)
+
+    def target(self, item: Item, layer: Layer | None = None) -> Target:
         """The mask of an image, if it may be read and written.
+
+        Args:
+            item: The image.
+            layer: The class whose mask it is, of multi-label data.
 
         Raises:
             Uneditable: The image has no mask file of its own below this folder.
         """
-        dataset, mask = self.opened().dataset, item.mask or item.sample.mask_path
-        if dataset.multilabel:
-            raise Uneditable("Multi-label masks are not edited: a pixel has one class here.")
-        if mask is None:
-            raise Uneditable("The image has no mask.")
+        opened = self.opened()
+        mask = item.mask or item.sample.mask_path
         if isinstance(mask, Member):
             raise Uneditable("The masks lie in shards or tables, which are not changed. Edit the loose files.")
-        if format_of(dataset.name).drawn:
+        if opened.layers is not None:
+            mask = None if layer is None else opened.layers.path(item.sample, layer, item.mask)
+            if mask is None:
+                raise Uneditable("The names of the other masks do not tell where a mask of this class belongs.")
+        if mask is None:
+            raise Uneditable("The image has no mask.")
+        if format_of(opened.dataset.name).drawn:
             raise Uneditable("The masks are drawn from annotation files. Change these with the tool that made them.")
         if mask.is_symlink() or not self.holds(mask) or not self.holds(item.sample.image_path):
             raise Uneditable("The image or its mask is a link, or lies outside of the folder given with --data.")
         path = mask.resolve()
-        return Target(path, path.relative_to(self.root), item.name, item.sample.image_path if item.mask else None)
+        may_be_new = item.mask is not None or opened.layers is not None
+        return Target(path, path.relative_to(self.root), item.name, item.sample.image_path if may_be_new else None)
+
+    def keeper(self, target: Target, layer: Layer | None = None) -> Keeper:
+        """What reads and saves a mask."""
+        opened = self.opened()
+        if opened.layers is None or layer is None:
+            return opened.keeper
+        return opened.layers.keeper(layer, target.path)
+
+    def mask(self, item: Item, layer: Layer | None = None) -> Mask:
+        """The mask of an image, or of one of its layers, as it is now.
+
+        Raises:
+            Uneditable: It cannot be edited or read.
+        """
+        target = self.target(item, layer)
+        return self.keeper(target, layer).mask(target)
+
+    def is_unlabelled(self, item: Item) -> bool:
+        """Whether an image has no mask now."""
+        if item.mask is None:
+            return False
+        layers = layers_of(self.opened().dataset)
+        return not any(self._exists(item, layer) for layer in layers) if layers else not item.mask.exists()
+
+    def _exists(self, item: Item, layer: Layer) -> bool:
+        try:
+            return self.target(item, layer).path.exists()
+        except Uneditable:
+            return False
 
     def _open(self) -> _Opened:
         dataset, unlabelled = open_with_unlabelled(self.root)
@@ -144,16 +187,21 @@ class Folder:
                 id = self.item_id(one.split, f"{one.id}\0{one.image_path.relative_to(self.root)}")
             items[id] = Item(id, one.split, Sample(one.id, one.image_path, None), one.mask_path)
         without = {item.sample.image_path: id for id, item in items.items() if item.mask}
-        return _Opened(dataset, items, Keeper(self.root, dataset), without)
+        layers = Layers(self.root, dataset) if dataset.multilabel else None
+        return _Opened(dataset, items, Keeper(self.root, dataset), without, layers)
 
 
 class _Opened(NamedTuple):
-    """A data set, its images by id in file order, what saves its masks, and the ids of images that had no mask."""
+    """A data set, its images by id in file order, what saves its masks, and the ids of images that had no mask.
+
+    `layers` saves the masks of multi-label data.
+    """
 
     dataset: Dataset
     items: dict[str, Item]
     keeper: Keeper
     unlabelled: dict[Path, str]
+    layers: Layers | None = None
 
 
 class Collection:

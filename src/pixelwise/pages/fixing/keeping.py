@@ -80,11 +80,12 @@ class Keeper:
     Args:
         root: The data folder, without links.
         dataset: The data set that was found there.
+        lock: Held while anything is read or saved; None for one of its own.
     """
 
-    def __init__(self, root: Path, dataset: Dataset) -> None:
+    def __init__(self, root: Path, dataset: Dataset, lock: threading.RLock | None = None) -> None:
         self.folder, self._dataset = root / FOLDER, dataset
-        self._lock = threading.RLock()
+        self._lock = lock or threading.RLock()
         self._masks: dict[Path, Mask] = {}
         self._blanks: dict[Path, Mask] = {}
         self._made: dict[Path, str] = {}

@@ -5,8 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, NamedTuple
 
+from pixelwise.datasets.labels import format_color
 from pixelwise.errors import PixelwiseError
 from pixelwise.pages.fixing.collection import Collection, Folder, Item
+from pixelwise.pages.fixing.layers import PRESENT, Layer, layers_of
+from pixelwise.pages.fixing.masks import Uneditable
 from pixelwise.prediction.overlays import background_of
 from pixelwise.recipes.class_sets.tables import IGNORE
 from pixelwise.storage import printable
@@ -55,8 +58,11 @@ def list_values(collection: Collection, query: Mapping[str, str], edit: bool) ->
         "order": order,
         "orders": orders if len(orders) > 1 else {},
         "number": len(items),
-        "without": sum(is_unlabelled(item) for item in items),
-        "images": [(item.id, printable(item.name), is_unlabelled(item)) for item in items[start : start + PAGE]],
+        "without": sum(map(folder.is_unlabelled, items)) if folder is not None else 0,
+        "images": [
+            (item.id, printable(item.name), folder is not None and folder.is_unlabelled(item))
+            for item in items[start : start + PAGE]
+        ],
         "before": start - PAGE if start else None,
         "after": start + PAGE if start + PAGE < len(items) else None,
         "edited": edited(folder) if folder is not None and problem is None else frozenset(),
@@ -91,17 +97,21 @@ def in_order(folder: Folder, order: str) -> list[Item]:
     return list({**{item.id: item for item in (*first, *open_ones)}, **every}.values())
 
 
-def is_unlabelled(item: Item) -> bool:
-    """Whether an image has no mask now."""
-    return item.mask is not None and not item.mask.exists()
-
-
 def edited(folder: Folder) -> frozenset[str]:
     """Names of the images whose masks were changed."""
     return frozenset(edit.image for edit in folder.opened().keeper.edits())
 
 
-def image_values(folder: Folder, item: Item, order: str, edit: bool) -> dict[str, Any]:
+def _new_file(folder: Folder, item: Item, layer: Layer | None) -> str:
+    """The file that the first change of a mask will make, below the data folder; empty if it is there."""
+    try:
+        target = folder.target(item, layer)
+    except Uneditable:
+        return ""
+    return "" if target.photo is None or target.path.exists() else printable(target.relative)
+
+
+def image_values(folder: Folder, item: Item, order: str, edit: bool, layer: Layer | None = None) -> dict[str, Any]:
     """Values of `fix.html`.
 
     Args:
@@ -109,6 +119,7 @@ def image_values(folder: Folder, item: Item, order: str, edit: bool) -> dict[str
         item: The image.
         order: The order that the address asks for; other than those of `ORDERS` for the default one.
         edit: Whether masks may be changed.
+        layer: The class that is edited, of multi-label data.
     """
     dataset = folder.opened().dataset
     order = order_of(folder, order)
@@ -116,9 +127,12 @@ def image_values(folder: Folder, item: Item, order: str, edit: bool) -> dict[str
     place = ids.index(item.id)
     background = background_of(dataset.classes)
     classes = [
-        (number, name, "#{:02x}{:02x}{:02x}".format(*color))
+        (number, name, format_color(color))
         for number, (name, color) in enumerate(zip(dataset.classes, dataset.palette, strict=True))
     ]
+    classes.append((IGNORE, "ignored", ""))
+    if layer is not None:
+        background, classes = 0, [(PRESENT, layer.name, format_color(layer.color))]
     return {
         "folder": folder,
         "image": item.id,
@@ -128,8 +142,10 @@ def image_values(folder: Folder, item: Item, order: str, edit: bool) -> dict[str
         "number": len(ids),
         "previous": ids[place - 1] if place else None,
         "next": ids[place + 1] if place + 1 < len(ids) else None,
-        "classes": [*classes, (IGNORE, "ignored", "")],
+        "classes": classes,
         "eraser": IGNORE if background is None else background,
-        "unlabelled": printable(item.mask.relative_to(folder.root)) if item.mask and is_unlabelled(item) else "",
+        "layers": layers_of(dataset),
+        "layer": layer,
+        "unlabelled": _new_file(folder, item, layer),
         "edit": edit,
     }

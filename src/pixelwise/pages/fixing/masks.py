@@ -97,8 +97,6 @@ def open_mask(content: bytes, path: Path, dataset: Dataset) -> Mask:
 def refusal(dataset: Dataset) -> str:
     """Why no mask of a data set is edited; empty if they are."""
     table = dataset.label_table
-    if dataset.multilabel:
-        return "Multi-label masks are not edited: a pixel has one class here."
     if table.divisor is not None:
         return "The masks tell instances apart, which a brush for classes would merge. They are not edited."
     if table.from_alpha:
