@@ -112,9 +112,9 @@ def test_a_mask_that_is_not_there_is_made_with_the_first_change(new, folder):
     again = Folder(folder.root).opened().keeper  # as after a crash
     second = again.save(target, runs((0, 2, 255)), first.version, SESSION)
     assert np.array_equal(pixels_of(target.path), np.full((6, 8), 255))
-    assert [(edit.before, edit.after) for edit in again.edits()] == [
-        ("", first.version),
-        (first.version, second.version),
+    assert [(edit.before, edit.after, edit.made) for edit in again.edits()] == [
+        (blank.version, first.version, True),
+        (first.version, second.version, False),
     ]
     assert again.edits()[0].gained == {"road": 2}
     assert not (keeper.folder / "originals").exists()  # there is nothing to go back to
@@ -153,7 +153,7 @@ def test_a_new_mask_is_complete_or_not_there_when_its_process_ends(new, folder, 
     with pytest.raises(Stale):
         anew.save(target, runs((0, 1, 2)), version, OTHER)
     assert pixels_of(target.path)[0, :3].tolist() == [2, 1, 255]
-    assert [edit.before == "" for edit in anew.edits()] == [True, True, False]
+    assert [edit.made for edit in anew.edits()] == [True, True, False]
 
 
 def test_a_line_of_the_log_that_was_cut_off_is_left_out(keeper, target):

@@ -31,20 +31,21 @@ class Stale(Exception):
     """The mask on the disk is another one than the change was made on."""
 
 
-class Edit(msgspec.Struct, frozen=True, kw_only=True):
+class Edit(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """A line of the edit log. It is written before the mask is replaced, so that no state of a mask lacks its line.
 
     Attributes:
         time: When, in UTC.
         image: Split and id of the image.
         mask: The mask, relative to the data folder.
-        before: SHA-256 of the mask before; empty if there was none.
+        before: SHA-256 of the mask before; of what it began with, if there was none.
         after: SHA-256 of the mask after. If the next line of the mask has the same `before`, the server was killed in
             between, and the change was made again or not at all.
         session: The page that made the change.
         pixels: Number of pixels that changed.
         gained: Class, or `ignored`, or `unknown` -> number of pixels that became it.
         lost: The same for what the pixels were before.
+        made: Whether there was no mask before.
     """
 
     time: str
@@ -56,6 +57,7 @@ class Edit(msgspec.Struct, frozen=True, kw_only=True):
     pixels: int
     gained: dict[str, int]
     lost: dict[str, int]
+    made: bool = False
 
 
 class Target(NamedTuple):
@@ -154,7 +156,7 @@ class Keeper:
             if not made_here and not kept.exists():
                 write_bytes(kept, mask.content)
             edit = _edit(mask, new, target, session, self._dataset.classes)
-            self._log(edit if is_there else msgspec.structs.replace(edit, before=""))
+            self._log(msgspec.structs.replace(edit, made=not is_there))
             if is_there:
                 _replace(target.path, new.content, mask.version)
             else:
@@ -181,15 +183,11 @@ class Keeper:
         if self._made.get(target.path) == mask.version:
             return True  # the log, which grows, is not read for it
         edits = self._edits_of(target)
-        return bool(edits) and edits[0].before == "" and edits[-1].after == mask.version
+        return bool(edits) and edits[0].made and edits[-1].after == mask.version
 
     def _continues(self, target: Target, version: str, base: str, session: str) -> bool:
         last = next(reversed(self._edits_of(target)), None)
-        if last is None or (last.after, last.session) != (version, session):
-            return False
-        if last.before == "" and target.photo is not None:
-            return base == self._blank(target.path, target.photo).version
-        return last.before == base
+        return last is not None and (last.before, last.after, last.session) == (base, version, session)
 
     def _original_values(self, target: Target, mask: Mask) -> frozenset[int]:
         """The values of the kept original, which undoing may bring back; none if it has another size."""
