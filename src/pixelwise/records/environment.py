@@ -61,6 +61,37 @@ class InitialWeights(msgspec.Struct, frozen=True, kw_only=True):
     run: StartedFrom | None = None
 
 
+class Teacher(msgspec.Struct, frozen=True, kw_only=True):
+    """A trained network that a run learns from, and where its weights come from.
+
+    Attributes:
+        recipe: Name of its recipe.
+        step: Step of the checkpoint that was loaded.
+        weights_sha256: SHA-256 of the loaded weights file.
+        licence: Licence of imported weights; `unknown` for those that were trained here: their owner decides.
+        encoder: The weights that its encoder began with; `none` if they were random or those of another run.
+        encoder_licence: Licence of these, as stated by their publisher; empty if it is not known.
+    """
+
+    recipe: str
+    step: int
+    weights_sha256: str
+    licence: str = "unknown"
+    encoder: str = "none"
+    encoder_licence: str = ""
+
+    @property
+    def in_words(self) -> str:
+        """`unet, step 300, SHA-256 0123456789abcdef; its encoder began with resnet18.a1_in1k (Apache-2.0)`."""
+        words = f"{self.recipe}, step {self.step:,}, SHA-256 {self.weights_sha256[:16]}"
+        if self.licence != "unknown":
+            words += f", licence {self.licence}"
+        if self.encoder != "none":
+            licence = f" ({self.encoder_licence})" if self.encoder_licence else ""
+            words += f"; its encoder began with {self.encoder}{licence}"
+        return words
+
+
 class Environment(msgspec.Struct, frozen=True, kw_only=True):
     """The environment of a run. Every field has a default, because older versions wrote fewer fields.
 
@@ -72,6 +103,7 @@ class Environment(msgspec.Struct, frozen=True, kw_only=True):
         begins_with: Folder of the stage whose weights initialise the run, relative to the run folder; None if there
             is none.
         initial_weights: Weights at step 0.
+        teachers: The trained networks that the run learns from.
         machine: Hardware; None if not recorded.
         versions: Versions of Python and of the packages that can change a result.
         plugins: Versions of the other packages whose plug-ins were loaded.
@@ -85,6 +117,7 @@ class Environment(msgspec.Struct, frozen=True, kw_only=True):
     auto_batch: bool = False
     begins_with: str | None = None
     initial_weights: InitialWeights = InitialWeights()
+    teachers: tuple[Teacher, ...] = ()
     machine: Machine | None = None
     versions: dict[str, str] = {}
     plugins: dict[str, str] = {}

@@ -55,7 +55,7 @@ def refuse_other_experiment(recipe: Recipe, changed: Recipe) -> None:
     Raises:
         CheckpointError: K430, with the fields and their values.
     """
-    allowed = (*RESUMABLE_CHANGES, *fields_with(Role.CLAIM, Role.TEXT, Role.DISPLAY, Role.PLACE))
+    allowed = (*RESUMABLE_CHANGES, *fields_with(Role.CLAIM, Role.TEXT, Role.DISPLAY, Role.PLACE, Role.MOVABLE))
     forbidden = [one for one in differences(recipe, changed) if not is_in(one.field, allowed)]
     if forbidden:
         shown = "; ".join(f"{one.field}: {one.before} -> {one.after}" for one in forbidden)
