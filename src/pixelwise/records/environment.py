@@ -103,12 +103,12 @@ class Environment(msgspec.Struct, frozen=True, kw_only=True):
         begins_with: Folder of the stage whose weights initialise the run, relative to the run folder; None if there
             is none.
         initial_weights: Weights at step 0.
-        teachers: The trained networks that the run learns from.
         machine: Hardware; None if not recorded.
         versions: Versions of Python and of the packages that can change a result.
         plugins: Versions of the other packages whose plug-ins were loaded.
         trackers: Names of the trackers that follow the run, in addition to its own log.
         launch: Name of the launch whose processes began the run; empty if it had none.
+        teachers: The trained networks that the run learns from.
     """
 
     command: str = ""
@@ -117,12 +117,12 @@ class Environment(msgspec.Struct, frozen=True, kw_only=True):
     auto_batch: bool = False
     begins_with: str | None = None
     initial_weights: InitialWeights = InitialWeights()
-    teachers: tuple[Teacher, ...] = ()
     machine: Machine | None = None
     versions: dict[str, str] = {}
     plugins: dict[str, str] = {}
     trackers: tuple[str, ...] = ()
     launch: str = ""
+    teachers: tuple[Teacher, ...] = ()
 
     @property
     def data_folder(self) -> Path | None:
