@@ -217,3 +217,14 @@ def test_a_stage_of_another_length_is_history(tmp_path: Path):
     assert past_stages(tmp_path, staged) == ()
     (part,) = past_stages(tmp_path, apply_overrides(staged, ["schedule.epochs=8"]))
     assert part.in_words == "stage 'first' was trained with schedule.epochs=4, not 8"
+
+
+def test_a_teacher_may_move_but_its_weights_may_not_change():
+    begun = with_("teacher=runs/a", f"teacher_sha256=[{'ab' * 32}]")
+    moved = apply_overrides(begun, ["teacher=runs/b"])
+    assert moved.distillation.teacher_sha256 == ()
+    refuse_other_experiment(begun, moved)
+    for changes in ([f"teacher_sha256=[{'cd' * 32}]"], ["match=channels"], ["distillation=none"]):
+        with pytest.raises(CheckpointError, match=r"distillation\.") as caught:
+            refuse_other_experiment(begun, apply_overrides(begun, changes))
+        assert caught.value.code == "K430"
