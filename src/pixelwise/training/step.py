@@ -13,9 +13,8 @@ from torch import Tensor, nn
 from pixelwise.errors import RecipeError
 from pixelwise.layers.shared_statistics import NotedStatistics, SharedStatistics, update_running
 from pixelwise.losses.segmentation import Truth, segmentation_loss, uses_class_weights
-from pixelwise.models import SegmentationModel
 from pixelwise.models.preprocessing import normalize
-from pixelwise.ranks import ALONE
+from pixelwise.ranks import ALONE, Ranks
 from pixelwise.ranks.adding import adding_later
 from pixelwise.recipes.class_sets.tables import IGNORE, IGNORE_BIT
 from pixelwise.recipes.schema.model import Preprocessing
@@ -93,8 +92,8 @@ def train_step(
     copy_all(before, buffers)
     optimizer.zero_grad(set_to_none=True)
     weighted = uses_class_weights(recipe.loss, recipe.sampling.seed, state.progress.step)
-    weights, at = class_weights if weighted else None, state.progress.step
-    loss = add_gradients(recipe, model, head_logits, micro_batches, weights, clock, division=division, step=at)
+    weights = class_weights if weighted else None
+    loss = add_gradients(recipe, state, head_logits, micro_batches, weights, clock, division=division)
     with clock("gradient norm"):
         grad_norm = state.clip_gradients(recipe.optimizer.clip_norm or float("inf"))
         verdict = Verdict(torch.isfinite(loss) & torch.isfinite(grad_norm))
@@ -117,7 +116,9 @@ def train_step(
 
 
 def any_labelled(recipe: Recipe, micro_batches: list[Batch]) -> bool:
-    """Whether any pixel of the batches, which are still on the CPU, is labelled."""
+    """Whether any pixel of the batches, which are still on the CPU, is labelled, by hand or by a teacher."""
+    if recipe.distillation.teachers:
+        return bool(micro_batches)
     void = IGNORE_BIT if recipe.data.multilabel else IGNORE
     return not all(bool((batch.labels == void).all()) for batch in micro_batches)
 
@@ -134,14 +135,13 @@ def _counters(model: nn.Module) -> list[tuple[Tensor, Tensor]]:
 
 def add_gradients(
     recipe: Recipe,
-    model: SegmentationModel,
+    state: TrainingState,
     head_logits: Callable[[Tensor], tuple[Tensor, ...]],
     micro_batches: list[Batch],
     class_weights: Tensor | None,
     clock: Clock = untimed,
     *,
     division: Division = ALL,
-    step: int = 0,
 ) -> Tensor:
     """Forward and backward pass over `micro_batches`; the arguments are those of `train_step`.
 
@@ -149,7 +149,7 @@ def add_gradients(
         The mean of the losses of all processes' batches, a detached scalar; its gradients are added to those of the
         parameters.
     """
-    device, ranks = next(model.parameters()).device, division.ranks
+    model, step, device, ranks = state.model, state.progress.step, state.device, division.ranks
     whole = division.kind == "whole"
     number = len(micro_batches) * (ranks.world if whole else 1)
     losses: list[Tensor] = []
@@ -170,13 +170,14 @@ def add_gradients(
             )
             with clock("forward"), autocast(recipe, device), statistics, recalling(model, features):
                 logits = _forward(head_logits, images)
+            among = ranks if shared else ALONE
+            taught = None
+            if state.teachers is not None:
+                with clock("teacher"), autocast(recipe, device):
+                    taught = state.teachers.say(images, logits[0])
             with clock("loss"):
-                truth, among = Truth(labels, batch.classes, recipe.data.multilabel), ranks if shared else ALONE
-                aligned, boundaries = model.align_corners, model.boundary_head
-                loss = segmentation_loss(
-                    logits, truth, recipe.loss, class_weights,
-                    align_corners=aligned, boundary_head=boundaries, ranks=among,
-                )  # fmt: skip
+                truth = Truth(labels, batch.classes, recipe.data.multilabel)
+                loss = _loss(recipe, state, logits, truth, class_weights, taught, among)
                 loss = loss / number
                 losses.append(loss.detach())
                 if batch.repeated:
@@ -192,6 +193,30 @@ def add_gradients(
     for one in losses:
         total += one
     return total
+
+
+def _loss(
+    recipe: Recipe,
+    state: TrainingState,
+    logits: tuple[Tensor, ...],
+    truth: Truth,
+    class_weights: Tensor | None,
+    taught: Tensor | None,
+    ranks: Ranks,
+) -> Tensor:
+    """The loss of a batch: what its labels teach, and what its teachers say of it if there are any."""
+    model = state.model
+    if recipe.distillation.with_labels:
+        aligned, boundaries = model.align_corners, model.boundary_head
+        loss = segmentation_loss(
+            logits, truth, recipe.loss, class_weights, align_corners=aligned, boundary_head=boundaries, ranks=ranks
+        )
+    else:
+        # Several processes expect a gradient of every parameter, be it 0.
+        loss = torch.stack([0 * one.float().sum() for one in logits]).sum()
+    if state.teachers is None or taught is None:
+        return loss
+    return loss + state.teachers.loss(logits[0], taught, ranks)
 
 
 def prepare(

@@ -280,6 +280,7 @@ def test_content_tells_names_shapes_and_values_apart():
 @pytest.mark.parametrize(
     "change",
     ["initialize.freeze=false", "augment.mix=cutmix", "precision.compile=true", "quantization=x86-8bit",
+     "distillation.teacher=runs/a",
      "data.cache_features=-1"],
 )  # fmt: skip
 def test_settings_under_which_features_do_not_last_are_refused(change: str):

@@ -93,7 +93,7 @@ class Pictures:
             if is_in_parts(path, dataset.reading):
                 return _photo_of_part(path, dataset.reading, longest, corner)
             pixels, whole = reduced_image(path, dataset.reading, longest)
-            return Picture(_jpeg(pixels), (pixels.shape[0], pixels.shape[1]), whole)
+            return Picture(photo_jpeg(pixels), (pixels.shape[0], pixels.shape[1]), whole)
 
         return self._made(("photo", os_state(path), longest, corner, dataset.reading), made)
 
@@ -160,7 +160,7 @@ class Pictures:
         last = round((right - columns.start) * scale), round((bottom - rows.start) * scale)
         cv2.rectangle(cut, first, last, (0, 0, 0), 4)
         cv2.rectangle(cut, first, last, (255, 225, 77), 2)
-        return _jpeg(cut)
+        return photo_jpeg(cut)
 
     def require(self, paths: Sequence[Path]) -> None:
         """Refuse files that may not be shown.
@@ -298,7 +298,7 @@ def _photo_of_part(path: Path, reading: Reading, longest: int, corner: Size | No
         height, width = fitted(where[2:], longest)
         if pixels.shape[:2] != (height, width):
             pixels = cv2.resize(pixels, (width, height), interpolation=cv2.INTER_AREA)
-        return Picture(_jpeg(pixels), (height, width), image.size, where)
+        return Picture(photo_jpeg(pixels), (height, width), image.size, where)
 
 
 def _around(begin: int, end: int, whole: int) -> slice:
@@ -314,7 +314,8 @@ def _by_nearest(labels: np.ndarray, size: Size) -> np.ndarray:
     return cv2.resize(labels, size[::-1], interpolation=cv2.INTER_NEAREST_EXACT)
 
 
-def _jpeg(pixels: np.ndarray) -> bytes:
+def photo_jpeg(pixels: np.ndarray) -> bytes:
+    """An image uint8 (h, w, 3) as JPEG."""
     stream = io.BytesIO()
     Image.fromarray(pixels).save(stream, "JPEG", quality=85)
     return stream.getvalue()
