@@ -89,7 +89,7 @@ def score_in_parts(
         DataError: The image or its mask cannot be read; D120, the protocol can only be applied to a whole image.
     """
     _refuse(sample, rules.protocol)
-    task = task_of(dataset.classes, rules.protocol)
+    task = task_of(dataset.classes, rules.protocol, multilabel=model.multilabel)
     counts: np.ndarray | None = None
     with (
         PairRegions(sample, dataset) as pair,
