@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import msgspec
@@ -20,10 +21,11 @@ from pixelwise.datasets.reading.regions.pairs import Learnt, PairRegions, is_in_
 from pixelwise.datasets.samples import Dataset, Reading, Sample
 from pixelwise.errors import DataError
 from pixelwise.recipes.schema.recipe import Augment, Data
-from pixelwise.storage.stores import members
+from pixelwise.storage.stores import members, ranged
 from pixelwise.storage.stores.addresses import place_of
 from pixelwise.storage.stores.ahead import fetch
 from pixelwise.transforms.augmentation import random_pair
+from pixelwise.transforms.parts import Window
 
 SIZE = (150, 130)
 CLASSES = ("sky", "road", "tree")
@@ -181,3 +183,33 @@ def test_a_crop_of_a_far_shard_reads_its_tiles_alone(tmp_path: Path, own_cache: 
     # At most 3x3 tiles of 48 and of 16 kB, what lies beside them in their blocks, the headers, and the probe.
     assert sum(int(last) - int(first) + 1 for first, last in read) < 2_500_000
     assert len(read) < 20
+
+
+@pytest.mark.parametrize("far", [False, pytest.param(True, marks=pytest.mark.heavy)])
+def test_a_shard_that_changes_between_crops_is_said(tmp_path: Path, own_cache: Path, monkeypatch, far: bool):
+    pytest.importorskip("obstore")
+    ids = np.select([IDS == 3, IDS == 9, IDS == 255], [1, 2, 255]).astype(np.uint8)
+    # Larger than the part in the middle that is read when an image is opened.
+    image, ids = np.tile(IMAGE, (4, 4, 1)), np.tile(ids, (4, 4))
+    for name, pixels in (("images", image), ("masks", ids)):
+        (tmp_path / "data" / name / "train").mkdir(parents=True)
+        tifffile.imwrite(tmp_path / f"data/{name}/train/a.tif", pixels, metadata=None, tile=(32, 48))
+    (tmp_path / "data/dataset.toml").write_text('classes = ["sky", "road", "tree"]\n')
+    monkeypatch.setattr(members, "WHOLE", 10_000)
+    monkeypatch.setattr(ranged, "BLOCK", 4096)
+    asked = Data(max_pixels=10_000)
+    shard(tmp_path / "data", tmp_path / "shards", ["data.max_pixels=10000"])
+    with serving(tmp_path / "shards") as server:
+        data = open_dataset(asked, place_of(server.address) if far else tmp_path / "shards")
+        (sample,) = data.samples("train")
+        assert sample.image_path.by_ranges  # type: ignore[attr-defined]
+        with PairRegions(sample, data) as parts:
+            top = parts.image.part(Window(0, 0, 8, 8)).values
+            assert np.array_equal(top, IMAGE[:8, :8])
+            (tar,) = (tmp_path / "shards").glob("*.tar")
+            content = tar.read_bytes()
+            tar.write_bytes(content[:5000] + bytes(byte ^ 255 for byte in content[5000:]))
+            os.utime(tar, ns=(0, tar.stat().st_mtime_ns + 10**9))
+            with pytest.raises(DataError) as caught:
+                parts.image.part(Window(500, 480, 560, 510))
+        assert (caught.value.code, "a.tif" in caught.value.message) == ("D275", True)
