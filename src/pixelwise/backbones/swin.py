@@ -146,7 +146,11 @@ class WindowAttention(nn.Module):
         if apart is not None:
             bias = (bias + apart).expand(batch, -1, -1, -1, -1).reshape(batch * count, *bias.shape)
         attended = F.scaled_dot_product_attention(query, key, value, attn_mask=bias)
-        return self.proj(attended.transpose(1, 2).reshape(batch, count, positions, channels))
+        joined = attended.transpose(1, 2)
+        if torch.compiler.is_exporting():
+            # The exporters' attention lays out its result differently from the one that is traced.
+            joined = joined.clone(memory_format=torch.contiguous_format)
+        return self.proj(joined.reshape(batch, count, positions, channels))
 
     def _bias(self, device: torch.device) -> Tensor:
         """(heads, P, P): the bias of each pair of positions, from the displacement between them."""
