@@ -282,6 +282,8 @@ class Stage(nn.Module):
 class Swin(Encoder):
     """Swin: feature maps at strides 4, 8, 16 and 32, not normalised, for images of any size.
 
+    Graphs for images of any size are traced with one whose coarsest map has 2 by 3 windows.
+
     Args:
         name: Name of the variant, one of `VARIANTS`.
         in_channels: Number of bands of the input images.
@@ -292,6 +294,8 @@ class Swin(Encoder):
     Raises:
         RecipeError: R207, there is no such variant.
     """
+
+    traced_size = (289, 514)
 
     def __init__(
         self, name: str, in_channels: int = 3, *, drop_path: float = 0.0, variant: Variant | None = None
