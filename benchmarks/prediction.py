@@ -37,6 +37,7 @@ from measuring import ANSWER, HERE, Sample, answer, pipe, rates, ratios, write_r
 PRODUCT = {"run": "pixelwise, run", "onnx": "pixelwise, ONNX", "openvino": "pixelwise, OpenVINO"}
 BEFORE = {"run": "before, run", "onnx": "before, ONNX", "openvino": "before, OpenVINO"}
 PLAIN_TORCH, PLAIN_ONNX = "plain PyTorch loop", "plain ONNX Runtime loop"
+ULTRALYTICS = "ultralytics, "
 ENDINGS = (".png", ".jpg", ".jpeg")
 
 Predict = Callable[[Path], object]
@@ -130,7 +131,7 @@ def ultralytics(python: Path, models: Sequence[str], images: Path) -> dict[str, 
     longest = max(Image.open(next(images.iterdir())).size)
     script = str(HERE / "ultralytics_peer.py")
     return {
-        f"ultralytics, {Path(model).stem}": ([str(python), script, model, str(images), str(longest)], {})
+        f"{ULTRALYTICS}{Path(model).stem}": ([str(python), script, model, str(images), str(longest)], {})
         for model in models
     }
 
@@ -279,6 +280,10 @@ def write(
         if other not in PRODUCT.values()
     }
     command = f"python benchmarks/prediction.py --data CamVid --rounds {rounds} --images {images}"
+    if name != "prediction":
+        command += f" --name {name}"
+    if any(one.startswith(ULTRALYTICS) for one in samples):
+        command += " --ultralytics PYTHON"
     content = {"command": command, "images_per_second": speeds, "images_per_cpu_second": processor}
     content["networks"] = dict(facts)
     write_result(name, {**content, "times_faster": times, "samples": msgspec.to_builtins(samples)})
@@ -299,13 +304,15 @@ def page(
         return f"{one['median']:.{digits}f} ({one['low']:.{digits}f} to {one['high']:.{digits}f})"
 
     others = [name for name in facts if name != PRODUCT["run"]]
-    but = f" but for {', '.join(others)}, whose weights are random" if others else ""
+    same = "The networks are the same"
+    if others:
+        same = f"The networks are the same, except for {'; '.join(others)}: these are others, with random weights"
     lines = [
         "# Prediction",
         "",
         f"`{command}`: {images} images of 480x360 from PNG files to PNG masks, without overlays; median (minimum to "
-        "maximum) of the rounds. Contenders take turns in processes that have loaded their networks. The networks are "
-        f"the same{but}. Pixelwise also writes every file so that a power cut leaves it whole, and notes what is done.",
+        f"maximum) of the rounds. Contenders take turns in processes that have loaded their networks. {same}. Pixelwise "
+        "also writes every file so that a power cut leaves it whole, and notes what is done.",
         "",
         "| | images per second | images per second of CPU time |",
         "|---|---|---|",
