@@ -282,8 +282,9 @@ def write(
     command = f"python benchmarks/prediction.py --data CamVid --rounds {rounds} --images {images}"
     if name != "prediction":
         command += f" --name {name}"
-    if any(one.startswith(ULTRALYTICS) for one in samples):
-        command += " --ultralytics PYTHON"
+    theirs = [str(one["network"]) for one_name, one in facts.items() if one_name.startswith(ULTRALYTICS)]
+    if theirs:
+        command += " --ultralytics PYTHON" + "".join(f" --ultralytics-model {one}.yaml" for one in theirs)
     content = {"command": command, "images_per_second": speeds, "images_per_cpu_second": processor}
     content["networks"] = dict(facts)
     write_result(name, {**content, "times_faster": times, "samples": msgspec.to_builtins(samples)})
@@ -311,8 +312,8 @@ def page(
         "# Prediction",
         "",
         f"`{command}`: {images} images of 480x360 from PNG files to PNG masks, without overlays; median (minimum to "
-        f"maximum) of the rounds. Contenders take turns in processes that have loaded their networks. {same}. Pixelwise "
-        "also writes every file so that a power cut leaves it whole, and notes what is done.",
+        f"maximum) of the rounds. Contenders take turns in processes that have loaded their networks. {same}. "
+        "Pixelwise also writes every file so that a power cut leaves it whole, and notes what is done.",
         "",
         "| | images per second | images per second of CPU time |",
         "|---|---|---|",
