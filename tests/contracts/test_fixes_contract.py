@@ -108,7 +108,9 @@ ELSEWHERE = {
     "D228": "lists of files: tests/datasets/formats/test_lists.py trains without such lines",
     "D230": "outlines in annotations: tests/datasets/layouts/test_outlines.py",
     "D232": "lists that cannot divide the images: tests/datasets/formats/test_lists.py reads the folder without them",
+    "D275": "shards that change while they are read: tests/datasets/reading/regions/test_pairs.py",
     "W134": "names a command with an option that depends on the names of the files",
+    "W220": "images of which none has a mask: tests/datasets/test_unlabelled.py",
     "W227": "annotations in two formats: tests/datasets/test_recognition.py reads each of them",
     "W262": "names of public data sets: tests/datasets/classes/test_familiarity.py",
 }

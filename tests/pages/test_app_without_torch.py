@@ -5,7 +5,9 @@ import subprocess
 import sys
 from pathlib import Path
 
+import numpy as np
 from data_to_show import shown_data
+from PIL import Image
 from reports.live.scenes import running, write_scene, write_status
 from runs_to_show import shown_run
 
@@ -20,7 +22,7 @@ from asking import Browser
 from pixelwise.pages.app import Site, application
 
 folder = Path(sys.argv[1])
-data = [folder / "photos"]
+data = [folder / "several", folder / "photos"]
 site = Site([folder / "runs"], data, edit=True)
 site.networks.close()  # what needs networks is answered without them
 app = application([folder / "runs"], "t", site=site)
@@ -51,10 +53,13 @@ for image in [one for one in seen if re.fullmatch("/fix/[0-9a-f]{16}", one.parti
     for part in ("photo", "mask"):
         assert browser.get(f"{image.partition('?')[0]}/{part}").status == 200
         kinds[f"/fix/{{image}}/{part}"] += 1
+    kinds["/fix/{image}/others"] += browser.get(f"{image.partition('?')[0]}/others").status == 200
 home = next(one for one in seen if re.fullmatch("/data/[0-9a-f]{12}", one))
 assert browser.get(f"{home}/region/0/8-8-16-8-64-48").headers["content-type"] == "image/jpeg"
-kinds["/data/{id}/region/{row:int}/{box}"] += 1
-print("not asked for:", sorted({one.path for one in routes} - set(kinds)))
+assert browser.get(f"{home}/image/0/photo/0-0-0").headers["content-type"] == "image/jpeg"
+for path in ("/region/{row:int}/{box}", "/image/{row:int}/{layer}/{halvings:int}-{down:int}-{right:int}"):
+    kinds[f"/data/{{id}}{path}"] += 1
+print("not asked for:", sorted(path for path in {one.path for one in routes} if not kinds[path]))
 print("loaded:", sorted({"torch", "timm", "onnxruntime", "matplotlib"} & set(sys.modules)))
 """
 
@@ -70,6 +75,9 @@ def test_every_kind_of_page_is_shown_without_torch(tmp_path: Path):
     write_scene(live)
     write_status(live, running())
     shown_data(tmp_path / "photos")
+    for place in ("images/a", "masks/wet/a", "masks/worn/a"):
+        (tmp_path / "several" / place).parent.mkdir(parents=True, exist_ok=True)
+        Image.fromarray(np.full((48, 64), 255, np.uint8)).save(tmp_path / "several" / f"{place}.png")
     path = os.pathsep.join([str(Path(__file__).parents[1]), *sys.path])
     done = subprocess.run(
         [sys.executable, "-c", CRAWL, tmp_path],
