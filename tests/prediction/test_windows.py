@@ -237,6 +237,17 @@ def test_windows_of_a_mirrored_image_are_laid_out_from_its_own_left():
     assert lefts == [6, 2, 0]
 
 
+def test_the_confidence_in_scores_that_are_probabilities_is_their_part_of_the_sum():
+    scores = torch.tensor([3.0, 1.0, 0.0]).view(1, 3, 1, 1)
+    view = View(
+        lambda images: scores, np.zeros((1, 1, 3), np.uint8), WHOLE, align_corners=False, scores="probabilities"
+    )
+
+    labels, sure = best_classes([view], (1, 1), 3, confidence=True)
+
+    assert (labels.item(), sure.item()) == (0, 0.75)
+
+
 def test_several_views_are_averaged_as_probabilities():
     image = np.zeros((1, 1, 3), np.uint8)
     strong, weak = torch.tensor([4.0, 0.0, 0.0]), torch.tensor([0.0, 1.0, 0.0])

@@ -129,7 +129,7 @@ def _blocks(
         central = msgspec.structs.replace(protocol, blend="central")
         protocol = widely_overlapping(protocol) if tapered else central
     look = functools.partial(main_logits, model, precision=rules.precision)
-    joining = Joining(protocol, model.align_corners, tapered=tapered)
+    joining = Joining(protocol, model.align_corners, tapered=tapered, scores=model.scores)
     return iter(Blocks(look, read, size, joining, scratch=scratch))
 
 

@@ -18,6 +18,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from pixelwise.layers.probabilities import Scores, probabilities
 from pixelwise.metrics.argmax import source_cells
 from pixelwise.metrics.multilabel import bits_of
 from pixelwise.recipes.protocols import Protocol
@@ -64,6 +65,7 @@ class View:
         mirrored: Whether the network sees the image mirrored.
         keep: Whether to keep all windows, so that rows can be read more than once.
         multilabel: Whether probabilities are a sigmoid per class instead of a softmax over the classes.
+        scores: Meaning of the network's outputs, `SegmentationModel.scores`.
     """
 
     def __init__(
@@ -76,11 +78,12 @@ class View:
         mirrored: bool = False,
         keep: bool = False,
         multilabel: bool = False,
+        scores: Scores = "logits",
     ) -> None:
         self.size: Size = (image.shape[0], image.shape[1])
         self._forward, self._image = forward, image
         self._align_corners, self._mirrored, self._keep = align_corners, mirrored, keep
-        self._multilabel = multilabel
+        self._multilabel, self._scores = multilabel, scores
         self._batch = protocol.window_batch
         self._blend = protocol.blend
         self._waiting = windows_of(self.size, protocol.window, protocol.window_stride, mirrored=mirrored)
@@ -108,8 +111,8 @@ class View:
         return _widened(mixed, size[1], self._align_corners)
 
     def probabilities(self, logits: Tensor) -> Tensor:
-        """Probabilities of logits (K, ...)."""
-        return logits.sigmoid() if self._multilabel else logits.softmax(0)
+        """Probabilities of the network's outputs (K, ...)."""
+        return probabilities(logits, self._scores, multilabel=self._multilabel)
 
     @property
     def are_probabilities(self) -> bool:
@@ -317,7 +320,7 @@ def best_classes(
         Class ids (H, W), uint8 or above 255 classes int64, or bit fields int32 (H, W); and the largest probabilities
         float32 (H, W), or None.
     """
-    probabilities = len(views) > 1 or views[0].are_probabilities
+    averaged = len(views) > 1 or views[0].are_probabilities
     small = torch.uint8 if num_classes <= 255 else torch.int64
     labels = sure = torch.empty(0)
     for first, values in bands(views, size, num_classes):
@@ -327,11 +330,11 @@ def best_classes(
             sure = values.new_empty(size if confidence else 0)
         rows = slice(first, first + values.shape[1])
         if multilabel:
-            labels[rows] = bits_of(values > (0.5 if probabilities else 0.0))
+            labels[rows] = bits_of(values > (0.5 if averaged else 0.0))
             continue
         labels[rows] = values.argmax(0)
         if confidence:
-            sure[rows] = (values if probabilities else values.softmax(0)).amax(0)
+            sure[rows] = (values if averaged else views[0].probabilities(values)).amax(0)
     return labels, sure if confidence else None
 
 

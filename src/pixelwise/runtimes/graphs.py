@@ -153,6 +153,7 @@ class ExportedNetwork(nn.Module):
             stride=self.stride,
             align_corners=self.model.align_corners,
             head_stride=self.head_stride,
+            scores=self.model.scores,
         )
 
 

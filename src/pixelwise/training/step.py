@@ -12,10 +12,11 @@ from torch import Tensor, nn
 
 from pixelwise.errors import RecipeError
 from pixelwise.layers.shared_statistics import NotedStatistics, SharedStatistics, update_running
+from pixelwise.losses.mask_classification import mask_loss
 from pixelwise.losses.segmentation import Truth, segmentation_loss, uses_class_weights
 from pixelwise.models import SegmentationModel
 from pixelwise.models.preprocessing import normalize
-from pixelwise.ranks import ALONE
+from pixelwise.ranks import ALONE, Ranks
 from pixelwise.ranks.adding import adding_later
 from pixelwise.recipes.class_sets.tables import IGNORE, IGNORE_BIT
 from pixelwise.recipes.schema.model import Preprocessing
@@ -71,7 +72,8 @@ def train_step(
     Args:
         recipe: The resolved recipe.
         state: Model, average and optimizer, which are changed.
-        head_logits: The forward pass; with several processes, one whose gradients are added up over them.
+        head_logits: The forward pass, `model.training_outputs`; with several processes, one whose gradients are added
+            up over them.
         micro_batches: The batches of the step, or this process's part of them.
         class_weights: Class weights (K,) on the model's device, or None.
         clock: Times the parts of the step.
@@ -167,15 +169,11 @@ def add_gradients(
                 SharedStatistics(ranks, batch.total) if shared else noting if whole else contextlib.nullcontext()
             )
             with clock("forward"), autocast(recipe, device), statistics:
-                logits = _forward(head_logits, images)
+                outputs = _forward(head_logits, images)
             with clock("loss"):
                 truth, among = Truth(labels, batch.classes, recipe.data.multilabel), ranks if shared else ALONE
-                aligned, boundaries = model.align_corners, model.boundary_head
-                loss = segmentation_loss(
-                    logits, truth, recipe.loss, class_weights,
-                    align_corners=aligned, boundary_head=boundaries, ranks=among,
-                )  # fmt: skip
-                loss = loss / number
+                seed = _seed_of(recipe, step, place, 0 if batch.repeated else ranks.rank)
+                loss = _loss(recipe, model, outputs, truth, class_weights, seed, among) / number
                 losses.append(loss.detach())
                 if batch.repeated:
                     loss = loss / ranks.world  # every process adds the same gradient
@@ -190,6 +188,24 @@ def add_gradients(
     for one in losses:
         total += one
     return total
+
+
+def _loss(
+    recipe: Recipe,
+    model: SegmentationModel,
+    outputs: tuple[Tensor, ...],
+    truth: Truth,
+    class_weights: Tensor | None,
+    seed: int,
+    ranks: Ranks,
+) -> Tensor:
+    """The loss of a batch: of masks for a network that predicts masks, of pixels for all others."""
+    if recipe.loss.matching is not None:
+        return mask_loss(outputs, truth, recipe.loss.matching, seed=seed, ranks=ranks)
+    aligned, boundaries = model.align_corners, model.boundary_head
+    return segmentation_loss(
+        outputs, truth, recipe.loss, class_weights, align_corners=aligned, boundary_head=boundaries, ranks=ranks
+    )
 
 
 def prepare(

@@ -172,7 +172,7 @@ def blocks_of(
         functools.partial(main_logits, model),
         image.read if scaled is None else scaled.read,
         way.seen,
-        Joining(way.protocol, model.align_corners, model.multilabel, way.tapered),
+        Joining(way.protocol, model.align_corners, model.multilabel, way.tapered, model.scores),
         scratch=scratch,
         classes=len(segmenter.classes) if probabilities else 0,
     )

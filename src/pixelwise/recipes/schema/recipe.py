@@ -16,6 +16,7 @@ from pixelwise.recipes.schema.base import Part, Range, require
 from pixelwise.recipes.schema.data import Data
 from pixelwise.recipes.schema.evaluation import Evaluation, Original, Published
 from pixelwise.recipes.schema.loss import ClassWeights, Loss, Ohem
+from pixelwise.recipes.schema.matching import Matching
 from pixelwise.recipes.schema.model import SPECS, Spec
 from pixelwise.recipes.schema.planning import PLANNABLE
 from pixelwise.recipes.schema.roles import Role, paths_with, role, without
@@ -43,6 +44,7 @@ __all__ = [
     "Group",
     "Initialize",
     "Loss",
+    "Matching",
     "Ohem",
     "Optimizer",
     "Original",
@@ -123,6 +125,14 @@ class Recipe(Part, frozen=True, kw_only=True):
         self._require_registered_family()
         self.model.check(self)
         self.loss.require_boundary_head(self.model.family, available=self.model.boundary_head)
+        if self.model.mask_classification and self.loss.matching is None:
+            msgspec.structs.force_setattr(self, "loss", msgspec.structs.replace(self.loss, matching=Matching()))
+        self.loss.require_mask_classification(self.model.family, available=self.model.mask_classification)
+        require(
+            self.quantization == "none" or not self.model.mask_classification,
+            f"quantization is {self.quantization}, which {self.model.family} cannot be trained with",
+            "set quantization=none; an exported network can be quantized",
+        )
         if self.data.multilabel:
             self._require_binary_terms()
         bands, normalised = self.data.bands, self.model.preprocessing.in_channels

@@ -86,7 +86,7 @@ async function joined(seen, part, padded, whole, emit) {
     for (const left of lefts) {
       const found = await run(seen, top, left, part, padded);
       const scores = resizeScores(scoresOf(found, classes), classes, found.size, padded, model.output.align_corners);
-      if (blend === "probabilities" && !whole) softmax(scores, classes, padded[0] * padded[1]);
+      if (blend === "probabilities" && !whole) probabilities(scores, classes, padded[0] * padded[1]);
       for (let y = 0; y < part[0]; y++) {
         if (!rows.has(top + y)) rows.set(top + y, newRow(seen.width, classes, central));
         const row = rows.get(top + y);
@@ -134,9 +134,16 @@ function mean({ sums, weight, central }, width) {
   return sums;
 }
 
-function softmax(scores, classes, plane) {
+/** Softmax of logits; parts of their sum of scores that are 0 or more. */
+function probabilities(scores, classes, plane) {
+  const summed = model.output.scores === "probabilities";
   for (let at = 0; at < plane; at++) {
     let most = -Infinity, total = 0;
+    if (summed) {
+      for (let id = 0; id < classes; id++) total += scores[id * plane + at];
+      for (let id = 0; id < classes; id++) scores[id * plane + at] /= Math.max(total, 1e-12);
+      continue;
+    }
     for (let id = 0; id < classes; id++) most = Math.max(most, scores[id * plane + at]);
     for (let id = 0; id < classes; id++) total += scores[id * plane + at] = Math.exp(scores[id * plane + at] - most);
     for (let id = 0; id < classes; id++) scores[id * plane + at] /= total;
