@@ -86,7 +86,9 @@ class View:
         self._multilabel, self._scores = multilabel, scores
         self._batch = protocol.window_batch
         self._blend = protocol.blend
-        self._waiting = windows_of(self.size, protocol.window, protocol.window_stride, mirrored=mirrored)
+        self._waiting = windows_of(
+            self.size, protocol.window, protocol.window_stride, mirrored=mirrored, even=protocol.even_windows
+        )
         self._parts = central_parts(self._waiting, self.size) if protocol.blend == "central" else {}
         self._known: list[Window] = []
         self._whole = len(self._waiting) == 1
@@ -181,7 +183,9 @@ class View:
         return [window._replace(logits=entry) for window, entry in zip(windows, logits, strict=True)]
 
 
-def windows_of(size: Size, window: Size | None, stride: Size | None, *, mirrored: bool = False) -> list[Window]:
+def windows_of(
+    size: Size, window: Size | None, stride: Size | None, *, mirrored: bool = False, even: bool = False
+) -> list[Window]:
     """Windows that cover an image, from top to bottom.
 
     Args:
@@ -189,18 +193,25 @@ def windows_of(size: Size, window: Size | None, stride: Size | None, *, mirrored
         window: (height, width) of the windows, clipped to that of the image; None for one window over the whole image.
         stride: (vertical, horizontal) distance between windows; None for their size.
         mirrored: Whether to lay the windows out from the right, as for a mirrored image.
+        even: Whether their distances are equal, and at most `stride`.
     """
     height, width = (min(pair) for pair in zip(size, window or size, strict=True))
     steps = stride or (height, width)
-    lefts = window_starts(size[1], width, steps[1])
+    lefts = window_starts(size[1], width, steps[1], even=even)
     if mirrored:
         lefts = [size[1] - width - left for left in lefts]
-    return [Window(top, left, height, width) for top in window_starts(size[0], height, steps[0]) for left in lefts]
+    tops = window_starts(size[0], height, steps[0], even=even)
+    return [Window(top, left, height, width) for top in tops for left in lefts]
 
 
-def window_starts(length: int, window: int, stride: int) -> list[int]:
-    """Start positions of the windows: one every `stride`, the last one moved back to end with the image."""
+def window_starts(length: int, window: int, stride: int, *, even: bool = False) -> list[int]:
+    """Start positions of the windows: one every `stride`, the last one moved back to end with the image.
+
+    With `even` there are as many at equal distances, rounded down to whole pixels.
+    """
     count = -(-(length - window) // stride) + 1
+    if even:
+        return [index * (length - window) // max(1, count - 1) for index in range(count)]
     return [min(index * stride, length - window) for index in range(count)]
 
 

@@ -48,6 +48,7 @@ class Protocol(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
             whole input at once.
         window_stride: Distance between neighbouring windows, at most `window`; None makes them adjacent. The last
             windows are moved back to end at the image border.
+        even_windows: Whether as few windows as cover the input lie at equal distances, instead of `window_stride`.
         window_batch: Windows per forward pass.
         blend: Values that are averaged, with equal weights, where windows overlap: `logits` (as in mmsegmentation) or
             `probabilities`; `central` averages nothing, but takes each pixel from the window whose centre is nearest,
@@ -68,6 +69,7 @@ class Protocol(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     absent: Literal["skip", "zero"] = "skip"
     window: Size | None = None
     window_stride: Size | None = None
+    even_windows: bool = False
     window_batch: int = 1
     blend: Literal["logits", "probabilities", "central"] = "logits"
     scales: tuple[float, ...] = (1.0,)
@@ -85,6 +87,8 @@ class Protocol(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
         window, stride = self.window or (1, 1), self.window_stride or (1, 1)
         if min(*window, *stride, self.window_batch) < 1:
             raise ValueError(f"protocol '{self.name}': window, window_stride and window_batch must be 1 or more")
+        if self.even_windows and (self.window is None or self.window_stride is not None):
+            raise ValueError(f"protocol '{self.name}': even_windows needs window, and excludes window_stride")
         if self.window_stride is not None and (
             self.window is None or any(step > side for step, side in zip(stride, window, strict=True))
         ):
@@ -101,7 +105,7 @@ class Protocol(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     def through_windows(self, window: Size) -> Protocol:
         """The protocol with sliding windows of that size, which overlap by a quarter, and without padding."""
         stride = tuple(max(1, side * 3 // 4) for side in window)
-        return msgspec.structs.replace(self, window=window, window_stride=stride, pad_to=None)
+        return msgspec.structs.replace(self, window=window, window_stride=stride, even_windows=False, pad_to=None)
 
     def seen_size(self, recipe_size: Size | None) -> Size | None:
         """Size of the network's input before padding; None if it varies with the image.
@@ -391,4 +395,25 @@ def _windows(name: str) -> Protocol | None:
         "label file's own size",
         window=(height, width),
         window_stride=(down, across),
+    )
+
+
+_SHORT_SIDE = re.compile(r"short-side-([1-9]\d*)")
+
+
+@register_family("short-side-PIXELS")
+def _short_side(name: str) -> Protocol | None:
+    """Squares along the longer side, as few as cover it, as EoMT is evaluated: `short-side-512`."""
+    found = _SHORT_SIDE.fullmatch(name)
+    if found is None:
+        return None
+    side = int(found[1])
+    return Protocol(
+        name=name,
+        summary=f"shorter side {side}, as few windows of {side}x{side} as cover the longer one, evenly spaced, their "
+        "scores averaged and brought to the label file's own size",
+        fit=(side, None),
+        resampling="linear",
+        window=(side, side),
+        even_windows=True,
     )

@@ -136,7 +136,7 @@ class Blocks:
         self._classes = classes
         self._look, self._read, self._size, self._joining = look, read, size, joining
         protocol = joining.protocol
-        found = windows_of(size, protocol.window, protocol.window_stride)
+        found = windows_of(size, protocol.window, protocol.window_stride, even=protocol.even_windows)
         self._places = [Rectangle(*window[:4]) for window in found]
         self._parts = central_parts(found, size) if protocol.blend == "central" else {}
         self._rows: dict[int, Tensor] = {}

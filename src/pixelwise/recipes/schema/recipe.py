@@ -123,6 +123,13 @@ class Recipe(Part, frozen=True, kw_only=True):
             "set a value for every other field",
         )
         self._require_registered_family()
+        own = [group.pattern for group in self.optimizer.groups if group.warmup_iterations is not None]
+        require(
+            not own or (self.schedule.per == "iteration" and self.schedule.kind in ("constant", "poly", "cosine")),
+            f"optimizer.groups: '{''.join(own[:1])}' has a warm-up of its own, for which schedule.kind is "
+            f"{self.schedule.kind} per {self.schedule.per}; expected constant, poly or cosine per iteration",
+            "leave out warmup_iterations of the group, or set schedule.kind=poly schedule.per=iteration",
+        )
         self.model.check(self)
         self.loss.require_boundary_head(self.model.family, available=self.model.boundary_head)
         if self.model.mask_classification and self.loss.matching is None:

@@ -77,9 +77,9 @@ async function decide(seen, own) {
 
 /** Look through windows from top to bottom; rows that no further window touches are passed on. */
 async function joined(seen, part, padded, whole, emit) {
-  const { window_stride: stride, blend } = model.inference, classes = model.classes.length;
+  const { window_stride: stride, even_windows: even, blend } = model.inference, classes = model.classes.length;
   const steps = stride ?? part.map((side) => Math.max(1, Math.floor((side * 3) / 4)));
-  const [tops, lefts] = [seen.height, seen.width].map((length, axis) => starts(length, part[axis], steps[axis]));
+  const [tops, lefts] = [seen.height, seen.width].map((length, axis) => starts(length, part[axis], steps[axis], even));
   const rows = new Map(), central = blend === "central";
   for (let place = 0; place < tops.length; place++) {
     const top = tops[place];
@@ -102,8 +102,13 @@ async function joined(seen, part, padded, whole, emit) {
   return tops.length * lefts.length;
 }
 
-function starts(length, window, step) {
+function starts(length, window, step, even) {
   const found = [];
+  if (even) {
+    const last = Math.ceil((length - window) / step);
+    for (let at = 0; at <= last; at++) found.push(Math.floor((at * (length - window)) / Math.max(1, last)));
+    return found;
+  }
   for (let start = 0; start < length - window + step; start += step) found.push(Math.min(start, length - window));
   return found;
 }
