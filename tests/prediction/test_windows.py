@@ -64,6 +64,14 @@ def test_the_last_window_is_moved_back_to_end_with_the_image():
     assert window_starts(11, 4, 3) == [0, 3, 6, 7]
 
 
+def test_windows_can_be_as_few_as_cover_the_image_at_equal_distances():
+    assert window_starts(2048, 1024, 1024, even=True) == [0, 1024]
+    assert window_starts(683, 512, 512, even=True) == [0, 171]
+    assert window_starts(11, 4, 4, even=True) == [0, 3, 7]  # 0, 3.5, 7
+    assert window_starts(4, 4, 4, even=True) == [0]
+    assert [window.left for window in windows_of((4, 11), (4, 4), None, even=True)] == [0, 3, 7]
+
+
 def test_segformers_windows_on_cityscapes_are_three():
     found = [window[:4] for window in windows_of((1024, 2048), (1024, 1024), (768, 768))]
 

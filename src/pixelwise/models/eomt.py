@@ -71,7 +71,7 @@ class EoMT(SegmentationModel):
     def __init__(self, spec: EoMTSpec, classes: Sequence[str], encoder: TokenEncoder | None = None) -> None:
         super().__init__(spec, classes)
         if encoder is None:
-            encoder = TokenEncoder(spec.encoder, spec.patch, spec.side, spec.preprocessing.in_channels)
+            encoder = TokenEncoder(spec.encoder, spec.patch_size, spec.side, spec.preprocessing.in_channels)
         if encoder.blocks < spec.blocks:
             raise RecipeError(
                 "R203",

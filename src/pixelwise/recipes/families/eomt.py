@@ -18,7 +18,7 @@ class EoMTSpec(Spec, frozen=True, kw_only=True, tag="eomt"):
         queries: Number of masks that the network predicts, each with its class.
         blocks: Number of blocks that the queries pass through: 3 for small and base transformers, 4 for large ones, 5
             for giant ones.
-        patch: Side of the patches in pixels; pretrained embeddings of other patches are resampled.
+        patch_size: Side of the patches in pixels; pretrained embeddings of other patches are resampled.
         side: Side of the images whose grid learnt position embeddings have; pretrained ones are resampled.
         masked: In which optimizer steps queries see only the patches of their own masks: one [first, last] per block;
             up to `first` all of them do, from there on fewer and fewer, from `last` on none. Values below 1 are shares
@@ -30,7 +30,7 @@ class EoMTSpec(Spec, frozen=True, kw_only=True, tag="eomt"):
     encoder: str = "vit_small_patch14_reg4_dinov2"
     queries: int = 100
     blocks: int = 3
-    patch: Literal[8, 16, 32] = 16
+    patch_size: Literal[8, 16, 32] = 16
     side: int = 512
     masked: tuple[tuple[float, float], ...] | None = None
 
@@ -53,8 +53,8 @@ class EoMTSpec(Spec, frozen=True, kw_only=True, tag="eomt"):
         require(self.queries >= 1, f"model.queries is {self.queries}; expected 1 or more", "for example 100")
         require(self.blocks >= 1, f"model.blocks is {self.blocks}; expected 1 or more", "for example 3")
         require(
-            self.side >= self.patch and self.side % self.patch == 0,
-            f"model.side is {self.side}; expected a multiple of model.patch, {self.patch}",
+            self.side >= self.patch_size and self.side % self.patch_size == 0,
+            f"model.side is {self.side}; expected a multiple of model.patch_size, {self.patch_size}",
             "for example 512",
         )
         known, matching = recipe.data.class_names() or (), recipe.loss.matching

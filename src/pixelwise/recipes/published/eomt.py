@@ -14,8 +14,8 @@ AUTHORS = Origin("modern", "EoMT, README.md", "tue-mps/eomt@7bd19dd", "MIT")
 LIGHTLY = Origin("modern", "lightly-train, table of EoMT models", "lightly-ai/lightly-train", "AGPL-3.0")
 NOTES = (
     "Scores are computed at stride 4 and enlarged; the original enlarges the logits of the masks. Float32; the "
-    "original trains in mixed precision. A crop without any label is kept; the original draws another one. Where images are "
-    "scored during the training, their attention is not masked."
+    "original trains in mixed precision. A crop without any label is kept; the original draws another one. "
+    "Where images are scored during the training, their attention is not masked."
 )
 DEAD = (
     " The configuration of the original has lr_mult=0.1 for the encoder, which its code never applies (the condition "
