@@ -6,6 +6,8 @@ STAMP = $(VENV)/.installed-$(shell cksum < pyproject.toml | cut -d' ' -f1)
 
 # A shared environment runs the code of this clone, whichever clone installed it.
 export PYTHONPATH := $(CURDIR)/src
+# The tests start hundreds of processes, which would compile every module anew.
+unexport PYTHONDONTWRITEBYTECODE
 
 .PHONY: demo test test-heavy fuzz check install format clean
 

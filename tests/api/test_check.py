@@ -126,7 +126,7 @@ def test_workers_are_not_asked_for_in_vain(tiny_data: Path):
     assert caught.value.code == "R251"
 
 
-@pytest.mark.heavy  # Ray starts in ten seconds
+@pytest.mark.fuzz  # Ray starts in ten seconds
 def test_workers_of_ray_that_are_killed_leave_what_one_process_leaves(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     pytest.importorskip("ray")
     overrides = ["data.town_images=[240,20,20]", "data.town_size=[96,128]"]

@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
+import onnxruntime
 import pytest
 import torch
 
 from pixelwise.backbones.building import build_encoder
 from pixelwise.backbones.swin import (
     APART,
+    STRIDES,
+    WINDOW,
     PatchMerging,
     Swin,
     Variant,
@@ -112,3 +117,27 @@ def test_what_cannot_be_built_is_refused() -> None:
     assert caught.value.code == "R207"
     with pytest.raises(RecipeError, match="supports output stride 32, not 16"):
         build_encoder("swin_tiny", 16)
+
+
+@pytest.mark.heavy
+def test_a_graph_of_any_size_gives_the_same_maps(tmp_path: Path) -> None:
+    torch.manual_seed(0)
+    encoder = Swin("swin_tiny", variant=SMALL).eval()
+    open_sizes = {0: torch.export.Dim.DYNAMIC, 2: torch.export.Dim.DYNAMIC, 3: torch.export.Dim.DYNAMIC}
+    images = torch.rand(2, 3, *encoder.traced_size)
+    with torch.no_grad():
+        program = torch.export.export(encoder, (images,), dynamic_shapes=(open_sizes,), strict=False)
+    torch.onnx.export(program, dynamo=True, verbose=False).save(tmp_path / "swin.onnx")
+    session = onnxruntime.InferenceSession(tmp_path / "swin.onnx")
+    for shape in ((1, 3, 28, 28), (2, 3, 33, 47), (1, 3, 90, 64), (1, 3, 20, 128)):
+        images = torch.rand(shape)
+        with torch.no_grad():
+            expected = encoder(images)
+        found = session.run(None, {session.get_inputs()[0].name: images.numpy()})
+        for one, other in zip(expected, found, strict=True):
+            assert torch.allclose(one, torch.from_numpy(other), atol=1e-5)
+
+
+def test_every_map_of_the_traced_image_has_several_windows() -> None:
+    windows = [tuple(-(-side // (stride * WINDOW)) for side in Swin.traced_size) for stride in STRIDES]
+    assert windows == [(11, 19), (6, 10), (3, 5), (2, 3)]

@@ -5,6 +5,8 @@ What is read in a step anywhere - a loss, whether a class is present, how many p
 
 from __future__ import annotations
 
+from typing import Any
+
 import msgspec
 import pytest
 import torch
@@ -41,6 +43,18 @@ def _as_on_a_gpu(monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setattr(step, "step_if", lambda finite, optimizer: None)
 
 
+def by_parts() -> list[Any]:
+    """All: the first of each network, parts of a loss, and optimizer is heavy; the others differ in numbers alone."""
+    seen: set[object] = set()
+    found = []
+    for name, recipe in RECIPES.items():
+        used = frozenset(part for part, value in msgspec.structs.asdict(recipe.loss).items() if value)
+        key = (type(recipe.model), used, recipe.optimizer.kind)
+        found.append(pytest.param(name, marks=pytest.mark.fuzz if key in seen else pytest.mark.heavy))
+        seen.add(key)
+    return found
+
+
 def waits(recipe: Recipe) -> None:
     """A step of `recipe` as on a GPU; fails where it reads something back."""
     recipe = apply_overrides(recipe, ["precision.dtype=float32"])  # no autocast for this device
@@ -56,8 +70,7 @@ def waits(recipe: Recipe) -> None:
     assert outcome.verdict is not None
 
 
-@pytest.mark.heavy
-@pytest.mark.parametrize("name", RECIPES)
+@pytest.mark.parametrize("name", by_parts())
 def test_a_step_of_a_recipe_reads_nothing_back(name: str) -> None:
     waits(RECIPES[name])
 

@@ -21,7 +21,7 @@ from pixelwise.checkpoints.checkpoint import newest_checkpoint
 from pixelwise.records.exits import Exit, read_exit
 from pixelwise.records.log import ProcessesRecord, ResumeRecord, StepRecord, read_log
 
-pytestmark = [pytest.mark.heavy, pytest.mark.timeout(900)]
+pytestmark = pytest.mark.timeout(900)
 SMALL = [
     "dataset=town", "town_images=[12,4,2]", "town_size=[32,48]", "crop=[32,48]", "selection.every_epochs=0",
     "selection.weights=last", "model.encoder=mobilenetv3_small_050", "sampling.batch_size=2", "sampling.accumulate=2",
@@ -158,6 +158,7 @@ def same(one: dict[str, torch.Tensor], other: dict[str, torch.Tensor]) -> bool:
     return one.keys() == other.keys() and all(torch.equal(value, other[name]) for name, value in one.items())
 
 
+@pytest.mark.heavy
 def test_two_hosts_train_what_one_process_trains(hosts: tuple[Host, Host], tmp_path: Path):
     run, alone = tmp_path / "run", tmp_path / "alone"
     started = [
@@ -171,7 +172,13 @@ def test_two_hosts_train_what_one_process_trains(hosts: tuple[Host, Host], tmp_p
     assert same(weights(run), weights(alone))
 
 
-@pytest.mark.parametrize("meeting", [0, 1], ids=["the second process", "the first process"])
+@pytest.mark.parametrize(
+    "meeting",
+    [
+        pytest.param(0, id="the second process", marks=pytest.mark.heavy),
+        pytest.param(1, id="the first process", marks=pytest.mark.fuzz),
+    ],
+)
 def test_a_lost_host_costs_the_steps_since_the_last_checkpoint(hosts: tuple[Host, Host], meeting: int, tmp_path: Path):
     """The host at which all meet goes on alone; the first process is on the host with the smallest address."""
     run = tmp_path / "run"
@@ -190,6 +197,7 @@ def test_a_lost_host_costs_the_steps_since_the_last_checkpoint(hosts: tuple[Host
     assert read_exit(run) in (None, Exit())
 
 
+@pytest.mark.fuzz
 @pytest.mark.parametrize("meeting", [0, 1], ids=["with the meeting", "without the meeting"])
 def test_the_first_host_is_lost_before_it_has_said_what_to_do(hosts: tuple[Host, Host], meeting: int, tmp_path: Path):
     """Its process looks at the data, while the other one has nothing to do but wait for it."""
@@ -215,7 +223,13 @@ def test_the_first_host_is_lost_before_it_has_said_what_to_do(hosts: tuple[Host,
     assert "a process of those that work together died: " in text
 
 
-@pytest.mark.parametrize("number", [0, 1], ids=["the first", "the second"])
+@pytest.mark.parametrize(
+    "number",
+    [
+        pytest.param(0, id="the first", marks=pytest.mark.heavy),
+        pytest.param(1, id="the second", marks=pytest.mark.fuzz),
+    ],
+)
 def test_a_killed_process_of_one_host_starts_those_of_both_again(hosts: tuple[Host, Host], number: int, tmp_path: Path):
     run, whole = tmp_path / "run", tmp_path / "whole"
     started = [host.start(tmp_path / host.address, *words(run, EPOCHS), *together("2", hosts[0])) for host in hosts]
@@ -229,6 +243,7 @@ def test_a_killed_process_of_one_host_starts_those_of_both_again(hosts: tuple[Ho
     assert same(weights(run), weights(whole))
 
 
+@pytest.mark.heavy
 def test_a_host_joins_a_run_that_has_begun(hosts: tuple[Host, Host], tmp_path: Path):
     run = tmp_path / "run"
     first = hosts[0].start(tmp_path / "first", *words(run, 60), *together("1:2", hosts[0]))

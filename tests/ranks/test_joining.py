@@ -173,9 +173,15 @@ def undisturbed(tmp_path_factory: pytest.TempPathFactory) -> dict[str, torch.Ten
 
 
 @LONG
-@pytest.mark.heavy
 @pytest.mark.skipif(not Path("/proc").is_dir(), reason="finds the processes in /proc")
-@pytest.mark.parametrize(("step", "rank", "wait"), [(9, 1, 0.0), (5, 0, 0.15), (12, 1, 0.3)])
+@pytest.mark.parametrize(
+    ("step", "rank", "wait"),
+    [
+        pytest.param(9, 1, 0.0, marks=pytest.mark.fuzz),
+        pytest.param(5, 0, 0.15, marks=pytest.mark.heavy),
+        pytest.param(12, 1, 0.3, marks=pytest.mark.fuzz),
+    ],
+)
 def test_a_killed_process_costs_no_more_than_the_steps_since_the_last_checkpoint(
     undisturbed: dict[str, torch.Tensor], tmp_path: Path, step: int, rank: int, wait: float
 ):

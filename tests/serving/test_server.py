@@ -113,8 +113,14 @@ def serve() -> Iterator[Callable[..., Served]]:
             one.stop()
 
 
-@pytest.mark.heavy
-@pytest.mark.parametrize("target", [None, "onnx", "openvino"])
+@pytest.mark.parametrize(
+    "target",
+    [
+        pytest.param(None, marks=pytest.mark.heavy),
+        pytest.param("onnx", marks=pytest.mark.fuzz),
+        pytest.param("openvino", marks=pytest.mark.fuzz),
+    ],
+)
 def test_a_server_loses_nothing_when_workers_are_killed_and_it_is_stopped(serve, tiny_run, tiny_data, tmp_path, target):
     photos = sorted((tiny_data / "images" / "train").glob("*.png"))
     subject = tiny_run if target is None else pixelwise.export(tiny_run, tmp_path / "exported", target).path.parent

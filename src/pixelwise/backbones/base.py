@@ -21,6 +21,8 @@ class Encoder(nn.Module, ABC):
         channels: Number of channels of each feature map.
         strides: Stride of each feature map: powers of two in non-decreasing order.
         multiple: Number that input heights and widths have to be multiples of; 1 if any size is accepted.
+        traced_size: (height, width) of images by which a graph for images of any size can be traced, if it needs larger
+            ones than networks do by themselves; see `SegmentationModel`.
     """
 
     name: str
@@ -29,6 +31,7 @@ class Encoder(nn.Module, ABC):
     channels: tuple[int, ...]
     strides: tuple[int, ...]
     multiple: int = 1
+    traced_size: tuple[int, int] = (1, 1)
 
     @abstractmethod
     def forward(self, images: Tensor) -> list[Tensor]:

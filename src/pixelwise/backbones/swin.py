@@ -146,7 +146,11 @@ class WindowAttention(nn.Module):
         if apart is not None:
             bias = (bias + apart).expand(batch, -1, -1, -1, -1).reshape(batch * count, *bias.shape)
         attended = F.scaled_dot_product_attention(query, key, value, attn_mask=bias)
-        return self.proj(attended.transpose(1, 2).reshape(batch, count, positions, channels))
+        joined = attended.transpose(1, 2)
+        if torch.compiler.is_exporting():
+            # The exporters' attention lays out its result differently from the one that is traced.
+            joined = joined.clone(memory_format=torch.contiguous_format)
+        return self.proj(joined.reshape(batch, count, positions, channels))
 
     def _bias(self, device: torch.device) -> Tensor:
         """(heads, P, P): the bias of each pair of positions, from the displacement between them."""
@@ -278,6 +282,8 @@ class Stage(nn.Module):
 class Swin(Encoder):
     """Swin: feature maps at strides 4, 8, 16 and 32, not normalised, for images of any size.
 
+    Graphs for images of any size are traced with one whose coarsest map has 2 by 3 windows.
+
     Args:
         name: Name of the variant, one of `VARIANTS`.
         in_channels: Number of bands of the input images.
@@ -288,6 +294,8 @@ class Swin(Encoder):
     Raises:
         RecipeError: R207, there is no such variant.
     """
+
+    traced_size = (289, 514)
 
     def __init__(
         self, name: str, in_channels: int = 3, *, drop_path: float = 0.0, variant: Variant | None = None

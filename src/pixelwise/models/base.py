@@ -38,7 +38,8 @@ class SegmentationModel(nn.Module, ABC):
         align_corners: Whether logits are upsampled to the image size with aligned corners, as some original code does.
         traced_size: (height, width) of the images by which a graph for images of any size is traced: values that no
             stride divides and that occur nowhere in a network, so that none of them is mistaken for a constant, and so
-            large that no map of the network has a single row or column, which always is.
+            large that no map of the network has a single row or column, which always is. Of those of the network and
+            of its parts, the largest is used.
         fixed_size: The only (height, width) that an exported network accepts; None: any size.
         gives_scores: False for an exported network that returns class ids only: its logits are 1 and 0.
         enlarged_to: Stride to which an exported network has already enlarged its logits; None: they are as its head

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import math
 from collections.abc import Callable, Iterator
 
 import msgspec
@@ -24,7 +25,7 @@ INPUT = "images"
 PROBE = 64
 """Side in pixels of the image used to find the stride of the logits; all strides divide it."""
 DYNAMIC_BATCH = 2
-"""Batch size of the example by which a dynamic network is traced; its sides are `SegmentationModel.traced_size`."""
+"""Batch size of the example by which a dynamic network is traced; its sides are the largest `traced_size`."""
 
 
 class NotOneGraphError(Exception):
@@ -122,7 +123,8 @@ class ExportedNetwork(nn.Module):
         """
         if self.captured is None:
             self.tell("capturing the network as one graph")
-            example = self.options.example(len(self.model.preprocessing.mean), self.model.traced_size)
+            sizes = (size for part in self.model.modules() if (size := getattr(part, "traced_size", None)))
+            example = self.options.example(len(self.model.preprocessing.mean), max(sizes, key=math.prod))
             rows, columns = (1, 2) if self.options.uint8_input else (2, 3)
             # The sizes are declared without constraints: tracing finds those that the graph needs.
             open_sizes = {0: Dim.DYNAMIC, rows: Dim.DYNAMIC, columns: Dim.DYNAMIC}

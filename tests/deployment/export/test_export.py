@@ -191,7 +191,7 @@ def test_executorch_takes_one_size_only(tmp_path: Path, small_run: Path) -> None
     assert "`size`" in caught.value.help
 
 
-@pytest.mark.heavy
+@pytest.mark.fuzz
 def test_a_target_that_cannot_hold_a_scheme_refuses_what_was_trained_with_it(
     tmp_path: Path, small_recipe: Recipe, monkeypatch: pytest.MonkeyPatch
 ) -> None:

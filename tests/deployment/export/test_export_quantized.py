@@ -70,7 +70,7 @@ def test_its_export_is_an_int8_artefact_that_scores_the_same(run: Path, tmp_path
     assert_computes_the_same(exported.path, run)
 
 
-@pytest.mark.heavy
+@pytest.mark.fuzz
 def test_the_scheme_for_pcs_is_exported_alike(run: Path, tmp_path: Path):
     pytest.importorskip("onnxruntime", reason="pip install 'pixelwise[export]'")
     small = apply_overrides(recipe("fpnlite-mobilenetv2-cityscapes-768x384-qat"), [*SMALL, "quantization=x86-8bit"])

@@ -301,8 +301,9 @@ def test_the_command_line_lists_layers_and_writes_json(
     assert run_cli(["quantize", small_run]).code == 2
 
 
-@pytest.mark.heavy
-@pytest.mark.parametrize("target", ["onnx", "openvino"])
+@pytest.mark.parametrize(
+    "target", [pytest.param("onnx", marks=pytest.mark.heavy), pytest.param("openvino", marks=pytest.mark.fuzz)]
+)
 def test_a_trained_relu_network_loses_less_than_a_point(target: Any, tmp_path: Path) -> None:
     changes = [
         'model={family="fpnlite",encoder="mobilenetv2_100",channels=64}',

@@ -59,7 +59,7 @@ def test_a_command_that_is_killed_goes_on(runs: tuple[Path, Path], tmp_path: Pat
     assert evaluation(parts) == evaluation(one)
 
 
-@pytest.mark.heavy  # Ray starts in ten seconds, and each worker in five
+@pytest.mark.fuzz  # Ray starts in ten seconds, and each worker in five
 def test_workers_of_ray_that_are_killed_leave_what_one_process_leaves(
     runs: tuple[Path, Path], monkeypatch: pytest.MonkeyPatch
 ):

@@ -1,4 +1,5 @@
 import os
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -44,13 +45,46 @@ def test_what_gives_access_is_remembered_by_the_process():
     assert with_access("https://other.example/a") == "https://other.example/a"
 
 
-@pytest.mark.parametrize(
-    "given", ["photos", "/data/s3", "C:/photos", "s3:", "s3://", "file:///data", "ftp://host/a", ""]
-)
+@pytest.mark.parametrize("given", ["photos", "/data/s3", "C:/photos", "a:b", "12:/a", "photos/ftp://host", ""])
 def test_other_places_are_paths(given: str):
     assert address_of(given) is None
     assert place_of(given) == Path(given)
     assert recorded(Path(given)) == str(Path(given).resolve())
+
+
+@pytest.mark.parametrize(
+    ("given", "way_out"),
+    [
+        ("s3://", "write s3://BUCKET/FOLDER"),
+        ("HF://", "write hf://datasets/OWNER/NAME"),
+        ("http://", "write http://HOST/FOLDER"),
+        ("file:///data/a", "write the path itself, /data/a"),
+        ("gcs://bucket/a", "write gs://BUCKET/FOLDER"),
+        ("abfss://container@account/a", "write az://ACCOUNT/CONTAINER/FOLDER"),
+        ("ftp://host/a", "copy the files to a folder or to one of these, and name that"),
+        ("my-store+x://host/a", "copy the files to a folder or to one of these, and name that"),
+    ],
+)
+@pytest.mark.parametrize("kind", [str, Path])
+def test_what_only_looks_like_an_address_is_refused(
+    given: str, way_out: str, kind: Callable[[str], str | Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.chdir(tmp_path)
+    for refusing in (address_of, place_of, require_local):
+        with pytest.raises(RecipeError) as caught:
+            refusing(kind(given))
+        assert (caught.value.code, caught.value.help) == ("R298", way_out)
+    scheme = given.partition(":")[0]
+    assert caught.value.message.startswith(f"{scheme.lower()}:/")
+    # Whoever made a folder of that name means it.
+    (tmp_path / f"{scheme}:").mkdir()
+    assert address_of(kind(given)) is None
+
+
+def test_its_message_shows_nothing_that_gives_access():
+    with pytest.raises(RecipeError, match="ftp://host/a is not") as caught:
+        place_of(f"ftp://me:{SECRET}@host/a?sig={SECRET}")
+    assert SECRET not in str(caught.value)
 
 
 def test_messages_show_no_query_even_where_nobody_took_it_out():

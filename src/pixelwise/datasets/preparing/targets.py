@@ -19,8 +19,8 @@ from pixelwise.machine.thread_pools import thread_pool
 from pixelwise.storage import building_folder, printable, scratch_folder, sha256_file
 from pixelwise.storage.locks import writing_alone
 from pixelwise.storage.stores.addresses import address_of
-from pixelwise.storage.stores.outputs import answering
-from pixelwise.storage.stores.remote import RemoteStore, remote_store
+from pixelwise.storage.stores.outputs import answering, writable_store
+from pixelwise.storage.stores.remote import RemoteStore
 
 _TAR = re.compile(r"[^/]+-\d{6,}\.tar")
 
@@ -119,13 +119,13 @@ def writing_shards(output: Path, job: str) -> Iterator[Target]:
 
     Raises:
         DataError: D225, the folder exists, or the address is in use.
-        RecipeError: R240, obstore is needed for an address and is not installed.
+        RecipeError: R240, obstore is needed for an address and is not installed; R294, the address can only be read.
         RunLockedError: L701, another process writes to the folder.
         ResourceError: S601, a disk is full; S611, the address cannot be written.
     """
     address = address_of(output)
     if address is not None:
-        store = remote_store(address)
+        store = writable_store(address)
         with (
             _claimed(output, store, msgspec.json.encode({"job": job})),
             scratch_folder(Path(tempfile.gettempdir())) as folder,

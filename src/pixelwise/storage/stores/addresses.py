@@ -13,17 +13,34 @@ from urllib.parse import urlsplit, urlunsplit
 
 from pixelwise.errors import RecipeError
 
-SCHEMES = ("s3", "gs", "az", "https", "http", "hf")
+_EXAMPLES = {
+    "s3": "s3://BUCKET/FOLDER",
+    "gs": "gs://BUCKET/FOLDER",
+    "az": "az://ACCOUNT/CONTAINER/FOLDER",
+    "https": "https://HOST/FOLDER",
+    "http": "http://HOST/FOLDER",
+    "hf": "hf://datasets/OWNER/NAME",
+}
+_ELSEWHERE = {"gcs": "gs", "s3a": "s3", "s3n": "s3"} | dict.fromkeys(("abfs", "abfss", "wasb", "wasbs", "azure"), "az")
+"""What begins an address in other programs -> what begins it here."""
+SCHEMES = tuple(_EXAMPLES)
 """What an address may begin with."""
+_KNOWN = "|".join(SCHEMES)
 # Paths keep one of the two slashes.
-_ADDRESS = re.compile(rf"({'|'.join(SCHEMES)}):/{{1,2}}(?=[^/])(.*)", re.DOTALL | re.IGNORECASE)
+_ADDRESS = re.compile(rf"({_KNOWN}):/{{1,2}}(?=[^/])(.*)", re.DOTALL | re.IGNORECASE)
+# One letter is a drive. As a path, an address without a name has lost both slashes.
+_LIKE_ONE = re.compile(rf"([a-z][a-z0-9+.-]+:(?=/)|(?:{_KNOWN}):$)/*(.*)", re.DOTALL | re.IGNORECASE)
 
 _given: dict[str, str] = {}
 """Address -> the same address with what gives access, as it was given."""
 
 
 def address_of(place: str | os.PathLike[str]) -> str | None:
-    """The address that a path or text stands for, without what gives access; None for a place on this machine."""
+    """The address that a path or text stands for, without what gives access; None for a place on this machine.
+
+    Raises:
+        RecipeError: R298, it looks like an address, but is none of those that can be opened.
+    """
     found = _match(place)
     return None if found is None else _public(f"{found[1].lower()}://{found[2]}")
 
@@ -32,7 +49,7 @@ def require_local(place: str | os.PathLike[str]) -> None:
     """Refuse to write to an address as if it were a folder, which would be one named `s3:` on this machine.
 
     Raises:
-        RecipeError: R294, it is an address.
+        RecipeError: R294, it is an address; R298, it looks like one.
     """
     address = address_of(place)
     if address is not None:
@@ -45,7 +62,11 @@ def require_local(place: str | os.PathLike[str]) -> None:
 
 
 def place_of(given: str | os.PathLike[str]) -> Path:
-    """The path of a folder or of an address as somebody gave it; what gives access is remembered, not in the path."""
+    """The path of a folder or of an address as somebody gave it; what gives access is remembered, not in the path.
+
+    Raises:
+        RecipeError: R298, it looks like an address, but is none of those that can be opened.
+    """
     found = _match(given)
     if found is None:
         return Path(given)
@@ -78,7 +99,26 @@ def recorded(place: Path) -> str:
 
 
 def _match(place: str | os.PathLike[str]) -> re.Match[str] | None:
-    return _ADDRESS.fullmatch(os.fspath(place).replace("\\", "/"))
+    text = os.fspath(place).replace("\\", "/")
+    found = _ADDRESS.fullmatch(text)
+    if found is None and (like := _LIKE_ONE.fullmatch(text)) is not None and not os.path.lexists(like[1]):
+        raise _not_opened(like[1][:-1].lower(), like[2])
+    return found
+
+
+def _not_opened(scheme: str, rest: str) -> RecipeError:
+    """The error for what would otherwise become a folder named `ftp:` on this machine."""
+    if scheme in SCHEMES:
+        return RecipeError("R298", f"{scheme}:// is an address without a name", f"write {_EXAMPLES[scheme]}")
+    shown = _public(f"{scheme}://{rest}")
+    if scheme == "file":
+        shown, help = f"file:///{rest}", f"write the path itself, /{rest}"
+    elif scheme in _ELSEWHERE:
+        help = f"write {_EXAMPLES[_ELSEWHERE[scheme]]}"
+    else:
+        help = "copy the files to a folder or to one of these, and name that"
+    expected = ", ".join(f"{one}://" for one in SCHEMES)
+    return RecipeError("R298", f"{shown} is not an address that can be opened; expected {expected}", help)
 
 
 def _public(address: str) -> str:

@@ -6,10 +6,10 @@ import contextlib
 from collections.abc import Iterator
 from pathlib import Path
 
-from pixelwise.errors import ResourceError
+from pixelwise.errors import RecipeError, ResourceError
 from pixelwise.storage.names import printable
 from pixelwise.storage.stores.addresses import address_of
-from pixelwise.storage.stores.remote import remote_store
+from pixelwise.storage.stores.remote import RemoteStore, remote_store
 from pixelwise.storage.stores.store import FolderStore, OutputStore
 
 
@@ -20,10 +20,28 @@ def output_store(place: Path) -> OutputStore:
         place: The folder, or an address as `place_of` returns it.
 
     Raises:
-        RecipeError: R240, obstore is needed for an address and is not installed.
+        RecipeError: R240, obstore is needed for an address and is not installed; R294, it can only be read.
     """
     address = address_of(place)
-    return FolderStore(place) if address is None else remote_store(address)
+    return FolderStore(place) if address is None else writable_store(address)
+
+
+def writable_store(address: str) -> RemoteStore:
+    """The store of an address that is written to.
+
+    Args:
+        address: The address, as `address_of` returns it.
+
+    Raises:
+        RecipeError: R240, obstore is not installed; R294, the address can only be read.
+    """
+    if address.startswith("hf://"):
+        raise RecipeError(
+            "R294",
+            f"{address} is a data set of the Hugging Face hub, from which Pixelwise only reads",
+            "name a folder here, and upload it afterwards: hf upload OWNER/NAME FOLDER --repo-type dataset",
+        )
+    return remote_store(address)
 
 
 @contextlib.contextmanager

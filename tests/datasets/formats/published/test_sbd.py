@@ -3,6 +3,7 @@
 import struct
 import sys
 import zlib
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -113,30 +114,36 @@ def variable(content: bytes) -> bytes:
 @pytest.mark.parametrize(
     "content",
     [
-        pytest.param(variable(matrix("GTcls", 1, (2**20, 2**9), b"")), id="a cell of 4 GB"),
-        pytest.param(variable(matrix("GTcls", 2, (2**31 - 1,), b"")), id="a structure of 16 GB"),
-        pytest.param(variable(matrix("GTcls", 1, (2**31 - 1, 2**31 - 1), b"")), id="sizes that overflow"),
-        pytest.param(variable(matrix("GTcls", 2, (-5, 3), b"")), id="a negative size"),
-        pytest.param(variable(matrix("GTcls", 1, (1, 1), nested(5000))), id="cells in cells"),
-        pytest.param(variable(matrix("GTcls", 1, (2,) * 1_000_000, b"")), id="a million dimensions"),
-        pytest.param(variable(matrix("GTcls", 9, (1, 1), element(2, b"\1") + bytes(10**7))), id="a million elements"),
-        pytest.param(variable(matrix("GTcls", 6, (1, 1), element(14, b"x" * 8))), id="no type of numbers"),
-        pytest.param(variable(matrix("GTcls", 5, (1, 1), element(5, b"x" * 8) + element(250, b"x" * 8))), id="sparse"),
-        pytest.param(variable(element(15, zlib.compress(bytes(10**9))).ljust(8)), id="a gigabyte in a megabyte"),
-        pytest.param(variable(b"".join([matrix("a", 9, (1, 1), element(2, b"\1"))] * 50)), id="many variables"),
-        pytest.param(b"\0" + mat_file(MASK)[1:], id="MATLAB 4"),
-        pytest.param(variable(struct.pack("<II", 14, 16) + b"x" * 16), id="half a header"),
-        pytest.param(mat_file(MASK, packed=False) + bytes(20_000_000), id="20 MB"),
+        pytest.param(lambda: variable(matrix("GTcls", 1, (2**20, 2**9), b"")), id="a cell of 4 GB"),
+        pytest.param(lambda: variable(matrix("GTcls", 2, (2**31 - 1,), b"")), id="a structure of 16 GB"),
+        pytest.param(lambda: variable(matrix("GTcls", 1, (2**31 - 1, 2**31 - 1), b"")), id="sizes that overflow"),
+        pytest.param(lambda: variable(matrix("GTcls", 2, (-5, 3), b"")), id="a negative size"),
+        pytest.param(lambda: variable(matrix("GTcls", 1, (1, 1), nested(5000))), id="cells in cells"),
+        pytest.param(lambda: variable(matrix("GTcls", 1, (2,) * 1_000_000, b"")), id="a million dimensions"),
+        pytest.param(
+            lambda: variable(matrix("GTcls", 9, (1, 1), element(2, b"\1") + bytes(10**7))), id="a million elements"
+        ),
+        pytest.param(lambda: variable(matrix("GTcls", 6, (1, 1), element(14, b"x" * 8))), id="no type of numbers"),
+        pytest.param(
+            lambda: variable(matrix("GTcls", 5, (1, 1), element(5, b"x" * 8) + element(250, b"x" * 8))), id="sparse"
+        ),
+        pytest.param(
+            lambda: variable(element(15, zlib.compress(bytes(10**9))).ljust(8)), id="a gigabyte in a megabyte"
+        ),
+        pytest.param(lambda: variable(b"".join([matrix("a", 9, (1, 1), element(2, b"\1"))] * 50)), id="many variables"),
+        pytest.param(lambda: b"\0" + mat_file(MASK)[1:], id="MATLAB 4"),
+        pytest.param(lambda: variable(struct.pack("<II", 14, 16) + b"x" * 16), id="half a header"),
+        pytest.param(lambda: mat_file(MASK, packed=False) + bytes(20_000_000), id="20 MB"),
     ],
 )
 def test_a_hostile_file_is_refused_before_scipy_allocates(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, content: bytes
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, content: Callable[[], bytes]
 ):
     def never(*_: object, **__: object):
         raise AssertionError("scipy was called")
 
     monkeypatch.setattr(scipy.io, "loadmat", never)
-    (tmp_path / "a.mat").write_bytes(content)
+    (tmp_path / "a.mat").write_bytes(content())
     with pytest.raises(DataError) as caught:
         read_segmentation(tmp_path / "a.mat")
     assert caught.value.code == "D226"
