@@ -112,6 +112,19 @@ def test_a_protocol_of_another_package_is_found_in_recipes_too(tmp_path: Path, n
     assert done.stdout == f"False\n{size} False\n", done.stderr
 
 
+def test_windows_of_any_size_have_a_name():
+    found = protocol("slide-512x256")
+    assert (found.window, found.window_stride, found.name) == ((256, 512), (192, 384), "slide-512x256")
+    assert "384" in found.summary
+    assert "192" in found.summary
+    assert protocol("slide-1024x1024") is PROTOCOLS["slide-1024x1024"]
+    for name in ("slide-0x512", "slide-512", "slide-512x512-1"):
+        with pytest.raises(RecipeError, match=name) as caught:
+            protocol(name)
+        assert caught.value.code == "R204"
+        assert "slide-WIDTHxHEIGHT" in caught.value.help
+
+
 def test_sssegmentation_keeps_the_aspect_ratio_and_scores_at_native_size():
     for name, shorter in (("ssseg-2048x512", 512), ("ssseg-2048x1024", 1024)):
         assert (protocol(name).fit, protocol(name).resampling) == ((shorter, 2048), "linear")
@@ -187,3 +200,10 @@ def test_most_protocols_pass_each_image_once_as_a_whole():
 def test_windows_and_scales_that_make_no_sense_are_refused(fields: dict, message: str):
     with pytest.raises(ValueError, match=message):
         Protocol(name="x", summary="", **fields)
+
+
+def test_the_shorter_side_can_have_any_number_of_pixels():
+    found = protocol("short-side-512")
+    assert (found.fit, found.window, found.window_stride, found.even_windows) == ((512, None), (512, 512), None, True)
+    assert protocol("short-side-1024").window == (1024, 1024)
+    assert known_protocol("short-side-0") is None
