@@ -65,7 +65,7 @@ UNUSED = ("attn_mask_probs", "embeddings.mask_token", "criterion.empty_weight")
 
 def theirs(name: str) -> Any:
     """Hugging Face's network."""
-    shared = {
+    shared: dict[str, Any] = {
         "hidden_size": WIDTH, "num_hidden_layers": DEPTH, "num_attention_heads": HEADS, "image_size": SIDES[name],
         "patch_size": 16, "num_queries": QUERIES, "num_labels": OUTPUTS, "num_blocks": BLOCKS,
         "num_register_tokens": 4,
@@ -127,7 +127,8 @@ def layers_of(model: Any, images: Tensor, training: bool, share: float) -> list[
 
 def loss() -> np.ndarray:
     """The three terms with their weights, for one layer."""
-    config = EomtConfig(num_labels=OUTPUTS, train_num_points=LOSS_POINTS, no_object_weight=0.1)
+    options: Any = {"num_labels": OUTPUTS, "train_num_points": LOSS_POINTS, "no_object_weight": 0.1}
+    config = EomtConfig(**options)
     weights = {"loss_cross_entropy": 2.0, "loss_mask": 5.0, "loss_dice": 5.0}
     masks, classes, labels = drawn_outputs()
     present = [sorted(set(image[image != 255].tolist())) for image in labels]

@@ -5,7 +5,8 @@ from typing import Any
 import pytest
 import timm
 import torch
-from timm.layers import resample_abs_pos_embed, resample_patch_embed
+from timm.layers.patch_embed import resample_patch_embed
+from timm.layers.pos_embed import resample_abs_pos_embed
 
 from pixelwise.backbones.tokens import TokenEncoder
 from pixelwise.errors import RecipeError

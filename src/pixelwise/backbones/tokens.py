@@ -102,7 +102,8 @@ class TokenEncoder(ViTEncoder):
 
     def adapted(self, key: str, theirs: Tensor) -> Tensor:
         """A pretrained tensor in the shape of the encoder's own; patch and position embeddings are resampled."""
-        from timm.layers import resample_abs_pos_embed, resample_patch_embed
+        from timm.layers.patch_embed import resample_patch_embed
+        from timm.layers.pos_embed import resample_abs_pos_embed
 
         own = self.state_dict()[key]
         if theirs.shape == own.shape:

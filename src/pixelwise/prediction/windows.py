@@ -83,7 +83,8 @@ class View:
         self.size: Size = (image.shape[0], image.shape[1])
         self._forward, self._image = forward, image
         self._align_corners, self._mirrored, self._keep = align_corners, mirrored, keep
-        self._multilabel, self._scores = multilabel, scores
+        self._multilabel = multilabel
+        self._scores: Scores = scores
         self._batch = protocol.window_batch
         self._blend = protocol.blend
         self._waiting = windows_of(
