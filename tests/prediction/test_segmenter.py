@@ -334,6 +334,8 @@ def test_scores_that_are_probabilities_are_not_softmaxed_again(fields):
         Segmenter(model, protocol=protocol).predict(image, scores=True) for model in (GreyModel(), Exponential())
     )
 
+    assert of_logits.scores is not None
+    assert of_scores.scores is not None
     if fields.get("scales") is None:  # at another size, logits and scores are not interpolated alike
         assert np.array_equal(of_logits.labels, of_scores.labels)
         assert np.allclose(of_logits.scores, of_scores.scores, atol=1e-6)
