@@ -9,13 +9,19 @@ name a run and its artefacts; without them, `unet` is trained for a minute on th
 `--before` is the folder `src` of an earlier Pixelwise, for example of `git worktree add ../before COMMIT`. A peer is a
 command of any environment, for programs that cannot be installed beside this one: it prints `contender: ready`, then
 for every line of its input, a folder, predicts all images of `{images}` into that folder and prints `contender: done`.
-Writes measurements/prediction.json and prediction.md.
+Behind `ready` it may say what its network is, as JSON: `network`, `parameters`, `gmacs`, `seen` (shape of its input).
+
+`--ultralytics PYTHON` is the interpreter of an environment with ultralytics (AGPL-3.0, so not among our dependencies);
+`ultralytics_peer.py` predicts there, by networks that ultralytics describes, with random weights
+(`--ultralytics-model`, several times if wanted). They are other networks than ours: the page says how much each
+computes. Writes measurements/NAME.json and NAME.md, `prediction` unless `--name` says otherwise.
 """
 
 from __future__ import annotations
 
 import argparse
 import contextlib
+import json
 import os
 import shlex
 import subprocess
@@ -31,6 +37,7 @@ from measuring import ANSWER, HERE, Sample, answer, pipe, rates, ratios, write_r
 PRODUCT = {"run": "pixelwise, run", "onnx": "pixelwise, ONNX", "openvino": "pixelwise, OpenVINO"}
 BEFORE = {"run": "before, run", "onnx": "before, ONNX", "openvino": "before, OpenVINO"}
 PLAIN_TORCH, PLAIN_ONNX = "plain PyTorch loop", "plain ONNX Runtime loop"
+ULTRALYTICS = "ultralytics, "
 ENDINGS = (".png", ".jpg", ".jpeg")
 
 Predict = Callable[[Path], object]
@@ -47,6 +54,9 @@ def main() -> int:
         parser.add_argument(f"--{name}", type=Path, help="default: made from the data")
     parser.add_argument("--before", type=Path, help="folder `src` of an earlier Pixelwise")
     parser.add_argument("--peer", action="append", default=[], metavar="NAME=COMMAND")
+    parser.add_argument("--ultralytics", type=Path, metavar="PYTHON", help="interpreter with ultralytics")
+    parser.add_argument("--ultralytics-model", action="append", default=[], help="default: yolo26n-sem.yaml")
+    parser.add_argument("--name", default="prediction", help="name of the page")
     parser.add_argument("--serve", nargs=3, help=argparse.SUPPRESS)
     options = parser.parse_args()
     if options.serve:
@@ -60,9 +70,12 @@ def main() -> int:
         networks = {name: getattr(options, name) for name in PRODUCT}
         make_missing(networks, options.data, Path(work))
         commands = contenders(networks, images, options.before, options.peer)
-        samples = measure(commands, options.rounds, Path(work) / "masks")
+        if options.ultralytics is not None:
+            commands |= ultralytics(options.ultralytics, options.ultralytics_model or ["yolo26n-sem.yaml"], images)
+        samples, facts = measure(commands, options.rounds, Path(work) / "masks")
+        facts = {PRODUCT["run"]: facts_of(Path(networks["run"] or work), images)} | facts
         count = len(list(images.iterdir()))
-    write(samples, count, options.rounds)
+    write(options.name, samples, facts, count, options.rounds)
     return 0
 
 
@@ -111,13 +124,50 @@ def contenders(
     return found
 
 
+def ultralytics(python: Path, models: Sequence[str], images: Path) -> dict[str, tuple[list[str], dict[str, str]]]:
+    """A contender for each network of ultralytics, which sees images at their own size, as ours do."""
+    from PIL import Image
+
+    longest = max(Image.open(next(images.iterdir())).size)
+    script = str(HERE / "ultralytics_peer.py")
+    return {
+        f"{ULTRALYTICS}{Path(model).stem}": ([str(python), script, model, str(images), str(longest)], {})
+        for model in models
+    }
+
+
+def facts_of(run: Path, images: Path) -> dict[str, object]:
+    """What the network of a run is, and what it computes for an image, counted as ultralytics' networks are."""
+    import torch
+    from PIL import Image
+    from torch.utils.flop_counter import FlopCounterMode
+
+    from pixelwise.prediction.loading import load
+
+    model = load(run).model.eval()
+    width, height = Image.open(next(images.iterdir())).size
+    with FlopCounterMode(display=False) as counter, torch.inference_mode():
+        model(torch.zeros(1, 3, height, width))
+    return {
+        "network": model.spec.family if hasattr(model.spec, "family") else type(model).__name__,
+        "gmacs": counter.get_total_flops() / 2e9,
+        "parameters": sum(one.numel() for one in model.parameters()),
+        "seen": [1, 3, height, width],
+    }
+
+
 def measure(
     commands: Mapping[str, tuple[list[str], dict[str, str]]], rounds: int, masks: Path
-) -> dict[str, list[Sample]]:
-    """One turn of every contender in every round, after one that is not counted."""
+) -> tuple[dict[str, list[Sample]], dict[str, dict[str, object]]]:
+    """One turn of every contender in every round, after one that is not counted; and what some say of themselves."""
     samples: dict[str, list[Sample]] = {name: [] for name in commands}
+    facts: dict[str, dict[str, object]] = {}
     with contextlib.ExitStack() as stack:
         running = {name: stack.enter_context(started(*command)) for name, command in commands.items()}
+        for name, process in running.items():
+            said = answer(process).removeprefix("ready").strip()
+            if said:
+                facts[name] = json.loads(said)
         for number in range(-1, rounds):
             for name, process in running.items():
                 folder = masks / f"{number + 1}-{len(samples[name])}-{list(running).index(name)}"
@@ -131,17 +181,16 @@ def measure(
                 if number >= 0:
                     samples[name].append(sample)
                 print(f"{number} {name}: {sample.wall_seconds:.2f} s, CPU {sample.cpu_seconds:.2f} s", flush=True)
-    return samples
+    return samples, facts
 
 
 @contextlib.contextmanager
 def started(command: list[str], environment: dict[str, str]) -> Iterator[subprocess.Popen[str]]:
-    """A contender that has loaded its network."""
+    """A contender that loads its network, and says when it has."""
     with subprocess.Popen(
         command, env=os.environ | environment, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
     ) as process:
         try:
-            answer(process)
             yield process
         finally:
             process.kill()
@@ -218,10 +267,12 @@ def normalization(preprocessing: object) -> tuple[Sequence[float], Sequence[floa
     return preprocessing.mean, preprocessing.std  # type: ignore[attr-defined]
 
 
-def write(samples: Mapping[str, list[Sample]], images: int, rounds: int) -> None:
+def write(
+    name: str, samples: Mapping[str, list[Sample]], facts: Mapping[str, dict[str, object]], images: int, rounds: int
+) -> None:
     """Write the data and the page."""
-    speeds = {name: rates(taken, images, "wall")._asdict() for name, taken in samples.items()}
-    processor = {name: rates(taken, images)._asdict() for name, taken in samples.items()}
+    speeds = {one: rates(taken, images, "wall")._asdict() for one, taken in samples.items()}
+    processor = {one: rates(taken, images)._asdict() for one, taken in samples.items()}
     times = {
         f"{ours} over {other}": ratios(samples[ours], samples[other], "wall")._asdict()
         for ours in PRODUCT.values()
@@ -229,40 +280,63 @@ def write(samples: Mapping[str, list[Sample]], images: int, rounds: int) -> None
         if other not in PRODUCT.values()
     }
     command = f"python benchmarks/prediction.py --data CamVid --rounds {rounds} --images {images}"
+    if name != "prediction":
+        command += f" --name {name}"
+    theirs = [str(one["network"]) for one_name, one in facts.items() if one_name.startswith(ULTRALYTICS)]
+    if theirs:
+        command += " --ultralytics PYTHON" + "".join(f" --ultralytics-model {one}.yaml" for one in theirs)
     content = {"command": command, "images_per_second": speeds, "images_per_cpu_second": processor}
-    write_result("prediction", {**content, "times_faster": times, "samples": msgspec.to_builtins(samples)})
-    text = page(command, images, speeds, processor, times)
-    (HERE / "prediction.md").write_text(text, "utf-8")
+    content["networks"] = dict(facts)
+    write_result(name, {**content, "times_faster": times, "samples": msgspec.to_builtins(samples)})
+    text = page(command, images, {"wall": speeds, "cpu": processor, "times": times}, facts)
+    (HERE / f"{name}.md").write_text(text, "utf-8")
     print(text)
 
 
 def page(
     command: str,
     images: int,
-    speeds: Mapping[str, dict[str, float]],
-    processor: Mapping[str, dict[str, float]],
-    times: Mapping[str, dict[str, float]],
+    found: Mapping[str, Mapping[str, dict[str, float]]],
+    facts: Mapping[str, dict[str, object]],
 ) -> str:
     """The page of the result."""
 
-    def words(found: dict[str, float], digits: int) -> str:
-        return f"{found['median']:.{digits}f} ({found['low']:.{digits}f} to {found['high']:.{digits}f})"
+    def words(one: dict[str, float], digits: int) -> str:
+        return f"{one['median']:.{digits}f} ({one['low']:.{digits}f} to {one['high']:.{digits}f})"
 
+    others = [name for name in facts if name != PRODUCT["run"]]
+    same = "The networks are the same"
+    if others:
+        same = f"The networks are the same, except for {'; '.join(others)}: these are others, with random weights"
     lines = [
         "# Prediction",
         "",
         f"`{command}`: {images} images of 480x360 from PNG files to PNG masks, without overlays; median (minimum to "
-        "maximum) of the rounds. Contenders take turns in processes that have loaded their networks. The networks are "
-        "the same. Pixelwise also writes every file so that a power cut leaves it whole, and notes what is done.",
+        f"maximum) of the rounds. Contenders take turns in processes that have loaded their networks. {same}. "
+        "Pixelwise also writes every file so that a power cut leaves it whole, and notes what is done.",
         "",
         "| | images per second | images per second of CPU time |",
         "|---|---|---|",
-        *(f"| {name} | {words(found, 1)} | {words(processor[name], 1)} |" for name, found in speeds.items()),
+        *(f"| {name} | {words(one, 1)} | {words(found['cpu'][name], 1)} |" for name, one in found["wall"].items()),
         "",
         "| | times as fast, round by round |",
         "|---|---|",
-        *(f"| {name} | {words(found, 2)} |" for name, found in times.items()),
+        *(f"| {name} | {words(one, 2)} |" for name, one in found["times"].items()),
     ]
+    if others:
+        lines += [
+            "",
+            "Networks that compute more take longer, whoever runs them: set the rates against the multiply-accumulates "
+            "(counted by PyTorch, convolutions and matrix products, for one image).",
+            "",
+            "| | network | parameters, M | GMACs | sees, HxW |",
+            "|---|---|---|---|---|",
+            *(
+                f"| {name} | {one['network']} | {one['parameters'] / 1e6:.1f} | {one['gmacs']:.2f} "  # type: ignore[operator]
+                f"| {one['seen'][2]}x{one['seen'][3]} |"  # type: ignore[index]
+                for name, one in facts.items()
+            ),
+        ]
     return "\n".join(lines) + "\n"
 
 

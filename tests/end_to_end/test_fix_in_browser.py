@@ -1,3 +1,4 @@
+import shutil
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -5,6 +6,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from editing import edited_data, pixels_of
+from PIL import Image
 from served_pages import served
 
 pytestmark = pytest.mark.heavy
@@ -147,3 +149,46 @@ def test_what_another_program_has_painted_stays(page, pages: Pages):
     theirs[30, 40] = 1
     assert np.array_equal(pixels_of(mask), theirs)
     assert "Another program has changed the mask" in page.locator("#note").text_content()
+
+
+def test_an_image_without_a_mask_and_one_class_of_several_are_painted_by_keys(browser, tmp_path: Path):
+    data = edited_data(tmp_path / "data", (60, 80))
+    (data / "masks/train/b.png").unlink()
+    pages = Pages(data)
+    try:
+        page = opened(browser, pages)  # those without a mask come first
+        press(page, "2", "Enter", "1", "g")
+        page.wait_for_selector(SAVED.format(2))
+        made = pixels_of(data / "masks/train/b.png")
+        assert (made[30, 40], sorted(np.unique(made))) == (1, [0, 1])
+        assert page.complaints == []
+        page.close()
+    finally:
+        pages.end()
+    (data / "dataset.toml").unlink()
+    for kind in ("crack", "rust"):
+        (data / "masks" / kind / "val").mkdir(parents=True)
+    for split in ("train", "val"):
+        shutil.rmtree(data / "masks" / split)
+    black = np.zeros((60, 80), np.uint8)
+    for kind in ("crack", "rust"):
+        Image.fromarray(black).save(data / f"masks/{kind}/val/c.png")
+    pages = Pages(data)
+    try:
+        page = opened(browser, pages)
+        page.goto(page.url.partition("?")[0])
+        page.wait_for_selector("#fix[data-ready]")
+        press(page, "2")
+        page.wait_for_url("**layer=1*")
+        page.wait_for_selector("#fix[data-ready]")
+        press(page, "Enter")
+        page.wait_for_selector(SAVED.format(1))
+        press(page, "e", "Enter", "Control+z")
+        page.wait_for_selector(SAVED.format(3))
+        assert page.complaints == []
+        page.close()
+    finally:
+        pages.end()
+    (mask,) = [path for path in (data / "masks/rust").rglob("*.png") if pixels_of(path).any()]
+    assert (pixels_of(mask)[30, 40], sorted(np.unique(pixels_of(mask)))) == (255, [0, 255])
+    assert not any(pixels_of(path).any() for path in (data / "masks/crack").rglob("*.png"))

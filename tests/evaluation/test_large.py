@@ -11,6 +11,8 @@ import pytest
 import tifffile
 import torch
 from evaluation.color_model import CLASSES, GreyModel
+from evaluation.test_evaluate_multilabel import ChannelModel
+from PIL import Image
 
 from pixelwise.datasets.opening import open_dataset
 from pixelwise.datasets.samples import Dataset
@@ -90,6 +92,27 @@ def test_counts_and_scores_are_those_of_images_decoded_whole(scenes: Path, batch
         assert one.class_extents == other.class_extents
         assert one.values == other.values
     assert whole.seen == parts.seen
+
+
+@pytest.mark.parametrize("protocol", [NATIVE, SLIDING, FITTED])
+def test_counts_of_several_classes_are_those_of_images_decoded_whole(tmp_path: Path, protocol: Protocol):
+    """One TIFF image, with a PNG mask per class and one of ignored pixels."""
+    random = np.random.default_rng(5)
+    found = np.kron(random.integers(0, 4, (7, 9)), np.ones((10, 10), int))
+    tiffs = {"images/val": np.stack([found & 1, found >> 1, found * 0], axis=2).astype(np.uint8) * 255}
+    masks = {f"masks/{name}/val": random.random(found.shape) < 0.4 for name in ("crack", "rust", "ignore")}
+    for folder in (*tiffs, *masks):
+        (tmp_path / folder).mkdir(parents=True)
+    for folder, pixels in tiffs.items():
+        tifffile.imwrite(tmp_path / folder / "a.tif", pixels, photometric="rgb", tile=(16, 16), metadata=None)
+    for folder, present in masks.items():
+        Image.fromarray(present).save(tmp_path / folder / "a.png")
+    (whole,), (parts,) = (
+        evaluate_protocols(ChannelModel(), opened(tmp_path, limit), "val", (protocol,)) for limit in (10_000, 2000)
+    )
+    assert whole.counts.sum() == 2 * np.count_nonzero(~masks["masks/ignore/val"])
+    assert np.array_equal(whole.counts, parts.counts)
+    assert whole.per_image == parts.per_image
 
 
 def test_metrics_that_need_more_than_counts_are_not_measured(scenes: Path):

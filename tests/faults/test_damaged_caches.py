@@ -29,6 +29,9 @@ from pixelwise.datasets.format import FORMATS
 from pixelwise.datasets.opening import open_dataset
 from pixelwise.datasets.preparing.sharding import shard
 from pixelwise.datasets.reading.pairs import read_pair
+from pixelwise.datasets.reading.regions.masks import MaskRegions
+from pixelwise.datasets.reading.regions.segments import Rectangle
+from pixelwise.datasets.samples import Reading
 from pixelwise.datasets.shards.fetching import fetched_index
 from pixelwise.datasets.shards.foreign.tar_files import members_of
 from pixelwise.datasets.town.scenes import cached_town
@@ -99,6 +102,12 @@ def of_decoded(data: Path, folder: Path) -> Any:
     return [[array.tolist() for array in kept[index]] for index in range(len(pairs))]
 
 
+def of_tiled_masks(data: Path, folder: Path) -> Any:
+    (path,) = sorted(data.glob("masks/val/*.png"))[:1]
+    with MaskRegions(path, opened(data).label_table, Reading()) as mask:
+        return mask.labels(Rectangle(0, 0, *mask.size)).tolist()
+
+
 def of_first_downloads(data: Path, folder: Path) -> Any:
     initial_weights._compare_with_first_download("a", "1" * 64)
 
@@ -152,6 +161,7 @@ def of_attempts(data: Path, folder: Path) -> list[int]:
 PRODUCERS: dict[str, Callable[[Path, Path], Any]] = {
     "decoded": of_decoded,
     "drawn": of_outlines,
+    "tiled-masks": of_tiled_masks,
     "cocoseg21": of_coco,
     "town": of_town,
     "audit": lambda data, folder: msgspec.to_builtins(audit(opened(data)), enc_hook=str),

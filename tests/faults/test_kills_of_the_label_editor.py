@@ -84,6 +84,55 @@ def test_a_hundred_kills(tmp_path: Path):
     killed(tmp_path, 100)
 
 
+@pytest.mark.heavy
+def test_new_masks_are_whole_or_not_there(tmp_path: Path):
+    data = edited_data(tmp_path / "data", SIZE)
+    images = [data / f"images/train/new{number:02}.png" for number in range(20)]
+    for image in images:
+        image.write_bytes((data / "images/train/a.png").read_bytes())
+    folder, chance, done = Folder(data), random.Random(7), threading.Event()
+    items = [item for item in folder.opened().items.values() if item.mask is not None]
+    assert len(items) == len(images)
+    server, faults = Server(data), []
+
+    def killing() -> None:
+        try:
+            for _ in range(8):
+                server.ask("GET", "/fix")
+                time.sleep(chance.uniform(0, 0.25))
+                server.kill()
+                if done.is_set():
+                    break
+                for path in (data / "masks/train").glob("new*.png"):
+                    pixels_of(path)
+                server.start()
+        except Exception as fault:
+            faults.append(fault)
+            server.given_up = True
+
+    killer = threading.Thread(target=killing)
+    killer.start()
+    try:
+        for number, item in enumerate(items):
+            version = folder.mask(item).version
+            body = struct.pack("<III", 10 * number, 9, 1)
+            status, answer = server.ask("PUT", f"/fix/{item.id}/mask?base={version}&session=session-1", body)
+            assert status == 200, answer
+    finally:
+        done.set()
+        killer.join()
+        server.kill()
+        assert not faults
+    for number, item in enumerate(items):
+        truth = np.full(SIZE, 255, np.uint8)
+        truth.flat[10 * number : 10 * number + 9] = 1
+        assert np.array_equal(pixels_of(data / "masks/train" / f"{item.sample.id}.png"), truth)
+    edits = folder.opened().keeper.edits()
+    assert {edit.image for edit in edits if edit.made} == {item.name for item in items}
+    assert not (folder.opened().keeper.folder / "originals").exists()
+    assert [len(samples) for samples in Folder(data).opened().dataset.splits.values()] == [22, 1]
+
+
 def killed(tmp_path: Path, times: int) -> None:
     """Saves strokes as the page does, until the server was killed `times` times."""
     data = edited_data(tmp_path / "data", SIZE)

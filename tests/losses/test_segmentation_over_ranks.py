@@ -10,12 +10,14 @@ import pytest
 import torch
 from torch import Tensor
 
+from pixelwise.losses.distillation import distillation_loss, taught_probabilities
 from pixelwise.losses.pixels import labelled_classes
 from pixelwise.losses.segmentation import Truth, needs_classes, segmentation_loss
 from pixelwise.ranks import ALONE, Ranks
 from pixelwise.recipes.catalog import recipe
 from pixelwise.recipes.class_sets.tables import IGNORE, IGNORE_BIT
 from pixelwise.recipes.parsing import from_plain
+from pixelwise.recipes.schema.distillation import Distillation
 from pixelwise.recipes.schema.loss import Loss
 from pixelwise.recipes.schema.recipe import to_plain
 from pixelwise.recipes.schema.terms import TERMS
@@ -117,6 +119,29 @@ class Case(NamedTuple):
         return computed([one[images] for one in heads], labels[images], loss, weights, self.multilabel, ranks)
 
 
+class Taught(NamedTuple):
+    """What teachers say of a scene, whose classes in reverse play the teacher.
+
+    Attributes:
+        match: `distillation.match`.
+        multilabel: Whether a pixel may have several classes.
+    """
+
+    match: str
+    multilabel: bool = False
+
+    def computed(self, images: slice = slice(None), ranks: Ranks = ALONE) -> tuple[Tensor, list[Tensor]]:
+        """The value, and the gradient of the main head, of the loss of some images."""
+        heads, _ = scene(self.multilabel, (0.0,) * 6)
+        chosen = msgspec.convert({"teacher": "runs/t", "match": self.match}, Distillation)
+        theirs = heads[0].flip(1)
+        own = heads[0][images].clone().requires_grad_()
+        taught = taught_probabilities(theirs[images], chosen, multilabel=self.multilabel)
+        value = distillation_loss(own, taught, chosen, multilabel=self.multilabel, ranks=ranks)
+        value.backward()
+        return value.detach(), [own.grad]  # type: ignore[list-item]
+
+
 UNLABELLED = (
     "cross entropy",
     "dice",
@@ -124,7 +149,9 @@ UNLABELLED = (
     "lovasz of images",
     "hard pixels, a share, of both heads",
 )
-CASES = {
+CASES: dict[str, Case | Taught] = {
+    **{f"taught by {match}": Taught(match) for match in ("logits", "channels", "dist")},
+    "taught by logits of several classes": Taught("logits", multilabel=True),
     **{name: Case(changes) for name, changes in LOSSES.items()},
     **{f"{name}, with class weights": Case(changes, weighted=True) for name, changes in LOSSES.items()},
     **{f"{name}, of several classes": Case(one, weighted=True, multilabel=True) for name, one in MULTILABEL.items()},

@@ -11,6 +11,7 @@ from pixelwise.records.environment import (
     Environment,
     InitialWeights,
     StartedFrom,
+    Teacher,
     read_environment,
     write_environment,
 )
@@ -31,6 +32,7 @@ FULL = Environment(
     plugins={"acme-models": "1.2"},
     trackers=("tensorboard",),
     launch="12345",
+    teachers=(Teacher(recipe="unet", step=1200, weights_sha256="ef" * 32, encoder="resnet18", encoder_licence="MIT"),),
 )
 
 
@@ -44,7 +46,7 @@ def test_the_names_in_the_file_are_those_of_the_first_version(tmp_path: Path):
     write_environment(tmp_path, FULL)
     plain = json.loads((tmp_path / "environment.json").read_bytes())
     first = ["command", "arguments", "threads", "auto_batch", "begins_with", "initial_weights", "machine", "versions"]
-    assert list(plain) == [*first, "plugins", "trackers", "launch"]
+    assert list(plain) == [*first, "plugins", "trackers", "launch", "teachers"]
     assert plain["arguments"] == {"data": "/data/photos", "device": "cuda:1", "shard": "always"}
     assert set(plain["initial_weights"]["run"]) == {"recipe", "step", "weights_sha256", "loaded", "random"}
 
@@ -75,3 +77,10 @@ def test_a_damaged_file_is_named(content: bytes, tmp_path: Path):
     with pytest.raises(CheckpointError, match=r"environment\.json") as caught:
         read_environment(tmp_path)
     assert caught.value.code == "K423"
+
+
+def test_a_teacher_is_told_with_the_licences_of_its_weights():
+    words = f"unet, step 1,200, SHA-256 {'ef' * 8}"
+    assert FULL.teachers[0].in_words == f"{words}; its encoder began with resnet18 (MIT)"
+    imported = msgspec.structs.replace(FULL.teachers[0], encoder="none", licence="CC-BY-NC-4.0")
+    assert imported.in_words == f"{words}, licence CC-BY-NC-4.0"

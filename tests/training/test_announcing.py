@@ -41,6 +41,8 @@ def test_a_training_says_what_it_is_before_its_first_step(tiny_data: Path, tmp_p
     whole = begun(tiny_data, tmp_path / "second", "augment={}", f"initialize.run={tmp_path / 'first'}")
     assert whole.batches.startswith("whole images, batches of 2, 4 steps")
     assert whole.weights == "those of a run of unet-resnet18, step 2"
+    taught = begun(tiny_data, tmp_path / "third", f"teacher={tmp_path / 'first'}")
+    assert taught.weights == "random; it learns from unet-resnet18, step 2"
 
 
 class OneOfFour(Ranks):

@@ -96,6 +96,29 @@ def test_C3_killed_with_sigkill_and_resumed_equals_uninterrupted(
 
 
 @pytest.mark.heavy
+def test_a_network_that_learns_from_a_teacher_resumes_exactly_and_from_no_other(
+    tiny_run: Path, tiny_data: Path, tiny_recipe: Path, tmp_path: Path
+):
+    teacher = Path(shutil.copytree(tiny_run, tmp_path / "teacher"))
+    words = [f"teacher={teacher}", "match=dist", "sampling.seed=1"]
+    whole = train(str(tiny_recipe), data=tiny_data, output=tmp_path / "whole", threads=1, overrides=words)
+    assert step_losses(whole) != step_losses(tiny_run)
+    run = Path(shutil.copytree(whole, tmp_path / "run"))
+    newest = newest_checkpoint(run / "checkpoints")
+    assert newest is not None
+    shutil.rmtree(newest.path)
+    moved = teacher.rename(tmp_path / "moved")
+    with pytest.raises(CheckpointError) as caught:
+        resume(run)
+    assert caught.value.code == "K420"
+    with pytest.raises(CheckpointError, match="the weights of the teacher") as caught:
+        resume(run, overrides=[f"teacher={whole}"])
+    assert caught.value.code == "K452"
+    resume(run, overrides=[f"teacher={moved}"])
+    assert final_hashes(run) == final_hashes(whole)
+
+
+@pytest.mark.heavy
 def test_C6_sigterm_saves_at_the_step_boundary_and_exits_75(
     tiny_run: Path, tiny_data: Path, tiny_recipe: Path, tmp_path: Path
 ):

@@ -172,3 +172,55 @@ def test_processes_batches_and_steps_draw_numbers_of_their_own():
     assert seeds == [_seed_of(unet, *place) for place in places]
     other = apply_overrides(unet, ["sampling.seed=1"])
     assert not set(seeds) & {_seed_of(other, *place) for place in places}
+
+
+class Said:
+    """Teachers that say the same of every image, and what they were shown."""
+
+    records = ()
+
+    def __init__(self) -> None:
+        self.seen: list[torch.Tensor] = []
+
+    def say(self, images: torch.Tensor, like: torch.Tensor) -> torch.Tensor:
+        self.seen.append(images)
+        return torch.full_like(like, 0.25)
+
+    def loss(self, logits: torch.Tensor, taught: torch.Tensor, ranks: object) -> torch.Tensor:
+        return (logits * taught).sum()
+
+
+@pytest.mark.parametrize("with_labels", [True, False])
+def test_what_teachers_say_is_added_to_what_labels_teach_or_takes_its_place(with_labels: bool):
+    words = ["teacher=runs/t", f"with_labels={str(with_labels).lower()}", "optimizer.kind=sgd"]
+    taught, alone = apply_overrides(find_recipe("town-demo"), words), find_recipe("town-demo")
+    images = torch.randint(0, 256, (2, 4, 4, 3), dtype=torch.uint8)
+    labels = torch.randint(0, 2, (2, 4, 4), dtype=torch.uint8)
+    gradients, losses = [], []
+    for recipe, teachers in ((alone, None), (taught, Said())):
+        torch.manual_seed(0)
+        model = Linear()
+        state = TrainingState(model, None, build_optimizer(model, recipe.optimizer))
+        state.teachers = teachers  # type: ignore[assignment]
+        one = Batch(images, labels, None, ["a", "b"])
+        losses.append(step.add_gradients(recipe, state, model.head_logits, [one], None))
+        gradients.append(model.conv.bias.grad)
+        if teachers is not None:
+            shown, _ = prepare(one, model.preprocessing, torch.device("cpu"), channels_last=False)
+            assert torch.equal(teachers.seen[0], shown)
+            logits = model.head_logits(shown)[0]
+            torch.testing.assert_close(losses[1] - with_labels * losses[0], logits.sum() / 4)
+    # The sum over 2 x 4 x 4 pixels of a quarter of the logits.
+    torch.testing.assert_close(gradients[1], with_labels * gradients[0] + 8)
+
+
+def test_a_step_without_labels_is_void_unless_a_teacher_has_an_answer():
+    model, kinds = Linear(), []
+    images, ignored = torch.zeros(2, 4, 4, 3, dtype=torch.uint8), torch.full((2, 4, 4), 255, dtype=torch.uint8)
+    for words, teachers in (([], None), (["teacher=runs/t"], Said())):
+        recipe = apply_overrides(find_recipe("town-demo"), [*words, "optimizer.kind=sgd"])
+        state = TrainingState(model, None, build_optimizer(model, recipe.optimizer))
+        state.teachers = teachers  # type: ignore[assignment]
+        one = Batch(images, ignored, None, ["a", "b"])
+        kinds.append(train_step(recipe, state, model.head_logits, [one], None).kind)
+    assert kinds == ["void", "done"]

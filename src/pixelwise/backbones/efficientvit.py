@@ -11,8 +11,6 @@ gives the same values.
 
 from __future__ import annotations
 
-import contextlib
-from contextlib import AbstractContextManager
 from typing import Any
 
 import torch
@@ -21,6 +19,7 @@ from torch import Tensor, nn
 
 from pixelwise.backbones.building import expect_output_stride, register_encoder
 from pixelwise.backbones.timm import TimmEncoder
+from pixelwise.layers.precision import at_least_float32, without_autocast
 
 EPS = 1e-15
 """Keeps pixels whose query no key answers at 0."""
@@ -49,9 +48,9 @@ class LinearAttention(nn.Module):
         batch, _, height, width = features.shape
         one_scale = self.qkv(features)
         scales = torch.cat([one_scale, *(aggregate(one_scale) for aggregate in self.aggreg)], dim=1)
-        wide = scales.float() if scales.dtype in (torch.float16, torch.bfloat16) else scales
+        wide = at_least_float32(scales)
         heads = wide.reshape(batch, -1, 3 * self.head_channels, height * width)
-        with _without_autocast(wide):
+        with without_autocast(wide):
             attended = self._attend(*heads.split(self.head_channels, dim=2))
         return self.proj(attended.reshape(batch, -1, height, width).to(scales.dtype))
 
@@ -74,14 +73,6 @@ class EfficientViT(TimmEncoder):
             for key, child in module.named_children():
                 if isinstance(child, LiteMLA):
                     setattr(module, key, LinearAttention(child))
-
-
-def _without_autocast(features: Tensor) -> AbstractContextManager[object]:
-    """Context without autocast, which would undo the cast; none where there is no autocast, to keep exports plain."""
-    device = features.device.type
-    if device == "meta" or not torch.is_autocast_enabled(device):
-        return contextlib.nullcontext()
-    return torch.autocast(device, enabled=False)
 
 
 @register_encoder(*NAMES)

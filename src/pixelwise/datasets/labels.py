@@ -142,9 +142,17 @@ def presence(values: np.ndarray, threshold: int | None = None) -> tuple[np.ndarr
     """
     if threshold is not None:
         return values >= threshold, {}
-    counts = count_values(values)
+    return values != 0, neither_black_nor_white(count_values(values))
+
+
+def neither_black_nor_white(counts: dict[int, int]) -> dict[int, int]:
+    """The values of a black-and-white mask that it should not have: all but 0 and one of 1, 255 and 65535.
+
+    Args:
+        counts: Value -> number of pixels, the most frequent first.
+    """
     white = next((value for value in counts if value in _WHITE), None)
-    return values != 0, {value: pixels for value, pixels in counts.items() if value not in (0, white)}
+    return {value: pixels for value, pixels in counts.items() if value not in (0, white)}
 
 
 def semantic_ids(values: np.ndarray, divisor: int) -> np.ndarray:

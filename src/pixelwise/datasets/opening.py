@@ -13,9 +13,10 @@ from pixelwise.datasets.classes.others import data_by_names, without_classes
 from pixelwise.datasets.classes.renaming import renaming
 from pixelwise.datasets.classes.tables import class_table, described_classes, stated
 from pixelwise.datasets.columns import compact
-from pixelwise.datasets.findings import Finding
+from pixelwise.datasets.findings import Finding, finding
 from pixelwise.datasets.format import FORMATS, Format, format_of
 from pixelwise.datasets.formats.class_folders import not_class_folders, with_classes
+from pixelwise.datasets.layouts.description import DESCRIPTION_FILE
 from pixelwise.datasets.layouts.layout import Layout, trained_on
 from pixelwise.datasets.layouts.splits import Divided
 from pixelwise.datasets.recognition import find_layout
@@ -135,6 +136,37 @@ def open_folder(root: Path, overrides: Overrides = ()) -> tuple[Data, Dataset]:
     """
     data = apply_overrides(find(DEFAULT_RECIPE), overrides).data
     return data, open_dataset(data, root)
+
+
+def open_images(root: Path, reason: DataError) -> Dataset:
+    """Open a folder of images of which none has a mask: a data set of no pairs, with the classes of `dataset.toml`.
+
+    Args:
+        root: The folder.
+        reason: Why it is no data set otherwise.
+
+    Raises:
+        DataError: D222, `dataset.toml` names no classes; D224, it is invalid.
+    """
+    classes, multilabel = described_classes(root)
+    if not classes:
+        raise DataError(
+            "D222",
+            reason.message,
+            "to label images that have no masks yet, name their classes in "
+            f'{printable(root / DESCRIPTION_FILE)}: `classes = ["background", "crack"]`; {reason.help}',
+        ) from reason
+    missing = finding("W220", "no image has a mask yet", [], "draw masks, or write them with `pixelwise prelabel`")
+    layout = Layout(
+        name="folder",
+        description="images without masks",
+        root=root,
+        splits={"train": ()},
+        problems=(missing,),
+        classes=classes if multilabel else None,
+        multilabel=bool(multilabel),
+    )
+    return _dataset(find(DEFAULT_RECIPE).data, layout)
 
 
 def settled(data: Data, dataset: Dataset) -> Data:

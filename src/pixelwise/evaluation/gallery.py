@@ -214,7 +214,7 @@ def _predict(
     model: SegmentationModel, sample: Sample, dataset: Dataset, measurement: Measurement
 ) -> tuple[Predicted, list[FoundLevels]]:
     """The prediction of an image at the score size, and the levels of its probabilities."""
-    if not dataset.multilabel and is_in_parts(sample.image_path, dataset.reading):
+    if is_in_parts(sample.image_path, dataset.reading):
         found = score_in_parts(model, sample, dataset, Rules(measurement.protocol, measurement.input_size))
         return Predicted(found.pair.image, found.pair.labels, found.prediction), []
     image, labels = read_pair(sample, dataset, fit=False)

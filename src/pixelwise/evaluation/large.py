@@ -57,9 +57,9 @@ class LargeScore(NamedTuple):
     """Counts of an image that was scored in parts, and a reduced picture of it.
 
     Attributes:
-        counts: int64 (K, K), rows ground truth, columns prediction.
+        counts: int64 (K, K), rows ground truth, columns prediction; for multi-label data (K, 4), as in `ScoredImage`.
         pair: The reduced image and its reduced labels.
-        prediction: Class ids of the reduced picture, uint8 (h, w).
+        prediction: Class ids of the reduced picture, uint8 (h, w), or bit fields int32.
         size: (height, width) of the image.
     """
 
@@ -89,14 +89,14 @@ def score_in_parts(
         DataError: The image or its mask cannot be read; D120, the protocol can only be applied to a whole image.
     """
     _refuse(sample, rules.protocol)
-    task = task_of(dataset.classes, rules.protocol)
-    counts = np.zeros((len(dataset.classes), len(dataset.classes)), np.int64)
+    task = task_of(dataset.classes, rules.protocol, multilabel=model.multilabel)
+    counts: np.ndarray | None = None
     with (
         PairRegions(sample, dataset) as pair,
         tempfile.TemporaryDirectory(prefix="pixelwise-") as scratch,
     ):
         size = pair.regions.size
-        shown = Preview(size, model.preprocessing.in_channels)
+        shown = Preview(size, model.preprocessing.in_channels, np.int32 if dataset.multilabel else np.uint8)
         truth = np.zeros_like(shown.labels)
 
         def read(where: Rectangle) -> Region:
@@ -105,10 +105,13 @@ def score_in_parts(
 
         for block in _blocks(model, read, size, rules, Path(scratch)):
             labels = pair.mask.labels(block.where)
-            counts += ScoredImage(sample.id, labels, torch.from_numpy(block.labels), task).counts
+            found = ScoredImage(sample.id, labels, torch.from_numpy(block.labels), task).counts
+            counts = found if counts is None else counts + found
             shown.add(block.where, block.pixels, block.labels)
             shown.put(truth, block.where, labels)
             going()
+        if counts is None:
+            raise AssertionError  # every image has a block
         return LargeScore(counts, EvaluationPair(sample, shown.image, truth), shown.labels, size)
 
 
@@ -129,7 +132,7 @@ def _blocks(
         central = msgspec.structs.replace(protocol, blend="central")
         protocol = widely_overlapping(protocol) if tapered else central
     look = functools.partial(main_logits, model, precision=rules.precision)
-    joining = Joining(protocol, model.align_corners, tapered=tapered, scores=model.scores)
+    joining = Joining(protocol, model.align_corners, model.multilabel, tapered, model.scores)
     return iter(Blocks(look, read, size, joining, scratch=scratch))
 
 

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from pixelwise.layers.precision import at_least_float32
 from pixelwise.layers.sizes import surely_equal
 
 
@@ -49,5 +49,5 @@ def enlarge_smoothly(features: Tensor, other: Tensor) -> Tensor:
     """
     if same_size(features, other):
         return features
-    wide = features.float() if features.dtype in (torch.float16, torch.bfloat16) else features
+    wide = at_least_float32(features)
     return F.interpolate(wide, size=other.shape[-2:], mode="bicubic", align_corners=False).to(features.dtype)

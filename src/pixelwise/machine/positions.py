@@ -38,6 +38,12 @@ class PositionedFile:
         """Number of bytes."""
         return os.fstat(self._descriptor).st_size
 
+    @property
+    def state(self) -> str:
+        """Size and time of the last change, which changes with the content."""
+        facts = os.fstat(self._descriptor)
+        return f"{facts.st_size} {facts.st_mtime_ns}"
+
     def read(self, offset: int, size: int) -> bytes:
         """`size` bytes from `offset` on; fewer if the file ends before.
 

@@ -8,8 +8,8 @@ from collections.abc import Sequence
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from pixelwise.layers.probabilities import Scores
 from pixelwise.layers.resizing import same_size
+from pixelwise.models.probabilities import Scores
 from pixelwise.recipes.schema.model import Preprocessing, Spec
 
 
@@ -32,7 +32,7 @@ class SegmentationModel(nn.Module, ABC):
         preprocessing: Normalisation that turns a uint8 image into the input of this network.
         scores: Meaning of the outputs: `logits`, whose softmax (or sigmoid, see `multilabel`) are probabilities, or
             `probabilities`, scores of 0 or more of which a class's probability is its part of the sum over the classes.
-            `pixelwise.layers.probabilities` turns both into probabilities.
+            `pixelwise.models.probabilities` turns both into probabilities.
         mask_classification: Whether the network predicts masks and their classes, which `training_outputs` returns.
         multilabel: Whether a pixel may belong to several classes; each logit then goes through its own sigmoid.
         align_corners: Whether logits are upsampled to the image size with aligned corners, as some original code does.

@@ -12,6 +12,7 @@ from pixelwise.storage import sha256_bytes
 STATIC = {
     "icon.svg": "image/svg+xml",
     "pages.js": "text/javascript",
+    "deep.js": "text/javascript",
     "fix.js": "text/javascript",
     "live.js": "text/javascript",
     "try.js": "text/javascript",
@@ -22,7 +23,7 @@ STATIC = {
 """Files of the package -> their media types."""
 _STYLES = ("report_style.html", "report_atlas_style.html", "report_confidence_style.html")
 """Style sheets of the reports that the pages have too."""
-_OWN_STYLES = ("pages.css", "data.css", "fix.css")
+_OWN_STYLES = ("pages.css", "data.css", "deep.css", "fix.css")
 
 
 class Asset(NamedTuple):

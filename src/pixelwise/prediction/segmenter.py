@@ -22,8 +22,8 @@ from pixelwise.datasets.reading.images import from_pillow, read_image
 from pixelwise.datasets.reading.regions.images import Region
 from pixelwise.datasets.samples import Reading
 from pixelwise.errors import CheckpointError, DataError
-from pixelwise.layers.probabilities import probabilities
 from pixelwise.models import SegmentationModel
+from pixelwise.models.probabilities import probabilities
 from pixelwise.observer import SILENT
 from pixelwise.prediction.combinations import unpacked
 from pixelwise.prediction.deviations import Once, Remark, deviations, stretching

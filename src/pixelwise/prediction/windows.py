@@ -18,9 +18,9 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from pixelwise.layers.probabilities import Scores, probabilities
 from pixelwise.metrics.argmax import source_cells
 from pixelwise.metrics.multilabel import bits_of
+from pixelwise.models.probabilities import Scores, probabilities
 from pixelwise.recipes.protocols import Protocol
 from pixelwise.recipes.sizes import Size
 

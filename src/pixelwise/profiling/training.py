@@ -42,7 +42,19 @@ from pixelwise.transforms.augmentation import fixed_resize
 
 LOADING = ("read", "decode", "augment", "collate")
 NETWORK = ("forward", "backward")
-PARTS = (*LOADING, "transfer", "forward", "loss", "backward", "gradient norm", "optimizer", "average", "other")
+UPDATE = ("gradient norm", "optimizer", "average")
+PARTS = (
+    *LOADING,
+    "transfer",
+    "forward",
+    "teacher",
+    "loss",
+    "backward",
+    "gradient norm",
+    "optimizer",
+    "average",
+    "other",
+)
 """Parts in the order of a step. `transfer` includes colour augmentation and normalisation, which run on the device."""
 WARMUP = 2
 """Untimed warm-up steps."""
@@ -274,8 +286,9 @@ def bottleneck(parts: Sequence[Part], recipe: Recipe, device: torch.device, cach
         "augmentation": share.get("augment", 0.0) + share.get("collate", 0.0),
         "transfer and normalisation": share.get("transfer", 0.0),
         "the network (forward and backward)": sum(share.get(name, 0.0) for name in NETWORK),
+        "the teacher": share.get("teacher", 0.0),
         "the loss": share.get("loss", 0.0),
-        "the weight update": sum(share.get(name, 0.0) for name in ("gradient norm", "optimizer", "average")),
+        "the weight update": sum(share.get(name, 0.0) for name in UPDATE),
         "overhead between the parts": share.get("other", 0.0),
     }
     most = max(groups, key=lambda name: groups[name])
@@ -302,6 +315,8 @@ def _advice(most: str, recipe: Recipe, device: torch.device, cached: bool) -> st
             "data loading is not the limit; precision.dtype=auto chooses the fastest number format, a smaller network "
             "or crop saves most"
         )
+    if most == "the teacher":
+        return "a smaller teacher takes less time, and so does a single one that sees no mirror images"
     if most == "the loss":
         return "it runs at the size of the labels: use a smaller augment.crop or fewer terms in [loss]"
     if most == "the weight update":

@@ -199,8 +199,9 @@ def _near(path: str, known: list[str]) -> str:
     whole = difflib.get_close_matches(path, known, n=2, cutoff=0.7) if "." in path else []
     # A mistyped section is nearer than a section of another kind.
     same.sort(key=lambda one: one not in whole)
+    # A word of a name says more than a name that is spelled alike: `batch` means `batch_size` rather than `match`.
     parts = [one for one in known if word in one.rpartition(".")[2].split("_")]
-    near = list(dict.fromkeys([*same, *close] or whole or parts or _described_as(word)))[:4]
+    near = list(dict.fromkeys([*same, *(parts or close)] or whole or _described_as(word)))[:4]
     return f"; did you mean {_or([f'{one!r}' for one in near])}?" if near else ""
 
 

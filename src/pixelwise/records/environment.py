@@ -61,6 +61,37 @@ class InitialWeights(msgspec.Struct, frozen=True, kw_only=True):
     run: StartedFrom | None = None
 
 
+class Teacher(msgspec.Struct, frozen=True, kw_only=True):
+    """A trained network that a run learns from, and where its weights come from.
+
+    Attributes:
+        recipe: Name of its recipe.
+        step: Step of the checkpoint that was loaded.
+        weights_sha256: SHA-256 of the loaded weights file.
+        licence: Licence of imported weights; `unknown` for those that were trained here: their owner decides.
+        encoder: The weights that its encoder began with; `none` if they were random or those of another run.
+        encoder_licence: Licence of these, as stated by their publisher; empty if it is not known.
+    """
+
+    recipe: str
+    step: int
+    weights_sha256: str
+    licence: str = "unknown"
+    encoder: str = "none"
+    encoder_licence: str = ""
+
+    @property
+    def in_words(self) -> str:
+        """`unet, step 300, SHA-256 0123456789abcdef; its encoder began with resnet18.a1_in1k (Apache-2.0)`."""
+        words = f"{self.recipe}, step {self.step:,}, SHA-256 {self.weights_sha256[:16]}"
+        if self.licence != "unknown":
+            words += f", licence {self.licence}"
+        if self.encoder != "none":
+            licence = f" ({self.encoder_licence})" if self.encoder_licence else ""
+            words += f"; its encoder began with {self.encoder}{licence}"
+        return words
+
+
 class Environment(msgspec.Struct, frozen=True, kw_only=True):
     """The environment of a run. Every field has a default, because older versions wrote fewer fields.
 
@@ -77,6 +108,7 @@ class Environment(msgspec.Struct, frozen=True, kw_only=True):
         plugins: Versions of the other packages whose plug-ins were loaded.
         trackers: Names of the trackers that follow the run, in addition to its own log.
         launch: Name of the launch whose processes began the run; empty if it had none.
+        teachers: The trained networks that the run learns from.
     """
 
     command: str = ""
@@ -90,6 +122,7 @@ class Environment(msgspec.Struct, frozen=True, kw_only=True):
     plugins: dict[str, str] = {}
     trackers: tuple[str, ...] = ()
     launch: str = ""
+    teachers: tuple[Teacher, ...] = ()
 
     @property
     def data_folder(self) -> Path | None:

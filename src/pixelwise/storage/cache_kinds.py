@@ -109,6 +109,12 @@ DRAWN = CacheKind(
     version=3,
     variants=True,
 )
+TILED_MASKS = CacheKind(
+    name="tiled-masks",
+    purpose="PNG masks of images that are read in parts, stored in tiles",
+    prefix="tiled-masks/",
+    folders=True,
+)
 COCOSEG21 = CacheKind(
     name="cocoseg21", purpose="masks of COCO 2017 in VOC's 21 classes", prefix="cocoseg21-", folders=True
 )
@@ -195,7 +201,7 @@ INITIAL_WEIGHTS = CacheKind(
 )
 
 KINDS = (
-    DECODED, DRAWN, COCOSEG21, TOWN, AUDIT, EXAMINED, EXAMINING, HASHES, MASK_IDS, CEILING, SHARD_INDEX, TAR_MEMBERS,
-    COMPLEXITY, WEB_RUNTIME, INITIAL_WEIGHTS,
+    DECODED, DRAWN, TILED_MASKS, COCOSEG21, TOWN, AUDIT, EXAMINED, EXAMINING, HASHES, MASK_IDS, CEILING, SHARD_INDEX,
+    TAR_MEMBERS, COMPLEXITY, WEB_RUNTIME, INITIAL_WEIGHTS,
 )  # fmt: skip
 """All kinds, in display order."""

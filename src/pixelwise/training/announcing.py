@@ -9,7 +9,7 @@ import torch
 from pixelwise.observer import TrainingStart
 from pixelwise.recipes.overrides import toml_value
 from pixelwise.recipes.schema.recipe import Recipe
-from pixelwise.records.environment import InitialWeights
+from pixelwise.records.environment import InitialWeights, Teacher
 from pixelwise.storage import printable
 from pixelwise.storage.names import counted
 from pixelwise.training.autotuning.format_choice import name as format_name
@@ -40,7 +40,7 @@ def announcement(
     network = recipe.model.family + (f" over {encoder}" if isinstance(encoder, str) else "")
     return TrainingStart(
         network=f"{network}, {parameters:.1f} M parameters",
-        weights=_weights(prepared.initial_weights),
+        weights=_weights(prepared.initial_weights) + _taught(prepared.teachers),
         data=_data(prepared),
         batches=_batches(prepared),
         machine=", ".join([*_where(state.device, threads, division, divided), format_name(recipe.precision)]),
@@ -65,6 +65,12 @@ def _weights(start: InitialWeights) -> str:
     if start.run is not None:
         return f"those of a run of {start.run.recipe}, step {start.run.step}"
     return "random" if start.encoder == "none" else f"{printable(start.encoder)} for the encoder"
+
+
+def _taught(teachers: tuple[Teacher, ...]) -> str:
+    """`; it learns from unet, step 300`, or nothing."""
+    names = " and ".join(f"{printable(one.recipe)}, step {one.step}" for one in teachers)
+    return f"; it learns from {names}" if names else ""
 
 
 def _data(prepared: PreparedRun) -> str:

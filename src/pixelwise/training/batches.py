@@ -184,7 +184,7 @@ class TrainingPairs:
         # A pair of another process is mixed into the last one.
         seen = [*keys, following] if following is not None else list(keys)
         if self.far and self._cached is None:
-            fetch_files(self.samples[index] for _, index in seen)
+            fetch_files((self.samples[index] for _, index in seen), self._in_parts)
         items = [self[key] for key in seen]
         whole = [item for item in items if not isinstance(item, PixelwiseError)]
         if self.augment.mix != "none" and len(whole) == len(items):

@@ -40,6 +40,7 @@ from pixelwise.storage.locks import run_lock
 from pixelwise.storage.stores.addresses import address_of, place_of, recorded
 from pixelwise.training.announcing import announcement
 from pixelwise.training.autotuning.format_choice import FormatChoice
+from pixelwise.training.distillation.identity import with_teachers
 from pixelwise.training.options import ResumeOptions, TrainOptions
 from pixelwise.training.planning.pace import measure
 from pixelwise.training.planning.plan import Plan, Time, with_time_limit
@@ -263,6 +264,7 @@ def _environment(plan: _Plan, settled: _Settled, run: Path) -> Environment:
         auto_batch=plan.auto_batch,
         begins_with=plan.begins_with,
         initial_weights=settled.prepared.initial_weights,
+        teachers=settled.prepared.teachers,
         machine=machine_facts(),
         versions=version_facts(),
         plugins=packages_in_use(),
@@ -273,9 +275,8 @@ def _environment(plan: _Plan, settled: _Settled, run: Path) -> Environment:
 
 def _command(words: tuple[str, ...], data: Path | None, run: Path) -> str:
     """The command line of the run, quoted for a shell; `words` are the recipe and its overrides."""
-    recipe, *overrides = words
     options = ["--data", address_of(data) or str(data)] if data is not None else []
-    return shlex.join(["pixelwise", "train", recipe, *options, "--output", str(run), *overrides])
+    return shlex.join(["pixelwise", "train", words[0], *options, "--output", str(run), *words[1:]])
 
 
 def _train_stages(
@@ -352,7 +353,7 @@ def resume(
     Raises:
         CheckpointError: K412, all checkpoints are damaged; K420, the folder is not a run; K423, a file of the folder is
             damaged; K430, a change would make it another experiment or end it before the steps it has done; K431, the
-            data is not the data the run began with.
+            data is not the data the run began with; K452, nor are the teachers.
     """
     wanted = chosen(ResumeOptions, options, changes)
     run = Path(run)
@@ -370,7 +371,7 @@ def _resume(run: Path, wanted: ResumeOptions, observer: Observer, ranks: Ranks) 
     recipe = read_recipe(run)
     with run_lock(run):
         overrides = wanted.all_overrides()
-        changed = apply_overrides(recipe, overrides)
+        changed = with_teachers(apply_overrides(recipe, overrides), recipe, observer.warn)
         refuse_other_experiment(recipe, changed)
         environment = continued(read_environment(run), wanted)
         facts = read_data_facts(run)

@@ -30,12 +30,13 @@ from pixelwise.observer import Observer
 from pixelwise.recipes.schema.recipe import Recipe
 from pixelwise.recipes.sizes import Size
 from pixelwise.records.data_facts import DataFacts, FindingFacts, SplitFacts
-from pixelwise.records.environment import InitialWeights, StartedFrom
+from pixelwise.records.environment import InitialWeights, StartedFrom, Teacher
 from pixelwise.records.run_folder import has_checkpoints, read_recipe
 from pixelwise.storage import printable
 from pixelwise.storage.atomic import require_space
 from pixelwise.training.autotuning.batch_size import auto_batch
 from pixelwise.training.autotuning.format_choice import FormatChoice, choose_format
+from pixelwise.training.distillation.identity import with_teachers
 from pixelwise.training.optimization.freezing import refuse_random_frozen
 from pixelwise.training.optimization.schedules import total_steps
 from pixelwise.training.order import steps_per_epoch
@@ -161,6 +162,11 @@ class PreparedRun(NamedTuple):
         """Device to train on."""
         return self.state.device
 
+    @property
+    def teachers(self) -> tuple[Teacher, ...]:
+        """Recorded origin of the weights of the networks that the network learns from."""
+        return () if self.state.teachers is None else self.state.teachers.records
+
 
 def prepare_run(
     recipe: Recipe,
@@ -274,7 +280,7 @@ def refuse_without_run(recipe: Recipe) -> None:
 
 
 def with_initial_weights(recipe: Recipe, overrides: Sequence[str], observer: Observer) -> Recipe:
-    """The recipe with available weights, the hash of the file that its encoder begins with, and their normalisation.
+    """The recipe with available weights, their normalisation, and the hashes of files and teachers that it names.
 
     Args:
         recipe: The recipe of a run that begins.
@@ -283,9 +289,10 @@ def with_initial_weights(recipe: Recipe, overrides: Sequence[str], observer: Obs
 
     Raises:
         RecipeError: As `refuse_without_run`; R295, the encoder is to be frozen, but begins with random weights.
-        CheckpointError: As `refuse_without_run` and `identified`.
+        CheckpointError: As `refuse_without_run`, `identified` and `with_teachers`.
     """
     refuse_without_run(recipe)
+    recipe = with_teachers(recipe, warn=observer.warn)
     asked = any(override.strip().startswith("initialize.encoder") for override in overrides)
     recipe = with_available_default(recipe, given=asked, say=observer.phase, warn=observer.warn)
     if recipe.initialize.run is None:

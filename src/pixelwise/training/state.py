@@ -18,6 +18,7 @@ from pixelwise.ranks import ALONE, Ranks
 from pixelwise.ranks.sharding import Sharded
 from pixelwise.recipes.schema.recipe import Ema, Recipe, to_plain
 from pixelwise.storage import printable
+from pixelwise.training.distillation.teachers import Teachers, load_teachers
 from pixelwise.training.memory import is_out_of_memory
 from pixelwise.training.optimization.ema import build_average, update_average
 from pixelwise.training.optimization.freezing import freeze_encoder
@@ -83,6 +84,8 @@ class TrainingState:
         self.optimizer = optimizer
         self.device = next(model.parameters()).device
         self.progress = Progress()
+        self.teachers: Teachers | None = None
+        """The networks that the network learns from; every process has its own, and no checkpoint has them."""
         self.ranks = ALONE
         """The processes that all have this state."""
         self.sharded: Sharded[SegmentationModel] | None = None
@@ -299,11 +302,13 @@ def begin_state(model: SegmentationModel, recipe: Recipe, device: torch.device) 
 
     Args:
         model: The network with its initial weights.
-        recipe: Only its `precision.channels_last`, `initialize.freeze`, `ema` and `optimizer` are used.
+        recipe: Only its `precision.channels_last`, `initialize.freeze`, `ema`, `optimizer`, `distillation` and what a
+            teacher has to agree with are used.
         device: Device to train on.
 
     Raises:
         RecipeError: R295, there is no encoder to freeze; as `build_optimizer`.
+        CheckpointError: As `load_teachers`.
     """
     model = model.to(device)
     if recipe.precision.channels_last:
@@ -311,4 +316,6 @@ def begin_state(model: SegmentationModel, recipe: Recipe, device: torch.device) 
     if recipe.initialize.freeze:
         freeze_encoder(model)
     average = build_average(model) if recipe.ema is not None else None
-    return TrainingState(model, average, build_optimizer(model, recipe.optimizer))
+    state = TrainingState(model, average, build_optimizer(model, recipe.optimizer))
+    state.teachers = load_teachers(recipe, model, device)
+    return state

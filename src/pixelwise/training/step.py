@@ -14,7 +14,6 @@ from pixelwise.errors import RecipeError
 from pixelwise.layers.shared_statistics import NotedStatistics, SharedStatistics, update_running
 from pixelwise.losses.mask_classification import mask_loss
 from pixelwise.losses.segmentation import Truth, segmentation_loss, uses_class_weights
-from pixelwise.models import SegmentationModel
 from pixelwise.models.preprocessing import normalize
 from pixelwise.ranks import ALONE, Ranks
 from pixelwise.ranks.adding import adding_later
@@ -94,8 +93,8 @@ def train_step(
     copy_all(before, buffers)
     optimizer.zero_grad(set_to_none=True)
     weighted = uses_class_weights(recipe.loss, recipe.sampling.seed, state.progress.step)
-    weights, at = class_weights if weighted else None, state.progress.step
-    loss = add_gradients(recipe, model, head_logits, micro_batches, weights, clock, division=division, step=at)
+    weights = class_weights if weighted else None
+    loss = add_gradients(recipe, state, head_logits, micro_batches, weights, clock, division=division)
     with clock("gradient norm"):
         grad_norm = state.clip_gradients(recipe.optimizer.clip_norm or float("inf"))
         verdict = Verdict(torch.isfinite(loss) & torch.isfinite(grad_norm))
@@ -118,7 +117,9 @@ def train_step(
 
 
 def any_labelled(recipe: Recipe, micro_batches: list[Batch]) -> bool:
-    """Whether any pixel of the batches, which are still on the CPU, is labelled."""
+    """Whether any pixel of the batches, which are still on the CPU, is labelled, by hand or by a teacher."""
+    if recipe.distillation.teachers:
+        return bool(micro_batches)
     void = IGNORE_BIT if recipe.data.multilabel else IGNORE
     return not all(bool((batch.labels == void).all()) for batch in micro_batches)
 
@@ -135,14 +136,13 @@ def _counters(model: nn.Module) -> list[tuple[Tensor, Tensor]]:
 
 def add_gradients(
     recipe: Recipe,
-    model: SegmentationModel,
+    state: TrainingState,
     head_logits: Callable[[Tensor], tuple[Tensor, ...]],
     micro_batches: list[Batch],
     class_weights: Tensor | None,
     clock: Clock = untimed,
     *,
     division: Division = ALL,
-    step: int = 0,
 ) -> Tensor:
     """Forward and backward pass over `micro_batches`; the arguments are those of `train_step`.
 
@@ -150,7 +150,7 @@ def add_gradients(
         The mean of the losses of all processes' batches, a detached scalar; its gradients are added to those of the
         parameters.
     """
-    device, ranks = next(model.parameters()).device, division.ranks
+    model, step, device, ranks = state.model, state.progress.step, state.device, division.ranks
     whole = division.kind == "whole"
     number = len(micro_batches) * (ranks.world if whole else 1)
     losses: list[Tensor] = []
@@ -169,11 +169,17 @@ def add_gradients(
                 SharedStatistics(ranks, batch.total) if shared else noting if whole else contextlib.nullcontext()
             )
             with clock("forward"), autocast(recipe, device), statistics:
-                outputs = _forward(head_logits, images)
+                logits = _forward(head_logits, images)
+            among = ranks if shared else ALONE
+            taught = None
+            if state.teachers is not None:
+                with clock("teacher"), autocast(recipe, device):
+                    taught = state.teachers.say(images, logits[0])
             with clock("loss"):
-                truth, among = Truth(labels, batch.classes, recipe.data.multilabel), ranks if shared else ALONE
+                truth = Truth(labels, batch.classes, recipe.data.multilabel)
                 seed = _seed_of(recipe, step, place, 0 if batch.repeated else ranks.rank)
-                loss = _loss(recipe, model, outputs, truth, class_weights, seed, among) / number
+                loss = _loss(recipe, state, logits, truth, class_weights, taught, among, seed)
+                loss = loss / number
                 losses.append(loss.detach())
                 if batch.repeated:
                     loss = loss / ranks.world  # every process adds the same gradient
@@ -192,20 +198,29 @@ def add_gradients(
 
 def _loss(
     recipe: Recipe,
-    model: SegmentationModel,
-    outputs: tuple[Tensor, ...],
+    state: TrainingState,
+    logits: tuple[Tensor, ...],
     truth: Truth,
     class_weights: Tensor | None,
-    seed: int,
+    taught: Tensor | None,
     ranks: Ranks,
+    seed: int,
 ) -> Tensor:
-    """The loss of a batch: of masks for a network that predicts masks, of pixels for all others."""
+    """The loss of a batch: what its labels teach, and what its teachers say; of masks, where a network predicts them."""
+    model = state.model
     if recipe.loss.matching is not None:
-        return mask_loss(outputs, truth, recipe.loss.matching, seed=seed, ranks=ranks)
-    aligned, boundaries = model.align_corners, model.boundary_head
-    return segmentation_loss(
-        outputs, truth, recipe.loss, class_weights, align_corners=aligned, boundary_head=boundaries, ranks=ranks
-    )
+        return mask_loss(logits, truth, recipe.loss.matching, seed=seed, ranks=ranks)
+    if recipe.distillation.with_labels:
+        aligned, boundaries = model.align_corners, model.boundary_head
+        loss = segmentation_loss(
+            logits, truth, recipe.loss, class_weights, align_corners=aligned, boundary_head=boundaries, ranks=ranks
+        )
+    else:
+        # Several processes expect a gradient of every parameter, be it 0.
+        loss = torch.stack([0 * one.float().sum() for one in logits]).sum()
+    if state.teachers is None or taught is None:
+        return loss
+    return loss + state.teachers.loss(logits[0], taught, ranks)
 
 
 def prepare(

@@ -99,7 +99,10 @@ class Parts(Protocol):
 
 
 class LabelParts(Parts, Protocol):
-    """Labels uint8 (H, W) of which parts are read, and pixels found by their class."""
+    """Labels (H, W) of which parts are read, and pixels found by their class.
+
+    They are class ids uint8, or for multi-label data bit fields int32, in which a pixel may count for several classes.
+    """
 
     def counts(self) -> np.ndarray:
         """Number of pixels by class id, int64 (256,); 255 is ignored."""

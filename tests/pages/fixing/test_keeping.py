@@ -8,6 +8,7 @@ from editing import edited_data, grey_png, pixels_of
 
 from pixelwise.datasets.fingerprint import fingerprint
 from pixelwise.datasets.opening import open_folder
+from pixelwise.pages.fixing import keeping
 from pixelwise.pages.fixing.collection import Folder
 from pixelwise.pages.fixing.keeping import FOLDER, Stale
 from pixelwise.pages.fixing.masks import Uneditable
@@ -88,6 +89,71 @@ def test_a_change_whose_answer_was_lost_is_made_again(keeper, target, folder):
     anew = Folder(folder.root).opened().keeper  # as after a crash
     assert anew.save(target, runs((0, 1, 2)), version, SESSION).version == saved.version
     assert pixels_of(target.path)[0, :3].tolist() == [2, 0, 0]
+
+
+@pytest.fixture
+def new(folder: Folder):
+    """The keeper and the target of an image without a mask."""
+    (folder.root / "masks/train/b.png").unlink()
+    item = next(item for item in folder.opened().items.values() if item.name == "train/b")
+    return folder.opened().keeper, folder.target(item)
+
+
+def test_a_mask_that_is_not_there_is_made_with_the_first_change(new, folder):
+    keeper, target = new
+    blank = keeper.mask(target)
+    assert keeper.save(target, runs((0, 2, 255)), blank.version, SESSION) is blank  # nothing has changed
+    assert not target.path.exists()
+    first = keeper.save(target, runs((0, 2, 1)), blank.version, SESSION)
+    expected = np.full((6, 8), 255)
+    expected[0, :2] = 1
+    assert np.array_equal(pixels_of(target.path), expected)
+    assert sorted(path.name for path in target.path.parent.iterdir()) == ["a.png", "b.png"]
+    again = Folder(folder.root).opened().keeper  # as after a crash
+    second = again.save(target, runs((0, 2, 255)), first.version, SESSION)
+    assert np.array_equal(pixels_of(target.path), np.full((6, 8), 255))
+    assert [(edit.before, edit.after, edit.made) for edit in again.edits()] == [
+        (blank.version, first.version, True),
+        (first.version, second.version, False),
+    ]
+    assert again.edits()[0].gained == {"road": 2}
+    assert not (keeper.folder / "originals").exists()  # there is nothing to go back to
+
+
+def test_a_new_mask_never_replaces_one_of_another_program(new, monkeypatch):
+    keeper, target = new
+    version, theirs, real = keeper.mask(target).version, grey_png(np.ones((6, 8), np.uint8)), keeper._log
+
+    def logging(edit):
+        real(edit)
+        target.path.write_bytes(theirs)
+
+    monkeypatch.setattr(keeper, "_log", logging)
+    with pytest.raises(Stale):
+        keeper.save(target, runs((0, 1, 2)), version, SESSION)
+    assert target.path.read_bytes() == theirs
+    monkeypatch.setattr(keeper, "_log", real)
+    keeper.save(target, runs((0, 1, 2)), keeper.mask(target).version, SESSION)
+    assert (keeper.folder / "originals" / target.relative).read_bytes() == theirs
+
+
+def test_a_new_mask_is_complete_or_not_there_when_its_process_ends(new, folder, monkeypatch):
+    keeper, target = new
+    version = keeper.mask(target).version
+    monkeypatch.setattr(keeping, "link_new", lambda *_: (_ for _ in ()).throw(KeyboardInterrupt))
+    with pytest.raises(KeyboardInterrupt):
+        keeper.save(target, runs((0, 1, 2)), version, SESSION)
+    assert not target.path.exists()
+    monkeypatch.undo()
+    anew = Folder(folder.root).opened().keeper
+    saved = anew.save(target, runs((0, 1, 2)), version, SESSION)
+    assert (
+        anew.save(target, runs((0, 1, 2), (1, 1, 1)), version, SESSION).version != saved.version
+    )  # its answer was lost
+    with pytest.raises(Stale):
+        anew.save(target, runs((0, 1, 2)), version, OTHER)
+    assert pixels_of(target.path)[0, :3].tolist() == [2, 1, 255]
+    assert [edit.made for edit in anew.edits()] == [True, True, False]
 
 
 def test_a_line_of_the_log_that_was_cut_off_is_left_out(keeper, target):

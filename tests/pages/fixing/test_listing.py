@@ -39,3 +39,22 @@ def test_images_that_are_not_in_the_queue_come_last(collection: Collection):
     assert (values["rank"], values["number"], values["order"]) == (2, 3, "queue")
     assert [name for _, name, _ in values["classes"]] == [*CLASSES, "ignored"]
     assert values["eraser"] == 255
+
+
+def test_images_without_a_mask_keep_their_places_while_they_are_labelled(collection: Collection):
+    folder = collection.folders[0]
+    (folder.root / "masks/train/b.png").unlink()
+    assert listing.orders_of(folder) == {"unlabelled": "without a mask first", "file": "file names"}
+    names = [item.name for item in listing.in_order(folder, listing.order_of(folder, ""))]
+    assert names == ["train/b", "train/a", "val/c"]
+    (folder.root / "queue.json").write_text(json.dumps({"images": [{"image": "images/val/c.png"}]}))
+    assert [item.name for item in listing.in_order(folder, "queue")] == ["val/c", "train/b", "train/a"]
+    (folder.root / "queue.json").write_text(json.dumps({"images": [{"image": "images/train/b.png"}]}))
+    item = listing.in_order(folder, "queue")[0]
+    assert (item.name, listing.image_values(folder, item, "", True)["unlabelled"]) == ("train/b", "masks/train/b.png")
+    values = listing.list_values(collection, {}, True)
+    assert (values["number"], values["without"], values["images"][0][1:]) == (3, 1, ("train/b", True))
+    (folder.root / "masks/train/b.png").write_bytes(b"")
+    values = listing.list_values(collection, {"order": "unlabelled"}, True)
+    assert (values["without"], values["images"][0][1:]) == (0, ("train/b", False))
+    assert listing.image_values(folder, item, "", True)["unlabelled"] == ""

@@ -175,7 +175,6 @@ def test_changes_that_make_no_sense_are_refused(runs: list, reason: str):
 @pytest.mark.parametrize(
     ("changes", "reason"),
     [
-        ({"multilabel": True}, "Multi-label"),
         ({"label_table": LabelTable(ids={0: 0}, divisor=1000)}, "instances"),
         ({"label_table": LabelTable(ids={0: 0}, from_alpha=True)}, "transparency"),
         ({"label_table": LabelTable(ids={0: 0}, tolerance=3)}, "tolerance"),

@@ -1,5 +1,7 @@
+import io
 import json
 import struct
+import zlib
 from pathlib import Path
 
 import numpy as np
@@ -81,8 +83,6 @@ def test_the_queue_gives_the_order(browser: Browser, data: Path):
 
 
 def test_a_mask_is_sent_with_the_meaning_of_its_values(browser: Browser, data: Path):
-    import zlib
-
     content = zlib.decompress(browser.get(f"{addresses(browser)[0]}/mask").body)
     length = struct.unpack_from("<I", content)[0]
     facts = json.loads(content[4 : 4 + length])
@@ -204,3 +204,45 @@ def test_masks_that_are_not_edited_say_why(data: Path):
 
 def test_a_folder_that_is_no_data_says_so(tmp_path: Path):
     assert "D222" in opened(tmp_path).get("/fix").text
+
+
+def test_an_image_without_a_mask_is_labelled_from_nothing(data: Path):
+    (data / "masks/train/b.png").unlink()
+    browser = opened(data)
+    first = addresses(browser)[0]
+    assert "<code>masks/train/b.png</code> is made with the first stroke" in browser.get(first).text
+    content = zlib.decompress(browser.get(f"{first}/mask").body)
+    length = struct.unpack_from("<I", content)[0]
+    facts = json.loads(content[4 : 4 + length])
+    assert content[4 + length :] == bytes([facts["values"].index(255)]) * 48
+    assert put(browser, first, [(0, 1, 1)], facts["version"]).status == 200
+    assert pixels_of(data / "masks/train/b.png")[0, :2].tolist() == [1, 255]
+    assert "is made with" not in browser.get(first).text
+
+
+def test_the_classes_of_multi_label_data_are_edited_one_by_one(tmp_path: Path):
+    values = np.zeros((6, 8), np.uint8)
+    values[0, 0] = 255
+    for kind in ("images", "masks/crack", "masks/rust"):
+        (tmp_path / kind).mkdir(parents=True)
+        (tmp_path / kind / "a.png").write_bytes(grey_png(values))
+    browser = opened(tmp_path)
+    (first,) = addresses(browser)
+    page = browser.get(f"{first}?layer=1").text
+    assert [name in page for name in ('data-layer="0"', 'data-layer="1" aria-current', 'data-layer="255"')] == [
+        True
+    ] * 3
+    version = version_of(tmp_path / "masks/rust/a.png")
+    body = struct.pack("<III", 1, 2, 255)
+    headers = {"origin": "http://127.0.0.1:8765", "content_type": KIND}
+    saved = browser.get(f"{first}/mask?base={version}&session=session-1&layer=1", "PUT", body, **headers)
+    assert saved.status == 200
+    assert pixels_of(tmp_path / "masks/rust/a.png")[0, :4].tolist() == [255, 255, 255, 0]
+    assert pixels_of(tmp_path / "masks/crack/a.png")[0, :2].tolist() == [255, 0]
+    below = browser.get(f"{first}/others?layer=0")
+    with Image.open(io.BytesIO(below.body)) as picture:
+        assert np.asarray(picture)[0, :4].tolist() == [1, 1, 1, 255]
+    assert browser.get(f"{first}/photo?layer=255").status == 200
+    for query in ("layer=2", "layer=x", "layer=00000"):
+        assert browser.get(f"{first}/mask?{query}").status == 404
+    assert opened(edited_data(tmp_path / "other")).get(f"{first}/others").status == 404

@@ -108,6 +108,10 @@ def test_of_a_large_image_a_part_is_shown(tmp_path: Path, dataset: Dataset):
     labels = opened(pictures.labels(data, sample, 1600).content)
     assert np.asarray(labels)[10, 20] == 1
     assert np.asarray(labels)[9, 20] == 0
+    several = msgspec.structs.replace(data, multilabel=True)
+    classes = msgspec.structs.replace(sample, class_masks=(None, mask))
+    labels = opened(Pictures(lambda path: True).labels(several, classes, 1600).content)
+    assert (np.asarray(labels)[10, 20], np.asarray(labels)[9, 20]) == (1, 255)
 
 
 def test_parts_stay_within_the_image():

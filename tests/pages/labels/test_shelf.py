@@ -27,10 +27,10 @@ def test_data_is_what_was_named_and_folders_without_runs(tmp_path: Path):
 def test_a_folder_that_was_changed_is_known_by_its_place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     one, other = shown_data(tmp_path / "one"), shown_data(tmp_path / "other")
     shelf = Shelf([one, other, Path("s3://bucket/one"), Path("town")], Catalog([]))
-    told: list[Path] = []
-    monkeypatch.setattr(Survey, "outdate", lambda survey: told.append(survey.path))
-    shelf.outdate((tmp_path / "other").resolve())
-    assert told == [other]
+    told: list[tuple[Path, bool]] = []
+    monkeypatch.setattr(Survey, "outdate", lambda survey, files: told.append((survey.path, files)))
+    shelf.outdate((tmp_path / "other").resolve(), True)
+    assert told == [(other, True)]
 
 
 @pytest.mark.skipif(os.name == "nt", reason="links need rights there")

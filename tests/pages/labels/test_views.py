@@ -1,3 +1,4 @@
+import io
 import os
 import re
 import time
@@ -6,8 +7,10 @@ from pathlib import Path
 import pytest
 from asking import Browser
 from data_to_show import shown_data
+from editing import edited_data
+from PIL import Image
 
-from pixelwise.pages.app import application
+from pixelwise.pages.app import Site, application
 
 
 def asking(data: list[Path], runs: list[Path] = []) -> Browser:  # noqa: B006
@@ -100,3 +103,50 @@ def test_data_that_cannot_be_opened_says_why(tmp_path: Path):
         if answer.status != 200:
             break
     assert (answer.status, "D222" in answer.text) == (422, True)
+
+
+def test_images_that_are_labelled_join_the_data_set(tmp_path: Path):
+    data = edited_data(tmp_path / "data")
+    mask = data / "masks/train/b.png"
+    content = mask.read_bytes()
+    mask.unlink()
+    site = Site([], [data], edit=True)
+    browser = Browser(application([], "t", data=[data], site=site))
+    browser.get("/data?token=t")
+    base = browser.get("/data").headers["location"]
+    text = done(browser, base)
+    assert ("1 to 2 of 2" in text, "1 image without a mask" in text) == (True, True)
+    way = re.search(r'href="(/fix\?data=[^"]*)"', text)
+    first = re.search(r'class="card" href="(/fix/\w+)', browser.get(way[1].replace("&amp;", "&")).text if way else "")
+    mask.write_bytes(content)
+    site.shelf.outdate(data.resolve(), True)
+    browser.get(base)
+    text = done(browser, base)
+    assert ("1 to 3 of 3" in text, "without a mask" in text) == (True, False)
+    assert first
+    assert f'href="{first[1]}"' in browser.get(f"{base}/image/1").text  # it keeps its address
+
+
+def test_a_large_image_is_shown_in_tiles(tmp_path: Path):
+    data = edited_data(tmp_path / "data", (20, 1700))
+    browser = asking([data])
+    base = browser.get("/data").headers["location"]
+    done(browser, base)
+    page = browser.get(f"{base}/image/0").text
+    assert 'data-width="1700" data-height="20" data-halvings="2"' in page
+    assert "<noscript>" in page
+    stamp = re.search(r'data-stamp="(\w+)"', page)
+    assert stamp
+    for layer, kind in (("photo", "image/jpeg"), ("labels", "image/png")):
+        answer = browser.get(f"{base}/image/0/{layer}/0-0-3?v={stamp[1]}")
+        assert (answer.status, answer.headers["content-type"]) == (200, kind)
+        assert "immutable" in answer.headers["cache-control"]
+        with Image.open(io.BytesIO(answer.body)) as picture:
+            assert picture.size == (1700 - 3 * 512, 20)
+        assert browser.get(f"{base}/image/0/{layer}/2-0-0").status == 200
+        for place in ("0-1-0", "3-0-0", "0-0-4", "9" * 30 + "-0-0"):
+            assert browser.get(f"{base}/image/0/{layer}/{place}").status == 404
+    assert browser.get(f"{base}/image/0/other/0-0-0").status == 404
+    assert browser.get(f"{base}/image/7/photo/0-0-0").status == 404
+    (data / "images/train/a.png").write_bytes(b"no image")
+    assert browser.get(f"{base}/image/0/photo/0-0-0").status == 404

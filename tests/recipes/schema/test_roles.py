@@ -57,6 +57,7 @@ def test_the_roles_of_a_recipe():
     }  # fmt: skip
     assert set(fields_with(Role.TEXT, Role.CLAIM, Role.DISPLAY)) == {"summary", "notes", "published", "data.palette"}
     assert fields_with(Role.CHANCE, Role.TOLERANCE, Role.PLACE) == ("data.allow", "sampling.seed", "initialize.run")
+    assert fields_with(Role.MOVABLE) == ("distillation.teacher",)
 
 
 def test_every_path_with_a_role_is_a_field():

@@ -137,3 +137,20 @@ def test_a_learning_rate_that_was_never_reached_is_said():
     assert unreached_rate(as_logged(steps(0.0, 0.00025), 8)) == "at most 0.00025 of 0.001"
     assert unreached_rate(as_logged(steps(0.0, 0.00095), 8)) == ""
     assert unreached_rate(as_logged([], 8)) == ""
+
+
+@pytest.mark.parametrize(
+    ("overrides", "words"),
+    [
+        (["teacher=runs/a"], "match logits at temperature 1 with weight 1, beside the labels"),
+        (
+            ["teacher=[a, b]", "match=channels", "distillation.weight=3", "with_labels=false", "views=flip"],
+            "match channels at temperature 4 with weight 3, without labels; the average of 2 teachers; "
+            "mirror images seen too",
+        ),
+    ],
+)
+def test_what_is_learned_from_teachers_is_said(overrides: list[str], words: str):
+    alone = recipe("unet-resnet18")
+    assert "Distillation" not in dict(procedures(alone)[-1].facts)
+    assert dict(procedures(apply_overrides(alone, overrides))[-1].facts)["Distillation"] == words

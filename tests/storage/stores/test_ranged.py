@@ -7,6 +7,7 @@ import pytest
 
 from pixelwise.storage.stores import ranged
 from pixelwise.storage.stores.ranged import BLOCK, RangedFile
+from pixelwise.storage.stores.versions import ChangedFileError, Versions
 
 CONTENT = random.Random(3).randbytes(10 * BLOCK + 100)
 BEGIN, SIZE = 512, 9 * BLOCK + 17
@@ -16,6 +17,7 @@ class Noting:
     """A store of another machine with one file, which notes what is read."""
 
     far = by_bytes = True
+    mark = "first"
 
     def __init__(self) -> None:
         self.reads: list[tuple[int, int]] = []
@@ -26,6 +28,9 @@ class Noting:
     def read(self, name: str, offset: int, size: int) -> bytes:
         self.reads.append((offset, size))
         return CONTENT[offset : offset + size]
+
+    def read_marked(self, name: str, offset: int, size: int) -> tuple[bytes, str]:
+        return self.read(name, offset, size), self.mark
 
 
 @pytest.fixture
@@ -81,3 +86,18 @@ def test_the_latest_blocks_are_kept_and_no_more(store: Noting, monkeypatch: pyte
 def test_a_file_that_ends_too_early_is_said(store: Noting):
     with pytest.raises(OSError, match="ends before it does"):
         RangedFile(store, "a.tar", BEGIN, len(CONTENT)).read()
+
+
+def test_what_is_read_is_of_one_version(store: Noting):
+    versions = Versions()
+    RangedFile(store, "a.tar", BEGIN, SIZE, versions).read(10)
+    store.mark = "second"
+    assert RangedFile(store, "a.tar", BEGIN, SIZE, versions).read(10) == CONTENT[BEGIN : BEGIN + 10]  # it is here
+    # Another member of the same file, which changed.
+    with pytest.raises(ChangedFileError):
+        RangedFile(store, "a.tar", 0, 100, versions).read(10)
+    assert RangedFile(store, "b.tar", 0, 100, versions).read(10) == CONTENT[:10]
+    # Whoever opens the data again reads it as it is now, and nothing that was kept before.
+    before = len(store.reads)
+    assert RangedFile(store, "a.tar", BEGIN, SIZE, Versions()).read(10) == CONTENT[BEGIN : BEGIN + 10]
+    assert len(store.reads) == before + 1

@@ -184,9 +184,10 @@ def test_every_field_of_a_recipe_is_resumable_history_or_refused():
     assert set(RESUMABLE_CHANGES) == free | history
     names = leaves(recipe("unet-resnet18"))
     assert len(names) > 100
+    allowed = fields_with(Role.CLAIM, Role.TEXT, Role.DISPLAY, Role.PLACE, Role.MOVABLE)
     for name in names:
         changed = replaced(recipe("unet-resnet18"), name.split("."))
-        if is_in(name, (*RESUMABLE_CHANGES, *fields_with(Role.CLAIM, Role.TEXT, Role.DISPLAY, Role.PLACE))):
+        if is_in(name, (*RESUMABLE_CHANGES, *allowed)):
             refuse_other_experiment(recipe("unet-resnet18"), changed)
             continue
         with pytest.raises(CheckpointError) as caught:
@@ -217,3 +218,14 @@ def test_a_stage_of_another_length_is_history(tmp_path: Path):
     assert past_stages(tmp_path, staged) == ()
     (part,) = past_stages(tmp_path, apply_overrides(staged, ["schedule.epochs=8"]))
     assert part.in_words == "stage 'first' was trained with schedule.epochs=4, not 8"
+
+
+def test_a_teacher_may_move_but_its_weights_may_not_change():
+    begun = with_("teacher=runs/a", f"teacher_sha256=[{'ab' * 32}]")
+    moved = apply_overrides(begun, ["teacher=runs/b"])
+    assert moved.distillation.teacher_sha256 == ()
+    refuse_other_experiment(begun, moved)
+    for changes in ([f"teacher_sha256=[{'cd' * 32}]"], ["match=channels"], ["distillation=none"]):
+        with pytest.raises(CheckpointError, match=r"distillation\.") as caught:
+            refuse_other_experiment(begun, apply_overrides(begun, changes))
+        assert caught.value.code == "K430"

@@ -54,7 +54,6 @@ def test_settings_that_need_the_whole_image_are_refused(tmp_path: Path, augment:
     with pytest.raises(DataError, match="large") as caught:
         drawn_samples(dataset, chosen, (400, 600))
     assert caught.value.code == "D120"
-    assert drawn_samples(msgspec.structs.replace(dataset, multilabel=True), chosen, (400, 600))
 
 
 def test_settings_are_held_against_the_size_of_images_that_are_drawn_once():

@@ -70,6 +70,17 @@ def test_whole_batches_give_the_bits_of_one_process(tmp_path: Path, world: int):
     assert [key for key, value in expected.items() if not torch.equal(value, found[key])] == []
 
 
+@pytest.mark.heavy
+def test_every_process_has_its_own_teacher_and_whole_batches_give_the_bits_of_one(tmp_path: Path):
+    teacher = trained(tmp_path / "teacher", *UNSCORED, steps=2)
+    changes = ["sampling.accumulate=2", f"teacher={teacher}", "views=flip", "with_labels=false", *UNSCORED]
+    alone = trained(tmp_path / "alone", *changes, steps=2)
+    many = together(2, tmp_path / "many", *changes, "schedule.iterations=2")
+    assert records(many, StepRecord) == records(alone, StepRecord)
+    expected, found = tensors_of(alone), tensors_of(many)
+    assert [key for key, value in expected.items() if not torch.equal(value, found[key])] == []
+
+
 def in_float64() -> None:
     """Let this process train in float64, where equal functions differ by next to nothing."""
     from pixelwise.training import setup, step

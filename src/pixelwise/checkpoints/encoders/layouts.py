@@ -14,6 +14,7 @@ from torch import Tensor
 
 from pixelwise.checkpoints.importers.conversions import Conversion
 from pixelwise.checkpoints.importers.sources.segformer import encoder_conversion, openmmlab_encoder_conversion
+from pixelwise.checkpoints.importers.sources.segnext import encoder_conversion as mscan_conversion
 from pixelwise.checkpoints.importers.translating import translate
 
 Tensors = Mapping[str, Tensor]
@@ -195,6 +196,7 @@ LAYOUTS: tuple[Layout, ...] = (
     Layout("NVIDIA's SegFormer", r"patch_embed1\.proj\.weight", nvidia_mit),
     Layout("Hugging Face transformers", r"(?:encoder\.patch_embeddings\.0|stages\.0\.patch_embeddings)\.proj\.weight",
            _by_rules(encoder_conversion(), "segformer.")),
+    Layout("SegNeXt's authors", r"patch_embed1\.proj\.0\.weight", _by_rules(mscan_conversion(), "backbone.")),
     Layout("OpenMMLab", r"layers\.0\.0\.projection\.weight", _by_rules(openmmlab_encoder_conversion(), "backbone.")),
 )  # fmt: skip
 """Layouts apart from timm's own names, which torchvision's ResNets and most published files have too."""

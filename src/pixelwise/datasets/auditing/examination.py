@@ -28,16 +28,14 @@ from pixelwise.datasets.reading.masks import (
     mask_error,
     read_class_masks,
     translate,
-    values_error,
 )
 from pixelwise.datasets.reading.regions.images import ImageRegions
-from pixelwise.datasets.reading.regions.masks import KEPT_BYTES, MaskRegions
-from pixelwise.datasets.reading.regions.measuring import MaskMeasures, measure_image, measure_mask
+from pixelwise.datasets.reading.regions.masks import KEPT_BYTES
+from pixelwise.datasets.reading.regions.measuring import MaskMeasures, class_pixels, measure_image, measure_labels
 from pixelwise.datasets.reading.regions.mosaics import is_mosaic
-from pixelwise.datasets.reading.regions.pairs import is_in_parts, other_size
+from pixelwise.datasets.reading.regions.pairs import is_in_parts, sizes_error
 from pixelwise.datasets.samples import Dataset, Sample
 from pixelwise.errors import DataError
-from pixelwise.recipes.class_sets.tables import IGNORE, IGNORE_BIT
 from pixelwise.storage import printable, sha256_bytes
 from pixelwise.storage.cache_kinds import EXAMINED
 from pixelwise.storage.parted import PartedCache
@@ -140,7 +138,7 @@ def examine(
         result.size = (pixels.shape[0], pixels.shape[1])
         _describe_image(result, pixels)
     except DataError as error:
-        if error.code == "D120" and not dataset.multilabel and is_in_parts(sample.image_path, dataset.reading):
+        if error.code == "D120" and is_in_parts(sample.image_path, dataset.reading):
             _examine_in_parts(result, dataset)
             return result
         result.errors.append((sample.image_path, error))
@@ -170,7 +168,7 @@ def examine(
 
 def _examine_in_parts(result: Examination, dataset: Dataset) -> None:
     """Examine a pair that is too large to be decoded whole; its edges and borders are not compared."""
-    sample, reading, table = result.sample, dataset.reading, dataset.label_table
+    sample, reading = result.sample, dataset.reading
     try:
         with ImageRegions(sample.image_path, reading, KEPT_BYTES) as image:
             found = measure_image(image, _SAMPLE)
@@ -192,29 +190,28 @@ def _examine_in_parts(result: Examination, dataset: Dataset) -> None:
     if mask_path is None:
         return
     try:
-        with MaskRegions(mask_path, table, reading, len(dataset.classes)) as mask:
-            measured = measure_mask(mask, table)
+        measured = measure_labels(sample, dataset)
     except DataError as error:
         result.errors.append((mask_path, error))
         return
-    _describe_values(result, measured)
-    error = values_error(mask_path, measured.counts, table, len(dataset.classes))
-    if error is not None:
-        result.errors.append((mask_path, error))
+    result.encoding = measured.encoding
+    if measured.mask is not None:
+        _describe_values(result, measured.mask)
+    result.errors += measured.errors
     if result.image is None:
         return
     orientation = result.image.orientation
-    error = other_size(sample, result.size, measured.size, orientation, reading)
-    if error is not None:
-        turned = error.code == "D110" and orientation >= 5
-        result.errors.append((sample.image_path if turned else mask_path, error))
+    found = sizes_error(sample, result.size, measured.sizes, orientation, reading)
+    if found is not None:
+        turned = found[1].code == "D110" and orientation >= 5
+        result.errors.append((sample.image_path, found[1]) if turned else found)
     if not result.errors:
         result.pixels = measured.pixels
 
 
 def _describe_values(result: Examination, measured: MaskMeasures) -> None:
     first = measured.first
-    result.encoding, result.lossy, result.areas = first.encoding, not first.lossless, measured.areas
+    result.lossy, result.areas = not first.lossless, measured.areas
     colored = first.values.ndim == 3
     result.unknown_ids = {} if colored else _most_frequent(measured.unknown)
     result.unknown_colors = _most_frequent(measured.unknown) if colored else {}
@@ -231,10 +228,7 @@ def _examine_class_masks(result: Examination, dataset: Dataset) -> None:
     result.errors += [(sample.image_path if error.code == "D110" else path, error) for path, error in found.errors]
     if result.errors or found.labels is None:
         return
-    result.pixels = np.zeros(256, np.int64)
-    for class_id in range(len(dataset.classes)):
-        result.pixels[class_id] = np.count_nonzero(found.labels & (1 << class_id))
-    result.pixels[IGNORE] = np.count_nonzero(found.labels == IGNORE_BIT)
+    result.pixels = class_pixels(found.labels)
 
 
 def _describe_image(result: Examination, pixels: np.ndarray) -> None:

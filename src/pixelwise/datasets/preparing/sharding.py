@@ -22,6 +22,7 @@ from pixelwise.datasets.preparing.targets import Target, writing_shards
 from pixelwise.datasets.reading.files import open_regular
 from pixelwise.datasets.reading.images import read_image
 from pixelwise.datasets.reading.pairs import read_pair
+from pixelwise.datasets.reading.regions.measuring import class_pixels, measure_labels
 from pixelwise.datasets.reading.regions.pairs import PairRegions, is_in_parts
 from pixelwise.datasets.samples import Dataset, Sample
 from pixelwise.datasets.shards.facts import INDEX, Facts, mask_roles
@@ -34,7 +35,7 @@ from pixelwise.machine.threads import reading_threads
 from pixelwise.observer import SILENT, Observer
 from pixelwise.options import chosen
 from pixelwise.recipes.asking import DEFAULT_RECIPE
-from pixelwise.recipes.class_sets.tables import IGNORE, IGNORE_BIT
+from pixelwise.recipes.class_sets.tables import IGNORE
 from pixelwise.recipes.files import find
 from pixelwise.recipes.overrides import Overrides, apply_overrides
 from pixelwise.storage import printable, sha256_bytes
@@ -304,19 +305,14 @@ def _in_memory(sample: Sample, contents: dict[Path, bytes]) -> Sample:
 def _checked(sample: Sample, dataset: Dataset) -> tuple[tuple[int, int], tuple[int, ...]]:
     """Size of the image, and the number of pixels of each class and of ignored ones."""
     number = len(dataset.classes)
-    if is_in_parts(sample.image_path, dataset.reading) and sample.mask_path is not None and not dataset.multilabel:
+    if is_in_parts(sample.image_path, dataset.reading) and sample.mask_path is not None:
         return _checked_in_parts(sample, dataset)
     if not sample.mask_files:
         image = read_image(sample.image_path, dataset.reading)
         return (image.shape[0], image.shape[1]), (0,) * (number + 1)
     image, labels = read_pair(sample, dataset)
-    if dataset.multilabel:
-        counts = [int(np.count_nonzero(labels & (1 << bit))) for bit in range(number)]
-        counts.append(int(np.count_nonzero(labels == IGNORE_BIT)))
-    else:
-        found = np.bincount(labels.ravel(), minlength=256)
-        counts = [*found[:number].tolist(), int(found[IGNORE])]
-    return (image.shape[0], image.shape[1]), tuple(counts)
+    found = class_pixels(labels) if dataset.multilabel else np.bincount(labels.ravel(), minlength=256)
+    return (image.shape[0], image.shape[1]), (*found[:number].tolist(), int(found[IGNORE]))
 
 
 def _checked_in_parts(sample: Sample, dataset: Dataset) -> tuple[tuple[int, int], tuple[int, ...]]:
@@ -324,8 +320,11 @@ def _checked_in_parts(sample: Sample, dataset: Dataset) -> tuple[tuple[int, int]
     with PairRegions(sample, dataset) as pair:
         for band in pair.mask.bands():
             pair.regions.read(band)
-        found = pair.labels.counts()
-        return pair.regions.size, (*found[: len(dataset.classes)].tolist(), int(found[IGNORE]))
+        size = pair.regions.size
+    measured = measure_labels(sample, dataset)
+    if measured.errors:
+        raise measured.errors[0][1]
+    return size, (*measured.pixels[: len(dataset.classes)].tolist(), int(measured.pixels[IGNORE]))
 
 
 def _add(tars: TarWriter, group: _Group, key: str, looked: _Looked, layout: Layout) -> Row:

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterable, Iterator
+from collections.abc import Container, Iterable, Iterator
 
+from pixelwise.datasets.reading.regions.png_masks import is_kept
 from pixelwise.datasets.samples import Dataset, Sample
 from pixelwise.storage.stores.addresses import address_of
 from pixelwise.storage.stores.ahead import fetch
@@ -18,9 +19,19 @@ def is_far(dataset: Dataset) -> bool:
     return address_of(dataset.root) is not None
 
 
-def fetch_files(samples: Iterable[Sample]) -> None:
-    """Read the files of samples, unless they are on this machine; whoever opens them next has them at once."""
-    fetch(path for sample in samples for path in (sample.image_path, *sample.mask_files))
+def fetch_files(samples: Iterable[Sample], in_parts: Container[Sample] = ()) -> None:
+    """Read the files of samples, unless they are on this machine; whoever opens them next has them at once.
+
+    Args:
+        samples: The samples.
+        in_parts: Those of which parts are read; of these, masks that are stored in tiles here are left out.
+    """
+    fetch(
+        path
+        for sample in samples
+        for path in (sample.image_path, *sample.mask_files)
+        if sample not in in_parts or not is_kept(path)
+    )
 
 
 def fetched_ahead(samples: Iterable[Sample]) -> Iterator[Sample]:

@@ -15,6 +15,7 @@ from pixelwise.machine.stalls import reads
 from pixelwise.storage import printable
 from pixelwise.storage.documents import kind_of_entry
 from pixelwise.storage.stores.members import Member
+from pixelwise.storage.stores.versions import ChangedFileError
 
 
 @contextlib.contextmanager
@@ -68,7 +69,7 @@ def errors_explained(path: Path, damaged: str) -> Iterator[None]:
         damaged: What the file is if its content cannot be read, as a phrase that follows its name.
 
     Raises:
-        DataError: D101 damaged, D131 unreadable, D151 no memory for the content.
+        DataError: D101 damaged, D131 unreadable, D151 no memory for the content; D275, it changed while it was read.
     """
     try:
         yield
@@ -104,7 +105,14 @@ def refuse_irregular(path: Path) -> None:
 
 
 def unreadable(path: Path, error: OSError) -> DataError:
-    """D131: the entry exists in a listing but cannot be opened."""
+    """D131: the entry exists in a listing but cannot be opened; D275: it changed while parts of it were read."""
+    if isinstance(error, ChangedFileError):
+        return DataError(
+            "D275",
+            f"{printable(path)}: {error.strerror}",
+            "end what writes there, compare the data with its index (`pixelwise data verify`), and start again; a run "
+            "goes on with `pixelwise resume`",
+        )
     return DataError(
         "D131",
         f"{printable(path)}: cannot be read: {error.strerror or error}",

@@ -21,7 +21,15 @@ from pixelwise.datasets.reading.limits import within_memory
 from pixelwise.datasets.reading.normal_form import DEEP_MODES, opacity
 from pixelwise.datasets.reading.orientation import turned_upright
 from pixelwise.datasets.reading.plain_png import read_deep_png
-from pixelwise.datasets.reading.tiff import RGB, StoredTiff, differing_page, is_tiff, read_tiff
+from pixelwise.datasets.reading.tiff import (
+    BLACK_IS_ZERO,
+    PALETTE,
+    RGB,
+    StoredTiff,
+    differing_page,
+    is_tiff,
+    read_tiff,
+)
 from pixelwise.errors import DataError
 from pixelwise.storage import printable
 
@@ -124,7 +132,7 @@ def _read(path: Path, max_pixels: int) -> tuple[_Stored, int]:
 
 
 def interpreted_part(tiff: StoredTiff, table: LabelTable, path: Path, *, grey: bool) -> RawMask:
-    """A part of a TIFF mask, as `load_mask` reads the whole; transparency that the table does not ask for is left out.
+    """A part of a mask, as `load_mask` reads the whole; transparency that the table does not ask for is left out.
 
     Args:
         tiff: The stored values of the part, upright.
@@ -136,6 +144,33 @@ def interpreted_part(tiff: StoredTiff, table: LabelTable, path: Path, *, grey: b
         DataError: D141 and D205 as `load_mask`.
     """
     return _interpreted(_of_tiff(tiff, path), table, path, grey)
+
+
+def stored_png(path: Path, max_pixels: int) -> StoredTiff:
+    """The channels of a PNG mask as `load_mask` takes them, in the form in which parts of TIFF masks are given.
+
+    Args:
+        path: The PNG file.
+        max_pixels: Files with more pixels are refused before they are decoded.
+
+    Raises:
+        DataError: D205, colours of more than 8 bits that cannot be read; those of `decode`.
+    """
+    decoded = decode(path, max_pixels=max_pixels)
+    stored = _of_pillow(decoded, path)
+    colored = stored.colors.ndim == 3
+    values = stored.colors if colored else stored.colors[..., None]
+    return StoredTiff(
+        values=values if stored.alpha is None else np.dstack([values, stored.alpha]),
+        photometric=RGB if colored else BLACK_IS_ZERO if stored.palette is None else PALETTE,
+        alpha="none" if stored.alpha is None else "straight",
+        bits=stored.bits,
+        palette=stored.palette,
+        orientation=decoded.orientation,
+        further=None,
+        is_lossy=False,
+        format=decoded.format,
+    )
 
 
 def _of_tiff(tiff: StoredTiff, path: Path) -> _Stored:
@@ -152,7 +187,7 @@ def _of_tiff(tiff: StoredTiff, path: Path) -> _Stored:
         values[..., -1] if has_alpha else None,
         tiff.palette,
         tiff.bits,
-        "TIFF",
+        tiff.format,
         not tiff.is_lossy,
     )
 

@@ -95,7 +95,7 @@ def read_class_masks(
         try:
             raw = load_mask(path, dataset.label_table, max_pixels=dataset.reading.max_pixels, exif=dataset.reading.exif)
             encoding = encoding or raw.encoding
-            present = _presence(path, raw, dataset.label_table.threshold)
+            present = presence_in(path, raw, dataset.label_table.threshold)
             labels = np.zeros(present.shape, np.int32) if labels is None else labels
             named = msgspec.structs.replace(sample, mask_path=path)
             if facts is not None and (
@@ -126,28 +126,53 @@ def valid_labels(found: ClassLabels) -> np.ndarray:
     return found.labels
 
 
-def _presence(path: Path, raw: RawMask, threshold: int | None) -> np.ndarray:
-    """The pixels where the mask of one class is not black: bool (H, W).
+def presence_in(path: Path, raw: RawMask, threshold: int | None) -> np.ndarray:
+    """The pixels where the mask of one class, or a part of it, is not black: bool (H, W).
+
+    Args:
+        path: The mask, for messages.
+        raw: Its values.
+        threshold: Values from the threshold on mark the class; None: only black and white are allowed.
 
     Raises:
         DataError: D202 more than two values, D203 a lossy format, D205 colours.
     """
+    present, unknown = (raw.values, {}) if raw.values.ndim == 3 else presence(raw.values, threshold)
+    error = class_mask_error(path, raw, unknown, threshold)
+    if error is not None:
+        raise error
+    return present
+
+
+def class_mask_error(path: Path, raw: RawMask, unknown: dict[int, int], threshold: int | None) -> DataError | None:
+    """D202, D203 or D205 for an invalid mask of one class, else None.
+
+    Args:
+        path: The mask, for messages.
+        raw: Its values, or those of a part of it.
+        unknown: The values that are neither black nor white -> number of pixels.
+        threshold: Values from the threshold on mark the class; None: only black and white are allowed.
+    """
     where, help = printable(path), "export it as a PNG with 0 and 255, or set a threshold: data.mask_threshold=128"
     if threshold is None and not raw.lossless:
-        raise DataError(
+        return DataError(
             "D203", f"{where}: the mask is a {raw.encoding} file, whose lossy compression blurs black and white", help
         )
     if raw.values.ndim == 3:
-        raise DataError("D205", f"{where}: the mask of one class is an RGB image; expected black and white", help)
-    present, unknown = presence(raw.values, threshold)
+        return DataError("D205", f"{where}: the mask of one class is an RGB image; expected black and white", help)
     if unknown:
-        raise DataError(
+        return DataError(
             "D202",
             f"{where}: mask contains {describe_counts(unknown)}; expected 0 and 255, or 0 and 1, in the mask of one "
             "class",
             help,
         )
-    return present
+    return None
+
+
+def no_mask(image: Path) -> DataError:
+    """D220: an image has no mask."""
+    return DataError("D220", f"{printable(image)}: the image has no mask", "add the mask, or leave the image out")
 
 
 def translate(raw: RawMask, table: LabelTable) -> Translation:

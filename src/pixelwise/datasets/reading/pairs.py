@@ -6,10 +6,8 @@ import numpy as np
 
 from pixelwise.datasets.reading.fitting import fit_labels, rotation_error
 from pixelwise.datasets.reading.images import load_image
-from pixelwise.datasets.reading.masks import load_mask, mask_error, read_class_masks, translate, valid_labels
+from pixelwise.datasets.reading.masks import load_mask, mask_error, no_mask, read_class_masks, translate, valid_labels
 from pixelwise.datasets.samples import Dataset, Sample
-from pixelwise.errors import DataError
-from pixelwise.storage import printable
 
 
 def read_labels(sample: Sample, dataset: Dataset) -> np.ndarray:
@@ -24,9 +22,7 @@ def read_labels(sample: Sample, dataset: Dataset) -> np.ndarray:
             format, D205 an RGB mask without a colour table, D220 no mask; those of `load_mask`.
     """
     if sample.mask_path is None:
-        raise DataError(
-            "D220", f"{printable(sample.image_path)}: the image has no mask", "add the mask, or leave the image out"
-        )
+        raise no_mask(sample.image_path)
     if dataset.multilabel:
         return valid_labels(read_class_masks(sample, dataset, None))
     reading = dataset.reading

@@ -55,6 +55,7 @@ class StoredTiff(NamedTuple):
         orientation: Orientation that the file states, 1 (upright) to 8.
         further: Shape of everything in the file if there are further images, such as pages; otherwise None.
         is_lossy: Whether the compression changes values.
+        format: Container, such as `PNG` for a mask that is kept in another form.
     """
 
     values: np.ndarray
@@ -65,6 +66,7 @@ class StoredTiff(NamedTuple):
     orientation: int
     further: tuple[int, ...] | None
     is_lossy: bool
+    format: str = "TIFF"
 
     @property
     def is_picture(self) -> bool:

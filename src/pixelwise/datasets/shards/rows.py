@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import os
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import overload
 
@@ -19,6 +19,7 @@ from pixelwise.datasets.shards.foreign.cells import column_name
 from pixelwise.datasets.shards.index import Files, Index
 from pixelwise.storage.stores.members import Member, Place, in_parts
 from pixelwise.storage.stores.store import Store
+from pixelwise.storage.stores.versions import Versions
 
 _NEAR = 1 << 16
 """Files of a sample with more bytes between them than this are read one by one."""
@@ -33,12 +34,14 @@ class Shards:
         store: The store of the tars.
         index: Where each image and mask is.
         fetched: Folder of this machine to which the index of an address was fetched.
+        versions: The versions of the tars of which parts were read since this was opened.
     """
 
     root: Path
     store: Store
     index: Index
     fetched: Path | None = None
+    versions: Versions = field(default_factory=Versions, compare=False)
 
     def sample(self, row: int) -> Sample:
         """The sample of a row of the index."""
@@ -88,7 +91,7 @@ class Shards:
         begin, end = span or (offset, offset + size)
         exact, mark = self.index.facts.exact, files.sha256[row].tobytes()
         name = shard if column is None else column_name(shard, column)
-        place = Place(self.store, name, offset, size, mark, begin, end, exact)
+        place = Place(self.store, name, offset, size, mark, begin, end, exact, self.versions)
         return Member(self.root / shard / files.names[row].as_py(), place)
 
 

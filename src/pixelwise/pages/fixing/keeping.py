@@ -1,4 +1,4 @@
-"""Saves masks: the original is kept once, the change is logged, the file is replaced at once or not at all."""
+"""Saves masks: the original is kept once, the change is logged, the file is replaced or made at once or not at all."""
 
 from __future__ import annotations
 
@@ -13,10 +13,11 @@ import numpy as np
 
 from pixelwise.datasets.samples import Dataset
 from pixelwise.errors import PixelwiseError
-from pixelwise.machine.files import flush, make_newer
+from pixelwise.machine.files import flush, link_new, make_newer
+from pixelwise.pages.fixing.blanks import blank_mask
 from pixelwise.pages.fixing.masks import Mask, Uneditable, open_mask, repainted
 from pixelwise.recipes.class_sets.tables import IGNORE
-from pixelwise.storage import printable, sha256_bytes, write_bytes, writing
+from pixelwise.storage import printable, scratch_folder, sha256_bytes, write_bytes, writing
 from pixelwise.storage.locks import work_lock
 
 FOLDER = ".pixelwise-fix"
@@ -30,20 +31,21 @@ class Stale(Exception):
     """The mask on the disk is another one than the change was made on."""
 
 
-class Edit(msgspec.Struct, frozen=True, kw_only=True):
+class Edit(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """A line of the edit log. It is written before the mask is replaced, so that no state of a mask lacks its line.
 
     Attributes:
         time: When, in UTC.
         image: Split and id of the image.
         mask: The mask, relative to the data folder.
-        before: SHA-256 of the mask before.
+        before: SHA-256 of the mask before; of what it began with, if there was none.
         after: SHA-256 of the mask after. If the next line of the mask has the same `before`, the server was killed in
             between, and the change was made again or not at all.
         session: The page that made the change.
         pixels: Number of pixels that changed.
         gained: Class, or `ignored`, or `unknown` -> number of pixels that became it.
         lost: The same for what the pixels were before.
+        made: Whether there was no mask before.
     """
 
     time: str
@@ -55,6 +57,7 @@ class Edit(msgspec.Struct, frozen=True, kw_only=True):
     pixels: int
     gained: dict[str, int]
     lost: dict[str, int]
+    made: bool = False
 
 
 class Target(NamedTuple):
@@ -64,11 +67,13 @@ class Target(NamedTuple):
         path: Its file, without links.
         relative: The same below the data folder.
         image: Split and id of its image.
+        photo: The image, if its mask is made with the first change; None if there has to be one.
     """
 
     path: Path
     relative: Path
     image: str
+    photo: Path | None = None
 
 
 class Keeper:
@@ -77,29 +82,50 @@ class Keeper:
     Args:
         root: The data folder, without links.
         dataset: The data set that was found there.
+        lock: Held while anything is read or saved; None for one of its own.
     """
 
-    def __init__(self, root: Path, dataset: Dataset) -> None:
+    def __init__(self, root: Path, dataset: Dataset, lock: threading.RLock | None = None) -> None:
         self.folder, self._dataset = root / FOLDER, dataset
-        self._lock = threading.RLock()
+        self._lock = lock or threading.RLock()
         self._masks: dict[Path, Mask] = {}
+        self._blanks: dict[Path, Mask] = {}
+        self._made: dict[Path, str] = {}
 
     def mask(self, target: Target) -> Mask:
-        """A mask as it is on the disk now.
+        """A mask as it is on the disk now, or the one that an image without a mask begins with.
 
         Raises:
             Uneditable: It cannot be edited or read.
         """
+        return self._read(target)[0]
+
+    def _read(self, target: Target) -> tuple[Mask, bool]:
+        """A mask, and whether there is a file of it."""
         with self._lock:
             try:
                 content = target.path.read_bytes()
                 known = self._masks.get(target.path)
                 if known is None or known.content != content:
                     known = open_mask(content, target.path, self._dataset)
-                self._remember(target.path, known)
+                _remember(self._masks, target.path, known)
+                return known, True
+            except FileNotFoundError as error:
+                if target.photo is None:
+                    raise Uneditable(str(error)) from error
+                return self._blank(target.path, target.photo), False
             except (OSError, PixelwiseError) as error:
                 raise Uneditable(str(error)) from error
-            return known
+
+    def _blank(self, path: Path, photo: Path) -> Mask:
+        known = self._blanks.get(path)
+        if known is None:
+            try:
+                known = blank_mask(photo, path, self._dataset)
+            except (OSError, PixelwiseError) as error:
+                raise Uneditable(str(error)) from error
+        _remember(self._blanks, path, known)
+        return known
 
     def save(self, target: Target, runs: np.ndarray, base: str, session: str) -> Mask:
         """Change a mask on the disk, and return it as it is then.
@@ -120,21 +146,24 @@ class Keeper:
         if any(one.is_symlink() for one in (kept, *kept.parents, self.folder / LOG)):
             raise Uneditable(f"{printable(self.folder)} contains links, which could lead out of the data folder.")
         with self._lock, work_lock(self.folder):
-            mask = self.mask(target)
+            mask, is_there = self._read(target)
             if mask.version != base and not self._continues(target, mask.version, base, session):
                 raise Stale
             new = repainted(mask, runs, target.path, self._dataset, self._original_values(target, mask))
             if new is mask:
                 return mask
-            if not kept.exists():
+            made_here = not is_there or (not kept.exists() and self._is_made_here(target, mask))
+            if not made_here and not kept.exists():
                 write_bytes(kept, mask.content)
-            self._log(_edit(mask, new, target, session, self._dataset.classes))
-            with writing(target.path) as temporary:
-                temporary.write_bytes(new.content)
-                make_newer(temporary, target.path)
-                if sha256_bytes(target.path.read_bytes()) != mask.version:
-                    raise Stale  # another program has written it meanwhile
-            self._remember(target.path, new)
+            edit = _edit(mask, new, target, session, self._dataset.classes)
+            self._log(msgspec.structs.replace(edit, made=not is_there))
+            if is_there:
+                _replace(target.path, new.content, mask.version)
+            else:
+                _create(target.path, new.content)
+            _remember(self._masks, target.path, new)
+            if made_here:
+                self._made[target.path] = new.version
             return new
 
     def edits(self) -> list[Edit]:
@@ -145,15 +174,19 @@ class Keeper:
             return []
         return [edit for edit in map(_parsed, lines) if edit is not None]
 
-    def _remember(self, path: Path, mask: Mask) -> None:
-        self._masks.pop(path, None)
-        self._masks[path] = mask
-        while len(self._masks) > _REMEMBERED:
-            self._masks.pop(next(iter(self._masks)))
+    def _edits_of(self, target: Target) -> list[Edit]:
+        mask = target.relative.as_posix()
+        return [one for one in self.edits() if one.mask == mask]
+
+    def _is_made_here(self, target: Target, mask: Mask) -> bool:
+        """Whether edits alone have made a mask what it is, so that it has no original."""
+        if self._made.get(target.path) == mask.version:
+            return True  # the log, which grows, is not read for it
+        edits = self._edits_of(target)
+        return bool(edits) and edits[0].made and edits[-1].after == mask.version
 
     def _continues(self, target: Target, version: str, base: str, session: str) -> bool:
-        mask = target.relative.as_posix()
-        last = next((one for one in reversed(self.edits()) if one.mask == mask), None)
+        last = next(reversed(self._edits_of(target)), None)
         return last is not None and (last.before, last.after, last.session) == (base, version, session)
 
     def _original_values(self, target: Target, mask: Mask) -> frozenset[int]:
@@ -179,6 +212,38 @@ class Keeper:
         flush(path)
         if new:
             flush(path.parent)
+
+
+def _replace(path: Path, content: bytes, before: str) -> None:
+    """Replace a mask at once.
+
+    Raises:
+        Stale: Its SHA-256 is not `before`: another program has written it meanwhile.
+    """
+    with writing(path) as temporary:
+        temporary.write_bytes(content)
+        make_newer(temporary, path)
+        if sha256_bytes(path.read_bytes()) != before:
+            raise Stale
+
+
+def _create(path: Path, content: bytes) -> None:
+    """Make a mask that is not there, complete or not at all.
+
+    Raises:
+        Stale: Another program has made it meanwhile.
+    """
+    with scratch_folder(path.parent) as folder:
+        write_bytes(folder / path.name, content)
+        if not link_new(folder / path.name, path):
+            raise Stale
+
+
+def _remember(masks: dict[Path, Mask], path: Path, mask: Mask) -> None:
+    masks.pop(path, None)
+    masks[path] = mask
+    while len(masks) > _REMEMBERED:
+        masks.pop(next(iter(masks)))
 
 
 def _parsed(line: bytes) -> Edit | None:

@@ -22,6 +22,7 @@ from pixelwise.datasets.samples import Dataset
 from pixelwise.errors import PixelwiseError
 from pixelwise.pages.fixing.png import GREY, PALETTE, RGB, Coding, NotPlain, coding_of, encoded
 from pixelwise.recipes.class_sets.tables import IGNORE
+from pixelwise.recipes.sizes import Size
 from pixelwise.storage import printable, sha256_bytes
 from pixelwise.storage.stores.members import in_memory
 
@@ -72,7 +73,7 @@ def open_mask(content: bytes, path: Path, dataset: Dataset) -> Mask:
         PixelwiseError: It cannot be read at all.
     """
     where = printable(path.name)
-    refused = _refused(dataset)
+    refused = refusal(dataset)
     if refused:
         raise Uneditable(refused)
     try:
@@ -93,11 +94,9 @@ def open_mask(content: bytes, path: Path, dataset: Dataset) -> Mask:
     return Mask(content, sha256_bytes(content), coding, stored, meanings, paints, colors)
 
 
-def _refused(dataset: Dataset) -> str:
+def refusal(dataset: Dataset) -> str:
     """Why no mask of a data set is edited; empty if they are."""
     table = dataset.label_table
-    if dataset.multilabel:
-        return "Multi-label masks are not edited: a pixel has one class here."
     if table.divisor is not None:
         return "The masks tell instances apart, which a brush for classes would merge. They are not edited."
     if table.from_alpha:
@@ -141,6 +140,20 @@ def repainted(mask: Mask, runs: np.ndarray, path: Path, dataset: Dataset, more: 
     ):
         raise Uneditable("With this change, the data set would read other pixels of the mask differently.")
     return new
+
+
+def filled(mask: Mask, size: Size, value: int, path: Path, dataset: Dataset) -> Mask:
+    """A mask of a size that stores one value everywhere, in the way of another mask.
+
+    Args:
+        mask: The other mask.
+        size: (height, width).
+        value: One of the values that it knows.
+        path: Its path.
+        dataset: Its data set.
+    """
+    stored = np.full(size, value, mask.stored.dtype)
+    return open_mask(encoded(_wide_enough(mask, stored), stored), path, dataset)
 
 
 def _known_meanings(mask: Mask) -> dict[int, int]:

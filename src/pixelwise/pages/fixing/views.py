@@ -23,11 +23,14 @@ from pixelwise.errors import PixelwiseError
 from pixelwise.pages.catalog import Catalog
 from pixelwise.pages.fixing.collection import Collection, Folder, Item
 from pixelwise.pages.fixing.keeping import Stale
+from pixelwise.pages.fixing.layers import PRESENT, Layer, layers_of
 from pixelwise.pages.fixing.listing import image_values, list_values
 from pixelwise.pages.fixing.masks import MOST_PIXELS, Mask, Uneditable
+from pixelwise.pages.labels.pictures import labels_png
 from pixelwise.pages.networks.work import Networks
 from pixelwise.pages.rendering import NOT_KEPT, guarded, html, no_picture
 from pixelwise.prediction.overlays import as_picture, jpeg
+from pixelwise.recipes.class_sets.tables import IGNORE
 from pixelwise.records.run_folder import is_run
 from pixelwise.transforms.resizing import resize_image
 
@@ -51,14 +54,14 @@ class Site(NamedTuple):
         catalog: The runs whose predictions masks are filled from.
         edit: Whether masks may be changed.
         networks: Predict.
-        changed: Called with a data folder when a mask in it was changed.
+        changed: Called with a data folder when a mask in it was changed, and whether it is a new file.
     """
 
     collection: Collection
     catalog: Catalog
     edit: bool
     networks: Networks
-    changed: Callable[[Path], None]
+    changed: Callable[[Path, bool], None]
 
 
 def routes(site: Site) -> list[Route]:
@@ -69,6 +72,7 @@ def routes(site: Site) -> list[Route]:
         "/fix/{image}/photo": _photo,
         "/fix/{image}/thumbnail": _thumbnail,
         "/fix/{image}/mask": _mask,
+        "/fix/{image}/others": _others,
         "/fix/{image}/prediction/{run}": _prediction,
     }
     found = [Route(path, partial(guarded, site, view), methods=["GET"]) for path, view in views.items()]
@@ -82,8 +86,19 @@ def _found(site: Site, request: Request) -> tuple[Folder, Item]:
     return found
 
 
-def _opened(folder: Folder, item: Item) -> Mask:
-    return folder.opened().keeper.mask(folder.target(item))
+def _layer(folder: Folder, request: Request) -> Layer | None:
+    """The layer that an address names, or the first one; None for data without layers."""
+    asked = request.query_params.get("layer", "")
+    if asked and not (asked.isascii() and asked.isdecimal() and len(asked) < 4):
+        raise HTTPException(404)
+    layer = folder.layer(int(asked) if asked else None)
+    if asked and layer is None:
+        raise HTTPException(404)
+    return layer
+
+
+def _opened(folder: Folder, item: Item, request: Request) -> Mask:
+    return folder.mask(item, _layer(folder, request))
 
 
 def _list(site: Site, request: Request) -> Response:
@@ -94,12 +109,14 @@ def _image(site: Site, request: Request) -> Response:
     folder, item = _found(site, request)
     reason = ""
     try:
-        _opened(folder, item)
+        _opened(folder, item, request)
     except Uneditable as error:
         reason = str(error)
     runs = {one.run: (one.id, one.name) for one in site.catalog.entries() if is_run(one.run)}
-    values = image_values(folder, item, request.query_params.get("order", ""), site.edit)
-    return html("fix.html", reason=reason, runs=list(runs.values()), **values)
+    layer = _layer(folder, request)
+    values = image_values(folder, item, request.query_params.get("order", ""), site.edit, layer)
+    # Networks give each pixel one class.
+    return html("fix.html", reason=reason, runs=[] if layer else list(runs.values()), **values)
 
 
 def _picture(folder: Folder, item: Item) -> np.ndarray:
@@ -111,7 +128,7 @@ def _picture(folder: Folder, item: Item) -> np.ndarray:
 def _photo(site: Site, request: Request) -> Response:
     folder, item = _found(site, request)
     try:
-        size = _opened(folder, item).stored.shape
+        size = _opened(folder, item, request).stored.shape
     except Uneditable as error:
         raise HTTPException(404) from error
     content = jpeg(resize_image(_picture(folder, item), (size[0], size[1])), 95)
@@ -132,10 +149,31 @@ def _thumbnail(site: Site, request: Request) -> Response:
 def _mask(site: Site, request: Request) -> Response:
     folder, item = _found(site, request)
     try:
-        mask = _opened(folder, item)
+        mask = _opened(folder, item, request)
     except Uneditable as error:
         return _refused(422, str(error))
     return _packed(sent(mask))
+
+
+def _others(site: Site, request: Request) -> Response:
+    """What the layers show that are not edited, as a transparent picture; of several in a pixel, the last one."""
+    folder, item = _found(site, request)
+    edited = _layer(folder, request)
+    if edited is None:
+        raise HTTPException(404)
+    shown = np.full(folder.mask(item, edited).stored.shape, IGNORE, np.uint8)
+    for layer in layers_of(folder.opened().dataset):
+        if layer.id in (edited.id, IGNORE):
+            continue
+        try:
+            mask = folder.mask(item, layer)
+        except Uneditable:
+            continue
+        if mask.stored.shape == shown.shape:
+            present = [value for value, meaning in mask.meanings.items() if meaning == PRESENT]
+            shown[np.isin(mask.stored, present)] = layer.id
+    content = labels_png(shown, folder.opened().dataset.palette)
+    return Response(content, media_type="image/png", headers=NOT_KEPT)
 
 
 def sent(mask: Mask) -> bytes:
@@ -170,9 +208,10 @@ def _prediction(site: Site, request: Request) -> Response:
     if entry is None or not is_run(entry.run):
         raise HTTPException(404)
     try:
-        size = _opened(folder, item).stored.shape
-        image = folder.target(item) and item.sample.image_path
-        labels = site.networks.filled(entry.run, image, folder.opened().dataset.classes, (size[0], size[1]))
+        size = _opened(folder, item, request).stored.shape
+        labels = site.networks.filled(
+            entry.run, item.sample.image_path, folder.opened().dataset.classes, (size[0], size[1])
+        )
     except Uneditable as error:
         return _refused(422, str(error))
     return _packed(labels.tobytes())
@@ -225,12 +264,15 @@ def _saved(site: Site, request: Request, body: bytes) -> Response:
     folder, item = _found(site, request)
     runs = np.frombuffer(body, "<u4").astype(np.int64).reshape(-1, 3)
     base, session = (request.query_params[name] for name in ("base", "session"))
+    layer = _layer(folder, request)
     try:
-        mask = folder.opened().keeper.save(folder.target(item), runs, base, session)
+        target = folder.target(item, layer)
+        is_new = not target.path.exists()
+        mask = folder.keeper(target, layer).save(target, runs, base, session)
     except Stale:
         return _refused(409, "Another program has changed the mask.")
     except (Uneditable, PixelwiseError, OSError) as error:
         status = 422 if isinstance(error, Uneditable) else 507
         return _refused(status, str(error))
-    site.changed(folder.root)
+    site.changed(folder.root, is_new)
     return JSONResponse({"version": mask.version}, headers=NOT_KEPT)

@@ -119,6 +119,7 @@ def grid_values(survey: Survey, opened: Opened, wanted: Filter) -> dict[str, Any
         "opacities": [(value, at(wanted.query(labels=value))) for value in OPACITIES],
         "reset": base if wanted.query(first=0, order="name", labels=USUAL) else None,
         "overall": _overall(opened),
+        "unlabelled": opened.unlabelled,
         "alike": sum(map(len, opened.twins.values())),
     }
 

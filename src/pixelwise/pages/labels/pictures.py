@@ -19,8 +19,8 @@ from pixelwise.datasets.reading.images import load_image
 from pixelwise.datasets.reading.masks import load_mask, read_class_masks, translate
 from pixelwise.datasets.reading.orientation import stated_orientation, turned_upright
 from pixelwise.datasets.reading.regions.images import ImageRegions
-from pixelwise.datasets.reading.regions.masks import MaskRegions, WholeMask
-from pixelwise.datasets.reading.regions.pairs import is_in_parts
+from pixelwise.datasets.reading.regions.masks import WholeMask
+from pixelwise.datasets.reading.regions.pairs import is_in_parts, known_of, opened_mask
 from pixelwise.datasets.reading.regions.segments import Rectangle
 from pixelwise.datasets.samples import Dataset, Reading, Sample
 from pixelwise.errors import DataError
@@ -69,7 +69,7 @@ class Pictures:
     def __init__(self, holds: Callable[[Path], bool]) -> None:
         self._holds = holds
         self._kept: Newest[Picture] = Newest(_KEPT, lambda picture: len(picture.content))
-        self._masks: dict[object, WholeMask] = {}
+        self._masks: dict[object, dict[Path, WholeMask]] = {}
         # Each takes the memory of a decoded image.
         self._turn = threading.BoundedSemaphore(max(1, reading_threads()))
 
@@ -93,7 +93,7 @@ class Pictures:
             if is_in_parts(path, dataset.reading):
                 return _photo_of_part(path, dataset.reading, longest, corner)
             pixels, whole = reduced_image(path, dataset.reading, longest)
-            return Picture(_jpeg(pixels), (pixels.shape[0], pixels.shape[1]), whole)
+            return Picture(photo_jpeg(pixels), (pixels.shape[0], pixels.shape[1]), whole)
 
         return self._made(("photo", os_state(path), longest, corner, dataset.reading), made)
 
@@ -116,7 +116,7 @@ class Pictures:
         self.require(files)
 
         def made() -> Picture:
-            if not dataset.multilabel and is_in_parts(sample.image_path, dataset.reading):
+            if is_in_parts(sample.image_path, dataset.reading):
                 return self._labels_of_part(sample, dataset, longest, corner)
             labels = labels_of(sample, dataset)
             whole = labels.shape[0], labels.shape[1]
@@ -160,7 +160,7 @@ class Pictures:
         last = round((right - columns.start) * scale), round((bottom - rows.start) * scale)
         cv2.rectangle(cut, first, last, (0, 0, 0), 4)
         cv2.rectangle(cut, first, last, (255, 225, 77), 2)
-        return _jpeg(cut)
+        return photo_jpeg(cut)
 
     def require(self, paths: Sequence[Path]) -> None:
         """Refuse files that may not be shown.
@@ -183,16 +183,15 @@ class Pictures:
         return self._kept.get(key, in_turn)
 
     def _labels_of_part(self, sample: Sample, dataset: Dataset, longest: int, corner: Size | None) -> Picture:
-        path = sample.mask_path
+        path, key = sample.mask_path, tuple(map(os_state, sample.mask_files))
         if path is None:
             raise Refused("It has no labels.")
-        key = os_state(path)
-        with MaskRegions(
-            path, dataset.label_table, dataset.reading, len(dataset.classes), self._masks.get(key)
-        ) as mask:
-            self._masks[key] = mask.known
+        with opened_mask(sample, path, dataset, self._masks.get(key, {})) as mask:
+            self._masks[key] = known_of(mask, path)
             where = part_of(mask.size, corner)
             labels = mask.labels(where)
+            if dataset.multilabel:
+                labels = _last_class(labels, len(dataset.classes))
             small = _by_nearest(labels, fitted(where[2:], longest))
             return Picture(labels_png(small, dataset.palette), (small.shape[0], small.shape[1]), mask.size, where)
 
@@ -272,14 +271,19 @@ def labels_of(sample: Sample, dataset: Dataset) -> np.ndarray:
         found = read_class_masks(sample, dataset, None)
         if found.labels is None:
             raise found.errors[0][1]
-        result = np.full(found.labels.shape, IGNORE, np.uint8)
-        for class_id in range(len(dataset.classes)):
-            result[(found.labels & (1 << class_id)) != 0] = class_id
-        return result
+        return _last_class(found.labels, len(dataset.classes))
     if sample.mask_path is None:
         raise DataError("D220", f"{printable(sample.image_path)}: the image has no mask", "add the mask")
     reading, table = dataset.reading, dataset.label_table
     return translate(load_mask(sample.mask_path, table, max_pixels=reading.max_pixels, exif=reading.exif), table).labels
+
+
+def _last_class(bits: np.ndarray, classes: int) -> np.ndarray:
+    """The last class of each pixel uint8 (H, W), 255 where there is none, from bit fields."""
+    result = np.full(bits.shape, IGNORE, np.uint8)
+    for class_id in range(classes):
+        result[(bits & (1 << class_id)) != 0] = class_id
+    return result
 
 
 def labels_png(labels: np.ndarray, palette: Sequence[Color]) -> bytes:
@@ -298,7 +302,7 @@ def _photo_of_part(path: Path, reading: Reading, longest: int, corner: Size | No
         height, width = fitted(where[2:], longest)
         if pixels.shape[:2] != (height, width):
             pixels = cv2.resize(pixels, (width, height), interpolation=cv2.INTER_AREA)
-        return Picture(_jpeg(pixels), (height, width), image.size, where)
+        return Picture(photo_jpeg(pixels), (height, width), image.size, where)
 
 
 def _around(begin: int, end: int, whole: int) -> slice:
@@ -314,7 +318,8 @@ def _by_nearest(labels: np.ndarray, size: Size) -> np.ndarray:
     return cv2.resize(labels, size[::-1], interpolation=cv2.INTER_NEAREST_EXACT)
 
 
-def _jpeg(pixels: np.ndarray) -> bytes:
+def photo_jpeg(pixels: np.ndarray) -> bytes:
+    """An image uint8 (h, w, 3) as JPEG."""
     stream = io.BytesIO()
     Image.fromarray(pixels).save(stream, "JPEG", quality=85)
     return stream.getvalue()

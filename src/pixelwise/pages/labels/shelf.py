@@ -35,15 +35,16 @@ class Shelf:
         for survey in self.surveys.values():
             survey.open()
 
-    def outdate(self, folder: Path) -> None:
+    def outdate(self, folder: Path, files: bool) -> None:
         """Note that files of a data folder were changed.
 
         Args:
             folder: The folder without links.
+            files: Whether there are other files, too.
         """
         for survey in self.surveys.values():
             if address_of(survey.path) is None and survey.path.resolve() == folder:
-                survey.outdate()
+                survey.outdate(files)
 
     def holds(self, path: Path) -> bool:
         """Whether a file of a data set may be shown: it lies within the folders, wherever its links lead."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from functools import partial
 from typing import Any, NamedTuple
@@ -14,20 +15,25 @@ from starlette.routing import Route
 from pixelwise.datasets.auditing.examination import examine
 from pixelwise.datasets.findings import Finding, finding_of
 from pixelwise.datasets.fingerprint import HashCache
+from pixelwise.datasets.reading.regions.images import large_image
+from pixelwise.datasets.reading.regions.pairs import is_in_parts
 from pixelwise.errors import DataError, PixelwiseError
 from pixelwise.pages.catalog import Catalog, Refused
 from pixelwise.pages.fixing.collection import Collection
 from pixelwise.pages.labels import data_pages
 from pixelwise.pages.labels.filters import Filter, filter_of
 from pixelwise.pages.labels.mistakes import doubts_of
-from pixelwise.pages.labels.pictures import LARGE, SMALL, WINDOW, Picture, Pictures
+from pixelwise.pages.labels.pictures import LARGE, SMALL, WINDOW, Picture, Pictures, fitted, labels_png, photo_jpeg
 from pixelwise.pages.labels.shelf import Shelf
 from pixelwise.pages.labels.survey import Opened, Survey
+from pixelwise.pages.labels.tiles import MOST_PIXELS, Place, Tiles, halvings_of
 from pixelwise.pages.newest import Newest
 from pixelwise.pages.rendering import KEPT, NOT_KEPT, guarded, html, no_picture
 from pixelwise.recipes.sizes import Size
 
 _EXAMINED = 256
+_MOST_EXAMINED = 1 << 24
+"""Pixels of an image that is examined when its page is opened; larger ones are by the examination of all."""
 
 
 class Site(NamedTuple):
@@ -37,6 +43,7 @@ class Site(NamedTuple):
     catalog: Catalog
     editable: Collection
     pictures: Pictures
+    tiles: Tiles
     examined: Newest[list[Finding]]
 
 
@@ -60,13 +67,14 @@ def routes(shelf: Shelf, catalog: Catalog, editable: Collection) -> list[Route]:
         catalog: The runs whose results tell label mistakes.
         editable: The data folders whose images the label editor knows.
     """
-    site = Site(shelf, catalog, editable, Pictures(shelf.holds), Newest(_EXAMINED))
+    site = Site(shelf, catalog, editable, Pictures(shelf.holds), Tiles(), Newest(_EXAMINED))
     views: dict[str, PageView] = {
         "/data/{id}": _grid,
         "/data/{id}/duplicates": _duplicates,
         "/data/{id}/mistakes": _mistakes,
         "/data/{id}/image/{row:int}": _image,
         "/data/{id}/image/{row:int}/{layer}": partial(_layer, LARGE),
+        "/data/{id}/image/{row:int}/{layer}/{halvings:int}-{down:int}-{right:int}": _tile,
         "/data/{id}/thumbnail/{row:int}/{layer}": partial(_layer, SMALL),
         "/data/{id}/region/{row:int}/{box}": _region,
     }
@@ -94,7 +102,8 @@ def _opened(view: PageView, site: Site, request: Request) -> Response:
 
 
 def _grid(site: Site, request: Request, asked: Asked) -> Response:
-    return html("data_grid.html", **data_pages.grid_values(*asked))
+    folder = site.editable.at(asked.survey.path) if asked.opened.unlabelled else None
+    return html("data_grid.html", fix=folder and folder.id, **data_pages.grid_values(*asked))
 
 
 def _duplicates(site: Site, request: Request, asked: Asked) -> Response:
@@ -111,18 +120,25 @@ def _mistakes(site: Site, request: Request, asked: Asked) -> Response:
 def _image(site: Site, request: Request, asked: Asked) -> Response:
     row, opened = request.path_params["row"], asked.opened
     values: dict[str, Any] = data_pages.image_values(*asked, row)
-    photo, reason = _tried(partial(_picture, site, request, opened, "photo", LARGE))
-    labels, labels_reason = _tried(partial(_picture, site, request, opened, "labels", LARGE))
+    large, large_reason = _tried(partial(_large, site, opened, row))
+    if large is None and not large_reason:
+        photo, reason = _tried(partial(_picture, site, request, opened, "photo", LARGE))
+        labels, labels_reason = _tried(partial(_picture, site, request, opened, "labels", LARGE))
+    else:
+        photo, reason = large, large_reason
+        labels, labels_reason = _tried(partial(_large, site, opened, row, "labels"))
     values |= {
         "photo": photo,
         "labels": labels,
         "reasons": [one for one in (reason, labels_reason) if one],
         "moves": [] if photo is None else _moves(photo),
         "corner": _corner(request),
-        "findings": _findings(site, asked, row, in_parts=photo is not None and photo.part is not None),
+        "findings": _findings(site, asked, row, whole=photo is None or math.prod(photo.whole) <= _MOST_EXAMINED),
         "box": _box(request.query_params.get("box", "")),
+        "tiled": photo is not None and _is_tiled(photo),
+        "halvings": 0 if photo is None else halvings_of(photo.whole),
     }
-    edited = site.editable.address(asked.survey.path, values["split"], values["id"])
+    edited = site.editable.address(asked.survey.path, *opened.columns.place(row))
     return html("data_image.html", edited=edited, **values)
 
 
@@ -137,6 +153,32 @@ def _layer(longest: int, site: Site, request: Request, asked: Asked) -> Response
     _, sample = asked.opened.columns.place(request.path_params["row"])
     kept = KEPT if request.query_params.get("v") == data_pages.stamp_of(sample) else NOT_KEPT
     return Response(picture.content, media_type="image/jpeg" if layer == "photo" else "image/png", headers=kept)
+
+
+def _tile(site: Site, request: Request, asked: Asked) -> Response:
+    parameters, opened = request.path_params, asked.opened
+    layer, place = parameters["layer"], Place(*(parameters[name] for name in ("halvings", "down", "right")))
+    _, sample = opened.columns.place(parameters["row"])
+    files = [sample.image_path] if layer == "photo" else list(sample.mask_files)
+    if layer not in ("photo", "labels") or not files:
+        raise HTTPException(404)
+    try:
+        site.pictures.require(files)
+        pixels = site.tiles.tile(opened.dataset, sample, layer, place)
+    except (DataError, Refused) as error:
+        raise HTTPException(404) from error
+    if pixels is None:
+        raise HTTPException(404)
+    kept = KEPT if request.query_params.get("v") == data_pages.stamp_of(sample) else NOT_KEPT
+    if layer == "photo":
+        return Response(photo_jpeg(pixels), media_type="image/jpeg", headers=kept)
+    return Response(labels_png(pixels, opened.dataset.palette), media_type="image/png", headers=kept)
+
+
+def _is_tiled(photo: Picture) -> bool:
+    """Whether more of an image can be seen in tiles than in its picture."""
+    height, width = photo.whole
+    return max(height, width) > LARGE and height * width <= MOST_PIXELS
 
 
 def _region(site: Site, request: Request, asked: Asked) -> Response:
@@ -157,7 +199,20 @@ def _picture(site: Site, request: Request, opened: Opened, layer: str, longest: 
     return make(opened.dataset, sample, longest, _corner(request))
 
 
-def _tried(make: Callable[[], Picture]) -> tuple[Picture | None, str]:
+def _large(site: Site, opened: Opened, row: int, layer: str = "photo") -> Picture | None:
+    """What is said of a TIFF file that is shown in tiles, without reading all of it; None for other images."""
+    _, sample = opened.columns.place(row)
+    files, reading = (sample.image_path, *sample.mask_files), opened.dataset.reading
+    site.pictures.require(files[:1] if layer == "photo" else files)
+    if large_image(sample.image_path, LARGE * LARGE) is None or is_in_parts(sample.image_path, reading):
+        return None
+    if layer == "labels" and not sample.mask_files:
+        raise Refused("It has no labels.")
+    size = site.tiles.size(opened.dataset, sample, layer)
+    return Picture(b"", fitted(size, LARGE), size)
+
+
+def _tried(make: Callable[[], Picture | None]) -> tuple[Picture | None, str]:
     """A picture, or the reason why there is none."""
     try:
         return make(), ""
@@ -167,8 +222,8 @@ def _tried(make: Callable[[], Picture]) -> tuple[Picture | None, str]:
         return None, str(refused)
 
 
-def _findings(site: Site, asked: Asked, row: int, *, in_parts: bool) -> list[Finding]:
-    """The findings of a pair, with messages of its own where they are about its files alone."""
+def _findings(site: Site, asked: Asked, row: int, *, whole: bool) -> list[Finding]:
+    """The findings of a pair, with messages of its own where they are about its files alone, if all of it is read."""
     opened = asked.opened
     general = {one.code: one for one in reversed(opened.about)}
     split, sample = opened.columns.place(row)
@@ -180,7 +235,7 @@ def _findings(site: Site, asked: Asked, row: int, *, in_parts: bool) -> list[Fin
         return [finding_of(error, data_pages.relative_name(path, root)) for path, error in found.errors]
 
     own: list[Finding] = []
-    if not in_parts:  # that would read all of it
+    if whole:
         try:
             own = site.examined.get((asked.survey.id, row, data_pages.stamp_of(sample)), examined)
         except (Refused, PixelwiseError):

@@ -16,7 +16,9 @@ const rangeSlider = document.getElementById("range");
 const runChoice = document.getElementById("run");
 const classButtons = [...document.querySelectorAll("[data-class]")];
 const toolButtons = [...document.querySelectorAll("[data-tool]")];
-const address = `/fix/${fix.dataset.image}`;
+const layerLinks = [...document.querySelectorAll("a[data-layer]")]; // of multi-label data: a mask for each class
+const others = document.getElementById("others");
+const address = `/fix/${fix.dataset.image}`, layer = fix.dataset.layer === undefined ? "" : `layer=${fix.dataset.layer}`;
 const editable = fix.dataset.edit === "1";
 const eraserClass = Number(fix.dataset.eraser);
 const session = Array.from(crypto.getRandomValues(new Uint8Array(12)), (one) => one.toString(16).padStart(2, "0")).join("");
@@ -52,7 +54,7 @@ function slot(value, meaning) {
 }
 
 async function download() {
-  const answer = await fetch(`${address}/mask`, { cache: "no-store" });
+  const answer = await fetch(`${address}/mask?${layer}`, { cache: "no-store" });
   if (answer.status === 422) throw new Error((await answer.json()).reason);
   if (!answer.ok) throw new Error(`The server has answered with ${answer.status}.`);
   return answer.arrayBuffer();
@@ -82,8 +84,8 @@ function colorTables() {
       const code = parseInt(color.slice(1), 16);
       colors[place] = otherColors[place] = (0xff000000 | (code & 255) << 16 | (code & 0xff00) | code >> 16) >>> 0;
     } else {
-      colors[place] = meaning === UNKNOWN ? 0xffff00ff : 0xff707070;
-      otherColors[place] = meaning === UNKNOWN ? 0xff000000 : 0xffb0b0b0;
+      colors[place] = meaning === UNKNOWN ? 0xffff00ff : 0x60707070; // a photo is seen where nothing is labelled yet
+      otherColors[place] = meaning === UNKNOWN ? 0xff000000 : 0x60b0b0b0;
     }
   });
 }
@@ -123,7 +125,7 @@ function draw(left, top, right, bottom) {
 }
 
 async function loadPhoto() {
-  const answer = await fetch(`${address}/photo`);
+  const answer = await fetch(`${address}/photo?${layer}`);
   if (!answer.ok) throw new Error("The image cannot be shown.");
   const bitmap = await createImageBitmap(await answer.blob());
   photo.width = width;
@@ -226,7 +228,7 @@ async function save() {
   let status = 0, reason = "";
   try {
     for (let part = 0; part < parts; part++) {
-      const answer = await fetch(`${address}/mask?base=${version}&session=${session}`, {
+      const answer = await fetch(`${address}/mask?base=${version}&session=${session}&${layer}`, {
         method: "PUT",
         headers: { "content-type": "application/octet-stream" },
         body: body.subarray(part * 3 * MOST_RUNS, (part + 1) * 3 * MOST_RUNS),
@@ -438,6 +440,18 @@ async function fillFrom(everywhere) {
   commit();
 }
 
+// Gives the chosen class to all pixels that nobody has labelled: what is left when the objects are drawn.
+function fillRest() {
+  const place = placeToPaint();
+  if (!editable || !version || stroke || place === undefined) return;
+  begin();
+  for (let i = 0; i < mask.length; i++) {
+    if (meanings[mask[i]] === IGNORED) mask[i] = place;
+  }
+  touch(0, 0, width, height);
+  commit();
+}
+
 async function fillRegion(x, y) {
   if (!(await loadPrediction()) || stroke) return;
   const seen = prediction[y * width + x], place = paints.get(seen);
@@ -471,7 +485,7 @@ function press(point) {
 
 function pick() {
   const x = Math.floor(cursor.x), y = Math.floor(cursor.y);
-  if (inside(x, y) && paints.has(meanings[mask[y * width + x]])) choose(meanings[mask[y * width + x]]);
+  if (!layerLinks.length && inside(x, y) && paints.has(meanings[mask[y * width + x]])) choose(meanings[mask[y * width + x]]);
 }
 
 function choose(classId) {
@@ -619,6 +633,10 @@ function resize(by) {
 }
 
 function nextClass(by) {
+  if (layerLinks.length) {
+    const at = layerLinks.findIndex((one) => one.ariaCurrent === "true");
+    return leave(layerLinks[(at + by + layerLinks.length) % layerLinks.length]);
+  }
   const ids = [...paints.keys()];
   choose(ids[(ids.indexOf(chosen) + by + ids.length) % ids.length]);
 }
@@ -636,9 +654,9 @@ const KEYS = {
   b: () => use("brush"), e: () => use("eraser"), l: () => use("polygon"), f: () => use("flood"), r: () => use("run"),
   "[": () => resize(-1), "]": () => resize(1), ",": () => nextClass(-1), ".": () => nextClass(1), i: pick, x: togglePen,
   n: () => leave(document.querySelector("a[rel=next]")), p: () => leave(document.querySelector("a[rel=prev]")),
-  m: () => tilesOf.classList.toggle("hidden"), home: fit,
+  o: () => others?.classList.toggle("hidden"), m: () => tilesOf.classList.toggle("hidden"), home: fit,
   "+": () => zoom(1.25, stage.clientWidth / 2, stage.clientHeight / 2), "=": () => KEYS["+"](), "-": () => zoom(0.8, stage.clientWidth / 2, stage.clientHeight / 2),
-  c: fillPolygon, escape: cancelPolygon,
+  c: fillPolygon, g: fillRest, escape: cancelPolygon,
   backspace: () => {
     polygon.pop();
     drawOver();
@@ -661,7 +679,8 @@ document.addEventListener("keydown", (event) => {
   const digit = /^Digit(\d)$/.exec(event.code) ?? /^Numpad(\d)$/.exec(event.code);
   if (digit) {
     const place = (Number(digit[1]) + 9) % 10 + (event.shiftKey ? 10 : 0);
-    if (classButtons[place]) choose(Number(classButtons[place].dataset.class));
+    if (layerLinks.length) leave(layerLinks[place]);
+    else if (classButtons[place]) choose(Number(classButtons[place].dataset.class));
   } else if (key === " " && !onControl) {
     spaceHeld = true;
     stage.classList.add("panning");
@@ -694,10 +713,10 @@ addEventListener("beforeunload", (event) => {
 for (const one of classButtons) one.addEventListener("click", () => choose(Number(one.dataset.class)));
 for (const one of toolButtons) one.addEventListener("click", () => use(one.dataset.tool));
 for (const one of document.querySelectorAll("[data-do]")) {
-  const acts = { undo, redo, fit, close: fillPolygon, "fill-rest": () => fillFrom(false), "fill-all": () => fillFrom(true) };
+  const acts = { undo, redo, fit, close: fillPolygon, rest: fillRest, "fill-rest": () => fillFrom(false), "fill-all": () => fillFrom(true) };
   one.addEventListener("click", () => acts[one.dataset.do]());
 }
-for (const one of document.querySelectorAll("a[rel=next], a[rel=prev]")) {
+for (const one of [...document.querySelectorAll("a[rel=next], a[rel=prev]"), ...layerLinks]) {
   one.addEventListener("click", (event) => {
     if (event.ctrlKey || event.metaKey || event.shiftKey) return;
     event.preventDefault();
@@ -728,6 +747,11 @@ async function start() {
   take(await download());
   settled = mask.slice();
   await loadPhoto();
+  if (others) {
+    others.width = width;
+    others.height = height;
+    others.src = `${address}/others?${layer}`;
+  }
   makeTiles();
   draw(0, 0, width, height);
   for (const one of classButtons) {

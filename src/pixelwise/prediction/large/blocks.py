@@ -25,9 +25,9 @@ from torch import Tensor
 
 from pixelwise.datasets.reading.regions.images import Region
 from pixelwise.datasets.reading.regions.segments import Rectangle
-from pixelwise.layers.probabilities import Scores, probabilities
 from pixelwise.metrics.argmax import source_cells
 from pixelwise.metrics.multilabel import bits_of
+from pixelwise.models.probabilities import Scores, probabilities
 from pixelwise.prediction.background import in_background
 from pixelwise.prediction.large.carry import Waiting
 from pixelwise.prediction.large.probabilities import in_steps

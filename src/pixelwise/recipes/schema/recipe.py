@@ -14,6 +14,7 @@ from pixelwise.recipes.class_sets.tables import IGNORE, class_set
 from pixelwise.recipes.schema.augment import Augment
 from pixelwise.recipes.schema.base import Part, Range, require
 from pixelwise.recipes.schema.data import Data
+from pixelwise.recipes.schema.distillation import Distillation
 from pixelwise.recipes.schema.evaluation import Evaluation, Original, Published
 from pixelwise.recipes.schema.loss import ClassWeights, Loss, Ohem
 from pixelwise.recipes.schema.matching import Matching
@@ -39,6 +40,7 @@ __all__ = [
     "Checkpoints",
     "ClassWeights",
     "Data",
+    "Distillation",
     "Ema",
     "Evaluation",
     "Group",
@@ -88,6 +90,7 @@ class Recipe(Part, frozen=True, kw_only=True):
     data: Data = Data()
     augment: Augment = Augment()
     loss: Loss = Loss()
+    distillation: Distillation = Distillation()
     optimizer: Optimizer
     schedule: Schedule
     sampling: Sampling
@@ -123,6 +126,11 @@ class Recipe(Part, frozen=True, kw_only=True):
             "set a value for every other field",
         )
         self._require_registered_family()
+        require(
+            not self.distillation.teachers or not self.model.mask_classification,
+            f"distillation compares classes per pixel, but {self.model.family} is trained by its masks",
+            "leave out distillation.teacher, or train another network, for example model.family=unet",
+        )
         own = [group.pattern for group in self.optimizer.groups if group.warmup_iterations is not None]
         require(
             not own or (self.schedule.per == "iteration" and self.schedule.kind in ("constant", "poly", "cosine")),
@@ -184,6 +192,7 @@ class Recipe(Part, frozen=True, kw_only=True):
             (named, f"loss.class_weights={loss.class_weights}", "loss.class_weights=inverse-sqrt, none or a list"),
             (augment.mix == "classmix", "augment.mix=classmix", "augment.mix=cutmix or none"),
             (augment.max_class_share is not None, "augment.max_class_share", "augment.max_class_share=none"),
+            (self.distillation.match == "dist", "distillation.match=dist", "distillation.match=logits or channels"),
             (augment.rotate_label != IGNORE, "augment.rotate_label", f"augment.rotate_label={IGNORE}"),
         )
         for wrong, name, instead in cases:
@@ -247,6 +256,9 @@ def _deciding(recipe: Recipe) -> dict[str, Any]:
         # The path of a run does not identify its weights, but their recipe does.
         if start.recipe is not None or start.run is not None:
             plain["initialize"] = [encoder, start.recipe or start.run]
+    if recipe.distillation.teacher_sha256:
+        # The same weights teach the same, wherever they lie.
+        del plain["distillation"]["teacher"]
     data = plain.setdefault("data", {})
     known = class_set(recipe.data.dataset)
     if known is None:

@@ -40,6 +40,8 @@ class Role(StrEnum):
     """Source of the initial weights."""
     PLACE = "place"
     """Path on this machine."""
+    MOVABLE = "movable"
+    """Path of what another field identifies by its content, which may have moved when a run is resumed."""
     FROM_DATA = "from data"
     """Value that a run fills in from its data if the recipe leaves it open."""
 

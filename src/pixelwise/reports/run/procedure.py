@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import NamedTuple
 
-from pixelwise.recipes.schema.recipe import Optimizer, Recipe, Schedule
+from pixelwise.recipes.schema.recipe import Distillation, Optimizer, Recipe, Schedule
 from pixelwise.records.log import SkippedRecord, StepRecord
 from pixelwise.reports.numbers import many
 from pixelwise.reports.run.records import RunRecords
@@ -104,6 +104,17 @@ def schedule_in_words(schedule: Schedule) -> str:
     return words
 
 
+def distillation_in_words(distillation: Distillation) -> str:
+    """`match logits at temperature 2 with weight 1, beside the labels; the average of 2 teachers`."""
+    match, temperature = distillation.match, distillation.used_temperature
+    words = f"match {match} at temperature {temperature:g} with weight {distillation.weight:g}"
+    words += ", beside the labels" if distillation.with_labels else ", without labels"
+    views = len(distillation.teachers)
+    said = [f"the average of {views} teachers"] if views > 1 else []
+    said += ["mirror images seen too"] if distillation.views == "flip" else []
+    return "; ".join([words, *said])
+
+
 def trained_in_words(run: RunRecords) -> str:
     """`27 steps, 9 epochs of 8 of the 9 images`, from what was logged; skipped steps count."""
     recipe, data = run.recipe, run.data
@@ -157,6 +168,8 @@ def _procedure(name: str, recipe: Recipe, differences: Sequence[str] = ()) -> Pr
         facts.append(("Moving average", f"of the weights, decay {recipe.ema.decay:g} per step"))
     if optimizer.layer_decay != 1:
         facts.append(("Layer decay", f"each encoder block learns {optimizer.layer_decay:g} times as fast as the next"))
+    if recipe.distillation.teachers:
+        facts.append(("Distillation", distillation_in_words(recipe.distillation)))
     if differences:
         facts.append(("Overrides", ", ".join(differences)))
     return Procedure(name, tuple(facts), _groups(recipe))

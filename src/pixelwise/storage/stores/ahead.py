@@ -14,6 +14,7 @@ from typing import NamedTuple
 
 from pixelwise.machine.thread_pools import thread_pool
 from pixelwise.storage.stores.store import Store, require_memory
+from pixelwise.storage.stores.versions import Versions
 
 MOST_AT_ONCE = 32
 """Largest number of ranges that are asked for at the same time."""
@@ -38,18 +39,27 @@ _kept: OrderedDict[_Key, tuple[Store, bytes]] = OrderedDict()
 _lock = threading.Lock()
 
 
-def read_several(ranges: Sequence[Range]) -> list[bytes]:
+def read_several(ranges: Sequence[Range], versions: Versions | None = None) -> list[bytes]:
     """The bytes of several ranges, of which at most `MOST_AT_ONCE` are asked for at the same time.
 
+    Args:
+        ranges: The ranges.
+        versions: The versions of the files that were read before; None if it does not matter whether they changed.
+
     Raises:
+        ChangedFileError: A file is of another version than before.
         OSError: One of them cannot be read.
         MemoryError: There is less memory than they need.
     """
     require_memory(sum(one.size for one in ranges))
+
+    def read(one: Range) -> bytes:
+        return one.store.read(*one[1:]) if versions is None else versions.read(*one)
+
     if len(ranges) < 2:
-        return [one.store.read(one.name, one.offset, one.size) for one in ranges]
+        return list(map(read, ranges))
     with thread_pool(min(MOST_AT_ONCE, len(ranges))) as pool:
-        return list(pool.map(lambda one: one.store.read(one.name, one.offset, one.size), ranges))
+        return list(pool.map(read, ranges))
 
 
 def fetch(paths: Iterable[Path]) -> None:

@@ -120,6 +120,10 @@ class HubStore(RemoteStore):
         """See `RemoteStore.some_names`; all of them, which the hub lists at once."""
         return self.names(folder)
 
+    def read_marked(self, name: str, offset: int, size: int) -> tuple[bytes, str]:
+        """See `Store.read_marked`; a commit does not change."""
+        return self.read(name, offset, size), ""
+
     def put(self, name: str, content: bytes | Path) -> None:
         """Nothing is written to the hub."""
         raise _read_only()

@@ -2,7 +2,7 @@
 
 A member is a path like any other for whoever names, compares or prints it. Its content is read through the store, and
 every byte of it is compared with its SHA-256 before anybody uses it. Large TIFF files of which parts are read are the
-exception: `pixelwise data verify` compares them.
+exception: `pixelwise data verify` compares them, and the parts are those of one version of the larger file.
 """
 
 from __future__ import annotations
@@ -22,6 +22,7 @@ from pixelwise.storage.names import printable
 from pixelwise.storage.stores.ahead import Range, taken
 from pixelwise.storage.stores.ranged import RangedFile
 from pixelwise.storage.stores.store import MemoryStore, Store
+from pixelwise.storage.stores.versions import Versions
 
 WHOLE = 16 * 1024**2
 """Bytes up to which members are read whole: with one request, and compared with their SHA-256."""
@@ -40,6 +41,7 @@ class Place(NamedTuple):
         begin: Position of the first byte of the members that are read together with this one.
         end: Position after their last byte.
         exact: Whether `sha256` is known from the content, which is compared with it.
+        versions: The versions of the larger files of which parts were read; None not to compare them.
     """
 
     store: Store
@@ -50,6 +52,7 @@ class Place(NamedTuple):
     begin: int
     end: int
     exact: bool = True
+    versions: Versions | None = None
 
     @property
     def range(self) -> Range:
@@ -158,7 +161,7 @@ class Member(type(Path())):
         place = self.place
         if place is None:
             raise OSError(errno.EINVAL, "it is not a member of a larger file")
-        return RangedFile(place.store, place.name, place.offset, place.size)
+        return RangedFile(place.store, place.name, place.offset, place.size, place.versions)
 
     def stat(self, *, follow_symlinks: bool = True):
         """A regular file that nobody can write, of the member's size and without a time."""

@@ -14,38 +14,42 @@ from collections.abc import Iterable, Sequence
 from pixelwise.storage.stores.ahead import LONGEST, Range, read_several
 from pixelwise.storage.stores.store import Store
 from pixelwise.storage.stores.streams import Seekable
+from pixelwise.storage.stores.versions import Versions
 
 BLOCK = 1 << 16
 """Bytes of a block; a request costs more than so many bytes."""
 KEPT = 64 * 1024**2
 """Bytes of blocks that a process keeps."""
 
-_Key = tuple[int, str, int, int]
-_kept: OrderedDict[_Key, tuple[Store, bytes]] = OrderedDict()
-"""Blocks with their store: as long as a store is here, no other one gets its id."""
+_Key = tuple[int, int, str, int, int]
+_kept: OrderedDict[_Key, tuple[Store, Versions | None, bytes]] = OrderedDict()
+"""Blocks with their store and versions: as long as these are here, no other ones get their ids."""
 _lock = threading.Lock()
 
 
 class RangedFile(Seekable):
     """A member of a file of a store, open for reading at any position.
 
-    Its content is not compared with a SHA-256, which is that of all of it.
+    Its content is not compared with a SHA-256, which is that of all of it. But what is read is of the same version of
+    the larger file as what was read before.
 
     Args:
         store: The store.
         name: Name of the larger file.
         offset: Position of the member's first byte there.
         size: Number of its bytes.
+        versions: The versions of the files that were read before; None not to compare them.
     """
 
-    def __init__(self, store: Store, name: str, offset: int, size: int) -> None:
+    def __init__(self, store: Store, name: str, offset: int, size: int, versions: Versions | None = None) -> None:
         super().__init__(size)
-        self._store, self._name, self._offset = store, name, offset
+        self._store, self._name, self._offset, self._versions = store, name, offset, versions
 
     def read(self, size: int | None = -1, /) -> bytes:
         """Up to `size` bytes, fewer at the end; all that are left if it is negative or None.
 
         Raises:
+            ChangedFileError: The larger file has changed since parts of it were read.
             OSError: The larger file cannot be read, or ends before the member does.
             MemoryError: There is less memory than that.
         """
@@ -94,9 +98,9 @@ class RangedFile(Seekable):
                 kept = _kept.get(self._key(block))
                 if kept is not None:
                     _kept.move_to_end(self._key(block))
-                    found[block] = kept[1]
+                    found[block] = kept[2]
         runs = _runs([block for block in blocks if block not in found])
-        for run, content in zip(runs, read_several([self._range(run) for run in runs]), strict=True):
+        for run, content in zip(runs, read_several([self._range(run) for run in runs], self._versions), strict=True):
             if len(content) != self._range(run).size:
                 raise OSError(errno.EIO, "the file in which it lies ends before it does")
             for number, block in enumerate(run):
@@ -110,12 +114,12 @@ class RangedFile(Seekable):
 
     def _keep(self, block: int, content: bytes) -> None:
         with _lock:
-            _kept[self._key(block)] = self._store, content
+            _kept[self._key(block)] = self._store, self._versions, content
             while len(_kept) > KEPT // BLOCK:
                 _kept.popitem(last=False)
 
     def _key(self, block: int) -> _Key:
-        return id(self._store), self._name, self._offset, block
+        return id(self._store), id(self._versions), self._name, self._offset, block
 
 
 def _runs(blocks: Sequence[int]) -> list[range]:

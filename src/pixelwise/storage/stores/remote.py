@@ -106,6 +106,21 @@ class RemoteStore:
         with _at_once:
             return _asked(lambda: bytes(_obstore().get_range(client, name, start=offset, end=offset + size)))
 
+    def read_marked(self, name: str, offset: int, size: int) -> tuple[bytes, str]:
+        """See `Store.read_marked`: each answer says of which version it is."""
+        require_memory(size)
+        if size <= 0:
+            return b"", ""
+        client, options = self._open(), {"range": (offset, offset + size)}
+
+        def asked() -> tuple[bytes, Version]:
+            found = _obstore().get(client, name, options=options)
+            return bytes(found.bytes()), _version(found.meta)
+
+        with _at_once:
+            content, version = _asked(asked)
+        return content, f"{version.size} {version.mark}"
+
     def put(self, name: str, content: bytes | Path) -> None:
         """See `OutputStore.put`; large files are sent in parts."""
         client = self._open()

@@ -51,6 +51,10 @@ class Store(Protocol):
         """
         ...
 
+    def read_marked(self, name: str, offset: int, size: int) -> tuple[bytes, str]:
+        """As `read`, with what changes when the file does; empty if the store cannot tell."""
+        ...
+
 
 class OutputStore(Store, Protocol):
     """A store to which files are written, each complete or not at all."""
@@ -135,6 +139,12 @@ class FolderStore:
         require_memory(min(size, file.size))
         return file.read(offset, size)
 
+    def read_marked(self, name: str, offset: int, size: int) -> tuple[bytes, str]:
+        """See `Store.read_marked`."""
+        content = self.read(name, offset, size)
+        # Asked afterwards: what was written meanwhile is noticed.
+        return content, self._open(name).state
+
     def put(self, name: str, content: bytes | Path) -> None:
         """See `OutputStore.put`."""
         self._forget(name)
@@ -211,3 +221,7 @@ class MemoryStore:
     def read(self, name: str, offset: int, size: int) -> bytes:
         """See `Store.read`."""
         return self.content[offset : offset + size]
+
+    def read_marked(self, name: str, offset: int, size: int) -> tuple[bytes, str]:
+        """See `Store.read_marked`; memory does not change."""
+        return self.read(name, offset, size), ""

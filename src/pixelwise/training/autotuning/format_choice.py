@@ -20,7 +20,8 @@ from pixelwise.recipes.schema.recipe import Precision, Recipe
 from pixelwise.recipes.sizes import Size
 from pixelwise.training.autotuning.batch_size import random_batch
 from pixelwise.training.memory import memory_explained
-from pixelwise.training.optimization.freezing import freeze_encoder, set_training_mode
+from pixelwise.training.optimization.freezing import set_training_mode
+from pixelwise.training.state import begin_state
 from pixelwise.training.step import add_gradients
 
 ROUNDS = 5
@@ -138,9 +139,8 @@ def time_formats(recipe: Recipe, formats: Sequence[Precision], size: Size, devic
     """
     devices = [device] if device.type == "cuda" else []
     with torch.random.fork_rng(devices):
-        model = build_model(recipe).to(device)
-        if recipe.initialize.freeze:
-            freeze_encoder(model)
+        state = begin_state(build_model(recipe), recipe, device)
+        model = state.model
         set_training_mode(model, frozen=recipe.initialize.freeze)
         images, channels = recipe.sampling.batch_size, model.preprocessing.in_channels
         batch = random_batch(images, size, model.num_classes, channels, multilabel=model.multilabel)
@@ -155,7 +155,7 @@ def time_formats(recipe: Recipe, formats: Sequence[Precision], size: Size, devic
                 model.zero_grad(set_to_none=True)
                 start = _now(device)
                 with memory_explained(recipe, device):
-                    add_gradients(trial, model, model.training_outputs, [batch], weights)
+                    add_gradients(trial, state, model.training_outputs, [batch], weights)
                 if number > 0:
                     seconds.append(_now(device) - start)
             if number > 0 and time.perf_counter() - begin > BUDGET_SECONDS:

@@ -52,11 +52,15 @@ def differences(before: Recipe, after: Recipe) -> list[Change]:
 def refuse_other_experiment(recipe: Recipe, changed: Recipe) -> None:
     """Refuse changes of anything but length, use of the machine, texts, colours, paths and the published claim.
 
+    A teacher of another place has no hash until `with_teachers` has read its weights, and held them against the run's.
+
     Raises:
         CheckpointError: K430, with the fields and their values.
     """
-    allowed = (*RESUMABLE_CHANGES, *fields_with(Role.CLAIM, Role.TEXT, Role.DISPLAY, Role.PLACE))
-    forbidden = [one for one in differences(recipe, changed) if not is_in(one.field, allowed)]
+    allowed = (*RESUMABLE_CHANGES, *fields_with(Role.CLAIM, Role.TEXT, Role.DISPLAY, Role.PLACE, Role.MOVABLE))
+    taught = changed.distillation
+    unread = ("distillation.teacher_sha256",) if taught.teachers and not taught.teacher_sha256 else ()
+    forbidden = [one for one in differences(recipe, changed) if not is_in(one.field, (*allowed, *unread))]
     if forbidden:
         shown = "; ".join(f"{one.field}: {one.before} -> {one.after}" for one in forbidden)
         raise CheckpointError(

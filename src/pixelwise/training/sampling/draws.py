@@ -29,7 +29,7 @@ def drawn_samples(dataset: Dataset, recipe: Recipe, largest: Size) -> tuple[Samp
     """
     samples, augment = dataset.samples(recipe.data.train_split), recipe.augment
     planned = augment.crop is None and "augment.crop" in recipe.planned
-    if dataset.multilabel or largest[0] * largest[1] <= dataset.reading.max_pixels or planned:
+    if largest[0] * largest[1] <= dataset.reading.max_pixels or planned:
         return samples
     drawn: list[Sample] = []
     for sample in samples:

@@ -99,8 +99,8 @@ def test_what_cannot_be_read_in_parts_is_told(tmp_path: Path):
     varying = np.stack([IDS, RANDOM.choice([0, 255], SIZE).astype(np.uint8)], axis=2)
     pages = tmp_path / "pages.tif"
     tifffile.imwrite(pages, np.stack([IDS, IDS + 1]), photometric="minisblack", tile=(32, 16), metadata=None)
-    (tmp_path / "m.png").write_bytes(b"\x89PNG")
-    for path in (tmp_path / "m.png", tiff(tmp_path / "m.tif", varying, **GREY_ALPHA), pages):
+    (tmp_path / "m.bmp").write_bytes(b"BM")
+    for path in (tmp_path / "m.bmp", tiff(tmp_path / "m.tif", varying, **GREY_ALPHA), pages):
         with pytest.raises(DataError, match="in parts") as caught:
             MaskRegions(path, TABLE, Reading())
         assert caught.value.code == "D121"

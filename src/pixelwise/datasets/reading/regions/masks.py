@@ -1,4 +1,4 @@
-"""Rectangles of TIFF masks, equal to those of the mask that is decoded whole.
+"""Rectangles of TIFF and PNG masks, equal to those of the mask that is decoded whole.
 
 Most of what a value means is known from the value alone. What only the whole mask tells (whether an RGB mask is grey
 everywhere, whether its transparency says anything) is found out once, band by band.
@@ -21,6 +21,7 @@ from pixelwise.datasets.reading.mask_values import RawMask, interpreted_part, is
 from pixelwise.datasets.reading.masks import mask_error, translate
 from pixelwise.datasets.reading.orientation import turned_upright, upright_size
 from pixelwise.datasets.reading.regions.images import stored_rectangle
+from pixelwise.datasets.reading.regions.png_masks import PngRaster, is_kept, is_png
 from pixelwise.datasets.reading.regions.rasters import TiffRaster
 from pixelwise.datasets.reading.regions.segments import Rectangle, SegmentCache, not_in_parts
 from pixelwise.datasets.reading.tiff import DAMAGED, RGB, StoredTiff, is_tiff
@@ -49,7 +50,7 @@ class WholeMask(NamedTuple):
 
 
 class MaskRegions:
-    """A TIFF mask whose rectangles are read when they are asked for.
+    """A TIFF or PNG mask whose rectangles are read when they are asked for.
 
     Args:
         path: The mask.
@@ -57,13 +58,16 @@ class MaskRegions:
         reading: Options for reading; `max_pixels` is not applied.
         num_classes: Number of classes of the data set, for messages.
         known: What is known of the whole mask; None to find out.
+        shared: Decoded tiles and strips of several masks, and the number of this one among them; None for its own.
 
     Attributes:
         size: (height, width), upright unless `reading.exif` is `ignore`.
+        rows: Height of the tiles or strips as they lie in the upright mask.
         known: What is known of the whole mask.
 
     Raises:
-        DataError: D121, the mask is no TIFF file, or cannot be read in parts; those of `load_mask`.
+        DataError: D121, the mask is neither a TIFF nor a PNG file, or cannot be read in parts; those of `load_mask`.
+        ResourceError: S601 and S606, a PNG mask cannot be stored in tiles in the cache folder.
     """
 
     def __init__(
@@ -73,20 +77,15 @@ class MaskRegions:
         reading: Reading,
         num_classes: int = 0,
         known: WholeMask | None = None,
+        shared: tuple[SegmentCache, int] | None = None,
     ) -> None:
         self._path, self._table, self._num_classes = path, table, num_classes
-        if not is_tiff(path):
-            raise not_in_parts(
-                path,
-                "the mask of such an image has to be a TIFF file, too",
-                "write the mask as a TIFF file in tiles, and leave this file out: gdal_translate -co TILED=YES -co "
-                f"COMPRESS=DEFLATE {shlex.quote(printable(path.name))} {shlex.quote(printable(path.stem))}.tif",
-            )
         self._closing, self._lock = contextlib.ExitStack(), threading.Lock()
         try:
-            self._raster = TiffRaster(path, SegmentCache(KEPT_BYTES), self._closing, chosen=None)
+            self._raster = self._opened(*(shared or (SegmentCache(KEPT_BYTES), 0)))
             self._orientation = self._raster.orientation if reading.exif == "apply" else 1
             self.size = upright_size(self._raster.size, self._orientation)
+            self.rows = self._raster.part[0 if self._orientation < 5 else 1]
             if self._raster.animated:
                 raise not_in_parts(path, "it holds several pages")
             self.known = self._look() if known is None else known
@@ -106,7 +105,7 @@ class MaskRegions:
 
     def bands(self) -> Iterator[Rectangle]:
         """The mask in bands of whole rows, from top to bottom, as its tiles or strips suggest."""
-        return bands(self.size, self._raster.part[0 if self._orientation < 5 else 1])
+        return bands(self.size, self.rows)
 
     def raw(self, where: Rectangle) -> RawMask:
         """The values of a rectangle within the mask, not interpreted yet; see `load_mask`.
@@ -145,6 +144,20 @@ class MaskRegions:
             min(side, end + _SURROUNDINGS) for side, end in zip(self.size, (where.bottom, where.right), strict=True)
         )
         return Rectangle(top, left, bottom - top, right - left)
+
+    def _opened(self, cache: SegmentCache, number: int) -> TiffRaster | PngRaster:
+        path = self._path
+        if not is_kept(path):
+            if is_tiff(path):
+                return TiffRaster(path, cache, self._closing, chosen=None, file=number)
+            if not is_png(path):
+                raise not_in_parts(
+                    path,
+                    "the mask of such an image has to be a TIFF or PNG file",
+                    "write the mask as a TIFF file in tiles, and leave this file out: gdal_translate -co TILED=YES -co "
+                    f"COMPRESS=DEFLATE {shlex.quote(printable(path.name))} {shlex.quote(printable(path.stem))}.tif",
+                )
+        return PngRaster(path, cache, self._closing, from_alpha=self._table.from_alpha, file=number)
 
     def _stored(self, where: Rectangle) -> StoredTiff:
         """What is stored in a rectangle, with upright values."""

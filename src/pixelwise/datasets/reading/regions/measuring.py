@@ -4,17 +4,23 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator
+from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
 
-from pixelwise.datasets.labels import LabelTable, color_codes, count_values, semantic_ids
+from pixelwise.datasets.labels import LabelTable, color_codes, count_values, neither_black_nor_white, semantic_ids
 from pixelwise.datasets.reading.areas import MAX_VALUES, Areas, joined, measure
 from pixelwise.datasets.reading.mask_values import RawMask
-from pixelwise.datasets.reading.masks import MaskCounts, translate
+from pixelwise.datasets.reading.masks import MaskCounts, class_mask_error, no_mask, translate, values_error
+from pixelwise.datasets.reading.regions.class_masks import ClassMaskRegions
 from pixelwise.datasets.reading.regions.images import ImageRegions
 from pixelwise.datasets.reading.regions.masks import MaskRegions, bands
 from pixelwise.datasets.reading.regions.segments import Rectangle
+from pixelwise.datasets.samples import Dataset, Sample
+from pixelwise.errors import DataError
+from pixelwise.recipes.class_sets.tables import IGNORE, IGNORE_BIT
+from pixelwise.recipes.sizes import Size
 
 # A number of different colours that no mask of classes has, and that memory does not mind.
 _MOST_COUNTED = 100 * MAX_VALUES
@@ -119,6 +125,105 @@ def measure_mask(mask: MaskRegions, table: LabelTable, *, semantic: bool = False
             values = Counter(dict(values.most_common(MAX_VALUES)))
     first = mask.raw(Rectangle(0, 0, 1, mask.size[1]))
     return MaskMeasures(first, mask.size, joined(areas), _ordered(values), _ordered(unknown), pixels)
+
+
+class LabelMeasures(NamedTuple):
+    """What is measured of the mask of an image, or of the masks of all classes.
+
+    Attributes:
+        sizes: (height, width) of each mask.
+        errors: Masks with invalid values, with their errors.
+        encoding: Storage format of the first mask, as in `RawMask`.
+        pixels: Number of pixels by class id, int64 (256,), 255 = ignored; classes of multi-label data may overlap.
+        mask: More of the mask; None for multi-label data.
+    """
+
+    sizes: dict[Path, Size]
+    errors: list[tuple[Path, DataError]]
+    encoding: str
+    pixels: np.ndarray
+    mask: MaskMeasures | None = None
+
+
+def measure_labels(sample: Sample, dataset: Dataset) -> LabelMeasures:
+    """Measure the labels of an image that is read in parts.
+
+    Args:
+        sample: A sample of `dataset` with a mask.
+        dataset: Data set whose label table and reading options are used.
+
+    Raises:
+        DataError: A mask cannot be read; D220, there is none.
+        ResourceError: As `MaskRegions`.
+    """
+    path, table = sample.mask_path, dataset.label_table
+    if path is None:
+        raise no_mask(sample.image_path)
+    if dataset.multilabel:
+        with ClassMaskRegions(sample, dataset) as masks:
+            sizes = {one: mask.size for one, mask in masks.masks.items()}
+            if len(set(sizes.values())) > 1:  # which is the error
+                return LabelMeasures(sizes, [], "", np.zeros(256, np.int64))
+            found = measure_class_masks(masks)
+            return LabelMeasures(sizes, found.errors, f"{found.encoding}, one per class", found.pixels)
+    with MaskRegions(path, table, dataset.reading, len(dataset.classes)) as mask:
+        measured = measure_mask(mask, table)
+    error = values_error(path, measured.counts, table, len(dataset.classes))
+    errors = [] if error is None else [(path, error)]
+    return LabelMeasures({path: measured.size}, errors, measured.first.encoding, measured.pixels, measured)
+
+
+class ClassMeasures(NamedTuple):
+    """What is measured of the masks of all classes of an image.
+
+    Attributes:
+        encoding: Storage format of the first mask, as in `RawMask`.
+        errors: Invalid masks with their errors.
+        pixels: Number of pixels by class id, int64 (256,), 255 = ignored; classes may overlap.
+    """
+
+    encoding: str
+    errors: list[tuple[Path, DataError]]
+    pixels: np.ndarray
+
+
+def measure_class_masks(masks: ClassMaskRegions) -> ClassMeasures:
+    """Measure the masks of all classes of an image, which are of equal size.
+
+    Raises:
+        DataError: A mask cannot be read.
+    """
+    values: dict[Path, Counter[int]] = {path: Counter() for path in masks.masks}
+    last: dict[Path, RawMask] = {}
+    pixels = np.zeros(256, np.int64)
+    for where in masks.bands():
+        last = masks.raw(where)
+        present: dict[Path, np.ndarray] = {}
+        for path, raw in last.items():
+            # Colours are an error, whatever they are.
+            flat = raw.values if raw.values.ndim == 2 else raw.values[..., 0]
+            if masks.threshold is None:
+                present[path] = flat != 0
+                values[path].update(count_values(flat))
+            else:
+                present[path] = flat >= masks.threshold
+        pixels += class_pixels(masks.joined(present, where))
+    found = (
+        (path, class_mask_error(path, raw, neither_black_nor_white(_ordered(values[path])), masks.threshold))
+        for path, raw in last.items()
+    )
+    errors = [(path, error) for path, error in found if error is not None]
+    return ClassMeasures(next(iter(last.values())).encoding, errors, pixels)
+
+
+def class_pixels(labels: np.ndarray) -> np.ndarray:
+    """Number of pixels by class id, int64 (256,), 255 = ignored, of bit fields int32 (h, w)."""
+    pixels = np.zeros(256, np.int64)
+    bits = int(np.bitwise_or.reduce(labels, axis=None)) & (IGNORE_BIT - 1)
+    for bit in range(bits.bit_length()):
+        pixels[bit] = np.count_nonzero(labels & (1 << bit))
+    pixels[IGNORE] = np.count_nonzero(labels == IGNORE_BIT)
+    return pixels
 
 
 def _surrounded(mask: MaskRegions) -> Iterator[tuple[RawMask, slice]]:

@@ -2,16 +2,22 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 
+import msgspec
 import numpy as np
 
 from pixelwise.datasets.reading.fitting import rotation_error
+from pixelwise.datasets.reading.masks import no_mask
+from pixelwise.datasets.reading.regions.class_masks import ClassMaskRegions
 from pixelwise.datasets.reading.regions.images import ImageRegions, large_image
 from pixelwise.datasets.reading.regions.masks import KEPT_BYTES, MaskRegions, WholeMask
-from pixelwise.datasets.reading.regions.segments import Rectangle, not_in_parts
+from pixelwise.datasets.reading.regions.measuring import class_pixels
+from pixelwise.datasets.reading.regions.segments import Rectangle
 from pixelwise.datasets.samples import Dataset, Reading, Sample
 from pixelwise.errors import DataError
+from pixelwise.recipes.sizes import Size
 from pixelwise.storage import printable
 from pixelwise.transforms.parts import Part, Window
 
@@ -20,12 +26,12 @@ class Learnt:
     """What is learnt of a mask when it is read for the first time, and holds for later readings.
 
     Attributes:
-        whole: What is known of the whole mask.
+        whole: What is known of the whole mask, or masks, by path.
         counts: Number of pixels by band and class id, int64 (bands, 256).
     """
 
     def __init__(self) -> None:
-        self.whole: WholeMask | None = None
+        self.whole: dict[Path, WholeMask] = {}
         self.counts: np.ndarray | None = None
 
 
@@ -39,34 +45,28 @@ class PairRegions:
 
     Attributes:
         image: The image.
-        labels: The labels, of the size of the image.
+        labels: The labels, of the size of the image: class ids, or bit fields of multi-label data.
         regions: Reads rectangles of the image.
-        mask: Reads rectangles of the mask.
+        mask: Reads rectangles of the mask, or of the masks of all classes.
 
     Raises:
         DataError: D110 and D201, image and mask are not of the same size; those of `ImageRegions` and `MaskRegions`.
+        ResourceError: Those of `MaskRegions`.
     """
 
     def __init__(self, sample: Sample, dataset: Dataset, learnt: Learnt | None = None) -> None:
         learnt, path = learnt or Learnt(), sample.mask_path
         if path is None:
-            raise DataError(
-                "D220", f"{printable(sample.image_path)}: the image has no mask", "add the mask, or leave the image out"
-            )
-        if dataset.multilabel:
-            raise not_in_parts(
-                sample.image_path,
-                "it has one mask per class; only a single mask is read in parts",
-                "cut the image and its masks into smaller ones alike (gdal_retile.py, gdal_translate -srcwin)",
-            )
+            raise no_mask(sample.image_path)
         self.regions = ImageRegions(sample.image_path, dataset.reading, KEPT_BYTES)
         try:
-            self.mask = MaskRegions(path, dataset.label_table, dataset.reading, len(dataset.classes), learnt.whole)
+            self.mask = opened_mask(sample, path, dataset, learnt.whole)
             try:
-                learnt.whole = self.mask.known
-                error = other_size(sample, self.regions.size, self.mask.size, self.regions.orientation, dataset.reading)
-                if error is not None:
-                    raise error
+                learnt.whole = known_of(self.mask, path)
+                sizes = mask_sizes(self.mask, path)
+                found = sizes_error(sample, self.regions.size, sizes, self.regions.orientation, dataset.reading)
+                if found is not None:
+                    raise found[1]
             except BaseException:
                 self.mask.close()
                 raise
@@ -84,9 +84,52 @@ class PairRegions:
         self.regions.close()
 
 
+def opened_mask(
+    sample: Sample, path: Path, dataset: Dataset, known: Mapping[Path, WholeMask]
+) -> MaskRegions | ClassMaskRegions:
+    """The mask of a sample, or the masks of its classes, to read parts of.
+
+    Args:
+        sample: A sample of `dataset`.
+        path: Its mask, or the first one.
+        dataset: Data set whose label table and reading options are used.
+        known: What is known of whole masks, by path.
+
+    Raises:
+        DataError: As `MaskRegions`.
+        ResourceError: As `MaskRegions`.
+    """
+    if dataset.multilabel:
+        return ClassMaskRegions(sample, dataset, known)
+    return MaskRegions(path, dataset.label_table, dataset.reading, len(dataset.classes), known.get(path))
+
+
+def known_of(mask: MaskRegions | ClassMaskRegions, path: Path) -> dict[Path, WholeMask]:
+    """What is known of the whole mask at a path, or of the masks of all classes."""
+    return {path: mask.known} if isinstance(mask, MaskRegions) else mask.known
+
+
 def is_in_parts(path: Path, reading: Reading) -> bool:
     """Whether an image is read in parts for training and scoring: a TIFF file of more pixels than are decoded whole."""
     return large_image(path, reading.max_pixels) is not None
+
+
+def mask_sizes(mask: MaskRegions | ClassMaskRegions, path: Path) -> dict[Path, Size]:
+    """The size of the mask at a path, or of each of the masks of all classes."""
+    if isinstance(mask, MaskRegions):
+        return {path: mask.size}
+    return {path: one.size for path, one in mask.masks.items()}
+
+
+def sizes_error(
+    sample: Sample, image: Size, masks: Mapping[Path, Size], orientation: int, reading: Reading
+) -> tuple[Path, DataError] | None:
+    """The first mask whose size is not that of its image, with its error; see `other_size`."""
+    for path, size in masks.items():
+        error = other_size(msgspec.structs.replace(sample, mask_path=path), image, size, orientation, reading)
+        if error is not None:
+            return path, error
+    return None
 
 
 def other_size(
@@ -135,9 +178,9 @@ class _ImageParts:
 
 
 class _LabelParts:
-    """Parts of the labels, uint8 (H, W)."""
+    """Parts of the labels, uint8 (H, W), or int32 (H, W) bit fields of multi-label data."""
 
-    def __init__(self, mask: MaskRegions, learnt: Learnt) -> None:
+    def __init__(self, mask: MaskRegions | ClassMaskRegions, learnt: Learnt) -> None:
         self._mask, self._learnt = mask, learnt
         self.shape = mask.size
 
@@ -152,14 +195,21 @@ class _LabelParts:
         band = int(np.searchsorted(ends, number, side="right"))
         where = list(self._mask.bands())[band]
         before = int(ends[band - 1]) if band else 0
-        place = np.flatnonzero(self._mask.labels(where).ravel() == class_id)[number - before]
+        labels = self._mask.labels(where).ravel()
+        of_class = labels == class_id if labels.dtype == np.uint8 else labels & (1 << class_id)
+        place = np.flatnonzero(of_class)[number - before]
         row, column = divmod(int(place), where.width)
         return where.top + row, column
 
     def _by_band(self) -> np.ndarray:
         if self._learnt.counts is None:
-            counted = (np.bincount(self._mask.labels(where).ravel(), minlength=256) for where in self._mask.bands())
-            self._learnt.counts = np.stack(list(counted))
+            labels = (self._mask.labels(where) for where in self._mask.bands())
+            self._learnt.counts = np.stack(
+                [
+                    np.bincount(one.ravel(), minlength=256) if one.dtype == np.uint8 else class_pixels(one)
+                    for one in labels
+                ]
+            )
         return self._learnt.counts
 
 

@@ -81,6 +81,10 @@ class CellStore:
         content = cells[offset - table.starts[group]].as_py()
         return content if isinstance(content, bytes) else b""
 
+    def read_marked(self, name: str, offset: int, size: int) -> tuple[bytes, str]:
+        """See `Store.read_marked`; cells are read whole."""
+        return self.read(name, offset, size), ""
+
     def file(self, name: str) -> _Parquet | _Arrow:
         """An opened file, of which only the description is read.
 

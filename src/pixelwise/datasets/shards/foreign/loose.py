@@ -14,6 +14,7 @@ from pixelwise.storage.stores.addresses import above, address_of
 from pixelwise.storage.stores.containers import compression_of, container_kind, names_containers
 from pixelwise.storage.stores.members import Member, Place
 from pixelwise.storage.stores.remote import RemoteStore, Version, remote_store
+from pixelwise.storage.stores.versions import Versions
 
 
 def is_image_address(place: Path) -> bool:
@@ -31,7 +32,7 @@ def image_at(place: Path) -> Member:
     base = above(place, 1)
     try:
         store = remote_store(address_of(base) or "")
-        return _member(base, store, place.name, store.version(place.name))
+        return _member(base, store, place.name, store.version(place.name), Versions())
     except FileNotFoundError as error:
         raise DataError("D223", f"{printable(place)}: no such file", "check the spelling") from error
     except OSError as error:
@@ -61,12 +62,13 @@ def images_below(place: Path) -> list[Member] | None:
     if INDEX in versions or any(container_kind(name) or compression_of(name) for name in versions):
         return None
     names = sorted(name for name in versions if Path(name).suffix.lower() in SUFFIXES)
-    return [_member(place, store, name, versions[name]) for name in names] or None
+    read = Versions()
+    return [_member(place, store, name, versions[name], read) for name in names] or None
 
 
-def _member(base: Path, store: RemoteStore, name: str, version: Version) -> Member:
+def _member(base: Path, store: RemoteStore, name: str, version: Version, read: Versions) -> Member:
     mark = hashlib.sha256(repr((name, *version)).encode("utf-8", "surrogateescape")).digest()
-    return Member(base / name, Place(store, name, 0, version.size, mark, 0, version.size, exact=False))
+    return Member(base / name, Place(store, name, 0, version.size, mark, 0, version.size, False, read))
 
 
 def _unanswered(place: Path, error: OSError) -> DataError:

@@ -3,7 +3,7 @@ from __future__ import annotations
 import pytest
 import torch
 
-from pixelwise.layers.probabilities import probabilities
+from pixelwise.models.probabilities import probabilities
 
 OUTPUTS = torch.tensor([[0.0, 0.2], [1.0, 0.6]])  # classes in rows
 

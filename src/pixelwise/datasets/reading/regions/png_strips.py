@@ -1,0 +1,233 @@
+"""PNG files row by row: a file of any height as a sequence of small PNG files, in bounded memory.
+
+Rows are compressed in one stream, and most are stored as differences to the row above, so that a file can only be read
+from the top. The decoders of whole files decode the small ones: a pixel has the same value either way.
+"""
+
+from __future__ import annotations
+
+import struct
+import zlib
+from collections.abc import Iterator
+from typing import BinaryIO, NamedTuple
+
+import imagecodecs
+import numpy as np
+
+SIGNATURE = b"\x89PNG\r\n\x1a\n"
+"""First bytes of PNG files."""
+_CHUNK = struct.Struct(">I4s")
+_HEADER = struct.Struct(">IIBBBBB")
+_CHANNELS = {0: 1, 2: 3, 3: 1, 4: 2, 6: 4}
+"""Colour type -> number of channels: grey, RGB, palette, grey and alpha, RGB and alpha."""
+_DEPTHS = {0: (1, 2, 4, 8, 16), 2: (8, 16), 3: (1, 2, 4, 8), 4: (8, 16), 6: (8, 16)}
+_AS_BYTES = {1: (8, 0), 2: (8, 4), 3: (8, 2), 4: (8, 6), 6: (16, 2), 8: (16, 6)}
+"""Bytes from a pixel to the next one, by which rows are differences -> bit depth and colour type with as many."""
+_KINDS = 5
+"""Number of kinds of differences that a row may be stored as."""
+_COLORS = (b"PLTE", b"tRNS")
+_LARGEST_CHUNK = 1 << 16
+"""More bytes than a palette or its transparency can have."""
+_PIECE = 1 << 16
+
+
+class PngHeader(NamedTuple):
+    """What precedes the pixels.
+
+    Attributes:
+        size: (height, width) as stored.
+        depth: Bits of a value.
+        color_type: PNG's colour type.
+        interlaced: Whether the rows are stored in seven passes.
+        frames: Number of frames.
+        colors: The chunks of the palette and of transparency, as they are stored.
+    """
+
+    size: tuple[int, int]
+    depth: int
+    color_type: int
+    interlaced: bool
+    frames: int
+    colors: bytes
+
+    @property
+    def bits(self) -> int:
+        """Bits of a pixel."""
+        return self.depth * _CHANNELS[self.color_type]
+
+    @property
+    def row_bytes(self) -> int:
+        """Bytes of a row of pixels."""
+        return -(-self.size[1] * self.bits // 8)
+
+
+def read_header(stream: BinaryIO) -> PngHeader:
+    """Read what precedes the pixels of a PNG file, up to the content of its first chunk of pixels.
+
+    Args:
+        stream: The file at its beginning; left at the length of the first chunk of pixels.
+
+    Raises:
+        ValueError: It is no PNG file, or a damaged one.
+    """
+    if stream.read(len(SIGNATURE)) != SIGNATURE:
+        raise ValueError("it does not begin like a PNG file")
+    found: PngHeader | None = None
+    colors, frames, in_front = b"", 0, 1
+    while True:
+        length, kind = _chunk_at(stream)
+        if kind == b"IDAT":
+            break
+        content = _content(stream, length) if kind in (b"IHDR", b"acTL", *_COLORS) else b""
+        if kind == b"IHDR":
+            found = _header(content)
+        elif kind in _COLORS:
+            colors += _chunk(kind, content)
+        elif kind == b"acTL":
+            frames = int.from_bytes(content[:4], "big")
+        else:
+            # An image without a description of its frame is none of the animation, which follows it.
+            in_front = 0 if kind == b"fcTL" else in_front
+            stream.seek(length + 4, 1)
+    stream.seek(-_CHUNK.size, 1)
+    if found is None:
+        raise ValueError("its header is missing")
+    return found._replace(colors=colors, frames=frames + in_front if frames else 1)
+
+
+def small_files(stream: BinaryIO, header: PngHeader, rows: int) -> Iterator[bytes]:
+    """The pixels of a PNG file as PNG files of at most some rows, from top to bottom.
+
+    Args:
+        stream: The file, as `read_header` leaves it.
+        header: Its header, of a file that is not interlaced.
+        rows: Largest number of rows of a small file.
+
+    Raises:
+        ValueError: The file is truncated or damaged.
+        zlib.error: Its compressed data is damaged.
+    """
+    height, width = header.size
+    source, length = _Inflated(stream), header.row_bytes
+    above = np.zeros(length, np.uint8)
+    for top in range(0, height, rows):
+        number = min(rows, height - top)
+        stored = np.frombuffer(source.read(number * (length + 1)), np.uint8).reshape(number, length + 1)
+        restored = _restored(stored, above, max(1, header.bits // 8))
+        above = restored[-1].copy()
+        plain = np.zeros((number, length + 1), np.uint8)
+        plain[:, 1:] = restored
+        yield _file(number, width, (header.depth, header.color_type), plain, header.colors)
+    source.finish()
+
+
+class _Inflated:
+    """The decompressed content of consecutive chunks of pixels."""
+
+    def __init__(self, stream: BinaryIO) -> None:
+        self._stream, self._decoder = stream, zlib.decompressobj()
+        self._left, self._waiting = 0, b""
+        self._ended = False
+
+    def read(self, size: int) -> bytearray:
+        """Exactly so many bytes."""
+        found = bytearray()
+        while len(found) < size:
+            if not self._waiting and not self._decoder.eof:
+                self._waiting = self._compressed()
+            piece = self._decoder.decompress(self._waiting, size - len(found))
+            if not piece and (self._decoder.eof or (self._ended and not self._decoder.unconsumed_tail)):
+                raise ValueError("its pixels end too early")
+            self._waiting = self._decoder.unconsumed_tail
+            found += piece
+        return found
+
+    def finish(self) -> None:
+        """Read to the end of the compressed data, whose checksum is compared.
+
+        Raises:
+            zlib.error: The checksum is another.
+        """
+        while not self._decoder.eof and (piece := self._waiting or self._compressed()):
+            if self._decoder.decompress(piece, 1):
+                return  # more rows than the header says, which are none of the image
+            self._waiting = self._decoder.unconsumed_tail
+
+    def _compressed(self) -> bytes:
+        """The next bytes of the chunks; empty at their end."""
+        while not self._left:
+            head = self._stream.read(_CHUNK.size)
+            if len(head) < _CHUNK.size or head[4:] != b"IDAT":
+                self._ended = True
+                return b""
+            self._left = int.from_bytes(head[:4], "big")
+            if not self._left:
+                self._stream.seek(4, 1)
+        piece = self._stream.read(min(_PIECE, self._left))
+        if not piece:
+            self._ended = True
+            return b""
+        self._left -= len(piece)
+        if not self._left:
+            self._stream.seek(4, 1)
+        return piece
+
+
+def _restored(stored: np.ndarray, above: np.ndarray, step: int) -> np.ndarray:
+    """Rows of bytes uint8 (n, B) from how they are stored, (n, 1 + B) with the kind of difference before each row.
+
+    A decoder restores them as if they were the rows of an image of whole bytes, below the row `above` (B,).
+    """
+    number, length = len(stored), stored.shape[1] - 1
+    if stored[:, 0].max() >= _KINDS:
+        raise ValueError("a row is stored in an unknown way")
+    if not stored[:, 0].any():
+        return stored[:, 1:]
+    depth, color_type = _AS_BYTES[step]
+    rows = np.zeros((number + 1, length + 1), np.uint8)
+    rows[0, 1:], rows[1:] = above, stored
+    values = imagecodecs.png_decode(_file(number + 1, length // step, (depth, color_type), rows, b""))
+    if depth == 16:
+        values = values.astype(">u2").view(np.uint8)
+    return values.reshape(number + 1, length)[1:]
+
+
+def _file(height: int, width: int, kind: tuple[int, int], rows: np.ndarray, colors: bytes) -> bytes:
+    """A PNG file of rows as they are stored, which are not compressed."""
+    header = _HEADER.pack(width, height, *kind, 0, 0, 0)
+    pixels = _chunk(b"IDAT", zlib.compress(rows.tobytes(), 0))
+    return b"".join((SIGNATURE, _chunk(b"IHDR", header), colors, pixels, _chunk(b"IEND", b"")))
+
+
+def _chunk(kind: bytes, content: bytes) -> bytes:
+    checksum = zlib.crc32(content, zlib.crc32(kind))
+    return b"".join((_CHUNK.pack(len(content), kind), content, checksum.to_bytes(4, "big")))
+
+
+def _chunk_at(stream: BinaryIO) -> tuple[int, bytes]:
+    head = stream.read(_CHUNK.size)
+    if len(head) < _CHUNK.size:
+        raise ValueError("it ends before its pixels")
+    length, kind = _CHUNK.unpack(head)
+    return length, kind
+
+
+def _content(stream: BinaryIO, length: int) -> bytes:
+    """The content of a chunk, which is compared with its checksum."""
+    if length > _LARGEST_CHUNK:
+        raise ValueError(f"a chunk of its header claims {length} bytes")
+    start = stream.seek(-4, 1)
+    content = stream.read(4 + length)
+    checksum = stream.read(4)
+    if len(content) < 4 + length or zlib.crc32(content) != int.from_bytes(checksum, "big"):
+        raise ValueError(f"the chunk at byte {start} of its header is damaged")
+    return content[4:]
+
+
+def _header(content: bytes) -> PngHeader:
+    if len(content) != _HEADER.size:
+        raise ValueError("its header has another length")
+    width, height, depth, color_type, compression, filtering, interlace = _HEADER.unpack(content)
+    if depth not in _DEPTHS.get(color_type, ()) or compression or filtering or interlace > 1:
+        raise ValueError("its header describes no pixels")
+    return PngHeader((height, width), depth, color_type, bool(interlace), 1, b"")

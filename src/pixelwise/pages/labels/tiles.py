@@ -1,0 +1,221 @@
+"""Tiles of large images and of their labels, at full size and at halves of it, so that a page moves over all of them.
+
+TIFF files and mosaics are read where a tile lies; other files are decoded whole, once for all of their tiles.
+"""
+
+from __future__ import annotations
+
+import threading
+from pathlib import Path
+from typing import NamedTuple, Protocol
+
+import cv2
+import numpy as np
+
+from pixelwise.datasets.reading.images import load_image
+from pixelwise.datasets.reading.regions.images import ImageRegions
+from pixelwise.datasets.reading.regions.masks import MaskRegions
+from pixelwise.datasets.reading.regions.mosaics import is_mosaic
+from pixelwise.datasets.reading.regions.segments import Rectangle
+from pixelwise.datasets.reading.tiff import is_tiff
+from pixelwise.datasets.samples import Dataset, Sample
+from pixelwise.errors import DataError
+from pixelwise.pages.labels.pictures import labels_of, os_state
+from pixelwise.pages.newest import Newest
+from pixelwise.prediction.overlays import as_picture
+from pixelwise.recipes.sizes import Size
+
+SIDE = 512
+"""Sides of a tile."""
+MOST_PIXELS = 1 << 30
+"""Pixels of the largest image that is shown in tiles: the coarsest tile is made of all of them."""
+_READ_AT_ONCE = 3
+"""Halvings up to which a tile is made of one rectangle; coarser ones are made of four finer ones."""
+_KEPT_BYTES = 1 << 26
+_CACHED = 1 << 26
+
+
+class Place(NamedTuple):
+    """A tile: how often the image is halved for it, and its row and column among those of this size."""
+
+    halvings: int
+    row: int
+    column: int
+
+
+class _Source(Protocol):
+    """Something of which rectangles are read; `size` is (height, width)."""
+
+    size: Size
+
+    def read(self, where: Rectangle) -> np.ndarray:
+        """Its pixels, uint8 (h, w, 3), or class ids, uint8 (h, w)."""
+        ...
+
+    def close(self) -> None:
+        """Close its file."""
+        ...
+
+
+class Tiles:
+    """Reads tiles of the image that was asked for last."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._open: dict[str, tuple[object, _Source]] = {}
+        self._made: Newest[np.ndarray] = Newest(_KEPT_BYTES, lambda tile: tile.nbytes)
+
+    def size(self, dataset: Dataset, sample: Sample, layer: str) -> Size:
+        """(height, width) of an image (`photo`) or of its mask (`labels`).
+
+        Raises:
+            DataError: It cannot be read.
+        """
+        with self._lock:
+            return self._source(dataset, sample, layer)[1].size
+
+    def tile(self, dataset: Dataset, sample: Sample, layer: str, place: Place) -> np.ndarray | None:
+        """A tile with sides of at most `SIDE`; None if there is no such tile.
+
+        Args:
+            dataset: The data set.
+            sample: The pair.
+            layer: `photo`: uint8 (h, w, 3); `labels`: class ids uint8 (h, w), 255 where pixels are ignored.
+            place: Which tile.
+
+        Raises:
+            DataError: The file cannot be read.
+        """
+        with self._lock:  # of one file; and several large parts at once would take several times the memory
+            key, source = self._source(dataset, sample, layer)
+            return self._read(key, source, place) if place in places(source.size) else None
+
+    def _source(self, dataset: Dataset, sample: Sample, layer: str) -> tuple[object, _Source]:
+        files = [sample.image_path] if layer == "photo" else sample.mask_files
+        key = layer, *map(os_state, files), dataset.reading
+        known, source = self._open.get(layer, (None, None))
+        if source is None or known != key:
+            if source is not None:
+                del self._open[layer]
+                source.close()
+            source = _photo(sample.image_path, dataset) if layer == "photo" else _labels(sample, dataset)
+            self._open[layer] = key, source
+        return key, source
+
+    def _read(self, key: object, source: _Source, place: Place) -> np.ndarray:
+        if place.halvings <= _READ_AT_ONCE:
+            where = rectangle_of(place, source.size)
+            pixels = source.read(where)
+            return pixels if not place.halvings else _halved(pixels, place.halvings)
+        return self._made.get((key, place), lambda: self._of_finer_ones(key, source, place))
+
+    def _of_finer_ones(self, key: object, source: _Source, place: Place) -> np.ndarray:
+        finer = [
+            [Place(place.halvings - 1, 2 * place.row + down, 2 * place.column + right) for right in (0, 1)]
+            for down in (0, 1)
+        ]
+        existing = places(source.size)
+        rows = [[self._read(key, source, one) for one in row if one in existing] for row in finer]
+        return _halved(np.concatenate([np.concatenate(row, axis=1) for row in rows if row], axis=0), 1)
+
+
+class _Places:
+    """The tiles that an image of a size has."""
+
+    def __init__(self, size: Size) -> None:
+        self._size = size
+        self.most_halvings = halvings_of(size)
+
+    def __contains__(self, place: Place) -> bool:
+        if not 0 <= place.halvings <= self.most_halvings or min(place) < 0:
+            return False
+        side = SIDE << place.halvings
+        return place.row * side < self._size[0] and place.column * side < self._size[1]
+
+
+def places(size: Size) -> _Places:
+    """The tiles of an image of (height, width)."""
+    return _Places(size)
+
+
+def halvings_of(size: Size) -> int:
+    """How often an image is halved until one tile holds all of it."""
+    return max(0, (max(size) - 1) // SIDE).bit_length()
+
+
+def rectangle_of(place: Place, size: Size) -> Rectangle:
+    """What a tile shows of an image of (height, width)."""
+    side = SIDE << place.halvings
+    top, left = place.row * side, place.column * side
+    return Rectangle(top, left, min(side, size[0] - top), min(side, size[1] - left))
+
+
+class _Whole:
+    """A file that was decoded whole."""
+
+    def __init__(self, pixels: np.ndarray) -> None:
+        self._pixels, self.size = pixels, (pixels.shape[0], pixels.shape[1])
+
+    def read(self, where: Rectangle) -> np.ndarray:
+        return self._pixels[where.top : where.top + where.height, where.left : where.left + where.width]
+
+    def close(self) -> None:
+        self._pixels = self._pixels[:0]
+
+
+class _PhotoInParts:
+    def __init__(self, path: Path, dataset: Dataset) -> None:
+        self._regions = ImageRegions(path, dataset.reading, _CACHED)
+        self.size = self._regions.size
+
+    def read(self, where: Rectangle) -> np.ndarray:
+        return as_picture(np.ascontiguousarray(self._regions.read(where).pixels))
+
+    def close(self) -> None:
+        self._regions.close()
+
+
+class _LabelsInParts:
+    def __init__(self, path: Path, dataset: Dataset) -> None:
+        self._regions = MaskRegions(path, dataset.label_table, dataset.reading, len(dataset.classes))
+        self.size = self._regions.size
+
+    def read(self, where: Rectangle) -> np.ndarray:
+        return self._regions.labels(where)
+
+    def close(self) -> None:
+        self._regions.close()
+
+
+def _photo(path: Path, dataset: Dataset) -> _Source:
+    if is_tiff(path) or is_mosaic(path):
+        try:
+            return _PhotoInParts(path, dataset)
+        except DataError as error:
+            if error.code != "D121":
+                raise
+    return _Whole(as_picture(load_image(path, dataset.reading)[0]))
+
+
+def _labels(sample: Sample, dataset: Dataset) -> _Source:
+    path = sample.mask_path
+    if path is not None and not dataset.multilabel and is_tiff(path):
+        try:
+            return _LabelsInParts(path, dataset)
+        except DataError as error:
+            if error.code != "D121":
+                raise
+    return _Whole(labels_of(sample, dataset))
+
+
+def _halved(pixels: np.ndarray, times: int) -> np.ndarray:
+    """Pixels at a half, a quarter, ... of their size, rounded up; of class ids, every 2nd, 4th, ... is kept."""
+    step = 1 << times
+    if pixels.ndim == 2:
+        rows, columns = (np.minimum(np.arange(0, side, step) + step // 2, side - 1) for side in pixels.shape)
+        return pixels[np.ix_(rows, columns)]
+    height, width = (-(-side // step) for side in pixels.shape[:2])
+    rest = [(0, whole * step - side) for whole, side in zip((height, width), pixels.shape, strict=False)]
+    if any(more for _, more in rest):  # the last pixels stand for what is missing, so that no other one moves
+        pixels = np.pad(pixels, [*rest, (0, 0)], mode="edge")
+    return cv2.resize(np.ascontiguousarray(pixels), (width, height), interpolation=cv2.INTER_AREA)

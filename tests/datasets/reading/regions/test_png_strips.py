@@ -1,0 +1,100 @@
+"""PNG files as sequences of small ones, against rows that were restored by hand and against Pillow."""
+
+from __future__ import annotations
+
+import io
+import struct
+import zlib
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from pixelwise.datasets.reading.regions.png_strips import SIGNATURE, read_header, small_files
+
+# The kind of difference of each row, what is stored, and the row. Differences are to the previous pixel, the row above,
+# their mean (rounded down), and the nearest of three neighbours.
+ROWS = [
+    (1, [1, 1, 1], [1, 2, 3]),
+    (2, [1, 1, 1], [2, 3, 4]),
+    (3, [1, 1, 1], [2, 3, 4]),
+    (4, [1, 1, 1], [3, 4, 5]),
+    (0, [7, 8, 9], [7, 8, 9]),
+    (2, [250, 0, 0], [1, 8, 9]),
+]
+
+
+def chunk(kind: bytes, content: bytes) -> bytes:
+    return struct.pack(">I", len(content)) + kind + content + struct.pack(">I", zlib.crc32(kind + content))
+
+
+def header(width: int, height: int, depth: int = 8, color: int = 0, interlace: int = 0) -> bytes:
+    return chunk(b"IHDR", struct.pack(">IIBBBBB", width, height, depth, color, 0, 0, interlace))
+
+
+def pixels(content: bytes, rows: int) -> list[np.ndarray]:
+    stream = io.BytesIO(content)
+    return [np.asarray(Image.open(io.BytesIO(one))) for one in small_files(stream, read_header(stream), rows)]
+
+
+@pytest.mark.parametrize("rows", [1, 2, 4, 100])
+def test_rows_are_restored(rows: int) -> None:
+    stored = b"".join(bytes([kind, *values]) for kind, values, _ in ROWS)
+    content = SIGNATURE + header(3, 6) + chunk(b"IDAT", zlib.compress(stored)) + chunk(b"IEND", b"")
+    expected = np.array([row for _, _, row in ROWS])
+    assert np.array_equal(np.asarray(Image.open(io.BytesIO(content))), expected)  # the rows above are right
+    found = pixels(content, rows)
+    assert [len(one) for one in found] == [min(rows, 6 - top) for top in range(0, 6, rows)]
+    assert np.array_equal(np.concatenate(found), expected)
+
+
+@pytest.mark.parametrize("channels", [1, 2, 3, 4])
+def test_pixels_are_those_of_pillow(channels: int) -> None:
+    random = np.random.default_rng(channels)
+    smooth = np.cumsum(random.integers(-2, 3, (37, 29, channels)), axis=1).astype(np.uint8)
+    stream = io.BytesIO()
+    Image.fromarray(smooth.squeeze()).save(stream, "PNG")
+    assert np.array_equal(np.concatenate(pixels(stream.getvalue(), 10)), smooth.squeeze())
+
+
+def test_a_header_says_what_precedes_the_pixels() -> None:
+    before, after = header(5, 4, 4, 3, 1), chunk(b"IDAT", b"")
+    colors = chunk(b"PLTE", bytes(range(6))) + chunk(b"tRNS", b"\1")
+    found = read_header(io.BytesIO(SIGNATURE + before + chunk(b"tEXt", b"Comment\0PLTE") + colors + after))
+    assert (found.size, found.depth, found.color_type, found.interlaced) == ((4, 5), 4, 3, True)
+    assert (found.bits, found.row_bytes, found.colors, found.frames) == (4, 3, colors, 1)
+    # An animation of two frames, whose first one is the image, and one whose frames follow the image.
+    two, frame = chunk(b"acTL", struct.pack(">II", 2, 0)), chunk(b"fcTL", bytes(26))
+    for extra, frames in ((two + frame, 2), (two, 3), (chunk(b"acTL", bytes(8)), 1)):
+        assert read_header(io.BytesIO(SIGNATURE + before + extra + after)).frames == frames
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        b"GIF89a",
+        SIGNATURE,
+        SIGNATURE + chunk(b"IDAT", b""),
+        SIGNATURE + header(5, 4, 3) + chunk(b"IDAT", b""),
+        SIGNATURE + header(5, 4, 8, 5) + chunk(b"IDAT", b""),
+        SIGNATURE + header(5, 4)[:-1] + b"\0" + chunk(b"IDAT", b""),
+        SIGNATURE + header(5, 4) + struct.pack(">I", 1 << 30) + b"PLTE",
+    ],
+)
+def test_damaged_headers_are_told(content: bytes) -> None:
+    with pytest.raises(ValueError, match="it"):
+        read_header(io.BytesIO(content))
+
+
+def test_missing_and_damaged_pixels_are_told() -> None:
+    rows = np.random.default_rng(0).integers(0, 256, (4, 6), np.uint8)
+    rows[:, 0] = 0
+    whole, short = zlib.compress(rows.tobytes()), zlib.compress(rows[:-1].tobytes())
+    unknown = zlib.compress(np.where(np.arange(6) == 0, 5, rows).astype(np.uint8).tobytes())
+    for compressed in (short, whole[:12], whole[:-1] + bytes([whole[-1] ^ 1]), unknown, b""):
+        content = SIGNATURE + header(5, 4) + chunk(b"IDAT", compressed) + chunk(b"IEND", b"")
+        with pytest.raises((ValueError, zlib.error)):
+            pixels(content, 2)
+    # More rows than the header says are none of the image.
+    content = SIGNATURE + header(5, 2) + chunk(b"IDAT", whole) + chunk(b"IEND", b"")
+    assert np.array_equal(np.concatenate(pixels(content, 2)), rows[:2, 1:])
