@@ -206,7 +206,7 @@ def _loss(
     ranks: Ranks,
     seed: int,
 ) -> Tensor:
-    """The loss of a batch: what its labels teach, and what its teachers say; of masks, where a network predicts them."""
+    """The loss of a batch: what its labels teach, and what its teachers say; or that of its masks."""
     model = state.model
     if recipe.loss.matching is not None:
         return mask_loss(logits, truth, recipe.loss.matching, seed=seed, ranks=ranks)
