@@ -48,7 +48,7 @@ from pixelwise.training.batches import TrainingPairs, training_batches
 from pixelwise.training.decoded_cache import keep_decoded
 from pixelwise.training.optimization.optimizers import set_learning_rates
 from pixelwise.training.order import steps_per_epoch
-from pixelwise.training.precision import head_logits
+from pixelwise.training.precision import training_outputs
 from pixelwise.training.setup import use_processor
 from pixelwise.training.signals import StopRequest
 from pixelwise.training.state import begin_state
@@ -300,7 +300,7 @@ def taken_steps(recipe: Recipe, ranks: Ranks) -> Iterator[None]:
     torch.manual_seed(recipe.sampling.seed)
     state = begin_state(build_model(recipe), recipe, CPU)
     state.share(ranks)
-    network = head_logits(state.model, recipe.precision, ranks)
+    network = training_outputs(state.model, recipe.precision, ranks)
     weights = torch.ones(state.model.num_classes)
     per_epoch = steps_per_epoch(len(pairs), recipe.sampling)
     batches = training_batches(

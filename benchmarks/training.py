@@ -58,7 +58,7 @@ from pixelwise.training.batches import TrainingPairs, training_batches
 from pixelwise.training.decoded_cache import keep_decoded
 from pixelwise.training.optimization.optimizers import set_learning_rates
 from pixelwise.training.order import steps_per_epoch
-from pixelwise.training.precision import head_logits
+from pixelwise.training.precision import training_outputs
 from pixelwise.training.setup import use_processor
 from pixelwise.training.state import begin_state
 from pixelwise.training.step import train_step
@@ -199,7 +199,7 @@ def pixelwise_steps(
     keep_decoded(pairs, recipe, size, SILENT)
     torch.manual_seed(recipe.sampling.seed)
     state = begin_state(build_model(recipe), recipe, device)
-    network = head_logits(state.model, recipe.precision)
+    network = training_outputs(state.model, recipe.precision)
     weights = torch.ones(state.model.num_classes, device=device)
     per_epoch = steps_per_epoch(len(pairs), recipe.sampling)
     batches = training_batches(

@@ -11,7 +11,11 @@ from pixelwise.evaluation.evaluate import evaluate_model
 from pixelwise.recipes.protocols import FAMILIES, PROTOCOLS, Protocol, protocol
 from pixelwise.recipes.schema.recipe import Evaluation
 
-EXAMPLES = {"slide-WIDTHxHEIGHT": "slide-24x16", "within-LONGERxSHORTER": "within-24x16"}
+EXAMPLES = {
+    "slide-WIDTHxHEIGHT": "slide-24x16",
+    "within-LONGERxSHORTER": "within-24x16",
+    "short-side-PIXELS": "short-side-16",
+}
 """A name of each family."""
 NAMES = [*PROTOCOLS.own(), *(EXAMPLES[pattern] for pattern in FAMILIES.own())]
 

@@ -305,3 +305,38 @@ def test_windows_give_the_labels_of_their_scores(stride, blend):
     assert scored.scores is not None
     assert alone.labels.dtype == scored.labels.dtype
     assert np.array_equal(alone.labels, scored.labels)
+
+
+class Exponential(GreyModel):
+    """The same network with scores that are no logits: their parts of the sum are the softmax of its logits."""
+
+    scores = "probabilities"
+
+    def head_logits(self, images):
+        return (3 * super().head_logits(images)[0].exp(),)
+
+
+@pytest.mark.parametrize(
+    "fields",
+    [
+        {},
+        {"flip": True},
+        {"scales": (1.0, 2.0)},
+        {"window": (4, 6), "window_stride": (3, 4), "blend": "probabilities"},
+        {"window": (4, 6), "window_stride": (4, 6), "blend": "central", "flip": True},
+    ],
+)
+def test_scores_that_are_probabilities_are_not_softmaxed_again(fields):
+    grey = np.random.default_rng(0).choice([3, 50, 70, 110, 130, 170], (8, 12, 1)).astype(np.uint8)
+    image, protocol = np.repeat(grey, 3, axis=2), Protocol(name="x", summary="", **fields)
+
+    of_logits, of_scores = (
+        Segmenter(model, protocol=protocol).predict(image, scores=True) for model in (GreyModel(), Exponential())
+    )
+
+    assert of_logits.scores is not None
+    assert of_scores.scores is not None
+    if fields.get("scales") is None:  # at another size, logits and scores are not interpolated alike
+        assert np.array_equal(of_logits.labels, of_scores.labels)
+        assert np.allclose(of_logits.scores, of_scores.scores, atol=1e-6)
+    assert np.allclose(of_scores.scores.sum(0), 1, atol=1e-6)

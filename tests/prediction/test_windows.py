@@ -64,6 +64,14 @@ def test_the_last_window_is_moved_back_to_end_with_the_image():
     assert window_starts(11, 4, 3) == [0, 3, 6, 7]
 
 
+def test_windows_can_be_as_few_as_cover_the_image_at_equal_distances():
+    assert window_starts(2048, 1024, 1024, even=True) == [0, 1024]
+    assert window_starts(683, 512, 512, even=True) == [0, 171]
+    assert window_starts(11, 4, 4, even=True) == [0, 3, 7]  # 0, 3.5, 7
+    assert window_starts(4, 4, 4, even=True) == [0]
+    assert [window.left for window in windows_of((4, 11), (4, 4), None, even=True)] == [0, 3, 7]
+
+
 def test_segformers_windows_on_cityscapes_are_three():
     found = [window[:4] for window in windows_of((1024, 2048), (1024, 1024), (768, 768))]
 
@@ -235,6 +243,17 @@ def test_windows_of_a_mirrored_image_are_laid_out_from_its_own_left():
 
     # On the mirrored image 0, 4, 6: upright these end at 10, 6 and 4.
     assert lefts == [6, 2, 0]
+
+
+def test_the_confidence_in_scores_that_are_probabilities_is_their_part_of_the_sum():
+    scores = torch.tensor([3.0, 1.0, 0.0]).view(1, 3, 1, 1)
+    view = View(
+        lambda images: scores, np.zeros((1, 1, 3), np.uint8), WHOLE, align_corners=False, scores="probabilities"
+    )
+
+    labels, sure = best_classes([view], (1, 1), 3, confidence=True)
+
+    assert (labels.item(), sure.item()) == (0, 0.75)
 
 
 def test_several_views_are_averaged_as_probabilities():

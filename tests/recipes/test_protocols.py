@@ -200,3 +200,10 @@ def test_most_protocols_pass_each_image_once_as_a_whole():
 def test_windows_and_scales_that_make_no_sense_are_refused(fields: dict, message: str):
     with pytest.raises(ValueError, match=message):
         Protocol(name="x", summary="", **fields)
+
+
+def test_the_shorter_side_can_have_any_number_of_pixels():
+    found = protocol("short-side-512")
+    assert (found.fit, found.window, found.window_stride, found.even_windows) == ((512, None), (512, 512), None, True)
+    assert protocol("short-side-1024").window == (1024, 1024)
+    assert known_protocol("short-side-0") is None

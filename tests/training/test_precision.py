@@ -8,7 +8,7 @@ from pixelwise.models import build_model
 from pixelwise.recipes.catalog import recipe as find_recipe
 from pixelwise.recipes.schema.recipe import Precision
 from pixelwise.training import precision
-from pixelwise.training.precision import bfloat16_caution, head_logits, refuse_impossible
+from pixelwise.training.precision import bfloat16_caution, refuse_impossible, training_outputs
 from pixelwise.training.runs import train
 
 CPU, GPU = torch.device("cpu"), torch.device("cuda")
@@ -65,5 +65,5 @@ def test_only_what_is_asked_for_is_compiled(monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setattr(torch, "compile", lambda function, mode: modes.append(mode) or function)
     model = build_model(find_recipe("town-demo"))
     for asked in (Precision(), Precision(compile=True), Precision(compile=True, cuda_graphs=True)):
-        assert head_logits(model, asked) == model.head_logits
+        assert training_outputs(model, asked) == model.training_outputs
     assert modes == ["default", "reduce-overhead"]

@@ -16,7 +16,7 @@ from pixelwise.training import step
 from pixelwise.training.batches import Batch
 from pixelwise.training.optimization.ema import build_average
 from pixelwise.training.optimization.optimizers import build_optimizer
-from pixelwise.training.precision import head_logits
+from pixelwise.training.precision import training_outputs
 from pixelwise.training.state import TrainingState
 from pixelwise.training.step import _seed_of, prepare, train_step
 
@@ -84,7 +84,7 @@ def test_a_compiled_network_learns_the_same_within_rounding():
         torch.manual_seed(1)
         model = Linear()
         state = TrainingState(model, None, build_optimizer(model, recipe.optimizer))
-        network = head_logits(model, precision)
+        network = training_outputs(model, precision)
         chosen = msgspec.structs.replace(recipe, precision=precision)
         for _ in range(3):
             outcome = train_step(chosen, state, network, [Batch(images, labels, None, ["a", "b"])] * 2, None)

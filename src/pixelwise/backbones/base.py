@@ -40,6 +40,18 @@ class Encoder(nn.Module, ABC):
         A map of stride s has ceil(H / s) x ceil(W / s) pixels.
         """
 
+    def adapted(self, key: str, theirs: Tensor) -> Tensor:
+        """A pretrained tensor in the shape of this encoder's own.
+
+        Args:
+            key: Name of the encoder's tensor.
+            theirs: The pretrained one.
+
+        Returns:
+            `theirs` itself where nothing has to change, or where it cannot fit.
+        """
+        return theirs
+
     def layers_from_head(self) -> dict[str, int] | None:
         """The distance of each pretrained parameter from the head, in layers as timm counts them.
 

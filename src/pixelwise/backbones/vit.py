@@ -47,6 +47,7 @@ class ViTEncoder(Encoder):
             patches if only one map is needed.
         maps: Number of feature maps, counted from the coarsest; None: all from stride 4 on.
         in_channels: Number of bands of the input images.
+        **options: Further arguments of the network's constructor, such as `patch_size`.
 
     Attributes:
         name: timm's name of the model.
@@ -65,12 +66,17 @@ class ViTEncoder(Encoder):
     untrained = ("enlarging.",)
 
     def __init__(
-        self, name: str, output_stride: int | None = None, maps: int | None = None, in_channels: int = 3
+        self,
+        name: str,
+        output_stride: int | None = None,
+        maps: int | None = None,
+        in_channels: int = 3,
+        **options: Any,
     ) -> None:
         super().__init__()
         self.name = self.timm_name = name
         self.in_channels = in_channels
-        self.network: Any = _create(name, in_channels)
+        self.network: Any = _create(name, in_channels, options)
         self.patch = int(self.network.feature_info[-1]["reduction"])
         self.multiple: int = 2 ** round(math.log2(self.patch))
         if output_stride is None:
@@ -164,14 +170,14 @@ class ChannelNorm(nn.LayerNorm):
         return super().forward(input.permute(0, 2, 3, 1)).permute(0, 3, 1, 2)
 
 
-def _create(name: str, in_channels: int) -> nn.Module:
+def _create(name: str, in_channels: int, given: dict[str, Any]) -> nn.Module:
     import timm
 
     refusal: Exception | None = None
     for options in _OPTIONS:
         try:
             network: Any = timm.create_model(
-                name, pretrained=False, num_classes=0, **options, **other_channels(in_channels)
+                name, pretrained=False, num_classes=0, **given, **options, **other_channels(in_channels)
             )
             # Everything after the last block, except its normalisation, serves classification only.
             network.prune_intermediate_layers(1, prune_norm=False, prune_head=True)

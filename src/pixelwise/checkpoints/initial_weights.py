@@ -168,7 +168,7 @@ def _load(encoder: Encoder, theirs: Mapping[str, Tensor], name: str, warn: Warn 
     pretrained = [key for key in own if not key.startswith(encoder.untrained) and not key.endswith(COUNTER)]
     prefix = "network." if hasattr(encoder, "network") else ""
     theirs = {
-        key: for_channels(as_convolution(value, own[key]), own[key])
+        key: encoder.adapted(key, for_channels(as_convolution(value, own[key]), own[key]))
         for key, value in ((f"{prefix}{key}", value) for key, value in theirs.items())
         if key in own
     }

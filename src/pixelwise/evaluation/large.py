@@ -132,7 +132,7 @@ def _blocks(
         central = msgspec.structs.replace(protocol, blend="central")
         protocol = widely_overlapping(protocol) if tapered else central
     look = functools.partial(main_logits, model, precision=rules.precision)
-    joining = Joining(protocol, model.align_corners, model.multilabel, tapered)
+    joining = Joining(protocol, model.align_corners, model.multilabel, tapered, model.scores)
     return iter(Blocks(look, read, size, joining, scratch=scratch))
 
 

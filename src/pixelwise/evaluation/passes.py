@@ -285,7 +285,8 @@ def _sharing(batch: Sequence[Sequence[EvaluationPair]], protocols: Sequence[Prot
     groups: dict[tuple[object, ...], list[int]] = {}
     for index, protocol in enumerate(protocols):
         seen = tuple(id(array) for pairs in batch for array in (pairs[index].image, *pairs[index].scaled))
-        looks = protocol.pad_to, protocol.window, protocol.window_stride, protocol.blend, protocol.scales, protocol.flip
+        windows = protocol.window, protocol.window_stride, protocol.even_windows, protocol.blend
+        looks = protocol.pad_to, *windows, protocol.scales, protocol.flip
         groups.setdefault((seen, *looks), []).append(index)
     return list(groups.values())
 

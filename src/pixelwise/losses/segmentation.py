@@ -110,7 +110,10 @@ def uses_class_weights(loss: Loss, seed: int, step: int) -> bool:
 
 
 def needs_classes(loss: Loss) -> bool:
-    """Whether a term needs to know which classes occur in each image of a batch."""
+    """Whether the loss needs to know which classes occur in each image of a batch."""
+    matching = loss.matching
+    if matching is not None:
+        return matching.assignment == "hungarian"
     return any(term.needs_classes for term in loss.active_terms())
 
 

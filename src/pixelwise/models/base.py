@@ -9,6 +9,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from pixelwise.layers.resizing import same_size
+from pixelwise.models.probabilities import Scores
 from pixelwise.recipes.schema.model import Preprocessing, Spec
 
 
@@ -29,6 +30,10 @@ class SegmentationModel(nn.Module, ABC):
         boundary_head: Whether the last of the heads in training mode is a boundary head: one logit per pixel, above 0
             where the network expects another class nearby.
         preprocessing: Normalisation that turns a uint8 image into the input of this network.
+        scores: Meaning of the outputs: `logits`, whose softmax (or sigmoid, see `multilabel`) are probabilities, or
+            `probabilities`, scores of 0 or more of which a class's probability is its part of the sum over the classes.
+            `pixelwise.models.probabilities` turns both into probabilities.
+        mask_classification: Whether the network predicts masks and their classes, which `training_outputs` returns.
         multilabel: Whether a pixel may belong to several classes; each logit then goes through its own sigmoid.
         align_corners: Whether logits are upsampled to the image size with aligned corners, as some original code does.
         traced_size: (height, width) of the images by which a graph for images of any size is traced: values that no
@@ -41,6 +46,8 @@ class SegmentationModel(nn.Module, ABC):
             gives them.
     """
 
+    scores: Scores = "logits"
+    mask_classification: bool = False
     align_corners: bool = False
     multilabel: bool = False
     traced_size: tuple[int, int] = (65, 98)
@@ -70,6 +77,27 @@ class SegmentationModel(nn.Module, ABC):
         Returns:
             The main logits (B, K, h, w) first; in training mode, those of the auxiliary heads follow, and last those
             of the boundary head, (B, 1, h, w), if the network has one.
+        """
+
+    def training_outputs(self, images: Tensor) -> tuple[Tensor, ...]:
+        """What the loss compares with the labels: the logits of all heads, or masks and classes.
+
+        Args:
+            images: (B, C, H, W) float, preprocessed.
+
+        Returns:
+            `head_logits(images)`. With `mask_classification`, in turn, logits of masks (B, Q, h, w) and of classes
+            (B, Q, K + 1), the last of which is "no object", as often as the network predicts them; the last two are the
+            result.
+        """
+        return self.head_logits(images)
+
+    def at(self, step: int, steps: int) -> None:
+        """Called before each optimizer step of a training, for networks whose layers change in its course.
+
+        Args:
+            step: Number of steps done before this one.
+            steps: Number of steps of the whole training.
         """
 
     def forward(self, images: Tensor) -> Tensor:

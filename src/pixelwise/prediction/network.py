@@ -57,6 +57,7 @@ def views_of(
             mirrored=mirrored,
             keep=keep,
             multilabel=model.multilabel,
+            scores=model.scores,
         )
         for image in scaled
         for mirrored in ((False, True) if protocol.flip else (False,))
@@ -247,7 +248,7 @@ def _views(model: SegmentationModel, output: NetworkOutput, seen_size: Size, pro
         return output
     seen = np.empty((*seen_size, 0), np.uint8)
     aligned, several = model.align_corners, model.multilabel
-    return [View(lambda _: output, seen, protocol, align_corners=aligned, multilabel=several)]
+    return [View(lambda _: output, seen, protocol, align_corners=aligned, multilabel=several, scores=model.scores)]
 
 
 def predicted_labels(

@@ -50,6 +50,7 @@ def inference_of(recipe: Recipe, fixed: Size | None = None, *, gives_scores: boo
         pad_to=seen.pad_to,
         window=seen.window,
         window_stride=seen.window_stride or seen.window,
+        even_windows=seen.even_windows,
         blend=blend,
         whole_pixels=WHOLE_PIXELS,
         large_window=WINDOW,
@@ -137,7 +138,7 @@ def rules_of(sidecar: Sidecar, recipe: Recipe | None = None) -> Rules:
         if (only := sidecar.input.size) is not None:
             found = msgspec.structs.replace(
                 found, resize="exact", size=only, shorter_side=None, longer_side=None, pad_to=None,
-                window=None, window_stride=None,
+                window=None, window_stride=None, even_windows=False,
             )  # fmt: skip
             sizes = (only, sizes[1])
     reading = Reading(

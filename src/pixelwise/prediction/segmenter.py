@@ -23,6 +23,7 @@ from pixelwise.datasets.reading.regions.images import Region
 from pixelwise.datasets.samples import Reading
 from pixelwise.errors import CheckpointError, DataError
 from pixelwise.models import SegmentationModel
+from pixelwise.models.probabilities import probabilities
 from pixelwise.observer import SILENT
 from pixelwise.prediction.combinations import unpacked
 from pixelwise.prediction.deviations import Once, Remark, deviations, stretching
@@ -242,12 +243,12 @@ class Segmenter:
             logits = main_logits(self.model, seen, pad_to=protocol.pad_to) if protocol.one_look else None
             for place, image in enumerate(images):
                 own = None if logits is None else logits[place : place + 1]
-                labels, softmax = self._labels_and_scores(seen[place], own, size, protocol, scores)
+                labels, found_scores = self._labels_and_scores(seen[place], own, size, protocol, scores)
                 found.append(
                     Prediction(
                         image=image,
                         labels=unpacked(labels, len(self.classes)) if several else labels,
-                        scores=softmax,
+                        scores=found_scores,
                         classes=self.classes,
                         palette=self.palette,
                         multilabel=several,
@@ -298,7 +299,7 @@ class Segmenter:
         if not scores:
             return labels, None
         if isinstance(output, Tensor):
-            return labels, self._softmax(output, seen_size, size, protocol.pad_to)
+            return labels, self._probabilities(output, seen_size, size, protocol.pad_to)
         parts = [values for _, values in probability_bands(self.model, output, seen_size, size, protocol)]
         return labels, torch.cat(parts, 1).cpu().numpy()
 
@@ -315,19 +316,20 @@ class Segmenter:
             functools.partial(main_logits, self.model),
             lambda where: Region(seen[where.top : where.bottom, where.left : where.right]),
             size,
-            Joining(protocol, self.model.align_corners, self.model.multilabel),
+            Joining(protocol, self.model.align_corners, self.model.multilabel, scores=self.model.scores),
             scratch=Path(tempfile.gettempdir()),
         )
         return joined_labels(blocks, size)
 
-    def _softmax(self, logits: Tensor, seen_size: Size, size: Size, pad_to: Size | None) -> np.ndarray:
+    def _probabilities(self, logits: Tensor, seen_size: Size, size: Size, pad_to: Size | None) -> np.ndarray:
         """Scores float32 (K, H, W) from the logits of the whole image with its padding."""
         enlarge = functools.partial(F.interpolate, mode="bilinear", align_corners=self.model.align_corners)
         full = logits.float()
         if pad_to is not None:
             full = enlarge(full, padded_size(seen_size, pad_to))[:, :, : seen_size[0], : seen_size[1]]
         full = enlarge(full, size)
-        return (full.sigmoid() if self.model.multilabel else full.softmax(1))[0].cpu().numpy()
+        several = self.model.multilabel
+        return probabilities(full, self.model.scores, multilabel=several, dim=1)[0].cpu().numpy()
 
     def _pixels(self, image: Path | np.ndarray | Image.Image) -> np.ndarray | InParts:
         if isinstance(image, np.ndarray):

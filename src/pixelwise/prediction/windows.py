@@ -20,6 +20,7 @@ from torch import Tensor
 
 from pixelwise.metrics.argmax import source_cells
 from pixelwise.metrics.multilabel import bits_of
+from pixelwise.models.probabilities import Scores, probabilities
 from pixelwise.recipes.protocols import Protocol
 from pixelwise.recipes.sizes import Size
 
@@ -64,6 +65,7 @@ class View:
         mirrored: Whether the network sees the image mirrored.
         keep: Whether to keep all windows, so that rows can be read more than once.
         multilabel: Whether probabilities are a sigmoid per class instead of a softmax over the classes.
+        scores: Meaning of the network's outputs, `SegmentationModel.scores`.
     """
 
     def __init__(
@@ -76,14 +78,18 @@ class View:
         mirrored: bool = False,
         keep: bool = False,
         multilabel: bool = False,
+        scores: Scores = "logits",
     ) -> None:
         self.size: Size = (image.shape[0], image.shape[1])
         self._forward, self._image = forward, image
         self._align_corners, self._mirrored, self._keep = align_corners, mirrored, keep
         self._multilabel = multilabel
+        self._scores: Scores = scores
         self._batch = protocol.window_batch
         self._blend = protocol.blend
-        self._waiting = windows_of(self.size, protocol.window, protocol.window_stride, mirrored=mirrored)
+        self._waiting = windows_of(
+            self.size, protocol.window, protocol.window_stride, mirrored=mirrored, even=protocol.even_windows
+        )
         self._parts = central_parts(self._waiting, self.size) if protocol.blend == "central" else {}
         self._known: list[Window] = []
         self._whole = len(self._waiting) == 1
@@ -108,8 +114,8 @@ class View:
         return _widened(mixed, size[1], self._align_corners)
 
     def probabilities(self, logits: Tensor) -> Tensor:
-        """Probabilities of logits (K, ...)."""
-        return logits.sigmoid() if self._multilabel else logits.softmax(0)
+        """Probabilities of the network's outputs (K, ...)."""
+        return probabilities(logits, self._scores, multilabel=self._multilabel)
 
     @property
     def are_probabilities(self) -> bool:
@@ -178,7 +184,9 @@ class View:
         return [window._replace(logits=entry) for window, entry in zip(windows, logits, strict=True)]
 
 
-def windows_of(size: Size, window: Size | None, stride: Size | None, *, mirrored: bool = False) -> list[Window]:
+def windows_of(
+    size: Size, window: Size | None, stride: Size | None, *, mirrored: bool = False, even: bool = False
+) -> list[Window]:
     """Windows that cover an image, from top to bottom.
 
     Args:
@@ -186,18 +194,25 @@ def windows_of(size: Size, window: Size | None, stride: Size | None, *, mirrored
         window: (height, width) of the windows, clipped to that of the image; None for one window over the whole image.
         stride: (vertical, horizontal) distance between windows; None for their size.
         mirrored: Whether to lay the windows out from the right, as for a mirrored image.
+        even: Whether their distances are equal, and at most `stride`.
     """
     height, width = (min(pair) for pair in zip(size, window or size, strict=True))
     steps = stride or (height, width)
-    lefts = window_starts(size[1], width, steps[1])
+    lefts = window_starts(size[1], width, steps[1], even=even)
     if mirrored:
         lefts = [size[1] - width - left for left in lefts]
-    return [Window(top, left, height, width) for top in window_starts(size[0], height, steps[0]) for left in lefts]
+    tops = window_starts(size[0], height, steps[0], even=even)
+    return [Window(top, left, height, width) for top in tops for left in lefts]
 
 
-def window_starts(length: int, window: int, stride: int) -> list[int]:
-    """Start positions of the windows: one every `stride`, the last one moved back to end with the image."""
+def window_starts(length: int, window: int, stride: int, *, even: bool = False) -> list[int]:
+    """Start positions of the windows: one every `stride`, the last one moved back to end with the image.
+
+    With `even` there are as many at equal distances, rounded down to whole pixels.
+    """
     count = -(-(length - window) // stride) + 1
+    if even:
+        return [index * (length - window) // max(1, count - 1) for index in range(count)]
     return [min(index * stride, length - window) for index in range(count)]
 
 
@@ -317,7 +332,7 @@ def best_classes(
         Class ids (H, W), uint8 or above 255 classes int64, or bit fields int32 (H, W); and the largest probabilities
         float32 (H, W), or None.
     """
-    probabilities = len(views) > 1 or views[0].are_probabilities
+    averaged = len(views) > 1 or views[0].are_probabilities
     small = torch.uint8 if num_classes <= 255 else torch.int64
     labels = sure = torch.empty(0)
     for first, values in bands(views, size, num_classes):
@@ -327,11 +342,11 @@ def best_classes(
             sure = values.new_empty(size if confidence else 0)
         rows = slice(first, first + values.shape[1])
         if multilabel:
-            labels[rows] = bits_of(values > (0.5 if probabilities else 0.0))
+            labels[rows] = bits_of(values > (0.5 if averaged else 0.0))
             continue
         labels[rows] = values.argmax(0)
         if confidence:
-            sure[rows] = (values if probabilities else values.softmax(0)).amax(0)
+            sure[rows] = (values if averaged else views[0].probabilities(values)).amax(0)
     return labels, sure if confidence else None
 
 

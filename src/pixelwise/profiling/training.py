@@ -33,7 +33,7 @@ from pixelwise.training.decoded_cache import fits_in_memory, keep_in_memory
 from pixelwise.training.memory import memory_explained
 from pixelwise.training.optimization.optimizers import set_learning_rates
 from pixelwise.training.order import BatchPlan, steps_per_epoch
-from pixelwise.training.precision import head_logits, refuse_impossible
+from pixelwise.training.precision import refuse_impossible, training_outputs
 from pixelwise.training.runs import use_processor
 from pixelwise.training.state import TrainingState, begin_state
 from pixelwise.training.step import train_step
@@ -196,7 +196,7 @@ def _timed_steps(
     keys = iter(BatchPlan(len(pairs), recipe.sampling, 0, WARMUP + steps))
     timed: list[dict[str, float]] = []
     size = (0, 0)
-    network = head_logits(state.model, recipe.precision)
+    network = training_outputs(state.model, recipe.precision)
     for number in range(WARMUP + steps):
         clock = PartClock(state.device)
         batches = [load(pairs, next(keys), clock, cached) for _ in range(recipe.sampling.accumulate)]

@@ -42,6 +42,7 @@ class ArtefactModel(SegmentationModel):
         self.multilabel = sidecar.multilabel
         self.align_corners = sidecar.output.align_corners
         self.fixed_size = sidecar.input.size
+        self.scores = sidecar.output.scores
         self.gives_scores = sidecar.output.name == "logits"
         self.enlarged_to = sidecar.output.enlarged_to
         self._engine = engine

@@ -155,6 +155,7 @@ class ExportedNetwork(nn.Module):
             stride=self.stride,
             align_corners=self.model.align_corners,
             head_stride=self.head_stride,
+            scores=self.model.scores,
         )
 
 

@@ -52,6 +52,7 @@ class Inference(msgspec.Struct, frozen=True, kw_only=True):
         window: Size of the windows that together cover the resized image, each clipped to it; None: one window. A
             window that is smaller than an artefact's only input size is padded to it in the same way.
         window_stride: Distance between windows; the last ones are moved back to end with the image.
+        even_windows: Whether there are as many windows at equal distances instead, rounded down to whole pixels.
         blend: Joining of overlapping windows: the mean of their `logits` or `probabilities`; `central`: each pixel is
             taken from the window whose centre is nearest, the upper and left one of equally near ones.
         whole_pixels: Largest number of pixels of a resized image that is predicted without windows if `window` is
@@ -78,6 +79,7 @@ class Inference(msgspec.Struct, frozen=True, kw_only=True):
     pad_value: Annotated[float, Meta(ge=0, le=0)] = 0.0
     window: Sides | None = None
     window_stride: Sides | None = None
+    even_windows: bool = False
     blend: Blend = "logits"
     whole_pixels: Annotated[int, Meta(ge=1, le=MOST_PIXELS)] = 1 << 24
     large_window: Sides = (1024, 1024)
@@ -109,7 +111,8 @@ class Inference(msgspec.Struct, frozen=True, kw_only=True):
             resampling=self.resampling,
             argmax_at="score" if self.pad_to is None else "input",
             window=self.window,
-            window_stride=self.window_stride,
+            window_stride=None if self.even_windows else self.window_stride,
+            even_windows=self.even_windows,
             blend=self.blend,
         )
 

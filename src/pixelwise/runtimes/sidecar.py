@@ -67,6 +67,8 @@ class Output(msgspec.Struct, frozen=True, kw_only=True):
         stride: h and w are the image's sides divided by this stride, rounded up.
         align_corners: Value of `align_corners` for bilinear upsampling of logits or scores to the image's size.
         head_stride: Stride of the network's own logits; None: not recorded, as by older versions.
+        scores: Meaning of the output `logits`: `logits`, whose softmax (or sigmoid, if multi-label) are probabilities;
+            `probabilities`: scores of 0 or more, of which a class's probability is its part of their sum.
     """
 
     name: Literal["logits", "labels"]
@@ -74,6 +76,7 @@ class Output(msgspec.Struct, frozen=True, kw_only=True):
     stride: Annotated[int, Meta(ge=1, le=4096)]
     align_corners: bool
     head_stride: Annotated[int, Meta(ge=1, le=4096)] | None = None
+    scores: Literal["logits", "probabilities"] = "logits"
 
     @property
     def enlarged_to(self) -> int | None:

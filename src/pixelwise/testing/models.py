@@ -109,6 +109,10 @@ def _check_logits(model: SegmentationModel, name: str, sizes: tuple[tuple[int, i
             logits.shape == shape, f"{name}: an image of {size} gives logits {tuple(logits.shape)}; expected {shape}"
         )
         _require(logits.isfinite().all(), f"{name}: an image of {size} gives logits that are not finite")
+        _require(
+            model.scores == "logits" or logits.min() >= 0,
+            f"{name}: its scores are probabilities, but an image of {size} gives a score below 0",
+        )
     whole = model.head_logits(torch.rand(1, model.preprocessing.in_channels, *CROP))
     _require(len(whole) == 1, f"{name}: head_logits returns {len(whole)} tensors in evaluation mode; expected 1")
     stride = CROP[1] // whole[0].shape[-1]
@@ -169,8 +173,8 @@ def _check_gradients(model: SegmentationModel, name: str) -> None:
 def _unmoved(model: SegmentationModel, name: str, crop: tuple[int, int]) -> list[str]:
     """Names of the parameters whose gradient is 0 everywhere in training on two crops; others are finite."""
     unmoved = []
-    logits = model.head_logits(torch.rand(2, model.preprocessing.in_channels, *crop))
-    losses = [output.square().mean() for output in logits]
+    outputs = model.training_outputs(torch.rand(2, model.preprocessing.in_channels, *crop))
+    losses = [output.square().mean() for output in outputs]
     torch.stack(losses).sum().backward()
     for parameter_name, parameter in model.named_parameters():
         gradient = parameter.grad
@@ -203,7 +207,11 @@ def _check_training(model: SegmentationModel, name: str) -> None:
     before = {key: value.clone() for key, value in model.state_dict().items()}
     for step in range(2):
         outcome = train_step(
-            recipe, state, model.head_logits, [_scenes(step, model.num_classes, model.preprocessing.in_channels)], None
+            recipe,
+            state,
+            model.training_outputs,
+            [_scenes(step, model.num_classes, model.preprocessing.in_channels)],
+            None,
         )
         _require(
             outcome.kind == "done", f"{name}: training step {step + 1} was {outcome.kind}, loss {float(outcome.loss)}"

@@ -24,7 +24,7 @@ from pixelwise.training.bookkeeping import Books
 from pixelwise.training.log import RunLog
 from pixelwise.training.memory import memory_explained
 from pixelwise.training.optimization.optimizers import set_learning_rates
-from pixelwise.training.precision import head_logits
+from pixelwise.training.precision import training_outputs
 from pixelwise.training.signals import StopRequest
 from pixelwise.training.state import TrainingState
 from pixelwise.training.step import train_step
@@ -79,7 +79,7 @@ def train_loop(
         division=division,
     )
     own_batches = division.batches(recipe.sampling.accumulate)
-    network = state.sharded or head_logits(state.model, recipe.precision, ranks)
+    network = state.sharded or training_outputs(state.model, recipe.precision, ranks)
     was_over = books.at_end() and not books.evaluation_due()
     with contextlib.ExitStack() as cleanup:
         cleanup.callback(log.finish)
@@ -116,6 +116,7 @@ def train_loop(
                     books.end()
                 break
 
+            state.model.at(progress.step, books.steps)
             lr = set_learning_rates(state.optimizer, recipe, progress.step, books.per_epoch)
             with memory_explained(recipe, device):
                 outcome = train_step(

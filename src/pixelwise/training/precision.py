@@ -50,11 +50,11 @@ def refuse_impossible(precision: Precision, device: torch.device) -> None:
         )
 
 
-def head_logits(
+def training_outputs(
     model: SegmentationModel, precision: Precision, ranks: Ranks = ALONE
 ) -> Callable[[Tensor], tuple[Tensor, ...]]:
-    """`model.head_logits`, compiled if `precision.compile` is set; of several processes, their gradients are added."""
-    forward = model.head_logits
+    """`model.training_outputs`, compiled if `precision.compile` is set; of several processes, gradients are added."""
+    forward = model.training_outputs
     if precision.compile:
         forward = torch.compile(forward, mode="reduce-overhead" if precision.cuda_graphs else "default")
     return AddedGradients(model, forward, ranks) if ranks.world > 1 else forward

@@ -22,6 +22,7 @@ from pixelwise.datasets.fingerprint import fingerprint
 from pixelwise.datasets.opening import open_dataset, settled
 from pixelwise.datasets.samples import Dataset, Sample
 from pixelwise.errors import RecipeError
+from pixelwise.losses.mask_classification import assignment_solver
 from pixelwise.machine.memory import keep_freed_memory
 from pixelwise.models import SegmentationModel, build_model
 from pixelwise.models.quantization.aware import quantization_aware
@@ -189,6 +190,8 @@ def prepare_run(
         begin: Folder of a run whose weights initialise this one as far as names and shapes agree; None for no other
             run.
     """
+    if recipe.loss.matching is not None and recipe.loss.matching.assignment == "hungarian":
+        assignment_solver()  # that it is missing is an error now, not in the first step
     observer.phase("building the network")
     dataset = dataset.without(facts.unusable)
     steps, largest = planned_steps(recipe, dataset, facts.largest_image), facts.largest_image

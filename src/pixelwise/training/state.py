@@ -229,9 +229,9 @@ class TrainingState:
 
     def _divide(self, ranks: Ranks) -> None:
         before = dict(self.model.named_parameters())
-        self.sharded = sharded = Sharded(self.model, self.model.head_logits, ranks)
+        self.sharded = sharded = Sharded(self.model, self.model.training_outputs, ranks)
         if self.average is not None:
-            self._sharded_average = Sharded(self.average, self.average.head_logits, ranks)
+            self._sharded_average = Sharded(self.average, self.average.training_outputs, ranks)
         names = {id(parameter): name for name, parameter in before.items()}
         for group in self.optimizer.param_groups:
             group["params"] = [sharded.parts[names[id(parameter)]] for parameter in group["params"]]

@@ -12,6 +12,7 @@ from torch import Tensor, nn
 
 from pixelwise.errors import RecipeError
 from pixelwise.layers.shared_statistics import NotedStatistics, SharedStatistics, update_running
+from pixelwise.losses.mask_classification import mask_loss
 from pixelwise.losses.segmentation import Truth, segmentation_loss, uses_class_weights
 from pixelwise.models.preprocessing import normalize
 from pixelwise.ranks import ALONE, Ranks
@@ -71,7 +72,8 @@ def train_step(
     Args:
         recipe: The resolved recipe.
         state: Model, average and optimizer, which are changed.
-        head_logits: The forward pass; with several processes, one whose gradients are added up over them.
+        head_logits: The forward pass, `model.training_outputs`; with several processes, one whose gradients are added
+            up over them.
         micro_batches: The batches of the step, or this process's part of them.
         class_weights: Class weights (K,) on the model's device, or None.
         clock: Times the parts of the step.
@@ -177,7 +179,8 @@ def add_gradients(
                     taught = state.teachers.say(images, logits[0])
             with clock("loss"):
                 truth = Truth(labels, batch.classes, recipe.data.multilabel)
-                loss = _loss(recipe, state, logits, truth, class_weights, taught, among)
+                seed = _seed_of(recipe, step, place, 0 if batch.repeated else ranks.rank)
+                loss = _loss(recipe, state, logits, truth, class_weights, taught, among, seed)
                 loss = loss / number
                 losses.append(loss.detach())
                 if batch.repeated:
@@ -203,9 +206,12 @@ def _loss(
     class_weights: Tensor | None,
     taught: Tensor | None,
     ranks: Ranks,
+    seed: int,
 ) -> Tensor:
-    """The loss of a batch: what its labels teach, and what its teachers say of it if there are any."""
+    """The loss of a batch: what its labels teach, and what its teachers say; or that of its masks."""
     model = state.model
+    if recipe.loss.matching is not None:
+        return mask_loss(logits, truth, recipe.loss.matching, seed=seed, ranks=ranks)
     if recipe.distillation.with_labels:
         aligned, boundaries = model.align_corners, model.boundary_head
         loss = segmentation_loss(

@@ -124,6 +124,27 @@ def test_pixels_of_several_classes_are_bit_fields(tmp_path, blend):
     assert np.array_equal(labels, expected(image, Convolution(2), protocol, multilabel=True))
 
 
+def test_scores_that_are_probabilities_are_not_softmaxed_again(tmp_path):
+    image, protocol = pixels(70, 80), slide((32, 32), (24, 24), blend="probabilities")
+    look = Convolution(1)
+    both = (
+        (look, Joining(protocol, False)),
+        (lambda images: 3 * look(images).exp(), Joining(protocol, False, scores="probabilities")),
+    )
+
+    (of_logits, sure), (of_scores, same) = (
+        zip(
+            *((block.labels, block.probabilities) for block in Blocks(
+                network, reader(image), (70, 80), joining, scratch=tmp_path, classes=CLASSES
+            )), strict=True,
+        )
+        for network, joining in both
+    )  # fmt: skip
+
+    assert all(map(np.array_equal, of_logits, of_scores))
+    assert all(abs(one.astype(int) - other).max() <= 1 for one, other in zip(sure, same, strict=True))
+
+
 @pytest.mark.parametrize("multilabel", [False, True])
 def test_windows_without_data_are_not_predicted_and_change_nothing_else(tmp_path, multilabel):
     image, missing = pixels(150, 170), np.zeros((150, 170), bool)

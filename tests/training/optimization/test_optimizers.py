@@ -221,3 +221,42 @@ def test_every_group_follows_the_schedule_at_its_own_rate():
     # Base rates 0.4 and 4, both half way to 0.1.
     assert shown == pytest.approx(0.25)
     assert sorted({group["lr"] for group in optimizer.param_groups}) == pytest.approx([0.25, 2.05])
+
+
+def test_a_group_with_its_own_warm_up_does_not_learn_at_first():
+    group = Group(pattern="^classifier", warmup_after=10, warmup_iterations=20)
+    recipe = msgspec.structs.replace(
+        find_recipe("enet-camvid-2021"),
+        optimizer=Optimizer(kind="adamw", lr=1.0, decay_all=True, groups=(group,)),
+        schedule=Schedule(iterations=100),
+    )
+    model = nn.ModuleDict({"classifier": nn.Linear(1, 1), "rest": nn.Linear(1, 1)})
+    optimizer = build_optimizer(model, recipe.optimizer)
+
+    found = []
+    for step in (0, 20, 30):
+        set_learning_rates(optimizer, recipe, step, 10)
+        found.append([one["lr"] for one in optimizer.param_groups])
+
+    assert [own for own, _ in found] == pytest.approx([0, 0.5, 1])
+    assert found[0][1] == 1
+
+
+@pytest.mark.parametrize(
+    ("values", "message"),
+    [
+        ({"warmup_after": -1, "warmup_iterations": 1}, "warmup_after of the group"),
+        ({"warmup_iterations": -1}, "warmup_iterations of the group"),
+        ({"warmup_after": 5}, "has no warmup_iterations"),
+    ],
+)
+def test_impossible_warm_ups_of_groups_are_refused(values: dict[str, int], message: str):
+    with pytest.raises(RecipeError, match=message):
+        Group(pattern="a", **values)
+
+
+def test_a_group_cannot_warm_up_by_itself_where_rates_change_with_epochs():
+    recipe = find_recipe("enet-camvid-2021")
+    optimizer = Optimizer(lr=1.0, groups=(Group(pattern="^a", warmup_iterations=5),))
+    with pytest.raises(RecipeError, match="has a warm-up of its own"):
+        msgspec.structs.replace(recipe, optimizer=optimizer, schedule=Schedule(epochs=9, kind="step"))

@@ -9,7 +9,13 @@ from hypothesis import strategies as st
 from pixelwise.errors import RecipeError
 from pixelwise.recipes.catalog import list_recipes, recipe
 from pixelwise.recipes.schema.recipe import Schedule
-from pixelwise.training.optimization.schedules import learning_rate, lr_factor, total_steps, warmup_steps
+from pixelwise.training.optimization.schedules import (
+    learning_rate,
+    learning_rate_of_group,
+    lr_factor,
+    total_steps,
+    warmup_steps,
+)
 
 
 def factors(schedule: Schedule, steps: list[int], per_epoch: int = 10) -> list[float]:
@@ -164,7 +170,8 @@ def test_the_first_step_of_every_published_recipe_has_a_rate():
     entries = [entry for entry in map(recipe, list_recipes()) if entry.published is not None]
     rates = {entry.name: learning_rate(entry.schedule, 1.0, 0, 100) for entry in entries}
     assert rates
-    assert all(rate > 0 for rate in rates.values())
+    # As in its original, EoMT's warm-up begins at 0.
+    assert {name for name, rate in rates.items() if rate == 0} == {name for name in rates if name.startswith("eomt-")}
     assert rates["segformer-b0-cityscapes"] == pytest.approx(1e-6)
     assert rates["enet-camvid"] == 1.0
 
@@ -179,3 +186,12 @@ def test_a_warm_up_by_share_grows_with_the_run(steps: int, share: float, warm: i
     assert warmup_steps(schedule, 10) == warm
     rates = [learning_rate(schedule, 1.0, step, 10) for step in range(steps)]
     assert rates == [step / warm if step < warm else 1.0 for step in range(steps)]
+
+
+def test_a_group_with_its_own_warm_up_begins_later_and_ends_with_the_others():
+    schedule = Schedule(iterations=110, power=1.0, warmup_iterations=5)
+    rates = [learning_rate_of_group(schedule, 2.0, step, 10, (10, 20)) for step in (0, 9, 10, 20, 30, 70, 110)]
+    # 80 steps of decay remain after 10 steps of nothing and 20 of warm-up.
+    assert rates == pytest.approx([0, 0, 0, 1, 2, 1, 0])
+    by_epochs = Schedule(epochs=11, power=1.0, warmup_share=0.1)
+    assert learning_rate_of_group(by_epochs, 2.0, 70, 10, (10, 20)) == pytest.approx(1)

@@ -110,7 +110,7 @@ def _at(
         # A transformer that classifies the mean of its patches normalises that mean, not the patches.
         named = {re.sub(r"^fc_norm\.", "norm.", key): value for key, value in named.items()}
     tensors = {
-        own: for_channels(as_convolution(named[name], required[own]), required[own])
+        own: encoder.adapted(own, for_channels(as_convolution(named[name], required[own]), required[own]))
         for name, own in naming.own.items()
         if name in named and own in required
     }

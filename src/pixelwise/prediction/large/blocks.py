@@ -27,6 +27,7 @@ from pixelwise.datasets.reading.regions.images import Region
 from pixelwise.datasets.reading.regions.segments import Rectangle
 from pixelwise.metrics.argmax import source_cells
 from pixelwise.metrics.multilabel import bits_of
+from pixelwise.models.probabilities import Scores, probabilities
 from pixelwise.prediction.background import in_background
 from pixelwise.prediction.large.carry import Waiting
 from pixelwise.prediction.large.probabilities import in_steps
@@ -73,12 +74,18 @@ class Joining(NamedTuple):
         align_corners: Convention for upsampling logits, as in `torch.nn.functional.interpolate`.
         multilabel: Whether probabilities are a sigmoid per class.
         tapered: Whether windows count less towards their borders; otherwise overlapping ones count alike.
+        scores: Meaning of the network's outputs, `SegmentationModel.scores`.
     """
 
     protocol: Protocol
     align_corners: bool
     multilabel: bool = False
     tapered: bool = False
+    scores: Scores = "logits"
+
+    def probabilities(self, outputs: Tensor) -> Tensor:
+        """Probabilities of the network's outputs (K, ...)."""
+        return probabilities(outputs, self.scores, multilabel=self.multilabel)
 
 
 class _Seen(NamedTuple):
@@ -129,7 +136,7 @@ class Blocks:
         self._classes = classes
         self._look, self._read, self._size, self._joining = look, read, size, joining
         protocol = joining.protocol
-        found = windows_of(size, protocol.window, protocol.window_stride)
+        found = windows_of(size, protocol.window, protocol.window_stride, even=protocol.even_windows)
         self._places = [Rectangle(*window[:4]) for window in found]
         self._parts = central_parts(found, size) if protocol.blend == "central" else {}
         self._rows: dict[int, Tensor] = {}
@@ -226,7 +233,7 @@ class Blocks:
                 found.append(values.argmax(0).to(torch.uint8 if classes <= IGNORE else torch.int64))
             if self._classes:
                 if not self._are_probabilities:
-                    values = values.sigmoid() if self._joining.multilabel else values.softmax(0)
+                    values = self._joining.probabilities(values)
                 steps.append(in_steps(values))
         return torch.cat(found).cpu().numpy(), np.concatenate(steps) if steps else None
 
@@ -270,7 +277,7 @@ class Blocks:
         )
         if not self._are_probabilities:
             return values
-        return values.sigmoid() if joining.multilabel else values.softmax(0)
+        return joining.probabilities(values)
 
 
 def joined_labels(blocks: Iterable[Block], size: Size) -> np.ndarray:

@@ -145,7 +145,7 @@ def widely_overlapping(protocol: Protocol) -> Protocol:
         return protocol
     # A wider overlap than that of averaged windows brings the masks of one piece within reach.
     stride = (max(1, protocol.window[0] * 11 // 16), max(1, protocol.window[1] * 11 // 16))
-    return msgspec.structs.replace(protocol, window_stride=stride)
+    return msgspec.structs.replace(protocol, window_stride=stride, even_windows=False)
 
 
 def blocks_of(
@@ -172,7 +172,7 @@ def blocks_of(
         functools.partial(main_logits, model),
         image.read if scaled is None else scaled.read,
         way.seen,
-        Joining(way.protocol, model.align_corners, model.multilabel, way.tapered),
+        Joining(way.protocol, model.align_corners, model.multilabel, way.tapered, model.scores),
         scratch=scratch,
         classes=len(segmenter.classes) if probabilities else 0,
     )

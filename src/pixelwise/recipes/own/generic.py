@@ -8,6 +8,7 @@ from pixelwise.recipes.catalog import register
 from pixelwise.recipes.families.deeplabv3 import DeepLabV3Spec
 from pixelwise.recipes.families.deeplabv3plus import DeepLabV3PlusSpec
 from pixelwise.recipes.families.enet import ENetSpec
+from pixelwise.recipes.families.eomt import EoMTSpec
 from pixelwise.recipes.families.fcn import FCNSpec
 from pixelwise.recipes.families.fpn import FPNSpec
 from pixelwise.recipes.families.linear import LinearSpec
@@ -25,6 +26,7 @@ from pixelwise.recipes.schema.recipe import (
     Group,
     Initialize,
     Loss,
+    Matching,
     Optimizer,
     Precision,
     Recipe,
@@ -48,7 +50,10 @@ TOWN_DEMO = Recipe(
 )
 
 
-def own_images(name: str, summary: str, model: Spec) -> Recipe:
+BALANCED = Loss(class_weights="inverse-sqrt")
+
+
+def own_images(name: str, summary: str, model: Spec, loss: Loss = BALANCED) -> Recipe:
     """A recipe for the user's own images; `model.encoder=NAME` selects another encoder."""
     return Recipe(
         name=name,
@@ -59,7 +64,7 @@ def own_images(name: str, summary: str, model: Spec) -> Recipe:
             scale=(0.75, 1.75), aspect=0.1, crop=(352, 480), class_crop=0.5, flip=0.5, brightness=0.3, contrast=0.3,
             saturation=0.3, channel_gain=0.1,
         ),
-        loss=Loss(class_weights="inverse-sqrt"),
+        loss=loss,
         optimizer=Optimizer(kind="adamw", lr=1e-3, weight_decay=0.05, betas=(0.9, 0.99), clip_norm=5.0),
         schedule=Schedule(epochs=100, kind="poly", warmup_share=0.05),
         sampling=Sampling(batch_size=8, drop_last=True),
@@ -95,6 +100,17 @@ UNET = msgspec.structs.replace(
     "images of nuclei, after 6 to 10 minutes on one processor core.",
 )  # fmt: skip
 
+EOMT = msgspec.structs.replace(
+    own_images(
+        "generic-eomt",
+        "EoMT, masks and their classes, over any plain transformer",
+        EoMTSpec(encoder="vit_small_patch14_reg4_dinov2"),
+        Loss(matching=Matching(assignment="fixed")),
+    ),
+    optimizer=Optimizer(kind="adamw", lr=1e-4, weight_decay=0.05, decay_all=True, layer_decay=0.8),
+    ema=None,
+)
+
 OWN_IMAGES = (
     UNET,
     own_images("unet-resnet18", "U-Net over a ResNet-18 for anybody's own images", UNetSpec(encoder="resnet18")),
@@ -106,6 +122,7 @@ OWN_IMAGES = (
     own_images("generic-unet", "U-Net over any encoder", UNetSpec(encoder="resnet34")),
     own_images("generic-segformer", "SegFormer's MLP head over any encoder", SegFormerSpec(encoder="mit_b0")),
     own_images("generic-linear", "a linear classifier over any encoder", LinearSpec(encoder="resnet18")),
+    EOMT,
 )
 
 CAMVID_CPU_15MIN = Recipe(

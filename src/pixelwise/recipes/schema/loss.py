@@ -9,6 +9,7 @@ from typing import Any, Literal
 import msgspec
 
 from pixelwise.recipes.schema.base import Part, require, require_at_least, require_share
+from pixelwise.recipes.schema.matching import Matching
 from pixelwise.recipes.schema.terms import TERMS, Term, term_from_plain
 
 
@@ -88,6 +89,8 @@ class Loss(Part, frozen=True, kw_only=True):
         boundary_width: Maximum distance to another class, in rows and columns, of the pixels near it.
         terms: Further terms by their registered names, each with its weight and options.
         auxiliary: Weight of each auxiliary head's cross entropy.
+        matching: The loss of networks that predict masks and their classes, such as EoMT, which takes the place of all
+            terms; a recipe of such a network always has it, others never.
     """
 
     cross_entropy: float = 1.0
@@ -109,6 +112,7 @@ class Loss(Part, frozen=True, kw_only=True):
     boundary_width: int = 3
     terms: dict[str, Any] | None = None
     auxiliary: float = 0.4
+    matching: Matching | None = None
 
     def __post_init__(self) -> None:
         if self.terms is not None:
@@ -179,6 +183,33 @@ class Loss(Part, frozen=True, kw_only=True):
                 available or not term.weight or not term.needs_boundary_head,
                 f"{path.removesuffix('.weight')} needs a network with a boundary head, which {family} lacks",
                 f"set {path}=0, or choose such a network, for example model.family=pidnet",
+            )
+
+    def require_mask_classification(self, family: str, *, available: bool) -> None:
+        """Refuse a loss of masks for a network that predicts none, and terms of pixels for one that does.
+
+        Args:
+            family: Model family, named in the error.
+            available: Whether its networks predict masks and their classes.
+
+        Raises:
+            RecipeError: R203, a field has no meaning for the network.
+        """
+        if not available:
+            require(
+                self.matching is None,
+                f"loss.matching needs a network that predicts masks and their classes, which {family} does not",
+                "leave out loss.matching, or choose such a network, for example model.family=eomt",
+            )
+            return
+        plain = Loss()
+        for field in self.__struct_fields__:
+            value, default = getattr(self, field), getattr(plain, field)
+            shown = "none" if default is None else str(default).lower() if isinstance(default, bool) else default
+            require(
+                field == "matching" or value == default,
+                f"loss.{field} has no effect on {family}, whose loss compares masks (loss.matching)",
+                f"set loss.{field}={shown}",
             )
 
     def _read_terms(self, terms: dict[str, Any]) -> None:

@@ -15,6 +15,7 @@ from pixelwise.plugins import Registry
 from pixelwise.recipes.schema.augment import Augment
 from pixelwise.recipes.schema.base import require_writable
 from pixelwise.recipes.schema.data import Data
+from pixelwise.recipes.schema.loss import Loss
 from pixelwise.recipes.schema.training import Sampling
 
 RGB = tuple[float, float, float]
@@ -65,6 +66,11 @@ class Described(Protocol):
         ...
 
     @property
+    def loss(self) -> Loss:
+        """The `loss` section."""
+        ...
+
+    @property
     def sampling(self) -> Sampling:
         """The `sampling` section."""
         ...
@@ -80,9 +86,12 @@ class Spec(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
     Attributes:
         preprocessing: Normalisation of the input.
         boundary_head: Whether the networks have a boundary head, see `SegmentationModel`, which some loss terms need.
+        mask_classification: Whether the networks predict masks and their classes, see `SegmentationModel`, which are
+            trained by `loss.matching` instead of the loss terms.
     """
 
     boundary_head: ClassVar[bool] = False
+    mask_classification: ClassVar[bool] = False
 
     preprocessing: Preprocessing = IMAGENET
 

@@ -17,6 +17,7 @@ from pixelwise.recipes.schema.data import Data
 from pixelwise.recipes.schema.distillation import Distillation
 from pixelwise.recipes.schema.evaluation import Evaluation, Original, Published
 from pixelwise.recipes.schema.loss import ClassWeights, Loss, Ohem
+from pixelwise.recipes.schema.matching import Matching
 from pixelwise.recipes.schema.model import SPECS, Spec
 from pixelwise.recipes.schema.planning import PLANNABLE
 from pixelwise.recipes.schema.roles import Role, paths_with, role, without
@@ -45,6 +46,7 @@ __all__ = [
     "Group",
     "Initialize",
     "Loss",
+    "Matching",
     "Ohem",
     "Optimizer",
     "Original",
@@ -124,8 +126,28 @@ class Recipe(Part, frozen=True, kw_only=True):
             "set a value for every other field",
         )
         self._require_registered_family()
+        require(
+            not self.distillation.teachers or not self.model.mask_classification,
+            f"distillation compares classes per pixel, but {self.model.family} is trained by its masks",
+            "leave out distillation.teacher, or train another network, for example model.family=unet",
+        )
+        own = [group.pattern for group in self.optimizer.groups if group.warmup_iterations is not None]
+        require(
+            not own or (self.schedule.per == "iteration" and self.schedule.kind in ("constant", "poly", "cosine")),
+            f"optimizer.groups: '{''.join(own[:1])}' has a warm-up of its own, for which schedule.kind is "
+            f"{self.schedule.kind} per {self.schedule.per}; expected constant, poly or cosine per iteration",
+            "leave out warmup_iterations of the group, or set schedule.kind=poly schedule.per=iteration",
+        )
         self.model.check(self)
         self.loss.require_boundary_head(self.model.family, available=self.model.boundary_head)
+        if self.model.mask_classification and self.loss.matching is None:
+            msgspec.structs.force_setattr(self, "loss", msgspec.structs.replace(self.loss, matching=Matching()))
+        self.loss.require_mask_classification(self.model.family, available=self.model.mask_classification)
+        require(
+            self.quantization == "none" or not self.model.mask_classification,
+            f"quantization is {self.quantization}, which {self.model.family} cannot be trained with",
+            "set quantization=none; an exported network can be quantized",
+        )
         if self.data.multilabel:
             self._require_binary_terms()
         if self.data.cache_features:

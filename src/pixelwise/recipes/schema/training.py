@@ -27,11 +27,16 @@ class Group(Part, frozen=True, kw_only=True):
         pattern: Regular expression that is searched for in the names of the parameters, such as `^head\.`.
         lr: Factor on the learning rate; 0 freezes the parameters (but not the statistics of normalisation layers).
         weight_decay: Weight decay of the group; None uses the optimizer's. `decay_all` applies to it as well.
+        warmup_after: Steps in which the group does not learn at all; its own schedule begins after them.
+        warmup_iterations: Length in steps of the group's own warm-up, which takes the place of the schedule's; None:
+            the group follows the schedule.
     """
 
     pattern: str
     lr: float = 1.0
     weight_decay: float | None = None
+    warmup_after: int = 0
+    warmup_iterations: int | None = None
 
     def __post_init__(self) -> None:
         try:
@@ -44,6 +49,14 @@ class Group(Part, frozen=True, kw_only=True):
             ) from error
         require_at_least(0, f"lr of the group '{self.pattern}'", self.lr, "it is a factor, for example 10")
         require_at_least(0, f"weight_decay of the group '{self.pattern}'", self.weight_decay, "0 is off")
+        name = f"of the group '{self.pattern}'"
+        require_at_least(0, f"warmup_after {name}", self.warmup_after, "0 lets it learn from the first step")
+        require_at_least(0, f"warmup_iterations {name}", self.warmup_iterations, "0 is no warm-up")
+        require(
+            not self.warmup_after or self.warmup_iterations is not None,
+            f"warmup_after {name} is {self.warmup_after}, but it has no warmup_iterations",
+            "set warmup_iterations too, be it 0",
+        )
 
 
 class Optimizer(Part, frozen=True, kw_only=True):

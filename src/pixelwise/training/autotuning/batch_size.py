@@ -157,7 +157,7 @@ def trial(recipe: Recipe, size: Size, device: torch.device) -> Callable[[int], i
         for _ in range(2):
             kept.clear()
             with torch.autograd.graph.saved_tensors_hooks(keep, lambda tensor: tensor):
-                train_step(recipe, state, model.head_logits, [batch], weights)
+                train_step(recipe, state, model.training_outputs, [batch], weights)
         if device.type == "cuda":
             return torch.cuda.max_memory_allocated(device)
         return round(HEADROOM * sum(kept.values()))

@@ -155,7 +155,7 @@ def time_formats(recipe: Recipe, formats: Sequence[Precision], size: Size, devic
                 model.zero_grad(set_to_none=True)
                 start = _now(device)
                 with memory_explained(recipe, device):
-                    add_gradients(trial, state, model.head_logits, [batch], weights)
+                    add_gradients(trial, state, model.training_outputs, [batch], weights)
                 if number > 0:
                     seconds.append(_now(device) - start)
             if number > 0 and time.perf_counter() - begin > BUDGET_SECONDS:

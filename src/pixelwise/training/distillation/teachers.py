@@ -17,6 +17,7 @@ from pixelwise.errors import CheckpointError
 from pixelwise.losses.distillation import distillation_loss, taught_probabilities
 from pixelwise.losses.pixels import at_least_float32
 from pixelwise.models import SegmentationModel
+from pixelwise.models.probabilities import NOTHING, probabilities
 from pixelwise.ranks import ALONE, Ranks
 from pixelwise.recipes.schema.model import Preprocessing
 from pixelwise.recipes.schema.recipe import Distillation, Recipe
@@ -45,6 +46,8 @@ class _Sighted(NamedTuple):
         if self.scale is not None and self.shift is not None:
             images = images * self.scale + self.shift
         logits = self.model.head_logits(images)[0]
+        if self.model.scores == "probabilities":  # the logits whose softmax they are
+            logits = probabilities(logits.float(), self.model.scores, dim=1).clamp(min=NOTHING).log()
         return logits if self.order is None else logits[:, self.order]
 
 

@@ -12,10 +12,12 @@ from pixelwise.backbones.base import Encoder
 from pixelwise.errors import RecipeError
 from pixelwise.recipes.schema.recipe import Group, Optimizer, Recipe
 from pixelwise.suggestions import did_you_mean
-from pixelwise.training.optimization.schedules import base_learning_rate, learning_rate
+from pixelwise.training.optimization.schedules import base_learning_rate, learning_rate, learning_rate_of_group
 
 FACTOR = "lr_factor"
 """Key of a parameter group for the factor of its learning rate."""
+WARMUP = "own_warmup"
+"""Key of a parameter group for its own warm-up: steps without learning, steps of the warm-up; None: the schedule's."""
 _CONTAINER = re.compile(r"(?:stages?|layers?|blocks?|features)(?:_?\d+)?|[sb]\d+")
 """Part of a parameter's name that stands for stages or blocks: `blocks`, `stages_0`, `layer1`, RegNet's `s1.b2`."""
 
@@ -39,7 +41,7 @@ def build_optimizer(model: nn.Module, optimizer: Optimizer) -> torch.optim.Optim
     groups = _groups_of(named, optimizer.groups, frozen)
     depths = _depth_factors(model, named, optimizer.layer_decay)
     # Insertion order: parameters that decay come before those that do not.
-    sorted_out: dict[tuple[float, float], list[nn.Parameter]] = {}
+    sorted_out: dict[tuple[float, float, tuple[int, int] | None], list[nn.Parameter]] = {}
     for decays in (True,) if optimizer.decay_all else (True, False):
         for name, parameter in named.items():
             if not optimizer.decay_all and (parameter.ndim >= 2) != decays:
@@ -47,10 +49,13 @@ def build_optimizer(model: nn.Module, optimizer: Optimizer) -> torch.optim.Optim
             group = groups.get(name)
             decay = optimizer.weight_decay if group is None or group.weight_decay is None else group.weight_decay
             factor = (1.0 if group is None else group.lr) * depths.get(name, 1.0)
-            sorted_out.setdefault((factor, decay if decays else 0.0), []).append(parameter)
+            warmup = None
+            if group is not None and group.warmup_iterations is not None:
+                warmup = group.warmup_after, group.warmup_iterations
+            sorted_out.setdefault((factor, decay if decays else 0.0, warmup), []).append(parameter)
     described = [
-        {"params": parameters, "weight_decay": decay, "lr": optimizer.lr * factor, FACTOR: factor}
-        for (factor, decay), parameters in sorted_out.items()
+        {"params": parameters, "weight_decay": decay, "lr": optimizer.lr * factor, FACTOR: factor, WARMUP: warmup}
+        for (factor, decay, warmup), parameters in sorted_out.items()
     ]
     # Fused: one pass over each tensor instead of about ten, on CPU and GPU alike.
     if optimizer.kind == "sgd":
@@ -74,7 +79,11 @@ def set_learning_rates(optimizer: torch.optim.Optimizer, recipe: Recipe, step: i
     """
     base = base_learning_rate(recipe.optimizer, recipe.sampling)
     for group in optimizer.param_groups:
-        group["lr"] = learning_rate(recipe.schedule, base * group[FACTOR], step, steps_per_epoch)
+        own, warmup = base * group[FACTOR], group[WARMUP]
+        if warmup is None:
+            group["lr"] = learning_rate(recipe.schedule, own, step, steps_per_epoch)
+        else:
+            group["lr"] = learning_rate_of_group(recipe.schedule, own, step, steps_per_epoch, warmup)
     return learning_rate(recipe.schedule, base, step, steps_per_epoch)
 
 

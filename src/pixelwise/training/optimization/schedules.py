@@ -1,8 +1,8 @@
 """Schedules of the learning rate and of the average as pure functions of the step, with no state to save or restore.
 
-A warm-up begins at its ratio: step 0 of a linear one has `warmup_ratio` of the full rate. With a ratio of 0, as in the
-recipes for own data, the first step changes no weight, only normalisation statistics and the optimizer's moments. The
-published procedures that have a warm-up begin above 0, and so do their recipes:
+A warm-up begins at its ratio: step 0 of a linear one has `warmup_ratio` of the full rate. With a ratio of 0, as in EoMT
+and the recipes for own data, the first step changes no weight, only normalisation statistics and the optimizer's
+moments. The other published procedures that have a warm-up begin above 0, and so do their recipes:
 
 - United Perception, SegFormer: 1e-6 of the rate at step 0, the full rate at step 1499 of a warm-up "of 1500".
 - United Perception, HRNet: 0.25 of the rate at step 0, the full rate at step 499 of "500".
@@ -16,6 +16,8 @@ from __future__ import annotations
 
 import bisect
 import math
+
+import msgspec
 
 from pixelwise.recipes.schema.recipe import Ema, Optimizer, Sampling, Schedule
 
@@ -58,6 +60,35 @@ def learning_rate(schedule: Schedule, base: float, step: int, steps_per_epoch: i
         # A base rate below `min_lr` does not decay; that of frozen parameters is 0.
         ratio = min(1.0, schedule.min_lr / base) if base > 0 else 0.0
     return base * _factor(schedule, step, steps_per_epoch, ratio)
+
+
+def learning_rate_of_group(
+    schedule: Schedule, base: float, step: int, steps_per_epoch: int, warmup: tuple[int, int]
+) -> float:
+    """The learning rate of parameters with a warm-up of their own.
+
+    Args:
+        schedule: Section `schedule` of the recipe; its course begins where the group begins to learn.
+        base: Base learning rate of the group.
+        step: Number of steps done before this one.
+        steps_per_epoch: Number of optimizer steps per epoch.
+        warmup: Number of steps in which the group does not learn, and number of steps of its warm-up after them.
+
+    Returns:
+        The learning rate, 0 or more.
+    """
+    after, iterations = warmup
+    if step < after:
+        return 0.0
+    own = msgspec.structs.replace(
+        schedule,
+        epochs=None,
+        iterations=max(1, total_steps(schedule, steps_per_epoch) - after),
+        warmup_iterations=iterations,
+        warmup_epochs=0,
+        warmup_share=0.0,
+    )
+    return learning_rate(own, base, step - after, steps_per_epoch)
 
 
 def lr_factor(schedule: Schedule, step: int, steps_per_epoch: int) -> float:

@@ -24,7 +24,7 @@ from pixelwise.training.memory import memory_explained
 from pixelwise.training.optimization.optimizers import set_learning_rates
 from pixelwise.training.order import steps_per_epoch
 from pixelwise.training.planning.rules import Choice
-from pixelwise.training.precision import head_logits
+from pixelwise.training.precision import training_outputs
 from pixelwise.training.sampling.draws import drawn_samples
 from pixelwise.training.state import TrainingState, begin_state
 from pixelwise.training.step import train_step
@@ -112,7 +112,7 @@ def _step(
         division=division,
     )
     weights = None if facts.class_weights is None else torch.tensor(facts.class_weights, device=device)
-    network, per_epoch = head_logits(state.model, recipe.precision), steps_per_epoch(len(samples), recipe.sampling)
+    network, per_epoch = training_outputs(state.model, recipe.precision), steps_per_epoch(len(samples), recipe.sampling)
     taken, encoding, begin = [], [], time.perf_counter()
     try:
         for step in range(UNCOUNTED + MEASURED):

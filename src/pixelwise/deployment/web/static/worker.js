@@ -77,16 +77,16 @@ async function decide(seen, own) {
 
 /** Look through windows from top to bottom; rows that no further window touches are passed on. */
 async function joined(seen, part, padded, whole, emit) {
-  const { window_stride: stride, blend } = model.inference, classes = model.classes.length;
+  const { window_stride: stride, even_windows: even, blend } = model.inference, classes = model.classes.length;
   const steps = stride ?? part.map((side) => Math.max(1, Math.floor((side * 3) / 4)));
-  const [tops, lefts] = [seen.height, seen.width].map((length, axis) => starts(length, part[axis], steps[axis]));
+  const [tops, lefts] = [seen.height, seen.width].map((length, axis) => starts(length, part[axis], steps[axis], even));
   const rows = new Map(), central = blend === "central";
   for (let place = 0; place < tops.length; place++) {
     const top = tops[place];
     for (const left of lefts) {
       const found = await run(seen, top, left, part, padded);
       const scores = resizeScores(scoresOf(found, classes), classes, found.size, padded, model.output.align_corners);
-      if (blend === "probabilities" && !whole) softmax(scores, classes, padded[0] * padded[1]);
+      if (blend === "probabilities" && !whole) probabilities(scores, classes, padded[0] * padded[1]);
       for (let y = 0; y < part[0]; y++) {
         if (!rows.has(top + y)) rows.set(top + y, newRow(seen.width, classes, central));
         const row = rows.get(top + y);
@@ -102,8 +102,13 @@ async function joined(seen, part, padded, whole, emit) {
   return tops.length * lefts.length;
 }
 
-function starts(length, window, step) {
+function starts(length, window, step, even) {
   const found = [];
+  if (even) {
+    const last = Math.ceil((length - window) / step);
+    for (let at = 0; at <= last; at++) found.push(Math.floor((at * (length - window)) / Math.max(1, last)));
+    return found;
+  }
   for (let start = 0; start < length - window + step; start += step) found.push(Math.min(start, length - window));
   return found;
 }
@@ -134,9 +139,16 @@ function mean({ sums, weight, central }, width) {
   return sums;
 }
 
-function softmax(scores, classes, plane) {
+/** Softmax of logits; parts of their sum of scores that are 0 or more. */
+function probabilities(scores, classes, plane) {
+  const summed = model.output.scores === "probabilities";
   for (let at = 0; at < plane; at++) {
     let most = -Infinity, total = 0;
+    if (summed) {
+      for (let id = 0; id < classes; id++) total += scores[id * plane + at];
+      for (let id = 0; id < classes; id++) scores[id * plane + at] /= Math.max(total, 1e-12);
+      continue;
+    }
     for (let id = 0; id < classes; id++) most = Math.max(most, scores[id * plane + at]);
     for (let id = 0; id < classes; id++) total += scores[id * plane + at] = Math.exp(scores[id * plane + at] - most);
     for (let id = 0; id < classes; id++) scores[id * plane + at] /= total;
