@@ -12,8 +12,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from pixelwise.layers.precision import at_least_float32
 from pixelwise.losses.boundary import boundary_labels, window_maximum
-from pixelwise.losses.pixels import at_least_float32
 from pixelwise.losses.term import SingleLabel, computes
 from pixelwise.ranks import ALONE, Ranks
 from pixelwise.recipes.class_sets.tables import IGNORE

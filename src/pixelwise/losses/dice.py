@@ -5,8 +5,8 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
+from pixelwise.layers.precision import at_least_float32
 from pixelwise.losses.multilabel import binary_tversky
-from pixelwise.losses.pixels import at_least_float32
 from pixelwise.losses.term import MultiLabel, SingleLabel, computes
 from pixelwise.ranks import ALONE, Ranks
 from pixelwise.recipes.class_sets.tables import IGNORE

@@ -10,7 +10,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from pixelwise.losses.pixels import at_least_float32
+from pixelwise.layers.precision import at_least_float32
 from pixelwise.ranks import ALONE, Ranks
 from pixelwise.recipes.schema.distillation import Distillation
 

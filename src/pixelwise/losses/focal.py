@@ -6,8 +6,9 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from pixelwise.layers.precision import at_least_float32
 from pixelwise.losses.multilabel import binary_cross_entropy
-from pixelwise.losses.pixels import Normalize, at_least_float32, average, in_range, pixel_weights
+from pixelwise.losses.pixels import Normalize, average, in_range, pixel_weights
 from pixelwise.losses.term import MultiLabel, SingleLabel, computes
 from pixelwise.ranks import ALONE, Ranks
 from pixelwise.recipes.class_sets.tables import IGNORE

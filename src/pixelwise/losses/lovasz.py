@@ -7,7 +7,8 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
-from pixelwise.losses.pixels import at_least_float32, labelled_classes
+from pixelwise.layers.precision import at_least_float32
+from pixelwise.losses.pixels import labelled_classes
 from pixelwise.losses.term import SingleLabel, computes
 from pixelwise.ranks import ALONE, Ranks
 from pixelwise.recipes.class_sets.tables import IGNORE

@@ -15,7 +15,8 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from pixelwise.errors import RecipeError
-from pixelwise.losses.pixels import at_least_float32, labelled_classes
+from pixelwise.layers.precision import at_least_float32
+from pixelwise.losses.pixels import labelled_classes
 from pixelwise.losses.segmentation import Truth
 from pixelwise.ranks import ALONE, Ranks
 from pixelwise.recipes.schema.matching import Matching

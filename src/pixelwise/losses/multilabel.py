@@ -6,7 +6,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from pixelwise.losses.pixels import Normalize, at_least_float32
+from pixelwise.layers.precision import at_least_float32
+from pixelwise.losses.pixels import Normalize
 from pixelwise.ranks import ALONE, Ranks
 from pixelwise.recipes.class_sets.tables import IGNORE_BIT
 

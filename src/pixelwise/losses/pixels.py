@@ -14,11 +14,6 @@ from pixelwise.ranks import ALONE, Ranks
 from pixelwise.recipes.class_sets.tables import IGNORE
 
 
-def at_least_float32(logits: Tensor) -> Tensor:
-    """The logits in float32, or unchanged if they are more precise; a loss in bfloat16 would be too coarse."""
-    return logits.to(torch.promote_types(logits.dtype, torch.float32))
-
-
 def same_size(
     logits: Tensor, labels: Tensor, compare_at: Literal["labels", "logits"], *, align_corners: bool
 ) -> tuple[Tensor, Tensor]:

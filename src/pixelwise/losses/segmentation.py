@@ -10,8 +10,9 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from pixelwise.layers.precision import at_least_float32
 from pixelwise.losses.multilabel import expanded
-from pixelwise.losses.pixels import at_least_float32, same_size
+from pixelwise.losses.pixels import same_size
 from pixelwise.losses.term import MultiLabel, SingleLabel, function_of
 from pixelwise.ranks import ALONE, Ranks
 from pixelwise.recipes.loss_terms.cross_entropy import CrossEntropy

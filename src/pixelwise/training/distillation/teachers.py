@@ -14,8 +14,8 @@ from pixelwise.checkpoints.import_folder import licence_of_weights
 from pixelwise.checkpoints.trained import TrainedModel, load_trained
 from pixelwise.datasets.classes.agreement import are_numbers, listed, order_of
 from pixelwise.errors import CheckpointError
+from pixelwise.layers.precision import at_least_float32
 from pixelwise.losses.distillation import distillation_loss, taught_probabilities
-from pixelwise.losses.pixels import at_least_float32
 from pixelwise.models import SegmentationModel
 from pixelwise.models.probabilities import NOTHING, probabilities
 from pixelwise.ranks import ALONE, Ranks
