@@ -180,8 +180,7 @@ def add_gradients(
             with clock("loss"):
                 truth = Truth(labels, batch.classes, recipe.data.multilabel)
                 seed = _seed_of(recipe, step, place, 0 if batch.repeated else ranks.rank)
-                loss = _loss(recipe, state, logits, truth, class_weights, taught, among, seed)
-                loss = loss / number
+                loss = _loss(recipe, state, logits, truth, class_weights, taught, among, seed) / number
                 losses.append(loss.detach())
                 if batch.repeated:
                     loss = loss / ranks.world  # every process adds the same gradient

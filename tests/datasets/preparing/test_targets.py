@@ -44,8 +44,8 @@ class Bucket(RemoteStore):
 @pytest.fixture
 def bucket(monkeypatch: pytest.MonkeyPatch) -> Bucket:
     store = Bucket()
-    for module in (targets, layout):
-        monkeypatch.setattr(module, "remote_store", lambda address: store)
+    for module, opens in ((targets, "writable_store"), (layout, "remote_store")):
+        monkeypatch.setattr(module, opens, lambda address: store)
     return store
 
 

@@ -112,14 +112,16 @@ def test_errors_of_the_network_end_the_work_after_the_images_before_them(monkeyp
 
 
 def test_closing_ends_the_threads():
-    before = threading.active_count()
+    before = set(threading.enumerate())
     images = [image_of(labels_of(1, (300, 300)))] * 30
     work = Engine(Segmenter(GreyModel())).predictions(images, lambda item: item, lambda _, found: found.labels)
     next(work)
 
+    assert set(threading.enumerate()) > before
+
     work.close()
 
-    assert threading.active_count() == before
+    assert set(threading.enumerate()) <= before
 
 
 @pytest.fixture

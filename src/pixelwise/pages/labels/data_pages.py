@@ -128,7 +128,7 @@ def common_values(survey: Survey, opened: Opened, wanted: Filter) -> dict[str, A
     """What all pages of a data set need."""
     return {
         "survey": survey,
-        "standing": survey.standing,
+        "standing": opened.standing,
         "wanted": wanted,
         "query": wanted.query(),
         "classes": opened.dataset.classes,

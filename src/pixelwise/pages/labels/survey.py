@@ -59,6 +59,7 @@ class Opened(NamedTuple):
         audit: The audit; None until it is there.
         twins: Images that are alike, by kind; empty until all are examined.
         unlabelled: Number of images without a mask that could get one.
+        standing: How far the examination was.
     """
 
     dataset: Dataset
@@ -67,6 +68,7 @@ class Opened(NamedTuple):
     audit: Audit | None
     twins: Mapping[str, list[Twin]]
     unlabelled: int = 0
+    standing: Standing = Standing("opening")
 
     @property
     def about(self) -> tuple[Finding, ...]:
@@ -126,10 +128,13 @@ class Survey:
         found, standing = self._opened, self._standing
         if found is None and standing.step == "failed":
             raise standing.error or RuntimeError("opening the data set failed")
-        if found is not None:
-            self._renew()
-            self._begin("examine", self._examine)
-        return found
+        if found is None:
+            return None
+        self._renew()
+        self._begin("examine", self._examine)
+        # The standing first: what is read then is at least as new, so that a page which is behind asks again.
+        standing = self._standing
+        return (self._opened or found)._replace(standing=standing)
 
     def outdate(self, files: bool = False) -> None:
         """Note that files were changed: they are examined again when the data set is next asked for.

@@ -113,24 +113,8 @@ class Recipe(Part, frozen=True, kw_only=True):
         return line("Recipe", self.name, network, planned)
 
     def __post_init__(self) -> None:
-        names = [stage.name for stage in self.stages]
-        require(
-            len(set(names)) == len(names),
-            f"stages: the names are {', '.join(names)}; expected unique names",
-            "rename the stages, because each one has a folder of its own",
-        )
-        unknown = [one for one in self.planned if one not in PLANNABLE]
-        require(
-            not unknown,
-            f"planned names {', '.join(unknown)}; expected fields among {', '.join(PLANNABLE)}",
-            "set a value for every other field",
-        )
+        self._require_names()
         self._require_registered_family()
-        require(
-            not self.distillation.teachers or not self.model.mask_classification,
-            f"distillation compares classes per pixel, but {self.model.family} is trained by its masks",
-            "leave out distillation.teacher, or train another network, for example model.family=unet",
-        )
         own = [group.pattern for group in self.optimizer.groups if group.warmup_iterations is not None]
         require(
             not own or (self.schedule.per == "iteration" and self.schedule.kind in ("constant", "poly", "cosine")),
@@ -140,14 +124,7 @@ class Recipe(Part, frozen=True, kw_only=True):
         )
         self.model.check(self)
         self.loss.require_boundary_head(self.model.family, available=self.model.boundary_head)
-        if self.model.mask_classification and self.loss.matching is None:
-            msgspec.structs.force_setattr(self, "loss", msgspec.structs.replace(self.loss, matching=Matching()))
-        self.loss.require_mask_classification(self.model.family, available=self.model.mask_classification)
-        require(
-            self.quantization == "none" or not self.model.mask_classification,
-            f"quantization is {self.quantization}, which {self.model.family} cannot be trained with",
-            "set quantization=none; an exported network can be quantized",
-        )
+        self._require_what_masks_allow()
         if self.data.multilabel:
             self._require_binary_terms()
         if self.data.cache_features:
@@ -174,6 +151,38 @@ class Recipe(Part, frozen=True, kw_only=True):
                     f"0..{len(self.data.classes) - 1} or {IGNORE}",
                     "map every raw value to a class id, or to 255 to ignore it",
                 )
+
+    def _require_names(self) -> None:
+        """Refuse stages of the same name, and planned fields that nobody plans."""
+        names = [stage.name for stage in self.stages]
+        require(
+            len(set(names)) == len(names),
+            f"stages: the names are {', '.join(names)}; expected unique names",
+            "rename the stages, because each one has a folder of its own",
+        )
+        unknown = [one for one in self.planned if one not in PLANNABLE]
+        require(
+            not unknown,
+            f"planned names {', '.join(unknown)}; expected fields among {', '.join(PLANNABLE)}",
+            "set a value for every other field",
+        )
+
+    def _require_what_masks_allow(self) -> None:
+        """Give mask classification its loss, and refuse that loss and what goes without it in the wrong place."""
+        family, masks = self.model.family, self.model.mask_classification
+        if masks and self.loss.matching is None:
+            msgspec.structs.force_setattr(self, "loss", msgspec.structs.replace(self.loss, matching=Matching()))
+        self.loss.require_mask_classification(family, available=masks)
+        require(
+            not self.distillation.teachers or not masks,
+            f"distillation compares classes per pixel, but {family} is trained by its masks",
+            "leave out distillation.teacher, or train another network, for example model.family=unet",
+        )
+        require(
+            self.quantization == "none" or not masks,
+            f"quantization is {self.quantization}, which {family} cannot be trained with",
+            "set quantization=none; an exported network can be quantized",
+        )
 
     def _require_registered_family(self) -> None:
         """Refuse an unregistered family: the recipe could be written to a file but not read back."""
