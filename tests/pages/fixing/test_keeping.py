@@ -230,7 +230,7 @@ def test_a_mask_whose_name_is_no_text_is_made_and_changed(tmp_path: Path):
             keeper = folder.keeper(target)
             keeper.save(target, runs((place, 1, 1)), keeper.mask(target).version, SESSION)
         assert np.flatnonzero(pixels_of(target.path) == 1).tolist() == [3, 4]
-    assert {edit.mask for edit in keeper.edits()} == {
+    assert {edit.mask for edit in folder.opened().keeper.edits()} == {
         "masks/a.png", "masks/caf\\xe9.png", "masks/two words %20.png",
     }  # fmt: skip
     assert os.listdir(tmp_path / ".pixelwise-fix/originals/masks") == ["a.png"]
