@@ -48,7 +48,7 @@ def run(
 
     A teacher is a run with the same classes. It sees the images that the network sees, and says of every pixel how
     likely each class is, beside the labels or (--no-labels) instead of them. Everything else is as in `pixelwise
-    train`, and `pixelwise resume` continues the run.
+    train`, and `pixelwise resume` continues the run. What the run is exported to names the teachers and their licences.
     """
     asked = training(words, recipe, data)
     options = msgspec.structs.replace(options, overrides=asked.settings)
