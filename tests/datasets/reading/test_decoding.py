@@ -125,6 +125,7 @@ def test_other_well_known_files_get_a_hint(tmp_path: Path, content: bytes, hint:
     assert hint in f"{caught.value.message} {caught.value.help}"
 
 
+@pytest.mark.heavy
 def test_too_many_pixels_are_refused_before_decoding(tmp_path: Path):
     path = tmp_path / "bomb.png"
     path.write_bytes(png_header(30000, 30000))
