@@ -15,6 +15,7 @@ from pixelwise.telemetry import switch_off as _switch_off
 if TYPE_CHECKING:
     from pixelwise.api.check import check, check_part
     from pixelwise.api.deploy import deploy
+    from pixelwise.api.distill import distill
     from pixelwise.api.evaluate import evaluate
     from pixelwise.api.predict import predict
     from pixelwise.api.prelabel import prelabel
@@ -87,6 +88,7 @@ _HOMES = {
     "deploy": "pixelwise.api.deploy",
     "describe": "pixelwise.reports.meanings",
     "display": "pixelwise.reports.displays",
+    "distill": "pixelwise.api.distill",
     "draw_town": "pixelwise.datasets.preparing.drawing",
     "evaluate": "pixelwise.api.evaluate",
     "explain": "pixelwise.recipes.explaining",
@@ -142,6 +144,7 @@ __all__ = [
     "deploy",
     "describe",
     "display",
+    "distill",
     "draw_town",
     "evaluate",
     "explain",

@@ -58,6 +58,11 @@ TABLE = {
         same="run/checkpoints/*/model.safetensors",
         again=("resume", "{out}/run"),
     ),
+    "distill": Row(
+        ("distill", "{recipe}", "--teacher", "{run}", "--data", "{data}", "--output", "{out}/run", *TINY),
+        same="run/checkpoints/*/model.safetensors",
+        again=("resume", "{out}/run"),
+    ),
     "resume": Row(("resume", "{out}", "schedule.epochs=6"), copied="run"),
     "evaluate": Row(("evaluate", "{out}", "--split", "test"), copied="run", same="evaluations/test-native/*.csv"),
     "predict": Row(("predict", "{run}", "{data}/images/train", "--output", "{out}/a"), same="a/masks/*.png"),

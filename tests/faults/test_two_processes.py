@@ -26,6 +26,7 @@ REFUSED, WAITS, WHOLE_FILES = "refused", "waits", "writes whole files"
 POLICIES = {
     "check": WHOLE_FILES,
     "train": REFUSED,
+    "distill": REFUSED,
     "resume": REFUSED,
     "evaluate": WAITS,
     "predict": REFUSED,
@@ -66,7 +67,7 @@ def begin(tiny_data: Path, tiny_run: Path, tiny_recipe: Path, tmp_path: Path) ->
 def test_the_second_process_is_refused_and_changes_nothing(name: str, begin: Begin, run_cli: Callable):
     arguments, out = begin(name)
     match name:
-        case "train":
+        case "train" | "distill":
             lock = run_lock(out / "run")
         case "resume":
             lock = run_lock(out)

@@ -7,9 +7,11 @@ import pytest
 from pixelwise.errors import CheckpointError
 from pixelwise.machine.facts import Machine
 from pixelwise.records.environment import (
+    Ancestor,
     Arguments,
     Environment,
     InitialWeights,
+    Licence,
     StartedFrom,
     Teacher,
     read_environment,
@@ -48,7 +50,9 @@ def test_the_names_in_the_file_are_those_of_the_first_version(tmp_path: Path):
     first = ["command", "arguments", "threads", "auto_batch", "begins_with", "initial_weights", "machine", "versions"]
     assert list(plain) == [*first, "plugins", "trackers", "launch", "teachers"]
     assert plain["arguments"] == {"data": "/data/photos", "device": "cuda:1", "shard": "always"}
-    assert set(plain["initial_weights"]["run"]) == {"recipe", "step", "weights_sha256", "loaded", "random"}
+    assert set(plain["initial_weights"]["run"]) == {
+        "recipe", "step", "weights_sha256", "loaded", "random", "derived_from",
+    }  # fmt: skip
 
 
 def test_files_of_other_versions_are_read(tmp_path: Path):
@@ -84,3 +88,28 @@ def test_a_teacher_is_told_with_the_licences_of_its_weights():
     assert FULL.teachers[0].in_words == f"{words}; its encoder began with resnet18 (MIT)"
     imported = msgspec.structs.replace(FULL.teachers[0], encoder="none", licence="CC-BY-NC-4.0")
     assert imported.in_words == f"{words}, licence CC-BY-NC-4.0"
+
+
+def ancestor(name: str) -> Ancestor:
+    return Ancestor(recipe=name, step=1, weights_sha256=name[0] * 64, licence="MIT")
+
+
+def test_weights_are_derived_from_teachers_and_from_what_these_and_the_first_weights_are():
+    a, b, c, d = map(ancestor, ("a", "b", "c", "d"))
+    first = Teacher(**msgspec.structs.asdict(a), derived_from=(c, b))
+    second = Teacher(**msgspec.structs.asdict(b))
+    start = StartedFrom(recipe="x", step=1, weights_sha256="e" * 64, loaded=1, derived_from=(d, a))
+    environment = Environment(teachers=(first, second), initial_weights=InitialWeights(run=start))
+    assert environment.derived_from == (a, b, c, d)
+    assert {type(one) for one in environment.derived_from} == {Ancestor}
+    assert Environment(initial_weights=InitialWeights(run=start)).derived_from == (d, a)
+    assert Environment().derived_from == ()
+
+
+def test_a_licence_without_ancestors_has_no_word_of_them():
+    alone = Licence(weights="unknown", code="MIT")
+    assert msgspec.to_builtins(alone) == {"weights": "unknown", "code": "MIT"}
+    assert alone.facts == [("Licences", "weights: unknown; original code: MIT")]
+    derived = msgspec.structs.replace(alone, derived_from=(ancestor("a"),))
+    assert msgspec.convert(msgspec.to_builtins(derived), Licence) == derived
+    assert derived.facts[1:] == [("Derived from", f"a, step 1, SHA-256 {'a' * 16}, licence MIT")]

@@ -6,6 +6,7 @@ from pathlib import Path
 import msgspec
 from runtimes.descriptions import sidecar_of
 
+from pixelwise.records.environment import Ancestor, Licence
 from pixelwise.runtimes.sidecar import Verification, write_sidecar
 from pixelwise.storage import sha256_bytes
 
@@ -16,6 +17,17 @@ def test_what_is_unset_is_an_absent_key(tmp_path: Path) -> None:
     plain = tomllib.loads((tmp_path / "model.toml").read_text("utf-8"))
     assert "score" not in plain
     assert "verification" not in plain
+
+
+def test_what_the_weights_were_derived_from_is_read_back(tmp_path: Path) -> None:
+    teacher = Ancestor(recipe="unet", step=3, weights_sha256="ab" * 32, encoder="resnet18", encoder_licence="MIT")
+    licence = Licence(weights="unknown", code="MIT", derived_from=(teacher,))
+    write_sidecar(sidecar_of(licence=licence), tmp_path / "model.toml")
+    plain = tomllib.loads((tmp_path / "model.toml").read_text("utf-8"))["licence"]
+    assert plain["derived_from"][0]["encoder_licence"] == "MIT"
+    assert msgspec.convert(plain, Licence) == licence
+    write_sidecar(sidecar_of(), tmp_path / "model.toml")
+    assert set(tomllib.loads((tmp_path / "model.toml").read_text("utf-8"))["licence"]) == {"weights", "code"}
 
 
 def test_a_color_takes_one_line(artefact: Path) -> None:

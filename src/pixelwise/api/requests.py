@@ -39,7 +39,7 @@ def check_training(recipe: Named, data: AnyPath | None, output: AnyPath | None, 
     Raises:
         RecipeError: R200 to R205, R261 or R262, the recipe or an override is wrong; R213, `output` holds a run; R270,
             there is no such tracker.
-        CheckpointError: K405, there is no such weights file; K420, `begin` is not a run.
+        CheckpointError: K405, there is no such weights file; K420, `begin` or a teacher is not a run.
         DataError: D222, the data folder does not exist, or none is given.
     """
     from pixelwise.machine.launched import is_first
@@ -57,6 +57,8 @@ def check_training(recipe: Named, data: AnyPath | None, output: AnyPath | None, 
         refuse_occupied(Path(output))
     if options.begin is not None:
         check_run(options.begin)
+    for teacher in resolved.distillation.teachers:
+        check_run(Path(teacher).expanduser())
     _check_weights(options.weights)
     _check_data(resolved, data)
 

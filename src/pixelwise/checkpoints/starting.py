@@ -16,6 +16,7 @@ from pixelwise.errors import CheckpointError
 from pixelwise.models import SegmentationModel
 from pixelwise.observer import Warn
 from pixelwise.recipes.schema.recipe import Recipe
+from pixelwise.records.environment import Ancestor, read_environment
 from pixelwise.records.run_folder import read_recipe
 from pixelwise.storage import printable
 from pixelwise.storage.names import some
@@ -30,6 +31,7 @@ class Start(NamedTuple):
         weights_sha256: SHA-256 of the weights file.
         loaded: Number of tensors that were loaded.
         random: Names of the tensors that kept their values.
+        derived_from: The networks that the other run's weights were derived from.
     """
 
     recipe: str
@@ -37,6 +39,7 @@ class Start(NamedTuple):
     weights_sha256: str
     loaded: int
     random: tuple[str, ...]
+    derived_from: tuple[Ancestor, ...] = ()
 
 
 def begin_with_run(
@@ -54,8 +57,9 @@ def begin_with_run(
             classes in another order (W410) or of other names (W414), and about implausible values (W480).
 
     Raises:
-        CheckpointError: K420 not a run, K421 no checkpoint yet, K412 all damaged, K450 the weights do not
-            fit the network, K451 the run is of another recipe, K480 or K481 their values are impossible.
+        CheckpointError: K420 not a run, K421 no checkpoint yet, K412 all damaged, K423 its record is damaged,
+            K450 the weights do not fit the network, K451 the run is of another recipe, K480 or K481 their values are
+            impossible.
     """
     theirs = read_recipe(run)
     if recipe is not None and theirs.name != recipe:
@@ -94,7 +98,8 @@ def begin_with_run(
     with torch.no_grad():
         for key, value in fitting.items():
             own[key].copy_(value)
-    return Start(theirs.name, checkpoint.step, checkpoint.sha256(name), len(fitting), rest)
+    derived = read_environment(run).derived_from
+    return Start(theirs.name, checkpoint.step, checkpoint.sha256(name), len(fitting), rest, derived)
 
 
 def _by_names(

@@ -11,6 +11,7 @@ from pixelwise.evaluation.groups import group_results
 from pixelwise.evaluation.tally import Measurement
 from pixelwise.machine.facts import machine_facts, version_facts
 from pixelwise.metrics import METRICS, Value
+from pixelwise.records.environment import Ancestor
 from pixelwise.records.result import (
     CLASS_FIELDS,
     RESULT_FIELDS,
@@ -32,6 +33,7 @@ class Origin(msgspec.Struct, frozen=True, kw_only=True):
     weights: Literal["ema", "model"]
     step: int
     training: TrainingCost | None = None
+    derived_from: tuple[Ancestor, ...] = ()
 
 
 class Provenance(Origin, frozen=True, kw_only=True):

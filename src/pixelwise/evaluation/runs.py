@@ -34,7 +34,7 @@ from pixelwise.recipes.protocols import protocol as find_protocol
 from pixelwise.recipes.schema.recipe import Data, Recipe
 from pixelwise.recipes.sizes import Size
 from pixelwise.records.data_facts import read_data_facts
-from pixelwise.records.environment import read_environment
+from pixelwise.records.environment import Ancestor, read_environment
 from pixelwise.records.result import Result, TrainingCost, Unfinished
 from pixelwise.records.run_folder import CHECKPOINTS
 from pixelwise.runtimes import ArtefactModel, is_artefact, load_artefact
@@ -143,7 +143,7 @@ def _run_subject(run: Path, asked: Asked, observer: Observer) -> Subject:
     allow = recipe.data.allow if own else asked.allowed()
     return Subject(
         model=trained.model,
-        origin=origin_of(trained, _training_cost(run)),
+        origin=origin_of(trained, _training_cost(run), read_environment(run).derived_from),
         **scored._asdict(),
         protocols=_protocols(asked.protocols or recipe.evaluation.protocols[:1]),
         input_size=recipe.evaluation.input_size,
@@ -187,6 +187,7 @@ def _artefact_subject(path: Path, asked: Asked, observer: Observer, *, trust: bo
             weights_sha256=sidecar.files_sha256,
             weights="model",
             step=0,
+            derived_from=sidecar.licence.derived_from,
         ),
         **scored._asdict(),
         protocols=protocols,
@@ -257,12 +258,15 @@ def _absolute(folder: Path | None) -> str:
     return "" if folder is None else printable(address_of(folder) or folder.absolute())
 
 
-def origin_of(trained: TrainedModel, training: TrainingCost | None = None) -> Origin:
+def origin_of(
+    trained: TrainedModel, training: TrainingCost | None = None, derived_from: tuple[Ancestor, ...] = ()
+) -> Origin:
     """Origin of the weights of a run.
 
     Args:
         trained: Trained network of the run.
         training: Cost of the training, to be included in the result; None to leave it out.
+        derived_from: The networks that the weights were derived from.
     """
     return Origin(
         recipe=trained.recipe.name,
@@ -271,6 +275,7 @@ def origin_of(trained: TrainedModel, training: TrainingCost | None = None) -> Or
         weights="ema" if trained.weights == "ema" else "model",
         step=trained.checkpoint.step,
         training=training,
+        derived_from=derived_from,
     )
 
 

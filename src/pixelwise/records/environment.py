@@ -1,7 +1,8 @@
-"""`environment.json`: the command, machine and package versions of a run."""
+"""`environment.json`: the command, machine and package versions of a run, and what its weights were derived from."""
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from pathlib import Path
 
 import msgspec
@@ -28,46 +29,13 @@ class Arguments(msgspec.Struct, frozen=True, kw_only=True):
     shard: Sharding = "auto"
 
 
-class StartedFrom(msgspec.Struct, frozen=True, kw_only=True):
-    """The other run whose weights initialised a run.
-
-    Attributes:
-        recipe: Name of the other run's recipe.
-        step: Step of the checkpoint that was loaded.
-        weights_sha256: SHA-256 of the loaded weights file.
-        loaded: Number of loaded tensors.
-        random: Names of the tensors that kept their random values.
-    """
-
-    recipe: str
-    step: int
-    weights_sha256: str
-    loaded: int
-    random: tuple[str, ...] = ()
-
-
-class InitialWeights(msgspec.Struct, frozen=True, kw_only=True):
-    """The initial weights of a run.
-
-    Attributes:
-        encoder: `initialize.encoder` of the recipe; `none` if the weights of another run took its place.
-        sha256: SHA-256 of the encoder's weights, or of the file that holds them; None if there were none, or timm
-            loaded its own.
-        run: The other run whose weights were loaded; None if there was none.
-    """
-
-    encoder: str = "none"
-    sha256: str | None = None
-    run: StartedFrom | None = None
-
-
-class Teacher(msgspec.Struct, frozen=True, kw_only=True):
-    """A trained network that a run learns from, and where its weights come from.
+class Ancestor(msgspec.Struct, frozen=True, kw_only=True):
+    """A trained network that others were derived from by learning from it, and where its weights come from.
 
     Attributes:
         recipe: Name of its recipe.
-        step: Step of the checkpoint that was loaded.
-        weights_sha256: SHA-256 of the loaded weights file.
+        step: Step of the checkpoint whose weights were used.
+        weights_sha256: SHA-256 of the weights file.
         licence: Licence of imported weights; `unknown` for those that were trained here: their owner decides.
         encoder: The weights that its encoder began with; `none` if they were random or those of another run.
         encoder_licence: Licence of these, as stated by their publisher; empty if it is not known.
@@ -90,6 +58,77 @@ class Teacher(msgspec.Struct, frozen=True, kw_only=True):
             licence = f" ({self.encoder_licence})" if self.encoder_licence else ""
             words += f"; its encoder began with {self.encoder}{licence}"
         return words
+
+
+class Licence(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """Licences of a network: SPDX identifiers, `unknown`, or `none` if there is nothing to license.
+
+    Attributes:
+        weights: Licence of the weights.
+        code: Licence of the original code that the network follows.
+        derived_from: The networks that the weights were derived from by learning from them, whose licences may extend
+            to them; left out of files if there are none.
+    """
+
+    weights: str
+    code: str
+    derived_from: tuple[Ancestor, ...] = ()
+
+    @property
+    def facts(self) -> list[tuple[str, str]]:
+        """What pages show of it: names and values."""
+        origins = [("Derived from", one.in_words) for one in self.derived_from]
+        return [("Licences", f"weights: {self.weights}; original code: {self.code}"), *origins]
+
+
+class StartedFrom(msgspec.Struct, frozen=True, kw_only=True):
+    """The other run whose weights initialised a run.
+
+    Attributes:
+        recipe: Name of the other run's recipe.
+        step: Step of the checkpoint that was loaded.
+        weights_sha256: SHA-256 of the loaded weights file.
+        loaded: Number of loaded tensors.
+        random: Names of the tensors that kept their random values.
+        derived_from: The networks that the other run's weights were derived from.
+    """
+
+    recipe: str
+    step: int
+    weights_sha256: str
+    loaded: int
+    random: tuple[str, ...] = ()
+    derived_from: tuple[Ancestor, ...] = ()
+
+
+class InitialWeights(msgspec.Struct, frozen=True, kw_only=True):
+    """The initial weights of a run.
+
+    Attributes:
+        encoder: `initialize.encoder` of the recipe; `none` if the weights of another run took its place.
+        sha256: SHA-256 of the encoder's weights, or of the file that holds them; None if there were none, or timm
+            loaded its own.
+        run: The other run whose weights were loaded; None if there was none.
+    """
+
+    encoder: str = "none"
+    sha256: str | None = None
+    run: StartedFrom | None = None
+
+
+class Teacher(Ancestor, frozen=True, kw_only=True):
+    """A trained network that a run learns from.
+
+    Attributes:
+        derived_from: The networks that its own weights were derived from.
+    """
+
+    derived_from: tuple[Ancestor, ...] = ()
+
+    @property
+    def alone(self) -> Ancestor:
+        """The teacher without those that it is derived from."""
+        return Ancestor(**{name: getattr(self, name) for name in Ancestor.__struct_fields__})
 
 
 class Environment(msgspec.Struct, frozen=True, kw_only=True):
@@ -129,6 +168,14 @@ class Environment(msgspec.Struct, frozen=True, kw_only=True):
         """Folder of the data set that the run was trained on; None for synthetic data or if not recorded."""
         return Path(self.arguments.data) if self.arguments.data is not None else None
 
+    @property
+    def derived_from(self) -> tuple[Ancestor, ...]:
+        """The networks that the weights were derived from: the teachers, and what they and the first weights are of."""
+        start = self.initial_weights.run
+        further = [one for teacher in self.teachers for one in teacher.derived_from]
+        before = () if start is None else start.derived_from
+        return _unique([*(teacher.alone for teacher in self.teachers), *further, *before])
+
 
 def read_environment(run: Path) -> Environment:
     """The recorded environment of a run; the defaults if there is no record, as for imported weights.
@@ -146,3 +193,11 @@ def write_environment(run: Path, environment: Environment) -> None:
         ResourceError: S601, the disk is full.
     """
     write_text(run / ENVIRONMENT, json_text(environment))
+
+
+def _unique(ancestors: Iterable[Ancestor]) -> tuple[Ancestor, ...]:
+    """The networks in their order, each once."""
+    found: dict[str, Ancestor] = {}
+    for one in ancestors:
+        found.setdefault(one.weights_sha256, one)
+    return tuple(found.values())

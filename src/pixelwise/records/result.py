@@ -19,6 +19,7 @@ from pixelwise.errors import DataError
 from pixelwise.machine.facts import Machine
 from pixelwise.recipes.sizes import Size
 from pixelwise.records import showing
+from pixelwise.records.environment import Ancestor
 from pixelwise.records.scores import BinaryCounts, CalibrationBin, ClassResult, GroupResult, ImageScore, MetricResult
 from pixelwise.storage import json_text, printable, write_bytes, write_text
 from pixelwise.storage.cells import cell, text_in
@@ -132,6 +133,7 @@ class Result(msgspec.Struct, frozen=True, kw_only=True):
         data: Folder of the data set that was scored; empty for generated data or if not recorded.
         own_data: Whether this is the data that the run was trained on; None if that is not known.
         notes: What has to be known about the data, its classes and its splits to read the scores, as sentences.
+        derived_from: The networks that the weights were derived from by learning from them, with their licences.
         variant: Options that make this another question than the same split and protocol without them; empty if none.
         per_image: Scores of each image, in the order of the split. They are in files of their own, not in
             `result.json`: `pixelwise.Run.result` reads them, `load_result` does not.
@@ -172,6 +174,7 @@ class Result(msgspec.Struct, frozen=True, kw_only=True):
     data: str = ""
     own_data: bool | None = None
     notes: tuple[str, ...] = ()
+    derived_from: tuple[Ancestor, ...] = ()
     variant: str = ""
     per_image: tuple[ImageScore, ...] = ()
 

@@ -25,6 +25,7 @@ from pixelwise.recipes.schema.data import Data
 from pixelwise.recipes.schema.model import Preprocessing
 from pixelwise.recipes.schema.recipe import Recipe
 from pixelwise.recipes.sizes import Size
+from pixelwise.records.environment import Licence
 from pixelwise.runtimes.inference import MOST_PIXELS, Inference, Scoring, Sides, require
 from pixelwise.storage import printable, sha256_bytes, write_text
 
@@ -166,18 +167,6 @@ class Calibration(msgspec.Struct, frozen=True, kw_only=True):
     ranges: str
 
 
-class Licence(msgspec.Struct, frozen=True, kw_only=True):
-    """Licences of an artefact: SPDX identifiers, `unknown`, or `none` if there is nothing to license.
-
-    Attributes:
-        weights: Licence of the weights.
-        code: Licence of the original code that the network follows.
-    """
-
-    weights: str
-    code: str
-
-
 class Sidecar(msgspec.Struct, frozen=True, kw_only=True):
     """Content of `model.toml`.
 
@@ -197,7 +186,7 @@ class Sidecar(msgspec.Struct, frozen=True, kw_only=True):
         protocol: Name of the recipe's first evaluation protocol.
         scoring: How the network was scored; None in version 1.
         complexity: Parameters and multiply-accumulates of the network.
-        licence: Licences of the weights and of the code.
+        licence: Licences of the weights and of the code, and the networks that the weights were derived from.
         weights_sha256: SHA-256 of the weights file that was exported; empty for random weights.
         files: Name -> SHA-256 of every other file of the artefact; empty in the file itself.
         versions: Versions of the packages that wrote it.

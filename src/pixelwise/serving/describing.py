@@ -7,7 +7,7 @@ from typing import Any
 
 import msgspec
 
-from pixelwise.checkpoints.import_folder import licence_of_weights
+from pixelwise.checkpoints.licences import licence_of_run
 from pixelwise.checkpoints.trained import result_of
 from pixelwise.prediction.rules import inference_of
 from pixelwise.prediction.segmenter import Segmenter
@@ -54,10 +54,7 @@ def described(segmenter: Segmenter, run: Path) -> Model:
         runtime=PYTORCH,
         recipe=recipe.name,
         hashes={"weights": checkpoint.sha256(weights), "recipe": run_hash(run, recipe)},
-        licence={
-            "weights": licence_of_weights(run),
-            "code": "Apache-2.0" if recipe.published is None else recipe.published.code_licence,
-        },
+        licence=msgspec.to_builtins(licence_of_run(run, recipe)),
         preprocessing=_preprocessing(segmenter, inference_of(recipe, gives_scores=network.gives_scores)),
         **common,
     )

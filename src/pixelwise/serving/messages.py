@@ -50,7 +50,8 @@ class Model(msgspec.Struct, frozen=True, kw_only=True, tag=True):
         runtime: `pytorch`, or the target that the artefact was exported to.
         recipe: Name of the recipe.
         hashes: SHA-256 of `weights` and `recipe`, and of the files of an artefact.
-        licence: Licences of `weights` and `code`: SPDX identifiers, `unknown` or `none`.
+        licence: Licences of `weights` and `code`: SPDX identifiers, `unknown` or `none`; `derived_from` lists the
+            networks that the weights were derived from, if there are any.
         preprocessing: Everything between an image file and its mask, as `model.toml` of an export describes it.
     """
 
@@ -64,7 +65,7 @@ class Model(msgspec.Struct, frozen=True, kw_only=True, tag=True):
     runtime: str
     recipe: str
     hashes: dict[str, str]
-    licence: dict[str, str]
+    licence: dict[str, Any]
     preprocessing: dict[str, Any]
 
     @property

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 from msgspec import Meta
 
@@ -80,7 +81,7 @@ class TrainOptions(LaunchOptions, frozen=True, kw_only=True):
             RecipeError: R261, an option and an override set the same field; R202 or R262, an override names no field
                 or several.
         """
-        return _with_shorthands(self, words_of(self.overrides))
+        return with_shorthands(self, words_of(self.overrides), SHORTHANDS)
 
 
 class ResumeOptions(LaunchOptions, frozen=True, kw_only=True):
@@ -116,12 +117,25 @@ class ResumeOptions(LaunchOptions, frozen=True, kw_only=True):
             RecipeError: R261, an option and an override set the same field; R202 or R262, an override names no field
                 or several.
         """
-        return _with_shorthands(self, words_of(self.overrides))
+        return with_shorthands(self, words_of(self.overrides), SHORTHANDS)
 
 
-def _with_shorthands(options: TrainOptions | ResumeOptions, overrides: list[str]) -> list[str]:
+def with_shorthands(
+    options: TrainOptions | ResumeOptions, overrides: list[str], shorthands: Mapping[str, str]
+) -> list[str]:
+    """Overrides, followed by those that the options stand for.
+
+    Args:
+        options: The options; those that are None or that the struct lacks stand for nothing.
+        overrides: The overrides that were given.
+        shorthands: Option -> the field of the recipe that it sets.
+
+    Raises:
+        RecipeError: R261, an option and an override set the same field; R202 or R262, an override names no field or
+            several.
+    """
     added = []
-    for option, field in SHORTHANDS.items():
+    for option, field in shorthands.items():
         value = getattr(options, option, None)
         if value is None:
             continue
@@ -132,7 +146,15 @@ def _with_shorthands(options: TrainOptions | ResumeOptions, overrides: list[str]
                 f"`{option}` sets {field}, and {twice[0]} is given, too",
                 f"leave out one of the two; without `{option}`, the override alone decides",
             )
-        # Words stay as they were typed: `none` unsets, and a path is not quoted.
-        text = str(value) if isinstance(value, str | Path) else toml_value(value)
-        added.append(f"{field}={text}")
+        added.append(f"{field}={_text_of(value)}")
     return [*overrides, *added]
+
+
+def _text_of(value: Any) -> str:
+    """The value of an option as that of an override."""
+    if isinstance(value, str | Path):
+        return str(value)  # as it was typed: `none` unsets, and a path is not quoted
+    if isinstance(value, tuple) and all(isinstance(one, Path) for one in value):
+        names = list(map(str, value))
+        return toml_value(names[0] if len(names) == 1 else names)
+    return toml_value(value)

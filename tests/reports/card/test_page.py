@@ -1,9 +1,11 @@
 import html.parser
 import re
 
+import msgspec
 import pytest
 from reports.card.cards import make_card
 
+from pixelwise.records.environment import Ancestor, Licence
 from pixelwise.reports.card.page import (
     COLUMNS,
     megabytes,
@@ -103,6 +105,17 @@ def test_a_card_without_labels_says_so():
 def test_numbers_are_written_with_what_they_are_worth():
     assert [milliseconds(value) for value in (0.00123456, 0.0449, 0.14481, 2.5)] == ["1.23", "44.9", "145", "2500"]
     assert [megabytes(value) for value in (1_496_112, 99_000_000, 250_400_000)] == ["1.50 MB", "99.00 MB", "250 MB"]
+
+
+def test_what_the_weights_were_derived_from_stands_beside_their_licence():
+    teacher = Ancestor(recipe="large", step=9, weights_sha256="ef" * 32, licence="CC-BY-NC-4.0")
+    licence = Licence(weights="unknown", code="MIT", derived_from=(teacher,))
+    card = msgspec.structs.replace(make_card(), licence=licence)
+    words = f"large, step 9, SHA-256 {'ef' * 8}, licence CC-BY-NC-4.0"
+    assert f"| Derived from | {words} |" in render_markdown(card)
+    assert words in render_html(card)
+    assert msgspec.json.decode(render_json(card))["licence"]["derived_from"][0]["licence"] == "CC-BY-NC-4.0"
+    assert "Derived from" not in render_markdown(make_card())
 
 
 def test_three_files_are_written(tmp_path):

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import shutil
 from pathlib import Path
 
 import msgspec
@@ -14,6 +15,7 @@ from pixelwise.models.preprocessing import normalize
 from pixelwise.recipes.overrides import apply_overrides
 from pixelwise.recipes.schema.model import Preprocessing
 from pixelwise.recipes.schema.recipe import Recipe
+from pixelwise.records.environment import Teacher, read_environment, write_environment
 from pixelwise.records.run_folder import read_recipe
 from pixelwise.training.distillation import teachers as teachers_module
 from pixelwise.training.distillation.identity import with_teachers
@@ -122,6 +124,14 @@ def test_another_range_of_values_is_refused(tiny_run: Path, monkeypatch: pytest.
     with pytest.raises(CheckpointError, match=r"sees the values \[0\.0, 65535\.0\]") as caught:
         load_teachers(recipe, model, CPU)
     assert caught.value.code == "K453"
+
+
+def test_the_teachers_of_a_teacher_are_known(tiny_run: Path, tmp_path: Path):
+    first = Teacher(recipe="large", step=9, weights_sha256="ab" * 32, licence="MIT")
+    taught = Path(shutil.copytree(tiny_run, tmp_path / "taught"))
+    write_environment(taught, msgspec.structs.replace(read_environment(taught), teachers=(first,)))
+    (record,) = loaded(*student(taught)).records
+    assert record.derived_from == (first.alone,)
 
 
 def test_weights_that_changed_since_the_run_began_are_refused(tiny_run: Path):

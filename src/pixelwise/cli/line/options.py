@@ -2,8 +2,8 @@
 
 `msgspec.Meta(extra={...})` of a field adjusts its option: `flag` (a name other than the field's), `metavar`, `many`
 (the option is repeated instead of taking a comma-separated list), `hidden`, `word` (a word that is accepted beside
-numbers), `late` (the option is listed after the others) and `names` (a function, as `package.module:name`, that lists
-the accepted values; called when the help is shown).
+numbers), `early` or `late` (the option is listed before or after the others) and `names` (a function, as
+`package.module:name`, that lists the accepted values; called when the help is shown).
 """
 
 from __future__ import annotations
@@ -74,11 +74,11 @@ class Flag(typing.NamedTuple):
 
 @functools.cache
 def flags_of(options: type[Options]) -> tuple[Flag, ...]:
-    """The flags of a struct, in the order of its fields, those that are marked as `late` last."""
+    """The flags of a struct, in the order of its fields: those marked as `early` first, those marked as `late` last."""
     hints = typing.get_type_hints(options, include_extras=True)
     marks = {name: _marks(hint) for name, hint in hints.items()}
     shown = [field for field in msgspec.structs.fields(options) if not marks[field.name].get("hidden")]
-    shown.sort(key=lambda field: bool(marks[field.name].get("late")))
+    shown.sort(key=lambda field: bool(marks[field.name].get("late")) - bool(marks[field.name].get("early")))
     return tuple(_flag(options, field, hints[field.name]) for field in shown)
 
 

@@ -9,6 +9,7 @@ from typing import Any
 
 import msgspec
 
+from pixelwise.checkpoints.licences import licence_of_run
 from pixelwise.checkpoints.trained import TrainedModel, load_trained
 from pixelwise.deployment.card.candidates import PlanResult, Shape, make_artefact, plan_artefacts
 from pixelwise.deployment.card.images import ComparisonImages, comparison_images
@@ -20,6 +21,7 @@ from pixelwise.machine.facts import Machine, machine_facts, version_facts
 from pixelwise.observer import SILENT, Observer
 from pixelwise.options import chosen
 from pixelwise.recipes.sizes import Size
+from pixelwise.records.environment import Licence
 from pixelwise.storage import printable
 from pixelwise.storage.atomic import is_vacant
 
@@ -48,6 +50,8 @@ class DeployCard(msgspec.Struct, frozen=True, kw_only=True):
         machine: Hardware of all measurements.
         versions: Versions of Python and the relevant packages.
         rows: One row per variant of the network.
+        licence: Licences of the run's weights and of the code, and the networks that the weights were derived from;
+            None in cards of earlier versions.
     """
 
     format: int = FORMAT
@@ -67,6 +71,7 @@ class DeployCard(msgspec.Struct, frozen=True, kw_only=True):
     machine: Machine
     versions: dict[str, str]
     rows: tuple[CardRow, ...]
+    licence: Licence | None = None
 
     def over_budget(self) -> tuple[CardRow, ...]:
         """The rows whose mIoU drops by more than `max_miou_drop`."""
@@ -136,7 +141,7 @@ def make_card(
     ]
     rows = with_latencies(with_drops(rows), run, folder, shape.size, options.threads, options.rounds, observer)
     rows = [_renamed(row, folder, named) for row in rows]
-    return _card(trained, images, shape, options, made, rows)
+    return _card(trained, licence_of_run(run, trained.recipe), images, shape, options, made, rows)
 
 
 def _shape(images: ComparisonImages, options: DeployOptions) -> Shape:
@@ -150,6 +155,7 @@ def _shape(images: ComparisonImages, options: DeployOptions) -> Shape:
 
 def _card(
     trained: TrainedModel,
+    licence: Licence,
     images: ComparisonImages,
     shape: Shape,
     options: DeployOptions,
@@ -173,6 +179,7 @@ def _card(
         machine=machine_facts(),
         versions=version_facts() | _versions_of(made),
         rows=tuple(rows),
+        licence=licence,
     )
 
 

@@ -7,7 +7,7 @@ from pathlib import Path
 import msgspec
 import torch
 
-from pixelwise.checkpoints.import_folder import licence_of_weights
+from pixelwise.checkpoints.licences import code_licence, licence_of_run
 from pixelwise.checkpoints.trained import TrainedModel, load_trained
 from pixelwise.deployment.export.options import require_source
 from pixelwise.errors import RecipeError
@@ -18,9 +18,10 @@ from pixelwise.recipes.class_sets.palettes import colorblind_palette
 from pixelwise.recipes.class_sets.tables import Color
 from pixelwise.recipes.files import find as find_recipe
 from pixelwise.recipes.schema.recipe import Recipe
+from pixelwise.records.environment import Licence
 from pixelwise.records.evaluations import find_result
 from pixelwise.records.run_folder import palette_of
-from pixelwise.runtimes.sidecar import Licence, Score
+from pixelwise.runtimes.sidecar import Score
 from pixelwise.storage import printable
 
 SEED = 0
@@ -36,7 +37,7 @@ class Source(msgspec.Struct, frozen=True, kw_only=True):
         recipe_hash: SHA-256 of what was trained: of the recipe, or of the whole history of a resumed run.
         palette: One colour per class.
         weights_sha256: SHA-256 of the weights file; empty for random weights.
-        licence: Licences of weights and code.
+        licence: Licences of weights and code, and the networks that the weights were derived from.
         score: Score of the weights; None if the run records none.
         run: The run folder; None for random weights.
     """
@@ -101,14 +102,13 @@ def _random(name: str, num_classes: int | None) -> Source:
         recipe_hash=recipe.hash(),
         palette=palette if len(palette) == model.num_classes else colorblind_palette(model.num_classes),
         weights_sha256="",
-        licence=Licence(weights="none", code=recipe.published.code_licence if recipe.published else "Apache-2.0"),
+        licence=Licence(weights="none", code=code_licence(recipe)),
         score=None,
         run=None,
     )
 
 
 def _of_run(trained: TrainedModel, run: Path) -> Source:
-    published = trained.recipe.published
     model = trained.model
     return Source(
         model=QuantizedModel(model) if isinstance(model, QuantizationAwareModel) else model,
@@ -116,7 +116,7 @@ def _of_run(trained: TrainedModel, run: Path) -> Source:
         recipe_hash=trained.recipe_hash,
         palette=trained.palette,
         weights_sha256=trained.weights_sha256,
-        licence=Licence(weights=licence_of_weights(run), code=published.code_licence if published else "Apache-2.0"),
+        licence=licence_of_run(run, trained.recipe),
         score=_score(trained, run),
         run=run,
     )

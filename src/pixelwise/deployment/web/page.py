@@ -123,8 +123,7 @@ def _about(sidecar: Sidecar) -> list[tuple[str, str]]:
     if (verified := sidecar.verification) is not None:
         same = f"{100 * verified.equal_pixels:.3f} % of the pixels of {verified.source} as in PyTorch"
         found.append(("Verified with ONNX Runtime", same))
-    licence = sidecar.licence
-    found.append(("Licences", f"weights: {licence.weights}; original code: {licence.code}"))
+    found += sidecar.licence.facts
     found.append(("Weights", f"SHA-256 {sidecar.weights_sha256}" if sidecar.weights_sha256 else "random"))
     found.append(("Sizes", _sizes(sidecar)))
     return found

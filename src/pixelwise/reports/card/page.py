@@ -130,6 +130,8 @@ def facts_of(card: DeployCard) -> list[tuple[str, str]]:
             f"SHA-256 {card.weights_sha256[:16]}, {'averaged (EMA)' if card.weights == 'ema' else 'as trained'}",
         )
     )
+    if card.licence is not None:
+        facts += card.licence.facts
     facts.append(("Images", f"{card.source}, {card.images}" if card.split else card.source))
     if card.protocol:
         known = known_protocol(card.protocol)

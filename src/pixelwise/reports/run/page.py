@@ -267,7 +267,7 @@ def _run_facts(run: RunRecords) -> list[Fact]:
         facts.append(Fact("Training time", duration(run.training_seconds)))
     facts += [Fact("Not one schedule", part.in_words) for part in run.history.parts]
     facts.append(Fact("Seed", str(recipe.sampling.seed)))
-    facts += [Fact("Teacher", one.in_words) for one in run.environment.teachers]
+    facts += [Fact("Derived from", one.in_words) for one in run.environment.derived_from]
     machine = run.environment.machine
     if machine is not None:
         facts.append(Fact("Trained on", f"{machine.gpu or machine.cpu}, {machine.platform}"))

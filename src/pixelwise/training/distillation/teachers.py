@@ -21,7 +21,7 @@ from pixelwise.models.probabilities import NOTHING, probabilities
 from pixelwise.ranks import ALONE, Ranks
 from pixelwise.recipes.schema.model import Preprocessing
 from pixelwise.recipes.schema.recipe import Distillation, Recipe
-from pixelwise.records.environment import Teacher
+from pixelwise.records.environment import Teacher, read_environment
 from pixelwise.storage import printable
 from pixelwise.training.distillation.identity import require_same
 
@@ -122,8 +122,8 @@ def load_teachers(recipe: Recipe, model: SegmentationModel, device: torch.device
         device: Device of the network.
 
     Raises:
-        CheckpointError: As `load_trained`; K452, a teacher has other weights than the recipe says; K453, it has other
-            classes or channels than the network, or another `data.input_range`.
+        CheckpointError: As `load_trained`; K423, the record of a teacher is damaged; K452, it has other weights than
+            the recipe says; K453, it has other classes or channels than the network, or another `data.input_range`.
     """
     section = recipe.distillation
     if not section.teachers:
@@ -225,4 +225,5 @@ def _record(trained: TrainedModel, folder: Path) -> Teacher:
         licence=licence_of_weights(folder),
         encoder=start.encoder,
         encoder_licence=start.licence,
+        derived_from=read_environment(folder).derived_from,
     )

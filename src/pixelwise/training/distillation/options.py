@@ -1,0 +1,51 @@
+"""Options of `distill`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Literal
+
+from msgspec import Meta
+
+from pixelwise.training.options import TrainOptions, with_shorthands
+
+SHORTHANDS = {
+    "teacher": "distillation.teacher",
+    "match": "distillation.match",
+    "temperature": "distillation.temperature",
+    "weight": "distillation.weight",
+    "labels": "distillation.with_labels",
+    "views": "distillation.views",
+}
+"""Option of `distill` -> the field of the recipe that it sets, as an override would."""
+
+
+class DistillOptions(TrainOptions, frozen=True, kw_only=True):
+    """Options of `distill`: those of `train`, and what the network learns from.
+
+    Attributes:
+        teacher: Run folder of a trained network to learn from; may be given several times, and the probabilities are
+            then averaged. As the override `distillation.teacher`.
+        match: What is compared: the classes of every pixel (`logits`), where in the image each class is (`channels`),
+            or correlations between and within classes (`dist`); as `distillation.match`. Left out, the recipe decides.
+        temperature: Divisor of the logits of both networks; as `distillation.temperature`.
+        weight: Weight of the teacher's part of the loss; as `distillation.weight`.
+        labels: Whether the labels teach as well, or the teacher alone; as `distillation.with_labels`.
+        views: What the teacher sees: the image, or its mirror image, too (`flip`); as `distillation.views`.
+    """
+
+    teacher: Annotated[tuple[Path, ...], Meta(extra={"early": True, "many": True, "metavar": "RUN"})]
+    match: Annotated[Literal["logits", "channels", "dist"] | None, Meta(extra={"early": True})] = None
+    temperature: Annotated[float | None, Meta(extra={"early": True})] = None
+    weight: Annotated[float | None, Meta(extra={"early": True})] = None
+    labels: Annotated[bool | None, Meta(extra={"early": True, "flag": "--labels/--no-labels"})] = None
+    views: Annotated[Literal["image", "flip"] | None, Meta(extra={"early": True})] = None
+
+    def all_overrides(self) -> list[str]:
+        """The overrides, followed by those that the options stand for.
+
+        Raises:
+            RecipeError: R261, an option and an override set the same field; R202 or R262, an override names no field
+                or several.
+        """
+        return with_shorthands(self, super().all_overrides(), SHORTHANDS)
