@@ -200,6 +200,7 @@ def test_a_runtime_sends_nothing(watch: Watch, tmp_path: Path, packages: str):
     assert (found.opened, found.written) == ([], [])
 
 
+@pytest.mark.heavy
 def test_telemetry_is_sent_after_opting_in(watch: Watch, tmp_path: Path):
     if not importlib.util.find_spec("openvino"):
         pytest.skip("pip install 'pixelwise[export]'")

@@ -64,6 +64,7 @@ def test_the_card_is_written_whether_its_budget_holds_or_not(made: Made) -> None
     assert {"reading the run", "writing torch-export", "scoring torch.export"} <= set(made.phases)
 
 
+@pytest.mark.heavy
 def test_nothing_in_the_folder_names_the_place_where_it_was_built(made: Made) -> None:
     files = [path for path in made.folder.rglob("*") if path.is_file()]
     assert files

@@ -26,6 +26,7 @@ def test_the_report_of_a_run_shows_its_new_score(run: Path):
     assert result.data_fingerprint[:16] in page
 
 
+@pytest.mark.heavy
 def test_a_name_gives_a_result_and_several_names_a_list(run: Path):
     alone = pixelwise.evaluate(run, None, "val", "native")
     assert isinstance(alone, pixelwise.Result)
@@ -33,6 +34,7 @@ def test_a_name_gives_a_result_and_several_names_a_list(run: Path):
     assert listed.miou == alone.miou
 
 
+@pytest.mark.heavy
 def test_options_are_a_struct_or_keywords_and_keywords_win(run: Path):
     quiet = EvaluateOptions(boundary=False, device="cpu")
     assert pixelwise.evaluate(run, options=quiet).command.endswith("--no-boundary")
@@ -41,6 +43,7 @@ def test_options_are_a_struct_or_keywords_and_keywords_win(run: Path):
         pixelwise.evaluate(run, boundry=False)
 
 
+@pytest.mark.heavy
 def test_an_observer_or_progress_functions_are_called(run: Path):
     seen: list[tuple[int, int]] = []
     told: list[tuple[str, int, int | None]] = []

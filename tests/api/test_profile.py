@@ -18,6 +18,7 @@ def test_by_default_one_image_is_measured() -> None:
     assert (found.complexity.height, found.complexity.width, found.runs, found.threads) == (32, 48, 2, 1)
 
 
+@pytest.mark.heavy
 def test_training_steps_are_measured_and_drawn(tiny_recipe: Path, tiny_data: Path, tmp_path: Path) -> None:
     options = ProfileOptions(
         train=True, data=tiny_data, size=(24, 32), steps=1, output=tmp_path / "new" / "profile.png"

@@ -92,6 +92,7 @@ MISTAKES = [
 ]
 
 
+@pytest.mark.heavy
 def test_mistakes_are_refused_before_pytorch_is_imported(here: Path):
     # In one process, since each start takes as long as all the checks together.
     script = (

@@ -2,11 +2,14 @@ import shutil
 from collections.abc import Callable
 from pathlib import Path
 
+import pytest
+
 import pixelwise
 from pixelwise.records.evaluations import find_result
 from pixelwise.records.log import FinishedRecord, read_log
 
 
+@pytest.mark.heavy
 def test_a_resumed_run_is_scored_again(tiny_run: Path, tmp_path: Path):
     run = Path(shutil.copytree(tiny_run, tmp_path / "run"))
     assert pixelwise.resume(run, overrides=["schedule.iterations=18"]) == run
@@ -18,6 +21,7 @@ def test_a_resumed_run_is_scored_again(tiny_run: Path, tmp_path: Path):
     assert (run / "report.html").is_file()
 
 
+@pytest.mark.heavy
 def test_the_verb_shows_the_scores(run_cli: Callable, tiny_run: Path, tiny_data: Path, tmp_path: Path):
     run = Path(shutil.copytree(tiny_run, tmp_path / "run"))
     moved = Path(shutil.copytree(tiny_data, tmp_path / "moved"))

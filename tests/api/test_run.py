@@ -77,6 +77,7 @@ def test_a_run_says_what_to_do_next(scored: Run, tmp_path: Path):
     assert "not finished" in repr(unfinished)
 
 
+@pytest.mark.heavy
 def test_a_run_without_a_score_says_how_to_get_one(scored: Run, tmp_path: Path):
     run = Run(shutil.copytree(scored, tmp_path / "run"))
     shutil.rmtree(run / EVALUATIONS)
@@ -115,6 +116,7 @@ def test_a_run_is_read_without_torch(scored: Run):
     assert subprocess.run([sys.executable, "-c", script, scored], check=False).returncode == 0
 
 
+@pytest.mark.heavy
 def test_training_and_resuming_give_runs(tiny_data: Path, tiny_recipe: Path, tmp_path: Path):
     short = {"schedule.iterations": 1, "selection.every_epochs": 0, "selection.weights": "last"}
     run = pixelwise.train(tiny_recipe, tiny_data, tmp_path / "run", overrides=short, threads=1, evaluate=False)

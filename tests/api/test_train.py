@@ -53,6 +53,7 @@ def test_keywords_win_over_options_and_wrong_ones_are_named(tiny_data: Path, tin
     assert not (tmp_path / "run").exists()
 
 
+@pytest.mark.heavy
 def test_the_verb_ends_with_a_table_and_a_report(run_cli: Callable, tiny_data: Path, tiny_recipe: Path, tmp_path: Path):
     run = tmp_path / "run"
     code, stdout, stderr = run_cli(

@@ -50,6 +50,7 @@ def test_channels_and_group_sizes_are_the_original_s(name: str, channels: tuple[
     assert all(conv.padding == (1, 1) for conv in kernels)  # on every side, not TensorFlow's "SAME"
 
 
+@pytest.mark.heavy
 def test_only_the_width_of_1_4_has_relu6() -> None:
     def activations(name: str) -> set[type[nn.Module]]:
         with torch.device("meta"):

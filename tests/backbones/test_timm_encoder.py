@@ -106,6 +106,7 @@ def test_a_transformer_over_windows_takes_any_size_and_gives_channels_first(swin
     ]  # fmt: skip
 
 
+@pytest.mark.heavy
 def test_a_transformer_over_windows_computes_what_timm_s_does_at_its_own_size(swin_tiny: TimmEncoder) -> None:
     theirs = timm.create_model("swin_tiny_patch4_window7_224", features_only=True).eval()
     theirs.load_state_dict(swin_tiny.network.state_dict())

@@ -25,6 +25,7 @@ def theirs(tmp_path: Path) -> Path:
     return path
 
 
+@pytest.mark.heavy
 def test_an_imported_file_is_used_like_a_run(theirs: Path, tmp_path: Path, tiny_data: Path) -> None:
     folder = tmp_path / "enet"
 

@@ -131,6 +131,7 @@ def test_weights_come_from_the_hub_once_and_are_remembered(hub: Hub, tmp_path: P
     assert ask(hub.server_port, tmp_path, TAG, offline=True) == first
 
 
+@pytest.mark.heavy
 def test_weights_that_changed_since_the_first_download_are_refused(hub: Hub, tmp_path: Path) -> None:
     hub.content = safetensors.torch.save(weights(1))
     first = ask(hub.server_port, tmp_path, TAG)
@@ -272,6 +273,7 @@ VIT = "vit_tiny_patch16_224"
 SWIN = "swin_tiny_patch4_window7_224"
 
 
+@pytest.mark.heavy
 @pytest.mark.parametrize(
     ("spec", "tag"),
     [

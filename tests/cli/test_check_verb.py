@@ -5,7 +5,10 @@ import sys
 import tomllib
 from pathlib import Path
 
+import pytest
 
+
+@pytest.mark.heavy
 def test_files_are_written_although_nobody_reads_what_is_printed(tiny_data: Path, tmp_path: Path):
     # As `| head -1` does: the reader of standard output is gone before the first line.
     command = [sys.executable, "-c", "from pixelwise.cli import entry; entry()", "check", str(tiny_data)]

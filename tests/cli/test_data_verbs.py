@@ -51,6 +51,7 @@ def test_convert_refuses_what_it_cannot_do(run_cli: Callable, tiny_data: Path, t
     assert not (tmp_path / "out").exists()
 
 
+@pytest.mark.heavy
 def test_stats_counts(run_cli: Callable, tiny_data: Path):
     assert "64x48: 14 images" in run_cli(["data", "stats", tiny_data]).stdout
     found = json.loads(run_cli(["data", "stats", tiny_data, "--json"]).stdout)

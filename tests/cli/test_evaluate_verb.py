@@ -14,6 +14,7 @@ def run(tiny_run: Path, tmp_path: Path) -> Path:
     return Path(shutil.copytree(tiny_run, tmp_path / "run"))
 
 
+@pytest.mark.heavy
 def test_evaluate_prints_a_table_or_json(run_cli: Callable, run: Path):
     table = run_cli(["evaluate", run])
     assert table.code == 0

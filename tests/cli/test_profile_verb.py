@@ -14,6 +14,7 @@ def test_a_network_is_profiled_at_a_size(run_cli: Callable):
     assert profile["runs"] == 2
 
 
+@pytest.mark.heavy
 def test_the_training_of_a_run_is_profiled_on_its_own_data(run_cli: Callable, tiny_run: Path, tmp_path: Path):
     found = run_cli(["profile", tiny_run, "--train", "--steps", "2", "--output", tmp_path / "profile.png"])
     assert found.code == 0, found.stderr
@@ -22,6 +23,7 @@ def test_the_training_of_a_run_is_profiled_on_its_own_data(run_cli: Callable, ti
     assert (tmp_path / "profile.png").stat().st_size > 5000
 
 
+@pytest.mark.heavy
 def test_the_crop_of_training_can_be_given(run_cli: Callable, tiny_recipe: Path, tiny_data: Path):
     arguments = ["profile", tiny_recipe, "--train", "--data", tiny_data, "--steps", "1", "--size", "32x24", "--json"]
     profile = json.loads(run_cli(arguments).stdout)

@@ -24,6 +24,7 @@ def test_training_ends_with_a_table_and_a_report(run_cli: Callable, tiny_data: P
     assert (run / "report.html").is_file()
 
 
+@pytest.mark.heavy
 def test_report_is_written_again(run_cli: Callable, run: Path):
     run_cli(["evaluate", run])
     (run / "report.html").unlink()

@@ -110,6 +110,7 @@ def test_groups_are_scored(subjects: Callable[[str], Any], kind: str, tiny_data:
         assert found.pixel_accuracy == pytest.approx(group.pixel_accuracy, abs=1e-3)
 
 
+@pytest.mark.heavy
 def test_a_pattern_that_is_none_is_refused(subjects: Callable[[str], Any], kind: str, tiny_data: Path) -> None:
     with pytest.raises(RecipeError) as caught:
         evaluate(subjects(kind), tiny_data, "test", "native", group="(")
@@ -233,6 +234,7 @@ def test_only_a_run_knows_its_data(subjects: Callable[[str], Any], kind: str) ->
     assert caught.value.code == "D222"
 
 
+@pytest.mark.heavy
 def test_a_damaged_checkpoint_that_is_passed_over_is_said(
     tmp_path: Path, subjects: Callable[[str], Any], tiny_data: Path
 ) -> None:

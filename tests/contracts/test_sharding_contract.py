@@ -80,6 +80,7 @@ def test_no_network_has_a_parameter_that_has_no_parts(name: str):
         assert is_divided("always", build_model((OF_ENCODERS | SPECS)[name], 5), Two())
 
 
+@pytest.mark.heavy
 def test_the_blocks_of_a_transformer_are_divided_one_by_one():
     with torch.device("meta"):
         model = build_model(OF_ENCODERS["vit_tiny_patch16_224"], 5)

@@ -95,6 +95,7 @@ def test_no_part_of_the_loss_reads_anything_back(changes: list[str]) -> None:
     waits(apply_overrides(find_recipe("town-demo"), changes))
 
 
+@pytest.mark.heavy
 def test_multi_label_losses_read_nothing_back() -> None:
     changes = ["data.multilabel=true", 'data.classes=["crack","rust"]', "loss.dice=0.5", "loss.focal=0.5"]
     waits(apply_overrides(find_recipe("unet-resnet18"), changes))

@@ -168,6 +168,7 @@ def test_activations_are_what_the_layers_put_out(script: Script) -> None:
         assert script("steps").count_activations(Halving(), (6, 8)) == (4 + 4 + 2) * 3 * 4
 
 
+@pytest.mark.heavy
 def test_the_floor_of_a_step_is_the_longer_of_two_times(script: Script, monkeypatch: pytest.MonkeyPatch) -> None:
     steps = script("steps")
     monkeypatch.setattr(steps, "build_model", lambda recipe: Halving())

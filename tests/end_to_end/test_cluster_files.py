@@ -341,6 +341,7 @@ def ray_script() -> Any:
     return module
 
 
+@pytest.mark.heavy
 def test_a_worker_of_ray_trains_and_goes_on(tiny_recipe: Path, tiny_data: Path, tmp_path: Path):
     run = tmp_path / "run"
     overrides = ["schedule.iterations=2", "selection.every_epochs=0", "selection.weights=last"]

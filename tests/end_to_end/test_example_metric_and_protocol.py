@@ -61,6 +61,7 @@ def test_values_are_in_the_result_and_in_its_groups(scored: tuple[Path, str]) ->
         assert [float(row["hausdorff95"]) for row in csv.DictReader(file)] == pytest.approx(found["per_class"])
 
 
+@pytest.mark.heavy
 def test_values_are_on_the_terminal_and_in_the_report(scored: tuple[Path, str]) -> None:
     run, stdout = scored
     result = json.loads((run / "evaluations" / "test-shorter-32" / "result.json").read_text("utf-8"))
@@ -90,6 +91,7 @@ def test_the_command_measures_the_same_again(site: Path, scored: tuple[Path, str
     assert json.loads(path.read_text("utf-8"))["metrics"] == before["metrics"]
 
 
+@pytest.mark.heavy
 def test_a_result_is_read_and_drawn_where_the_package_is_not_installed(
     tmp_path: Path, scored: tuple[Path, str], run_cli
 ) -> None:
@@ -103,6 +105,7 @@ def test_a_result_is_read_and_drawn_where_the_package_is_not_installed(
     assert (refused.code, "error[R204]" in refused.stderr) == (2, True)
 
 
+@pytest.mark.heavy
 def test_recipes_take_the_protocols(site: Path) -> None:
     done = verbs(site, ["show", "unet-resnet18", "evaluation.protocols=['shorter-64', 'kitti-1242x375']"])
     assert done.returncode == 0, done.stderr
@@ -125,6 +128,7 @@ def test_a_mistyped_name_is_told_the_nearest(site: Path, scored: tuple[Path, str
     assert "'hausdorff95'" in done.stderr
 
 
+@pytest.mark.heavy
 def test_the_distance_of_two_squares_by_hand(site: Path) -> None:
     script = (
         "import numpy as np\nfrom pixelwise_example.hausdorff import contour, distance\n"

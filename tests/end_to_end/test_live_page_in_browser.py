@@ -91,6 +91,7 @@ def test_it_fits_the_screen_loads_nothing_and_has_no_errors(width: int, scheme: 
     assert min(widths) > 250
 
 
+@pytest.mark.heavy
 def test_values_are_told_under_the_pointer_and_by_keys(opened):
     shown = opened()
     miou = shown.page.locator("#charts figure").nth(1)
@@ -104,6 +105,7 @@ def test_values_are_told_under_the_pointer_and_by_keys(opened):
     assert "step 40: 40.00" in miou.locator("output").inner_text()
 
 
+@pytest.mark.heavy
 def test_gradient_and_memory_have_curves(opened):
     shown = opened()
     gradient, memory = (shown.page.locator("#charts figure").nth(place) for place in (3, 6))
@@ -115,6 +117,7 @@ def test_gradient_and_memory_have_curves(opened):
     assert "step 1: 1.00" in memory.locator("output").inner_text()
 
 
+@pytest.mark.heavy
 def test_axis_scale_and_classes_can_be_chosen(opened):
     shown = opened()
     loss, classes = shown.page.locator("#charts figure").nth(0), shown.page.locator("#charts figure").nth(2)
@@ -130,6 +133,7 @@ def test_axis_scale_and_classes_can_be_chosen(opened):
     assert classes.locator("path").count() == 1
 
 
+@pytest.mark.heavy
 def test_the_slider_shows_the_predictions_of_an_evaluation(opened):
     shown = opened()
     image, slider = shown.page.locator("img.predicted"), shown.page.get_by_role("slider", name="Evaluation")
@@ -140,6 +144,7 @@ def test_the_slider_shows_the_predictions_of_an_evaluation(opened):
     assert "step 20 (1 of 2), mIoU 30 %" in shown.page.locator("#moment-value").inner_text()
 
 
+@pytest.mark.heavy
 def test_it_reloads_itself_and_keeps_what_was_chosen(opened, run: Path):
     shown = opened(width=390)
     shown.page.get_by_label("epochs").check()

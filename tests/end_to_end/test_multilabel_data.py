@@ -100,6 +100,7 @@ def test_an_interrupted_run_ends_as_one_that_was_not(shapes: Path, tmp_path: Pat
     assert final(whole) == expected
 
 
+@pytest.mark.heavy
 def test_dataset_toml_can_say_so_and_the_override_can(shapes: Path, tmp_path: Path):
     (shapes / "dataset.toml").write_text('classes = ["disc", "bar"]\nmultilabel = true\n')
     run_folder = train("unet-resnet18", shapes, tmp_path / "run", overrides=TINY, device="cpu", threads=1)

@@ -66,6 +66,7 @@ def run(*arguments: str) -> str:
     return result.output
 
 
+@pytest.mark.heavy
 @pytest.mark.parametrize(
     ("mask", "ending", "code", "classes"),
     [
@@ -93,6 +94,7 @@ def test_grey_images_with_black_and_white_or_colour_masks_go_from_folder_to_repo
     assert msgspec.json.decode((out / "data.json").read_bytes())["classes"] == classes
 
 
+@pytest.mark.heavy
 def test_annotations_go_from_folder_to_report_too(write_own: WriteOwn, tmp_path: Path):
     root = write_own(grey, black_and_white, "png")
     for mask in (root / "masks").iterdir():

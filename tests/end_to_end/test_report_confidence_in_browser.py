@@ -103,6 +103,7 @@ def test_a_threshold_can_be_sent_as_an_address(opened):
     assert other.painted() == shown.painted()
 
 
+@pytest.mark.heavy
 def test_of_several_classes_one_is_chosen(opened):
     shown = opened("several")
     rows = shown.page.locator(".thresholds-table tbody tr")

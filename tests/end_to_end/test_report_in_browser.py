@@ -55,6 +55,7 @@ def pixels(locator) -> np.ndarray:
     return np.asarray(Image.open(io.BytesIO(locator.screenshot())).convert("RGB")).astype(int)
 
 
+@pytest.mark.heavy
 def test_nothing_is_complained_about_and_nothing_fetched(opened, report):
     shown = opened()
     shown.page.wait_for_load_state("load")
@@ -88,6 +89,7 @@ def test_the_slider_changes_the_picture(opened):
     assert np.abs(bare[inner, inner] - pixels(photo)[inner, inner]).mean() < 12
 
 
+@pytest.mark.heavy
 def test_the_slider_works_from_the_keyboard(opened):
     page = opened().page
     page.locator("#opacity").focus()
@@ -97,6 +99,7 @@ def test_the_slider_works_from_the_keyboard(opened):
     assert page.locator("#opacity-value").inner_text() == "0 %"
 
 
+@pytest.mark.heavy
 @pytest.mark.parametrize("scripts", [True, False])
 def test_the_palette_can_be_changed_even_without_scripts(opened, scripts):
     page = opened(java_script_enabled=scripts).page
@@ -143,6 +146,7 @@ def test_without_scripts_tables_and_pictures_stay(opened):
     assert not page.locator(".copy").first.is_visible()
 
 
+@pytest.mark.heavy
 def test_the_command_can_be_copied(opened):
     shown = opened(permissions=["clipboard-read", "clipboard-write"])
     button = shown.page.locator(".copy").first
@@ -192,6 +196,7 @@ def test_all_text_has_enough_contrast_in_both_themes(opened, scheme):
     assert min(contrasts.values()) >= 4.5, contrasts
 
 
+@pytest.mark.heavy
 def test_light_and_dark_differ(opened):
     light, dark = (opened(color_scheme=scheme).page for scheme in ("light", "dark"))
 
@@ -233,6 +238,7 @@ def press(page, key: str) -> dict[str, int]:
     return page.evaluate(PAINTED)
 
 
+@pytest.mark.heavy
 def test_cards_can_be_searched_and_sorted(opened):
     page = opened().page
     first = names(page)
@@ -448,6 +454,7 @@ def test_thumbnails_in_files_beside_the_page_are_shown(opened, report, tmp_path,
     assert shown.messages == []
 
 
+@pytest.mark.heavy
 def test_on_paper_every_row_of_the_matrix_follows_the_other(opened):
     page = opened().page
     page.emulate_media(media="print")

@@ -43,6 +43,7 @@ def test_a_mask_that_is_missing_or_of_another_size_is_refused(
         small_data.score(tmp_path / "masks", tmp_path / "data", ("background", "nucleus"))
 
 
+@pytest.mark.heavy
 def test_nuclei_are_joined_and_no_test_image_is_trained_on(small_data: ModuleType, tmp_path: Path):
     for number in range(165):
         one = tmp_path / "nuclei" / f"image{number:03d}"

@@ -109,6 +109,7 @@ def plain() -> tuple[str, ...]:
     return tuple(f"class {number}" for number in range(len(NASTY)))
 
 
+@pytest.mark.heavy
 def test_check_on_a_terminal_as_json_as_a_page_and_as_a_recipe(tmp_path: Path, plain: tuple[str, ...], run_cli: Cli):
     root = data_of(tmp_path / "nasty", NASTY)
     done = run_cli(["check", root, "--html", tmp_path / "a.html", "--write", tmp_path / "a.toml"])

@@ -71,6 +71,7 @@ def test_seven_images_are_scored_as_by_one_process(world: int, tmp_path: Path):
         assert list(pictures) == archive.namelist()
 
 
+@pytest.mark.heavy
 def test_a_process_without_images_takes_part():
     # Seven images are one block: the second process has nothing to score.
     found = in_ranks(2, lambda ranks: timeless(scored(ranks, batch_size=1)))
@@ -95,6 +96,7 @@ def test_every_process_is_told_of_an_error():
     assert in_ranks(2, work) == ["I074"] * 2
 
 
+@pytest.mark.heavy
 def test_blocks_are_dealt_in_turn():
     def work(ranks: Ranks) -> list[str]:
         seen: list[str] = []

@@ -68,6 +68,7 @@ def test_errors_that_do_not_concern_the_labels_stop_no_evaluation(tmp_path: Path
     assert refused(tmp_path) == ""
 
 
+@pytest.mark.heavy
 @given(
     st.lists(st.tuples(st.just(0), st.sampled_from([1, 255])), min_size=2, max_size=6),
 )

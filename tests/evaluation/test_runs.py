@@ -23,6 +23,7 @@ def run(tiny_run: Path, tmp_path: Path) -> Path:
     return Path(shutil.copytree(tiny_run, tmp_path / "run", ignore=shutil.ignore_patterns("evaluations")))
 
 
+@pytest.mark.heavy
 def test_a_result_says_what_was_measured_and_on_what(run: Path):
     result = evaluate(run)
     assert (result.split, result.protocol, result.recipe, result.images) == ("test", "native", "tiny", 3)
@@ -37,6 +38,7 @@ def test_a_result_says_what_was_measured_and_on_what(run: Path):
     assert (run / "evaluations" / "test-native" / "samples" / "samples.json").is_file()
 
 
+@pytest.mark.heavy
 def test_split_and_protocol_can_be_chosen(run: Path):
     result = evaluate(run, split="val", protocol="camvid-480x360")
     assert (result.split, result.protocol) == ("val", "camvid-480x360")
@@ -71,6 +73,7 @@ def test_a_model_in_memory_needs_data():
     assert "`data`" in caught.value.help
 
 
+@pytest.mark.heavy
 def test_unknown_protocols_and_splits_say_which_exist(run: Path):
     with pytest.raises(RecipeError, match="did you mean 'native'"):
         evaluate(run, protocol="nativ")
@@ -120,6 +123,7 @@ def test_a_list_of_no_protocols_is_refused(run: Path):
         evaluate(run, protocol=[])
 
 
+@pytest.mark.heavy
 def test_the_folder_of_a_result_has_a_name_for_every_system(run: Path, tiny_data: Path, tmp_path: Path):
     data = Path(shutil.copytree(tiny_data, tmp_path / "data"))
     (data / "images").rename(data / "photos")  # so that the list alone says what is what
@@ -209,6 +213,7 @@ def test_data_without_splits_is_scored_whole(run: Path, tiny_data: Path, tmp_pat
     assert evaluate(load_trained(run).model, flat).images == 14
 
 
+@pytest.mark.heavy
 def test_masks_of_another_size_are_scored_at_their_own(run: Path, tiny_data: Path, tmp_path: Path):
     small = Path(shutil.copytree(tiny_data, tmp_path / "small"))
     labelled = 0

@@ -39,6 +39,7 @@ def test_every_row_names_tests_that_exist_or_says_why_there_is_none(line: str):
         assert name in {node.name for node in ast.walk(tree) if isinstance(node, ast.FunctionDef)}, (file, name)
 
 
+@pytest.mark.heavy
 def test_A15_an_image_that_is_replaced_during_training_is_named(
     run_cli: Callable, monkeypatch: pytest.MonkeyPatch, tiny_data: Path, tiny_recipe: Path, tmp_path: Path
 ):

@@ -204,6 +204,7 @@ def bomb(side: int) -> bytes:
     return b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", header) + chunk(b"IDAT", rows) + chunk(b"IEND", b"")
 
 
+@pytest.mark.heavy
 def test_A9_a_decompression_bomb_is_d120(root: Path, check: Check):
     image(root).write_bytes(bomb(30000))
     assert image(root).stat().st_size < 200_000

@@ -269,6 +269,7 @@ def test_A8_the_orientation_can_be_ignored(folder: Path, output: Path):
     assert np.array_equal(mask(output, "phone"), LABELS)
 
 
+@pytest.mark.heavy
 def test_A8_exif_on_the_command_line(run_cli: Callable, tiny_run: Path, folder: Path, output: Path):
     exif = Image.Exif()
     exif[ORIENTATION] = 8
@@ -307,6 +308,7 @@ except DataError as error:
 """
 
 
+@pytest.mark.heavy
 def test_A9_a_decompression_bomb_is_refused_before_it_is_decoded(tmp_path: Path):
     (tmp_path / "bomb.png").write_bytes(bomb())
     assert (tmp_path / "bomb.png").stat().st_size < 200_000

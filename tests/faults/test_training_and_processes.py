@@ -101,6 +101,7 @@ def test_C5_a_full_disk_keeps_the_old_checkpoint_and_exits_6(
     assert [path.name for path in (run / "checkpoints").iterdir()] == ["step-00000003"]
 
 
+@pytest.mark.heavy
 def test_C5_a_disk_too_small_for_three_checkpoints_is_refused_before_training(
     run_cli: Callable, monkeypatch: pytest.MonkeyPatch, tiny_data: Path, tiny_recipe: Path, tmp_path: Path
 ):
@@ -347,6 +348,7 @@ def test_a_start_that_failed_leaves_nothing_in_the_way(
     assert run_cli([*command, "schedule.iterations=1"]).code == 0
 
 
+@pytest.mark.heavy
 def test_a_run_cannot_be_shortened_below_what_it_did(run_cli: Callable, copied_run: Path):
     before = (copied_run / "recipe.toml").read_text()
     code, _, stderr = run_cli(["resume", copied_run, "schedule.iterations=5"])
@@ -365,6 +367,7 @@ def test_checkpoints_without_a_recipe_are_not_taken_over(
     assert "error[R213]" in stderr
 
 
+@pytest.mark.heavy
 def test_C14_images_of_different_sizes_need_a_crop(
     run_cli: Callable, copied_data: Path, tiny_recipe: Path, tmp_path: Path
 ):

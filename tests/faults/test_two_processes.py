@@ -83,6 +83,7 @@ def test_the_second_process_is_refused_and_changes_nothing(name: str, begin: Beg
     assert "process " in stderr
 
 
+@pytest.mark.heavy
 def test_an_evaluation_waits_for_one_that_is_being_saved(begin: Begin, monkeypatch: pytest.MonkeyPatch):
     arguments, out = begin("evaluate")
     statuses: list[int] = []

@@ -6,6 +6,7 @@ import pytest
 from pixelwise.machine.thread_pools import thread_pool
 
 
+@pytest.mark.heavy
 @pytest.mark.skipif(not Path("/proc/self/task").is_dir(), reason="only Linux lists threads in /proc")
 @pytest.mark.parametrize("fails", [False, True])
 def test_threads_of_a_pool_have_ended_when_it_is_left(fails: bool):

@@ -53,6 +53,7 @@ def test_different_shapes_and_unknown_bits_are_refused():
 PIXELS = st.lists(st.tuples(st.sampled_from([0, 1, 255]), st.integers(0, 1)), min_size=1, max_size=40)
 
 
+@pytest.mark.heavy
 @given(PIXELS)
 def test_one_class_is_the_second_of_a_confusion_matrix_of_two(pixels: list[tuple[int, int]]):
     truth, prediction = (np.array(column) for column in zip(*pixels, strict=True))

@@ -15,6 +15,7 @@ def network(num_classes: int, spec: DeepLabV3LiteSpec | None = None) -> DeepLabV
     return build(spec or DeepLabV3LiteSpec(), tuple(f"class_{index}" for index in range(num_classes))).eval()
 
 
+@pytest.mark.heavy
 @pytest.mark.parametrize(
     ("num_classes", "size", "parameters", "gmacs"),
     [

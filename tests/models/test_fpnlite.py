@@ -18,6 +18,7 @@ def network(num_classes: int, encoder: str = "mobilenetv2_100", channels: int = 
     return build(spec, tuple(f"class_{index}" for index in range(num_classes))).eval()
 
 
+@pytest.mark.heavy
 @pytest.mark.parametrize(
     ("encoder", "channels", "num_classes", "size", "parameters", "gmacs"),
     [
@@ -62,6 +63,7 @@ def test_each_level_is_smoothed_before_it_goes_on_up() -> None:
     assert torch.equal(result, expected)
 
 
+@pytest.mark.heavy
 def test_the_width_of_1_4_has_relu6_in_the_decoder_too() -> None:
     def activations(encoder: str) -> set[type[nn.Module]]:
         with torch.device("meta"):

@@ -68,6 +68,7 @@ def test_between_a_plain_transformer_and_the_classifier_is_only_the_normalisatio
     assert beside == ["norm.weight", "norm.bias", "classifier.weight", "classifier.bias"]
 
 
+@pytest.mark.heavy
 def test_it_can_be_exported() -> None:
     model, images = build(), torch.rand(1, 3, 33, 47)
 

@@ -8,6 +8,7 @@ from pixelwise.profiling.complexity import complexity
 from pixelwise.recipes.families.pspnet import PSPNetSpec
 
 
+@pytest.mark.heavy
 @pytest.mark.parametrize(
     ("encoder", "output_stride", "num_classes", "size", "parameters", "auxiliary", "gmacs"),
     [

@@ -17,6 +17,7 @@ from pixelwise.recipes.families.segnext import SegNeXtSpec
 from pixelwise.testing import check_model
 
 
+@pytest.mark.heavy
 def test_the_logits_of_an_image_of_any_size_are_the_original_s_in_evaluation_and_in_training() -> None:
     assert compare_logits("t", SIZES[-1:]) == 2
 

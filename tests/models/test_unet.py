@@ -95,6 +95,7 @@ def test_an_unknown_encoder_is_an_error_with_near_misses() -> None:
     assert caught.value.code == "R207"
 
 
+@pytest.mark.heavy
 @pytest.mark.parametrize("size", [(64, 96), (90, 75), (33, 33)])
 def test_training_computes_what_evaluation_does_within_rounding(size: tuple[int, int]) -> None:
     model = build().double()

@@ -16,6 +16,7 @@ def network(num_classes: int, spec: UNetLiteSpec | None = None) -> UNetLite:
     return build(spec or UNetLiteSpec(), tuple(f"class_{index}" for index in range(num_classes))).eval()
 
 
+@pytest.mark.heavy
 @pytest.mark.parametrize(
     ("num_classes", "size", "parameters", "gmacs"),
     [

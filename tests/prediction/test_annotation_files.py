@@ -55,6 +55,7 @@ def test_a_hole_is_cut_out_of_the_ring():
     assert np.array_equal(drawn[4::8, 4::8], RING)
 
 
+@pytest.mark.heavy
 @given(some.integers(0, 10_000))
 def test_cuts_enclose_nothing(seed: int):
     mask = np.random.default_rng(seed).random((9, 11)) < 0.7

@@ -145,6 +145,7 @@ def test_images_at_addresses(tmp_path, monkeypatch):
         ]  # fmt: skip
 
 
+@pytest.mark.heavy
 def test_images_in_tars_of_other_programs(tmp_path):
     write_tar(tmp_path / "x.tar", {"a.jpg": b"1", "a.mask.png": b"2", "a.seg.png": b"3", "b/c.jpg": b"4"})
     for place in (tmp_path, tmp_path / "x.tar", tmp_path / "{x,x}.tar"):
@@ -214,6 +215,7 @@ stems = st.sampled_from(
 endings = st.sampled_from([".jpg", ".JPG", ".png", ".jpg.png", ""])
 
 
+@pytest.mark.heavy
 @given(
     st.lists(
         st.builds(lambda folder, stem, ending: Path(folder + stem + ending), folders, stems, endings),

@@ -27,6 +27,7 @@ def test_a_folder_that_is_no_run_is_an_error(tmp_path: Path):
     assert str(tmp_path) in caught.value.message
 
 
+@pytest.mark.heavy
 def test_a_run_predicts_as_its_first_protocol_evaluates(tiny_run: Path, tmp_path: Path):
     run = Path(shutil.copytree(tiny_run, tmp_path / "run"))
     recipe = (run / "recipe.toml").read_text("utf-8")
@@ -82,6 +83,7 @@ def test_a_run_knows_them_too(tiny_run: Path):
     assert set(table.ids.values()) >= {0, 1, 2}
 
 
+@pytest.mark.heavy
 def test_the_scale_of_training_is_that_of_most_of_its_images(tiny_run: Path, tmp_path: Path):
     run = Path(shutil.copytree(tiny_run, tmp_path / "run"))
     recipe = (run / "recipe.toml").read_text("utf-8")

@@ -47,6 +47,7 @@ def test_ade20k_masks_begin_at_one():
     assert (picture.mode, np.asarray(picture).tolist()) == ("L", [[1, 150, 0]])
 
 
+@pytest.mark.heavy
 @given(name=st.sampled_from(sorted(SETS)), seed=st.integers(0, 1000), void=st.booleans())
 def test_reading_a_mask_back_as_its_data_set_does_gives_the_class_ids(name, seed, void):
     random = np.random.default_rng(seed)

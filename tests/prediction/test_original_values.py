@@ -62,6 +62,7 @@ def test_what_has_no_values_is_refused(table: LabelTable | None, reason: str):
     assert caught.value.code == "R222"
 
 
+@pytest.mark.heavy
 @given(some.dictionaries(some.integers(0, 65535), some.integers(0, 3) | some.just(255), min_size=4), some.data())
 def test_masks_read_back_are_the_class_ids(ids: dict[int, int], data: some.DataObject):
     table = table_of({**ids, 65001: 0, 65002: 1, 65003: 2, 65004: 3})

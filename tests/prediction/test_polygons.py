@@ -68,6 +68,7 @@ def test_nothing_and_everything(shape):
     assert (whole.area, len(whole.outline)) == (shape[0] * shape[1], 4)
 
 
+@pytest.mark.heavy
 @given(arrays.arrays(bool, st.tuples(st.integers(1, 7), st.integers(1, 7))))
 def test_the_polygons_enclose_exactly_the_pixels(found):
     polygons = polygons_of(found)

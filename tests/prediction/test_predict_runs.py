@@ -22,6 +22,7 @@ from pixelwise.prediction.receipts.ledger import RECEIPTS
 from pixelwise.storage.locks import writing_alone
 
 
+@pytest.mark.heavy
 def test_masks_are_what_the_loaded_run_predicts(tiny_run: Path, tiny_data: Path, tmp_path: Path):
     summary = pixelwise.predict(tiny_run, tiny_data / "images" / "test", tmp_path / "out")
 
@@ -32,6 +33,7 @@ def test_masks_are_what_the_loaded_run_predicts(tiny_run: Path, tiny_data: Path,
         assert (tmp_path / "out" / "overlays" / f"{name}.jpg").is_file()
 
 
+@pytest.mark.heavy
 def test_a_struct_and_keywords_mean_the_same_and_keywords_win(tiny_run: Path, tiny_data: Path, tmp_path: Path):
     images = [tiny_data / "images" / "test" / "00.png", str(tiny_data / "images" / "test" / "01.png")]
     pixelwise.predict(tiny_run, images, tmp_path / "a", PredictOptions(overlay=False, window=(32, 48)))
@@ -44,6 +46,7 @@ def test_a_struct_and_keywords_mean_the_same_and_keywords_win(tiny_run: Path, ti
     assert [(tmp_path / folder / "overlays").exists() for folder in "abc"] == [False, False, True]
 
 
+@pytest.mark.heavy
 def test_every_file_is_told_and_a_bad_one_is_skipped_or_raised(tiny_run: Path, tiny_data: Path, tmp_path: Path):
     photos = tmp_path / "photos"
     photos.mkdir()

@@ -43,6 +43,7 @@ def test_a_run_without_timed_images_is_no_run():
         profile_forward(build_model(find_recipe("town-demo")), (0, 32), torch.device("cpu"))
 
 
+@pytest.mark.heavy
 def test_the_callers_number_of_threads_is_restored():
     before = torch.get_num_threads()
     other = before + 1

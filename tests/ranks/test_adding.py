@@ -32,6 +32,7 @@ def gradients(network: Net) -> list[Tensor]:
     return [parameter.grad.clone() for parameter in network.parameters()]  # type: ignore[union-attr]
 
 
+@pytest.mark.heavy
 @pytest.mark.parametrize(("in_order", "in_memory"), [(True, True), (True, False), (False, True)])
 @pytest.mark.parametrize("world", [2, 3])
 def test_every_process_has_the_sum_of_all_gradients(world: int, in_order: bool, in_memory: bool):

@@ -62,6 +62,7 @@ def alone(world: int, limit: float) -> tuple[Net, Tensor]:
     return net, norm
 
 
+@pytest.mark.heavy
 @pytest.mark.parametrize("world", [2, 3])
 def test_gradients_are_added_and_clipped_as_by_one_process(world: int):
     expected, norm = alone(world, limit=2.0)

@@ -44,6 +44,7 @@ def test_what_nobody_knows_is_refused_with_similar_names(subject: str, near: str
     assert near in caught.value.message
 
 
+@pytest.mark.heavy
 def test_everything_that_can_be_asked_for_is_described():
     names = subjects()
     known = [*codes(), *list_recipes(), *METRICS.all(), *PROTOCOLS.all(), *sections(), *paths()]

@@ -50,6 +50,7 @@ def test_what_has_no_miniature_is_an_error(tmp_path: Path):
     assert caught.value.code == "R203"
 
 
+@pytest.mark.heavy
 def test_cityscapes_masks_hold_values_that_its_own_scripts_know(tmp_path: Path) -> None:
     root = write_miniature("cityscapes", tmp_path / "data", (0, 1))
     (mask,) = root.rglob("*_labelIds.png")

@@ -34,6 +34,7 @@ def test_compiling_without_a_compiler_is_refused_before_anything_is_written(
     assert not (tmp_path / "run").exists()
 
 
+@pytest.mark.heavy
 def test_a_processor_without_bfloat16_is_warned_of_in_the_log(
     monkeypatch: pytest.MonkeyPatch, tiny_recipe: Path, tiny_data: Path, tmp_path: Path
 ):

@@ -221,6 +221,7 @@ def test_a_finished_run_resumes_to_itself(tiny_run: Path, tmp_path: Path):
     assert_same_run(run, tiny_run)
 
 
+@pytest.mark.heavy
 def test_C4_a_damaged_newest_checkpoint_is_passed_over_with_a_warning(tiny_run: Path, tmp_path: Path):
     run = tmp_path / "run"
     shutil.copytree(tiny_run, run)
@@ -247,6 +248,7 @@ def test_C8_another_experiment_is_refused_with_the_difference(tiny_run: Path, tm
     assert (caught.value.code, caught.value.exit_code) == ("K430", 4)
 
 
+@pytest.mark.heavy
 def test_C8_length_and_workers_may_change(tiny_run: Path, tmp_path: Path):
     run = tmp_path / "run"
     shutil.copytree(tiny_run, run)
@@ -422,6 +424,7 @@ def test_a_file_that_vanishes_during_training_is_named(tiny_data: Path, tiny_rec
     assert newest_checkpoint(tmp_path / "run" / "checkpoints") is not None
 
 
+@pytest.mark.heavy
 def test_accumulation_uses_the_same_images_in_fewer_steps(tiny_data: Path, tiny_recipe: Path, tmp_path: Path):
     run = train(
         str(tiny_recipe),
@@ -474,6 +477,7 @@ def test_channels_last_resumes_exactly_too(dtype: str, tiny_data: Path, tiny_rec
     assert_same_run(tmp_path / "run", whole)
 
 
+@pytest.mark.heavy
 def test_bfloat16_trains_to_finite_weights(tiny_data: Path, tiny_recipe: Path, tmp_path: Path):
     changes = ["precision.dtype=bfloat16", "precision.channels_last=true", "schedule.iterations=3"]
     run = train(str(tiny_recipe), data=tiny_data, output=tmp_path / "run", threads=1, overrides=changes)

@@ -53,6 +53,7 @@ def trained(prepared: PreparedRun, run: Path, observer: Observer = SILENT, track
     work(prepared, run, Environment(trackers=trackers), observer)
 
 
+@pytest.mark.heavy
 def test_every_step_is_done_logged_and_saved(prepared, run: Path):
     ready = prepared()
     phases: list[str] = []
@@ -67,6 +68,7 @@ def test_every_step_is_done_logged_and_saved(prepared, run: Path):
     assert phases[-2:] == ["training", "evaluating"]
 
 
+@pytest.mark.heavy
 @pytest.mark.parametrize(
     ("changes", "split", "protocol", "images"),
     [
@@ -91,6 +93,7 @@ def test_evaluations_are_of_the_split_and_the_protocol_of_the_selection(
     assert record.miou == ready.state.progress.miou == pytest.approx(sum(scored) / len(scored))
 
 
+@pytest.mark.heavy
 def test_class_weights_of_the_data_weigh_the_loss(prepared, run: Path):
     losses = []
     for weights in (None, (1.0, 1.0, 1.0), (0.0, 0.0, 1.0)):
@@ -114,6 +117,7 @@ def test_a_finished_run_only_finds_that_it_is_finished(prepared, run: Path):
     assert [record.step for record in read_log(run).of(StepRecord)] == [1, 2, 3, 4]
 
 
+@pytest.mark.heavy
 def test_a_run_whose_patience_is_over_does_not_train_on(prepared, run: Path):
     ready = prepared("selection.patience=1", "schedule.iterations=8")
     progress = ready.state.progress
@@ -140,6 +144,7 @@ def test_what_a_killed_process_left_behind_is_removed(prepared, run: Path):
     assert (run / "notes.txt").read_text("utf-8") == "mine"
 
 
+@pytest.mark.heavy
 def test_trackers_are_told_of_the_run_and_one_that_is_gone_is_a_warning(prepared, run: Path):
     told: list[TrackedRun] = []
 
@@ -168,6 +173,7 @@ def test_trackers_are_told_of_the_run_and_one_that_is_gone_is_a_warning(prepared
     assert ready.state.progress.step == 4
 
 
+@pytest.mark.heavy
 def test_the_score_of_some_of_the_images_is_no_result(prepared, run: Path):
     heard: list[int] = []
 

@@ -300,6 +300,7 @@ def test_a_prepared_run_has_done_nothing_yet(looked: Looked, tmp_path: Path):
     assert not (tmp_path / "run").exists()
 
 
+@pytest.mark.heavy
 def test_a_run_begins_with_the_weights_of_the_run_that_its_recipe_names(looked: Looked, tmp_path: Path):
     finished(looked, tmp_path / "first")
     said: list[str] = []
@@ -356,6 +357,7 @@ def test_the_stages_weights_have_the_last_word(looked: Looked, tmp_path: Path):
     assert prepared.initial_weights.run.step == 17
 
 
+@pytest.mark.heavy
 def test_what_has_a_checkpoint_begins_with_nothing_else(looked: Looked, tmp_path: Path):
     finished(looked, tmp_path / "first")
     finished(looked, tmp_path / "run")
@@ -416,6 +418,7 @@ def pixels():
     SPECS.discard("pixels")
 
 
+@pytest.mark.heavy
 def test_eight_bits_after_a_training_in_float_are_none(pixels: Spec, looked: Looked, tmp_path: Path):
     pytest.importorskip("torchao", reason="pip install 'pixelwise[quantization]'")
     dataset, facts, recipe = looked
@@ -432,6 +435,7 @@ def test_eight_bits_after_a_training_in_float_are_none(pixels: Spec, looked: Loo
     assert all((parameter == 0.5).all() for parameter in prepared.state.model.parameters())
 
 
+@pytest.mark.heavy
 def test_a_result_to_begin_with_must_be_named_and_be_there(tiny: Recipe, looked: Looked, tmp_path: Path):
     refuse_without_run(tiny)
     with pytest.raises(RecipeError) as unnamed:
@@ -465,6 +469,7 @@ def test_a_batch_that_fits_stays_and_one_that_does_not_is_changed_with_a_warning
     assert msgspec.structs.replace(changed, sampling=asked.sampling) == asked
 
 
+@pytest.mark.heavy
 def test_the_number_format_that_is_left_open_is_chosen_and_said(looked: Looked):
     _, facts, recipe = looked
     phases: list[str] = []

@@ -66,6 +66,7 @@ def test_a_run_records_the_file_and_follows_its_normalisation(tiny_recipe: Path,
     assert caught.value.code == "K486"
 
 
+@pytest.mark.heavy
 def test_a_normalisation_on_the_command_line_is_kept(tiny_recipe: Path, tiny_data: Path, tmp_path: Path):
     torch.save(timm.create_model(LITE).state_dict(), tmp_path / "encoder.pth")
     own = "model.preprocessing={mean=[0.485, 0.456, 0.406], std=[0.229, 0.224, 0.225]}"

@@ -203,6 +203,7 @@ def test_a_run_begins_with_the_result_of_another_one(
     assert any(f"{len(began)} of {len(began)} " in what and str(tiny_run) in what for what in said)
 
 
+@pytest.mark.heavy
 def test_a_run_of_another_recipe_or_network_is_refused(
     tiny_run: Path, staged_run: Path, tiny_data: Path, tiny_recipe: Path, tmp_path: Path
 ):
@@ -279,6 +280,7 @@ def test_early_stopping_resumes_exactly(
     assert [record["step"] for record in records(run, "finished")] == [16]
 
 
+@pytest.mark.heavy
 def test_a_run_that_ended_early_stays_ended_until_patience_is_lifted(impatient_run: Path, tmp_path: Path):
     run = tmp_path / "run"
     shutil.copytree(impatient_run, run)

@@ -125,6 +125,7 @@ def test_what_is_scored_is_the_average_and_else_the_network():
             assert_equal(found, expected)
 
 
+@pytest.mark.heavy
 def test_a_process_that_is_alone_with_an_error_saves_nothing(tmp_path: Path):
     recipe = recipe_with()
 

@@ -80,6 +80,7 @@ def test_a_fit_inside_turns_with_the_image(size: tuple[int, int], expected: tupl
     assert zoomed_sizes(augment, *size, draws=1) == [expected]
 
 
+@pytest.mark.heavy
 def test_a_fit_by_the_short_side_ignores_the_long_one():
     augment = Augment(fit=(52, 52), fit_by="short-side", crop=(500, 600), resampling="bilinear")
     assert zoomed_sizes(augment, 20, 200, draws=1) == [(52, 520)]
@@ -92,6 +93,7 @@ def test_a_fit_by_the_short_side_ignores_the_long_one():
     assert all(abs(width - 2 * height) <= 1 for height, width in sizes)
 
 
+@pytest.mark.heavy
 def test_height_and_width_are_zoomed_independently_in_half_of_the_pairs():
     augment = Augment(
         fit=(20, 30), fit_by="stretch", scale=(1.0, 2.0), scale_law="uniform", scale_probability=0.5,

@@ -109,6 +109,7 @@ def test_hues_of_mmseg_leave_out_the_last_step(monkeypatch: pytest.MonkeyPatch):
     assert hues == set(range(-18, 18))
 
 
+@pytest.mark.heavy
 def test_the_brightness_shift_is_a_whole_number_in_half_of_the_images():
     random, grey = np.random.default_rng(1), np.full((1, 1, 3), 100, np.uint8)
     values = np.array([distort(grey, Augment(brightness_shift=10), random)[0, 0] for _ in range(DRAWS)], int)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import unicodedata
 from collections import Counter
 from collections.abc import Iterable, Iterator
 from itertools import takewhile
@@ -15,6 +16,7 @@ from pixelwise.datasets.layouts.words import IMAGE_WORDS, Kind, kind_of, split_o
 from pixelwise.datasets.opening import open_folder, open_images
 from pixelwise.datasets.samples import Dataset
 from pixelwise.errors import DataError
+from pixelwise.storage import printable
 
 _LACKING = ("D220", "W220")
 """Codes of findings about images without a mask."""
@@ -217,4 +219,4 @@ def _by_words(dataset: Dataset, image: PurePath) -> list[_Rule]:
 def _id(image: PurePath) -> str:
     """The path of an image without its ending and without folders that only say that it is one, and of which split."""
     parts = [one for one in image.parts[:-1] if kind_of(one) is not Kind.IMAGES and split_of([one]) is None]
-    return "/".join([*parts, image.stem])
+    return printable(unicodedata.normalize("NFC", "/".join([*parts, image.stem])))

@@ -114,6 +114,7 @@ NAMES = st.lists(
 ).map("".join)
 
 
+@pytest.mark.heavy
 @given(
     folder=st.sampled_from(["/x/y", "x", ".", "/", "..", "x/../y", "/x/y.png"]),
     parts=st.lists(NAMES, min_size=1, max_size=3).filter(lambda parts: not {".", ".."} & set(parts)),

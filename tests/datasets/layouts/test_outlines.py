@@ -54,6 +54,7 @@ def test_masks_of_an_annotation_that_changed_go_when_the_new_ones_are_drawn(cach
     assert mask in after - before
 
 
+@pytest.mark.heavy
 def test_masks_that_a_process_works_with_stay(cache: Path, tmp_path: Path):
     open_dataset(Data(), write(tmp_path / "one", 1))
     before = drawn(cache)

@@ -242,6 +242,7 @@ sharding.shard(sys.argv[1], sys.argv[2])
 """
 
 
+@pytest.mark.heavy
 @pytest.mark.parametrize("at", [1, 3, 4])
 def test_a_kill_leaves_nothing_that_looks_complete(root: Path, tmp_path: Path, at: int):
     command = [sys.executable, "-c", KILLED, str(root), str(tmp_path / "shards"), str(at)]

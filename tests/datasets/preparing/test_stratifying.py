@@ -1,5 +1,6 @@
 from collections import Counter
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -46,6 +47,7 @@ def test_every_number_is_exact(held: list[set[int]], val: int, test: int, seed: 
     assert found == Counter(val=val, test=test, train=len(held) - val - test)
 
 
+@pytest.mark.heavy
 @given(st.lists(st.tuples(st.integers(1, 30), HELD), min_size=3, max_size=20))
 def test_no_split_is_empty_whatever_the_sizes(groups: list[tuple[int, set[int]]]):
     sizes = {name: size for name, (size, _) in zip(NAMES, groups, strict=False)}

@@ -29,6 +29,7 @@ def test_shards_that_were_just_made_are_right(shards: Path):
     assert found.bytes > 24 * 50
 
 
+@pytest.mark.heavy
 def test_every_changed_byte_is_found(shards: Path):
     path = shards / "train-000000.tar"
     content = path.read_bytes()
@@ -78,6 +79,7 @@ def test_only_shards_are_verified(tmp_path: Path):
     assert caught.value.code == "D222"
 
 
+@pytest.mark.heavy
 def test_files_in_several_splits_are_compared_once(tmp_path: Path):
     root = write_miniature("camvid", tmp_path / "data")
     shard(root, tmp_path / "shards", ["data.dataset=camvid"])

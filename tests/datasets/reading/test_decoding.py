@@ -125,6 +125,7 @@ def test_other_well_known_files_get_a_hint(tmp_path: Path, content: bytes, hint:
     assert hint in f"{caught.value.message} {caught.value.help}"
 
 
+@pytest.mark.heavy
 def test_too_many_pixels_are_refused_before_decoding(tmp_path: Path):
     path = tmp_path / "bomb.png"
     path.write_bytes(png_header(30000, 30000))
@@ -231,3 +232,21 @@ def test_any_grey_value_of_any_number_of_bits_can_stand_for_transparency(tmp_pat
         opaque = load_mask(path, LabelTable(from_alpha=True), max_pixels=1000).values
         assert opaque.tolist() == np.where(values == key, 0, 255).tolist()
         assert load_mask(path, LabelTable(), max_pixels=1000).values.tolist() == values.tolist()
+
+
+def test_indices_without_a_palette_are_d101(tmp_path: Path):
+    path = tmp_path / "a.png"
+    image = Image.new("P", (3, 2))
+    image.putpalette([0, 0, 0, 9, 9, 9])
+    image.save(path)
+    content = path.read_bytes()
+    place = content.index(b"PLTE") - 4
+    length = int.from_bytes(content[place : place + 4], "big")
+    path.write_bytes(content[:place] + content[place + 12 + length :])
+    for read in (
+        lambda: read_image(path, Reading()),
+        lambda: load_mask(path, LabelTable(ids={0: 0}), max_pixels=99, exif="apply"),
+    ):
+        with pytest.raises(DataError, match="its palette is missing") as caught:
+            read()
+        assert caught.value.code == "D101"

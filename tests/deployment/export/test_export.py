@@ -385,6 +385,7 @@ def test_images_without_labels_exclude_labelled_ones(labelled: dict[str, str], t
     assert caught.value.code == "R251"
 
 
+@pytest.mark.heavy
 def test_the_images_of_a_split_are_counted_while_they_are_scored(
     small_run: Path, small_town: Path, tmp_path: Path
 ) -> None:

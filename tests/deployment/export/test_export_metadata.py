@@ -49,12 +49,14 @@ def test_the_file_alone_predicts_the_same(any_size: Exported, alone: Path, run_c
     assert list(sidecar.files) == ["street.onnx"]
 
 
+@pytest.mark.heavy
 def test_the_file_alone_is_scored_the_same(any_size: Exported, alone: Path, small_town: Path, tmp_path: Path) -> None:
     folder = Path(shutil.copytree(any_size.path.parent, tmp_path / "folder"))
     found = [pixelwise.evaluate(path, data=small_town, split="val", boundary=False) for path in (folder, alone)]
     assert found[0].confusion_matrix == found[1].confusion_matrix
 
 
+@pytest.mark.heavy
 def test_the_metadata_is_documented_json_that_any_tool_reads(any_size: Exported) -> None:
     found = {entry.key: entry.value for entry in onnx.load(any_size.path).metadata_props}
     beside = tomllib.loads((any_size.path.parent / "model.toml").read_text("utf-8"))
@@ -63,6 +65,7 @@ def test_the_metadata_is_documented_json_that_any_tool_reads(any_size: Exported)
         assert msgspec.json.decode(text) == beside[key.removeprefix("pixelwise.")]
 
 
+@pytest.mark.heavy
 @pytest.mark.parametrize(
     ("key", "value"),
     [
@@ -87,6 +90,7 @@ def test_two_descriptions_that_disagree_are_refused(copied: Path, key: str, valu
     assert load(copied / "model.onnx").classes != tuple(value)
 
 
+@pytest.mark.heavy
 def test_a_field_that_only_one_of_them_has_is_a_disagreement(copied: Path) -> None:
     description = copied / "model.toml"
     plain = tomllib.loads(description.read_text("utf-8"))
@@ -96,6 +100,7 @@ def test_a_field_that_only_one_of_them_has_is_a_disagreement(copied: Path) -> No
         load(copied)
 
 
+@pytest.mark.heavy
 def test_metadata_that_is_no_description_is_said_so(copied: Path) -> None:
     (copied / "model.toml").unlink()
     target = find_target("onnx")
@@ -136,6 +141,7 @@ def test_an_artefact_of_the_first_format_predicts_as_it_did_and_says_how_it_diff
     assert told == ["W474"]
 
 
+@pytest.mark.heavy
 def test_an_artefact_needs_no_plug_in_that_its_training_needed(
     any_size: Exported, copied: Path, small_town: Path
 ) -> None:

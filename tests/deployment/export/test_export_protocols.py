@@ -135,6 +135,7 @@ def test_the_documented_program_knows_every_rule(
         assert (found == artefact.predict(photo).labels).mean() >= 0.999
 
 
+@pytest.mark.heavy
 def test_the_documented_program_turns_and_blends_as_predict_does(
     small_recipe: Recipe, any_size: Exported, tmp_path: Path
 ) -> None:
@@ -194,6 +195,7 @@ def agreement(found: Prediction, expected: Prediction) -> float:
     return float(((found.labels == expected.labels) | (margins < TIED)).mean())
 
 
+@pytest.mark.heavy
 def test_an_input_size_of_the_recipe_keeps_the_aspect_ratio_as_in_the_run(
     small_recipe: Recipe, small_run: Path, artefacts: dict[str, Exported], tmp_path: Path
 ) -> None:
@@ -303,6 +305,7 @@ def test_bands_other_than_rgb_are_those_of_the_run(small_recipe: Recipe, tmp_pat
     assert (theirs.predict(bands).labels == ours.predict(bands).labels).mean() >= 0.999
 
 
+@pytest.mark.heavy
 def test_orientation_alpha_and_size_limits_are_those_of_the_run(
     small_recipe: Recipe, small_run: Path, any_size: Exported, tmp_path: Path
 ) -> None:

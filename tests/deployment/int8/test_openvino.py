@@ -30,6 +30,7 @@ def test_what_follows_the_classifier_is_not_rounded_for_openvino(
     assert "FakeQuantize" not in kinds[classifier:]
 
 
+@pytest.mark.heavy
 def test_what_the_quantizer_raises_is_one_sentence(tmp_path: Path) -> None:
     onnx.save(chain(), tmp_path / "float.onnx")
     wrong = [np.zeros((7, 7), np.float32)]

@@ -38,6 +38,7 @@ def described(folder: Path) -> dict[str, Any]:
     return json.loads(text.removeprefix("const PIXELWISE = ").rstrip(";\n"))
 
 
+@pytest.mark.heavy
 def test_the_folder_is_an_artefact_that_predicts(page: Exported) -> None:
     sidecar, file = read_sidecar(page.path.parent)
 
@@ -46,6 +47,7 @@ def test_the_folder_is_an_artefact_that_predicts(page: Exported) -> None:
     assert {one.name for one in page.path.parent.iterdir()} == {*page_files(), "model.onnx", "model.toml"}
 
 
+@pytest.mark.heavy
 def test_the_scripts_get_the_content_of_model_toml(page: Exported) -> None:
     found, sidecar = described(page.path.parent), page.sidecar
 
@@ -61,6 +63,7 @@ def test_the_scripts_get_the_content_of_model_toml(page: Exported) -> None:
     assert ["Licences", f"weights: {sidecar.licence.weights}; original code: {sidecar.licence.code}"] in found["about"]
 
 
+@pytest.mark.heavy
 def test_what_pages_from_files_load_is_what_others_load(page: Exported) -> None:
     folder = page.path.parent
     files = described(folder)["files"]
@@ -75,6 +78,7 @@ def test_what_pages_from_files_load_is_what_others_load(page: Exported) -> None:
         assert sha256_file(folder / name) == expected
 
 
+@pytest.mark.heavy
 def test_the_page_loads_nothing_from_elsewhere(page: Exported) -> None:
     text = (page.path.parent / "index.html").read_text("utf-8")
     (policy,) = re.findall(r'Content-Security-Policy" content="([^"]+)"', text)

@@ -204,3 +204,54 @@ def test_the_fingerprint_changes_although_size_and_time_might_not(keeper, target
         assert target.path.stat().st_size == size
         seen.append(fingerprint(dataset))
     assert seen[0] == seen[2] != seen[1]
+
+
+def unlabelled(root: Path, *names: bytes) -> Folder:
+    """A labelled image `a` and images without masks."""
+    write_pair(root, "a")
+    for name in names:
+        with open(os.path.join(os.fsencode(root), b"images", name), "wb") as file:
+            file.write(grey_png(np.zeros((4, 6), np.uint8)))
+    return Folder(root)
+
+
+def write_pair(root: Path, name: str) -> None:
+    (root / "dataset.toml").write_text('classes = ["sky", "road"]\nignore = 255\n')
+    for kind in ("images", "masks"):
+        (root / kind).mkdir()
+        (root / kind / f"{name}.png").write_bytes(grey_png(np.zeros((4, 6), np.uint8)))
+
+
+def test_a_mask_whose_name_is_no_text_is_made_and_changed(tmp_path: Path):
+    folder = unlabelled(tmp_path, b"caf\xe9.png", b"two words %20.png")
+    for item in folder.opened().items.values():
+        target = folder.target(item)
+        for place in (3, 4):
+            keeper = folder.keeper(target)
+            keeper.save(target, runs((place, 1, 1)), keeper.mask(target).version, SESSION)
+        assert np.flatnonzero(pixels_of(target.path) == 1).tolist() == [3, 4]
+    assert {edit.mask for edit in folder.opened().keeper.edits()} == {
+        "masks/a.png", "masks/caf\\xe9.png", "masks/two words %20.png",
+    }  # fmt: skip
+    assert os.listdir(tmp_path / ".pixelwise-fix/originals/masks") == ["a.png"]
+
+
+def test_no_mask_is_made_beside_one_with_another_ending(tmp_path: Path):
+    folder = unlabelled(tmp_path, b"b.png")
+    target = folder.target(next(item for item in folder.opened().items.values() if item.mask))
+    keeper = folder.keeper(target)
+    version = keeper.mask(target).version
+    (tmp_path / "masks/b.tif").write_bytes(b"theirs")
+    with pytest.raises(Uneditable, match=r"b\.tif"):
+        keeper.save(target, runs((0, 1, 1)), version, SESSION)
+    assert not target.path.exists()
+    assert keeper.edits() == []
+
+
+def test_a_new_mask_has_the_size_that_its_image_has_now(tmp_path: Path):
+    folder = unlabelled(tmp_path, b"b.png")
+    target = folder.target(next(item for item in folder.opened().items.values() if item.mask))
+    keeper = folder.keeper(target)
+    assert keeper.mask(target).stored.shape == (4, 6)
+    (tmp_path / "images/b.png").write_bytes(grey_png(np.zeros((7, 9), np.uint8)))
+    assert keeper.mask(target).stored.shape == (7, 9)

@@ -1,3 +1,4 @@
+import os
 from pathlib import Path
 
 import numpy as np
@@ -131,3 +132,31 @@ def test_what_cannot_be_edited_says_why(root: Path):
     assert folder.mask(item_of(folder, "a"), folder.layer(0)).meanings == {0: 0, 255: 1}
     with pytest.raises(Uneditable, match="do not tell where"):
         folder.target(item_of(folder, "a"))
+
+
+def test_the_folder_of_a_class_is_not_mistaken_for_that_of_a_split(tmp_path: Path):
+    for split, name in (("train", "a"), ("train", "b"), ("val", "c")):
+        (tmp_path / "images" / split).mkdir(parents=True, exist_ok=True)
+        Image.fromarray(np.zeros((4, 6, 3), np.uint8)).save(tmp_path / "images" / split / f"{name}.png")
+    for name in ("train/train/a", "train/road/b", "val/road/c"):
+        (tmp_path / "masks" / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / "masks" / f"{name}.png").write_bytes(grey_png(white((0, 0))))
+    folder = Folder(tmp_path)
+    assert folder.opened().dataset.classes == ("road", "train")
+    paths = {
+        (id, layer): folder.target(item_of(folder, id), folder.layer(layer)).relative.as_posix()
+        for id in "abc" for layer in (0, 1, 255)
+    }  # fmt: skip
+    assert paths == {
+        ("a", 0): "masks/train/road/a.png", ("a", 1): "masks/train/train/a.png", ("a", 255): "masks/train/ignore/a.png",
+        ("b", 0): "masks/train/road/b.png", ("b", 1): "masks/train/train/b.png", ("b", 255): "masks/train/ignore/b.png",
+        ("c", 0): "masks/val/road/c.png", ("c", 1): "masks/val/train/c.png", ("c", 255): "masks/val/ignore/c.png",
+    }  # fmt: skip
+
+
+@pytest.mark.parametrize("name", [b"caf\xe9", "Cafe\u0301".encode()])
+def test_a_mask_goes_to_the_folder_of_its_class_however_its_name_is_written(root: Path, name: bytes):
+    (root / "masks/rust").rename(os.fsdecode(os.path.join(os.fsencode(root), b"masks", name)))
+    target, _ = save(Folder(root), "b", 0, (0, 1, 255))
+    assert os.fsencode(target.relative) == b"masks/" + name + b"/b.png"
+    assert labels_of(root, "b")[0, 0] == 1

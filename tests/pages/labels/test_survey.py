@@ -39,14 +39,17 @@ def test_what_was_changed_is_examined_again(tmp_path: Path):
     mask = tmp_path / "masks" / "train" / "unknown.png"
     Image.fromarray(np.zeros(SIZE, np.uint8)).save(mask)
     make_newer(mask, mask)
-    assert survey.opened() is before  # nobody has told it
+    assert survey.opened() == before  # nobody has told it
     survey.outdate()
-    assert survey.opened() is before  # what is known stays until all is examined
+    again = survey.opened()
+    assert again is not None
+    assert again.columns is before.columns  # what is known stays until all is examined
+    assert (before.standing.step, again.standing.step) == ("done", "examining")  # and a page asks again
     after = examined(survey)
     assert before.findings.of(row)
     assert not after.findings.of(row)
     assert after.columns.classes.of(row) == {0: SIZE[0] * SIZE[1]}
-    assert survey.opened() is after
+    assert survey.opened() == after
 
 
 def test_masks_of_each_other_are_found(tmp_path: Path):

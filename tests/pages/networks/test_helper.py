@@ -46,6 +46,7 @@ def test_one_process_answers_after_another():
         helper.ask(60, Counter.ask)
 
 
+@pytest.mark.heavy
 def test_a_process_without_work_ends():
     helper = Helper(Counter, background=True)
     assert helper.ask(60, Counter.niceness) != psutil.Process().nice()

@@ -61,6 +61,7 @@ def test_the_outlines_are_those_of_the_whole_mask(labels, rows):
         assert sum(one.area for own, one in found if own == label) == (labels == label).sum()
 
 
+@pytest.mark.heavy
 def test_only_objects_that_may_go_on_are_kept():
     # Stripes of 50 objects per row: if they stayed, there would be 20,000 corners.
     from pixelwise.prediction.large.outlines import Outlines

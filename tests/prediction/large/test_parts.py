@@ -227,6 +227,7 @@ def test_outlines_are_those_of_the_image_predicted_whole(tmp_path, kind):
     assert parts == whole
 
 
+@pytest.mark.heavy
 @pytest.mark.parametrize("left_out", [None, 4])
 def test_a_mosaic_is_predicted_like_the_one_image_of_its_tiles(tmp_path, left_out):
     image = image_of(labels_of())
@@ -257,6 +258,7 @@ def test_a_mosaic_is_predicted_again_when_one_of_its_tiles_changes(tmp_path):
     assert [summary.kept for summary in (first, second, third)] == [0, 1, 0]
 
 
+@pytest.mark.heavy
 def test_every_class_of_a_multilabel_network_has_its_outlines(tmp_path):
     path = saved(tmp_path / "a.tif", image_of(labels_of()))
     segmenter = Segmenter(Multilabel(), palette=PALETTE)

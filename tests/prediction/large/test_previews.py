@@ -21,6 +21,7 @@ def by_hand(image: np.ndarray, factor: int) -> np.ndarray:
     return np.array(rows).astype(np.uint8)
 
 
+@pytest.mark.heavy
 @given(
     size=st.tuples(st.integers(1, 50), st.integers(1, 50)),
     cut=st.tuples(st.integers(1, 50), st.integers(1, 50)),

@@ -116,6 +116,7 @@ def test_what_was_removed_or_overwritten_is_done_again(output: Path, photos: lis
     assert remaining(output, photos) == ["004", "008"]
 
 
+@pytest.mark.heavy
 def test_images_of_the_same_name_in_another_folder_are_others(output: Path, photos: list[Input], tmp_path: Path):
     do(output, photos)
     (tmp_path / "b").mkdir()

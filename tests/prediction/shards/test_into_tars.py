@@ -71,6 +71,7 @@ def test_the_input_is_never_the_output(tiny_run: Path, tiny_data: Path, tmp_path
     assert caught.value.code == "R220"
 
 
+@pytest.mark.heavy
 def test_other_options_need_another_output(tiny_run: Path, tiny_data: Path, tmp_path: Path):
     pixelwise.predict(tiny_run, tiny_data / "images" / "test", tmp_path / "out", tars=True)
     with pytest.raises(RecipeError) as caught:

@@ -48,6 +48,7 @@ def test_values_are_accepted_up_to_the_ends_of_their_range(field: str):
         refuses(cropped, field, value, name=f"augment.{field}")
 
 
+@pytest.mark.heavy
 @given(hue=st.floats(-1, 1))
 def test_a_hue_turns_by_half_a_circle_at_most(hue: float):
     if 0 <= hue <= 0.5:

@@ -19,6 +19,7 @@ from pixelwise.recipes.schema.model import SPECS, Described
 from pixelwise.recipes.schema.recipe import Recipe, Sampling, changed_values, without_unset
 
 
+@pytest.mark.heavy
 def test_the_resolved_recipes_are_the_committed_ones():
     # After an intended change: python tests/recipes/write_resolved.py
     committed, now = tomllib.loads(RESOLVED.read_text("utf-8")), resolved()
@@ -92,6 +93,7 @@ def test_the_hash_covers_groups_and_stages_but_not_the_path_of_a_run():
     assert apply_overrides(begun, ["initialize.run=runs/a"]).hash() == begun.hash()
 
 
+@pytest.mark.heavy
 def test_the_hash_does_not_depend_on_whether_plug_ins_were_imported(tmp_path: Path):
     code = (
         "from pixelwise.datasets.format import Format, register\n"

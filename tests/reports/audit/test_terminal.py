@@ -198,6 +198,7 @@ def test_a_split_whose_pairs_are_all_wrong_is_one_kind_of_errors(run_cli: Callab
     assert "error D221  data.train_split is 'train'" in stdout
 
 
+@pytest.mark.heavy
 def test_other_splits_to_train_on_are_named(run_cli: Callable, tmp_path: Path):
     root = write_miniature("voc-aug", tmp_path / "voc", (4, 2))
     code, stdout, _ = run_cli(["check", root, "--html", tmp_path / "page.html"])

@@ -269,6 +269,7 @@ def test_errors_suspects_and_curves_are_told(page):
     assert any(label.startswith("IoU of grass: ") for label in labels)
 
 
+@pytest.mark.heavy
 def test_too_many_thumbnails_are_files_beside_the_page(finished_run, tmp_path, monkeypatch):
     run = shutil.copytree(finished_run, tmp_path / "run")
     monkeypatch.setattr("pixelwise.reports.run.atlas.THUMBNAIL_BYTES", 10)
@@ -320,6 +321,7 @@ def test_a_folder_that_is_no_run_gets_no_report(tmp_path):
     assert not (tmp_path / "report.html").exists()
 
 
+@pytest.mark.heavy
 def test_the_interval_and_further_means_are_shown_where_they_exist(tmp_path):
     write_run_folder(
         tmp_path / "a",

@@ -58,7 +58,7 @@ def test_other_places_are_paths(given: str):
         ("s3://", "write s3://BUCKET/FOLDER"),
         ("HF://", "write hf://datasets/OWNER/NAME"),
         ("http://", "write http://HOST/FOLDER"),
-        ("file:///data/a", "write the path itself, /data/a"),
+        ("file:///data/a", "write the path itself, without file://"),
         ("gcs://bucket/a", "write gs://BUCKET/FOLDER"),
         ("abfss://container@account/a", "write az://ACCOUNT/CONTAINER/FOLDER"),
         ("ftp://host/a", "copy the files to a folder or to one of these, and name that"),

@@ -46,6 +46,7 @@ def test_the_version_changes_with_the_content(server: Server):
     assert store.version("a.tar").mark != first.mark
 
 
+@pytest.mark.heavy
 def test_a_server_that_is_busy_is_asked_again(server: Server):
     server.failures = 3
     assert RemoteStore(server.address).read("a.tar", 0, 2) == b"\x00\x01"

@@ -95,6 +95,7 @@ def test_too_little_memory_for_any_batch_is_an_error(device: torch.device):
     assert "augment.crop" in caught.value.help
 
 
+@pytest.mark.heavy
 def test_a_real_trial_needs_memory_in_proportion_to_the_images():
     recipe = msgspec.structs.replace(RECIPE, data=msgspec.structs.replace(RECIPE.data, classes=("a", "b")))
     step = trial(recipe, (32, 48), CPU)
@@ -103,6 +104,7 @@ def test_a_real_trial_needs_memory_in_proportion_to_the_images():
     assert six - three == pytest.approx(3 * (three - two), rel=0.01)
 
 
+@pytest.mark.heavy
 def test_train_takes_the_batch_that_fits_and_says_so(
     monkeypatch: pytest.MonkeyPatch, tiny_data: Path, tiny_recipe: Path, tmp_path: Path
 ):

@@ -79,6 +79,7 @@ def test_the_faster_layout_is_chosen_with_a_reason(seconds: list[float], channel
     assert chosen.recipe.model == RECIPE.model
 
 
+@pytest.mark.heavy
 def test_timing_leaves_the_random_generator_alone():
     before = torch.get_rng_state()
     seconds = time_formats(RECIPE, candidates(RECIPE.precision, CPU), (32, 32), CPU)

@@ -40,6 +40,7 @@ def test_a_teacher_may_move_but_not_become_another(tiny_run: Path, tmp_path: Pat
         with pytest.raises(CheckpointError, match=r"the weights of the teacher .*tiny have SHA-256") as caught:
             with_teachers(recipe, first)
         assert caught.value.code == "K452"
-    with pytest.raises(CheckpointError) as caught:
+    with pytest.raises(CheckpointError, match=r"distillation\.teacher: .*none is not a run folder") as caught:
         with_teachers(taught_by(tmp_path / "none"))
     assert caught.value.code == "K420"
+    assert "distillation.teacher=RUN" in caught.value.help

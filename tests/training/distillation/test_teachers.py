@@ -15,6 +15,7 @@ from pixelwise.recipes.overrides import apply_overrides
 from pixelwise.recipes.schema.model import Preprocessing
 from pixelwise.recipes.schema.recipe import Recipe
 from pixelwise.records.run_folder import read_recipe
+from pixelwise.training.distillation import teachers as teachers_module
 from pixelwise.training.distillation.identity import with_teachers
 from pixelwise.training.distillation.teachers import Teachers, load_teachers
 
@@ -108,6 +109,17 @@ def test_other_channels_and_several_labels_are_refused(tiny_run: Path):
     assert caught.value.code == "K453"
     model.multilabel = True
     with pytest.raises(CheckpointError, match=r"this network 3 \(multi-label ") as caught:
+        load_teachers(recipe, model, CPU)
+    assert caught.value.code == "K453"
+
+
+def test_another_range_of_values_is_refused(tiny_run: Path, monkeypatch: pytest.MonkeyPatch):
+    recipe, model = student(tiny_run, "data.input_range=[0,4095]")
+    assert load_teachers(recipe, model, CPU) is not None  # a teacher of images of 8 bits
+    trained = load_trained(tiny_run)
+    ranged = msgspec.structs.replace(trained, recipe=apply_overrides(trained.recipe, ["data.input_range=[0,65535]"]))
+    monkeypatch.setattr(teachers_module, "load_trained", lambda folder: ranged)
+    with pytest.raises(CheckpointError, match=r"sees the values \[0\.0, 65535\.0\]") as caught:
         load_teachers(recipe, model, CPU)
     assert caught.value.code == "K453"
 

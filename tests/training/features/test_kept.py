@@ -144,6 +144,7 @@ def test_maps_that_the_head_does_not_read_are_not_kept(tiny_data: Path):
     assert train_step(chosen, state, state.model.head_logits, [batch], None).kind == "done"
 
 
+@pytest.mark.heavy
 def test_loader_processes_read_the_same(tiny_data: Path):
     chosen = settings()
     pairs, state = begun(chosen, tiny_data)
@@ -160,6 +161,7 @@ def test_loader_processes_read_the_same(tiny_data: Path):
         )
 
 
+@pytest.mark.heavy
 def test_features_are_computed_once_and_only_what_is_missing(tiny_data: Path):
     chosen = settings()
     pairs, state = begun(chosen, tiny_data)
@@ -210,6 +212,7 @@ def test_whatever_features_depend_on_makes_others_and_removes_those_before(
     assert not set(before) & set(views())
 
 
+@pytest.mark.heavy
 def test_damage_is_repaired_before_training_and_told_during_it(tiny_data: Path):
     chosen = settings()
     pairs, state = begun(chosen, tiny_data)

@@ -90,6 +90,7 @@ def test_no_step_changes_the_encoder_and_every_step_the_rest():
     assert all(parameter.grad is None for parameter in state.model.encoder.parameters())  # type: ignore[union-attr]
 
 
+@pytest.mark.heavy
 def test_groups_of_the_frozen_encoder_have_nothing_to_do():
     chosen = frozen_recipe('optimizer.groups=[{pattern="^encoder", lr=0.1}, {pattern="classifier", lr=10}]')
     state = begin_state(build_model(chosen), chosen, CPU)

@@ -74,6 +74,7 @@ def test_swiftnets_encoder_learns_and_decays_at_a_quarter():
     assert {pair for name, pair in found.items() if not name.startswith("encoder.")} == {(4e-4, 1e-4)}
 
 
+@pytest.mark.heavy
 @pytest.mark.parametrize(
     ("name", "biases", "depthwise"),
     # Classifier. MobileNetV2: a depthwise convolution in each of 17 blocks. MobileNetV3: 15, of which 8 have a squeeze
@@ -145,6 +146,7 @@ def test_layers_farther_from_the_head_learn_more_slowly():
     assert {name: found[name][0] for name in expected} == expected
 
 
+@pytest.mark.heavy
 def test_timms_networks_have_timms_layers_and_new_layers_learn_like_the_head():
     optimizer = Optimizer(lr=1.0, layer_decay=0.5)
     # ConvNeXt's stages have 2, 2, 6 and 2 blocks; a halving belongs to the stage behind it.

@@ -19,6 +19,7 @@ from pixelwise.training.step import Outcome, train_step
 WORDS = ["model.encoder=mobilenetv3_small_050", "initialize.encoder=none", "augment.crop=[32,32]"]
 
 
+@pytest.mark.heavy
 def test_a_step_and_an_evaluation_take_time_and_leave_nothing_behind(make_folder: Callable[..., Path]) -> None:
     root = make_folder({f"p{number}x": np.array([[0, 1]] * 40, np.uint8).repeat(20, 1) for number in range(20)})
     wanted = apply_overrides(recipe("unet"), [*WORDS, "sampling.batch_size=2"])
@@ -40,6 +41,7 @@ class FirstOfTwo(Ranks):
         return 2
 
 
+@pytest.mark.heavy
 @pytest.mark.parametrize(("batch", "accumulate", "expected"), [(4, 1, [2]), (2, 2, [2]), (3, 4, [3, 3]), (3, 1, [1])])
 def test_a_process_of_several_measures_its_part_of_a_step(
     make_folder: Callable[..., Path],
@@ -65,6 +67,7 @@ def test_a_process_of_several_measures_its_part_of_a_step(
     assert all(sizes == expected for sizes in seen[:2])
 
 
+@pytest.mark.heavy
 def test_a_number_format_is_chosen_by_its_time(make_folder: Callable[..., Path]) -> None:
     root = make_folder({f"p{number}x": np.array([[0, 1]] * 40, np.uint8).repeat(20, 1) for number in range(4)})
     _, facts, resolved = look_at_data(apply_overrides(recipe("unet"), [*WORDS, "sampling.batch_size=2"]), root, SILENT)

@@ -47,6 +47,7 @@ def values(found: Plan) -> dict[str, object]:
     return {one.field: one.value for one in found.choices}
 
 
+@pytest.mark.heavy
 def test_everything_planned_is_chosen(folder: Path) -> None:
     found = planned(folder, [])
     assert values(found) == {
@@ -63,6 +64,7 @@ def test_everything_planned_is_chosen(folder: Path) -> None:
     assert found.seconds is None
 
 
+@pytest.mark.heavy
 def test_what_is_set_is_kept(folder: Path) -> None:
     found = planned(folder, ["augment.crop=[32,32]", "schedule.epochs=7", "ema=none", "loss.class_weights=none"])
     assert found.recipe.augment.crop == (32, 32)
@@ -90,6 +92,7 @@ def test_large_images_are_shrunk_in_training_and_wherever_the_run_predicts(
     assert mask.shape == (64, 96)
 
 
+@pytest.mark.heavy
 @pytest.mark.parametrize("given", ["augment.fit=none", "augment.resize=[64,96]", "evaluation.protocols=[native]"])
 def test_large_images_keep_the_size_that_somebody_decided(
     folder: Path, given: str, monkeypatch: pytest.MonkeyPatch
@@ -98,6 +101,7 @@ def test_large_images_keep_the_size_that_somebody_decided(
     assert not {"augment.fit", "augment.resampling", "evaluation.protocols"} & set(values(planned(folder, [given])))
 
 
+@pytest.mark.heavy
 def test_minutes_become_steps_of_this_machine(folder: Path) -> None:
     found = planned(folder, [], minutes=10)
     # 600 s less the final score of 2 s and 10 evaluations, less the moments of this test.
@@ -106,6 +110,7 @@ def test_minutes_become_steps_of_this_machine(folder: Path) -> None:
     assert found.seconds == pytest.approx(600, abs=30)
 
 
+@pytest.mark.heavy
 def test_slow_evaluations_become_rarer(folder: Path) -> None:
     found = planned(folder, [], minutes=10, pace=Pace(0.5, 60.0))
     steps = found.recipe.schedule.iterations or 0
@@ -114,6 +119,7 @@ def test_slow_evaluations_become_rarer(folder: Path) -> None:
     assert evaluations <= 2
 
 
+@pytest.mark.heavy
 def test_too_few_minutes_are_said_with_a_number_that_would_do(folder: Path) -> None:
     warnings: list[str] = []
 
@@ -153,6 +159,7 @@ def test_a_recipe_without_plan_is_untouched(folder: Path) -> None:
     assert found == Plan(resolved, facts, (), None)
 
 
+@pytest.mark.heavy
 def test_the_recorded_changes_repeat_the_plan(folder: Path) -> None:
     found = planned(folder, [])
     _, _, asked = look_at_data(apply_overrides(recipe("unet"), SMALL), folder, SILENT)

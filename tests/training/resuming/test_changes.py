@@ -140,6 +140,7 @@ def rate(kind: str, length: int, warm: int, step: int) -> float:
     return 1.0 if kind == "constant" else 0.1 ** (step // PER_EPOCH // 2)
 
 
+@pytest.mark.heavy
 @settings(max_examples=60, deadline=None)
 @given(
     kind=KINDS, warm=st.sampled_from([0, 3, 15]), resumes=st.lists(st.tuples(LENGTHS, st.integers(0, 60)), min_size=1)

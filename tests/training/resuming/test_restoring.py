@@ -48,6 +48,7 @@ def test_a_longer_run_is_another_experiment_and_says_so(tiny_run: Path, tmp_path
     assert "schedule.iterations=18</" in page  # the command
 
 
+@pytest.mark.heavy
 def test_what_makes_no_difference_leaves_no_trace(tiny_run: Path, tmp_path: Path):
     run = Path(shutil.copytree(tiny_run, tmp_path / "run"))
     shutil.rmtree(run / "checkpoints")
@@ -66,6 +67,7 @@ def edited(run: Path, before: str, after: str) -> None:
     (run / "recipe.toml").write_text(text.replace(before, after), encoding="utf-8", newline="\n")
 
 
+@pytest.mark.heavy
 def test_a_recipe_that_was_edited_by_hand_is_a_change_like_any_other(tiny_run: Path, tmp_path: Path):
     run = Path(shutil.copytree(tiny_run, tmp_path / "run"))
     edited(run, "iterations = 16", "iterations = 18")

@@ -74,6 +74,7 @@ def test_the_order_depends_on_every_part_of_the_key():
     assert orders[0] == whole(Shuffle(1000, (0, 0, 0))).tolist()
 
 
+@pytest.mark.heavy
 def test_the_order_is_as_good_as_a_random_one():
     # Bounds: five standard deviations of a random permutation.
     size = 100_003

@@ -130,6 +130,8 @@ def decode(path: Path, *, max_pixels: int) -> Decoded:
             animated = animated or bool(getattr(image, "is_animated", False))
             with _without_pillow_limit(image.size):
                 image.load()
+            if image.mode in ("P", "PA") and image.palette is None:
+                raise ValueError("its palette is missing")
         except DataError:
             raise
         except MemoryError as error:

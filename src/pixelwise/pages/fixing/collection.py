@@ -184,7 +184,7 @@ class Folder:
         for one in unlabelled:
             id = self.item_id(one.split, one.id)
             if id in items:  # folders that its name leaves out tell it from another image
-                id = self.item_id(one.split, f"{one.id}\0{one.image_path.relative_to(self.root)}")
+                id = self.item_id(one.split, f"{one.id}\0{printable(one.image_path.relative_to(self.root))}")
             items[id] = Item(id, one.split, Sample(one.id, one.image_path, None), one.mask_path)
         without = {item.sample.image_path: id for id, item in items.items() if item.mask}
         layers = Layers(self.root, dataset) if dataset.multilabel else None

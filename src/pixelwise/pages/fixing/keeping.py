@@ -11,6 +11,7 @@ from typing import Any, NamedTuple
 import msgspec
 import numpy as np
 
+from pixelwise.datasets.reading.decoding import SUFFIXES
 from pixelwise.datasets.samples import Dataset
 from pixelwise.errors import PixelwiseError
 from pixelwise.machine.files import flush, link_new, make_newer
@@ -37,7 +38,7 @@ class Edit(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     Attributes:
         time: When, in UTC.
         image: Split and id of the image.
-        mask: The mask, relative to the data folder.
+        mask: The mask, relative to the data folder; printable.
         before: SHA-256 of the mask before; of what it began with, if there was none.
         after: SHA-256 of the mask after. If the next line of the mask has the same `before`, the server was killed in
             between, and the change was made again or not at all.
@@ -89,7 +90,7 @@ class Keeper:
         self.folder, self._dataset = root / FOLDER, dataset
         self._lock = lock or threading.RLock()
         self._masks: dict[Path, Mask] = {}
-        self._blanks: dict[Path, Mask] = {}
+        self._blanks: dict[tuple[Path, tuple[int, int]], Mask] = {}
         self._made: dict[Path, str] = {}
 
     def mask(self, target: Target) -> Mask:
@@ -118,13 +119,13 @@ class Keeper:
                 raise Uneditable(str(error)) from error
 
     def _blank(self, path: Path, photo: Path) -> Mask:
-        known = self._blanks.get(path)
-        if known is None:
-            try:
-                known = blank_mask(photo, path, self._dataset)
-            except (OSError, PixelwiseError) as error:
-                raise Uneditable(str(error)) from error
-        _remember(self._blanks, path, known)
+        try:
+            facts = photo.stat()
+            state = path, (facts.st_size, facts.st_mtime_ns)
+            known = self._blanks.get(state) or blank_mask(photo, path, self._dataset)
+        except (OSError, PixelwiseError) as error:
+            raise Uneditable(str(error)) from error
+        _remember(self._blanks, state, known)
         return known
 
     def save(self, target: Target, runs: np.ndarray, base: str, session: str) -> Mask:
@@ -139,7 +140,7 @@ class Keeper:
 
         Raises:
             Stale: The file is another one than `base`.
-            Uneditable: The change is not allowed.
+            Uneditable: The change is not allowed, or another program has made a mask of another ending meanwhile.
             ResourceError: S601, the disk is full.
         """
         kept = self.folder / ORIGINALS / target.relative
@@ -155,6 +156,8 @@ class Keeper:
             made_here = not is_there or (not kept.exists() and self._is_made_here(target, mask))
             if not made_here and not kept.exists():
                 write_bytes(kept, mask.content)
+            if not is_there:
+                _require_no_other(target)
             edit = _edit(mask, new, target, session, self._dataset.classes)
             self._log(msgspec.structs.replace(edit, made=not is_there))
             if is_there:
@@ -175,7 +178,7 @@ class Keeper:
         return [edit for edit in map(_parsed, lines) if edit is not None]
 
     def _edits_of(self, target: Target) -> list[Edit]:
-        mask = target.relative.as_posix()
+        mask = printable(target.relative.as_posix())
         return [one for one in self.edits() if one.mask == mask]
 
     def _is_made_here(self, target: Target, mask: Mask) -> bool:
@@ -227,6 +230,21 @@ def _replace(path: Path, content: bytes, before: str) -> None:
             raise Stale
 
 
+def _require_no_other(target: Target) -> None:
+    """Refuse to make a mask beside one of the same name with another ending: the data set would read only one of them.
+
+    Raises:
+        Uneditable: Another program has made it meanwhile.
+    """
+    folder, photo = target.path.parent, target.photo
+    own = target.path, None if photo is None else photo.parent.resolve() / photo.name
+    for one in folder.iterdir() if folder.is_dir() else ():
+        if one.stem == target.path.stem and one.suffix.lower() in SUFFIXES and one not in own:
+            raise Uneditable(
+                f"Another program has made {printable(one.name)} meanwhile. Open the pages again to edit this mask."
+            )
+
+
 def _create(path: Path, content: bytes) -> None:
     """Make a mask that is not there, complete or not at all.
 
@@ -239,9 +257,9 @@ def _create(path: Path, content: bytes) -> None:
             raise Stale
 
 
-def _remember(masks: dict[Path, Mask], path: Path, mask: Mask) -> None:
-    masks.pop(path, None)
-    masks[path] = mask
+def _remember(masks: dict[Any, Mask], key: Any, mask: Mask) -> None:
+    masks.pop(key, None)
+    masks[key] = mask
     while len(masks) > _REMEMBERED:
         masks.pop(next(iter(masks)))
 
@@ -258,7 +276,7 @@ def _edit(mask: Mask, new: Mask, target: Target, session: str, classes: tuple[st
     return Edit(
         time=datetime.datetime.now(datetime.UTC).isoformat(timespec="milliseconds"),
         image=printable(target.image),
-        mask=target.relative.as_posix(),
+        mask=printable(target.relative.as_posix()),
         before=mask.version,
         after=new.version,
         session=session,

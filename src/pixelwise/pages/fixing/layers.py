@@ -15,6 +15,7 @@ from PIL import Image
 
 from pixelwise.datasets.formats.class_folders import IGNORE_FOLDER
 from pixelwise.datasets.labels import LabelTable
+from pixelwise.datasets.layouts.words import SPLIT_NAMES
 from pixelwise.datasets.samples import Dataset, Sample
 from pixelwise.pages.fixing.keeping import Keeper
 from pixelwise.recipes.class_sets.tables import IGNORE, Color
@@ -98,10 +99,14 @@ class Layers:
             return None
         parts = list(path.relative_to(self._dataset.root).parts)
         names = {*self._dataset.classes, IGNORE_FOLDER}
-        place = next((one for one in range(1, len(parts) - 1) if _as_class(parts[one]) in names), None)
-        if place is None:
+        places = [one for one in range(1, len(parts) - 1) if _as_class(parts[one]) in names]
+        if not places:
             return None
-        parts[place] = IGNORE_FOLDER if layer.id == IGNORE else layer.name
+        # The folder of a split may have the name of a class, such as `train`; that of the class is then below it.
+        place = places[0] + (places[0] + 1 in places and parts[places[0]].lower() in SPLIT_NAMES)
+        parts[place] = _folder_of(
+            IGNORE_FOLDER if layer.id == IGNORE else layer.name, self._dataset.root.joinpath(*parts[:place])
+        )
         return self._dataset.root.joinpath(*parts[:-1], f"{path.stem}.png")
 
     def _examples(self, layer: Layer) -> Iterator[Path]:
@@ -117,6 +122,13 @@ class Layers:
 
 def _as_class(folder: str) -> str:
     return printable(unicodedata.normalize("NFC", folder))
+
+
+def _folder_of(name: str, above: Path) -> str:
+    """The folder of a class as it is written on the disk, where its name may not be in NFC, or not printable."""
+    if (above / name).exists() or not above.is_dir():
+        return name
+    return next((one.name for one in sorted(above.iterdir()) if _as_class(one.name) == name), name)
 
 
 def _white_of(path: Path) -> int:

@@ -131,10 +131,11 @@ class Survey:
         if found is None:
             return None
         self._renew()
-        self._begin("examine", self._examine)
         # The standing first: what is read then is at least as new, so that a page which is behind asks again.
         standing = self._standing
-        return (self._opened or found)._replace(standing=standing)
+        found = self._opened or found
+        self._begin("examine", self._examine)
+        return found._replace(standing=standing)
 
     def outdate(self, files: bool = False) -> None:
         """Note that files were changed: they are examined again when the data set is next asked for.

@@ -112,7 +112,7 @@ def _not_opened(scheme: str, rest: str) -> RecipeError:
         return RecipeError("R298", f"{scheme}:// is an address without a name", f"write {_EXAMPLES[scheme]}")
     shown = _public(f"{scheme}://{rest}")
     if scheme == "file":
-        shown, help = f"file:///{rest}", f"write the path itself, /{rest}"
+        shown, help = f"file:///{rest}", "write the path itself, without file://"
     elif scheme in _ELSEWHERE:
         help = f"write {_EXAMPLES[_ELSEWHERE[scheme]]}"
     else:

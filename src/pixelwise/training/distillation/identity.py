@@ -62,7 +62,16 @@ def require_same(teacher: Path, found: str, expected: str) -> None:
 
 
 def _weights_sha256(folder: Path, warn: Warn | None) -> str:
-    checkpoint, name = result_of(folder, read_recipe(folder), warn)
+    try:
+        recipe = read_recipe(folder)
+    except CheckpointError as error:
+        raise CheckpointError(
+            error.code,
+            f"distillation.teacher: {error.message}",
+            "add distillation.teacher=RUN with the folder of a run that `pixelwise train` created; a teacher may have "
+            "been moved, and an exported network is none",
+        ) from error
+    checkpoint, name = result_of(folder, recipe, warn)
     return checkpoint.sha256(name)
 
 

@@ -123,7 +123,7 @@ def load_teachers(recipe: Recipe, model: SegmentationModel, device: torch.device
 
     Raises:
         CheckpointError: As `load_trained`; K452, a teacher has other weights than the recipe says; K453, it has other
-            classes or channels than the network.
+            classes or channels than the network, or another `data.input_range`.
     """
     section = recipe.distillation
     if not section.teachers:
@@ -148,6 +148,7 @@ def _looking(
     if recipe.precision.channels_last:
         teacher = teacher.to(memory_format=torch.channels_last)
     _require_same_channels(trained.recipe, folder, recipe, teacher, model)
+    _require_same_range(trained.recipe, folder, recipe)
     order = _order(folder, teacher, model)
     scale, shift = _renormalisation(model.preprocessing, teacher.preprocessing, device)
     return _Sighted(teacher, scale, shift, None if order is None else torch.tensor(order, device=device))
@@ -176,6 +177,19 @@ def _require_same_channels(
         "K453",
         f"the teacher {printable(folder)} sees {_channels(theirs)}, this network {_channels(ours)}",
         "give this recipe the teacher's data.channels, or train the teacher on this network's",
+    )
+
+
+def _require_same_range(theirs: Recipe, folder: Path, ours: Recipe) -> None:
+    """Refuse a teacher that knows the same values as other brightnesses. One of images of 8 bits has no range."""
+    their_range, our_range = theirs.data.input_range, ours.data.input_range
+    if their_range is None or our_range is None or their_range == our_range:
+        return
+    raise CheckpointError(
+        "K453",
+        f"the teacher {printable(folder)} sees the values {list(their_range)} as 0 to 255 (data.input_range), this "
+        f"network {list(our_range)}",
+        f"set data.input_range={list(their_range)}, or train the teacher with this network's",
     )
 
 

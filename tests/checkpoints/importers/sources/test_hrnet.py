@@ -218,6 +218,7 @@ def test_weights_of_the_other_head_are_refused(hrnet_state: State) -> None:
     assert "family hrnet" in error.value.help
 
 
+@pytest.mark.heavy
 def test_weights_of_another_variant_are_refused_by_name(hrnet_state: State) -> None:
     with torch.device("meta"):
         model = build_model(HRNetSpec(variant="w18"), CLASSES)

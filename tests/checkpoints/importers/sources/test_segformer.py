@@ -174,6 +174,7 @@ def huggingface_model(**config: Any) -> Any:
     return model
 
 
+@pytest.mark.heavy
 @pytest.mark.parametrize(
     ("encoder", "config"), [("mit_b0", {}), ("mit_b1", {"hidden_sizes": [64, 128, 320, 512]})], ids=["b0", "b1"]
 )

@@ -74,6 +74,7 @@ def assert_equal_logits(logits: Tensor, expected: Tensor) -> None:
     assert (logits - expected).abs().max() <= 1e-4 * expected.abs().max()
 
 
+@pytest.mark.heavy
 @pytest.mark.parametrize("name", CASES)
 def test_imported_weights_give_torchvision_s_logits(name: str) -> None:
     original, model = theirs(name), ours(name)

@@ -165,6 +165,7 @@ def test_the_original_has_the_development_splits_too(original: Path):
     assert names_of(dataset.samples("drive-dev")) == ["0006R0_f00930"]
 
 
+@pytest.mark.heavy
 def test_segnets_layout_has_the_development_splits_too(tmp_path: Path):
     root = write_miniature("camvid", tmp_path / "camvid", (6, 1))
     dataset = open_dataset(Data(train_split="drive-train"), root)

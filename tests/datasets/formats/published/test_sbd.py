@@ -128,7 +128,9 @@ def variable(content: bytes) -> bytes:
             lambda: variable(matrix("GTcls", 5, (1, 1), element(5, b"x" * 8) + element(250, b"x" * 8))), id="sparse"
         ),
         pytest.param(
-            lambda: variable(element(15, zlib.compress(bytes(10**9))).ljust(8)), id="a gigabyte in a megabyte"
+            lambda: variable(element(15, zlib.compress(bytes(10**9))).ljust(8)),
+            id="a gigabyte in a megabyte",
+            marks=pytest.mark.heavy,
         ),
         pytest.param(lambda: variable(b"".join([matrix("a", 9, (1, 1), element(2, b"\1"))] * 50)), id="many variables"),
         pytest.param(lambda: b"\0" + mat_file(MASK)[1:], id="MATLAB 4"),

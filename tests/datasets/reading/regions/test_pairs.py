@@ -148,6 +148,7 @@ def test_a_crop_of_more_pixels_than_are_decoded_whole_is_refused(tmp_path: Path)
     assert code_of(sample, data, whole) == "D120"
 
 
+@pytest.mark.heavy
 def test_a_crop_of_a_far_shard_reads_its_tiles_alone(tmp_path: Path, own_cache: Path, monkeypatch: pytest.MonkeyPatch):
     pytest.importorskip("obstore")
     size = (2048, 1536)

@@ -91,7 +91,7 @@ def test_missing_and_damaged_pixels_are_told() -> None:
     rows[:, 0] = 0
     whole, short = zlib.compress(rows.tobytes()), zlib.compress(rows[:-1].tobytes())
     unknown = zlib.compress(np.where(np.arange(6) == 0, 5, rows).astype(np.uint8).tobytes())
-    for compressed in (short, whole[:12], whole[:-1] + bytes([whole[-1] ^ 1]), unknown, b""):
+    for compressed in (short, whole[:12], whole[:-2], whole[:-1] + bytes([whole[-1] ^ 1]), unknown, b""):
         content = SIGNATURE + header(5, 4) + chunk(b"IDAT", compressed) + chunk(b"IEND", b"")
         with pytest.raises((ValueError, zlib.error)):
             pixels(content, 2)

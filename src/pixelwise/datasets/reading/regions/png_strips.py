@@ -146,12 +146,15 @@ class _Inflated:
         """Read to the end of the compressed data, whose checksum is compared.
 
         Raises:
+            ValueError: The checksum is missing.
             zlib.error: The checksum is another.
         """
         while not self._decoder.eof and (piece := self._waiting or self._compressed()):
             if self._decoder.decompress(piece, 1):
                 return  # more rows than the header says, which are none of the image
             self._waiting = self._decoder.unconsumed_tail
+        if not self._decoder.eof:
+            raise ValueError("its pixels have no checksum")
 
     def _compressed(self) -> bytes:
         """The next bytes of the chunks; empty at their end."""
