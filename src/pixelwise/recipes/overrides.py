@@ -217,7 +217,9 @@ def _set(plain: dict[str, Any], path: list[str], value: Any) -> None:
         plain["model"] = where = {}
     if path == ["initialize", "encoder"] and where.get("encoder") != value:
         # The licence was that of the previous weights.
-        plain["initialize"] = where = {key: where[key] for key in ("recipe", "run", "freeze") if key in where}
+        plain["initialize"] = where = {
+            key: where[key] for key in ("recipe", "run", "freeze", "adapter") if key in where
+        }
     if path == ["distillation", "teacher"] and where.get("teacher") != value:
         # The hashes were those of the previous teachers.
         where.pop("teacher_sha256", None)

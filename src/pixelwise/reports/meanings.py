@@ -76,7 +76,9 @@ def _recipes(name: str) -> list[str]:
 
 def _start(recipe: Recipe) -> str:
     start = recipe.initialize
-    return _START.get(start.encoder, f"`{start.encoder}`") + (", the encoder frozen" if start.freeze else "")
+    frozen = ", the encoder frozen" if start.keeps_encoder else ""
+    adapters = f" but for adapters of rank {start.adapter.rank}" if start.adapter.rank else ""
+    return _START.get(start.encoder, f"`{start.encoder}`") + frozen + adapters
 
 
 def _recipe(recipe: Recipe) -> str:

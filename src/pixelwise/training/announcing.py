@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import torch
+from torch import nn
 
 from pixelwise.observer import TrainingStart
 from pixelwise.recipes.overrides import toml_value
@@ -35,11 +36,10 @@ def announcement(
         divided: Whether each of them keeps only a part of the weights.
     """
     recipe, state = prepared.recipe, prepared.state
-    parameters = sum(one.numel() for one in state.model.parameters()) / 1e6
     encoder = getattr(recipe.model, "encoder", None)
     network = recipe.model.family + (f" over {encoder}" if isinstance(encoder, str) else "")
     return TrainingStart(
-        network=f"{network}, {parameters:.1f} M parameters",
+        network=f"{network}, {_parameters(state.model)}",
         weights=_weights(prepared.initial_weights) + _taught(prepared.teachers),
         data=_data(prepared),
         batches=_batches(prepared),
@@ -48,6 +48,14 @@ def announcement(
         seconds=plan.seconds,
         choices=tuple((one.field, toml_value(one.value), one.reason) for one in plan.choices),
     )
+
+
+def _parameters(model: nn.Module) -> str:
+    """`11.2 M parameters`, and how many of them are trained if not all are."""
+    sizes = [(one.numel(), one.requires_grad) for one in model.parameters()]
+    every, trained = sum(size for size, _ in sizes), sum(size for size, is_trained in sizes if is_trained)
+    words = f"{every / 1e6:.1f} M parameters"
+    return words if trained == every else f"{words}, of which {trained:,} are trained"
 
 
 def _where(device: torch.device, threads: int, division: Division, divided: bool = False) -> list[str]:

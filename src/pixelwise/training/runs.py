@@ -25,7 +25,6 @@ from pixelwise.plugins import packages_in_use
 from pixelwise.ranks import Ranks
 from pixelwise.ranks.joining import joined
 from pixelwise.ranks.options import Sharding
-from pixelwise.ranks.sharding import is_divided
 from pixelwise.recipes.files import find as find_recipe
 from pixelwise.recipes.overrides import apply_overrides, changes_between, field_of
 from pixelwise.recipes.schema.recipe import Recipe
@@ -41,6 +40,7 @@ from pixelwise.storage.stores.addresses import address_of, place_of, recorded
 from pixelwise.training.announcing import announcement
 from pixelwise.training.autotuning.format_choice import FormatChoice
 from pixelwise.training.distillation.identity import with_teachers
+from pixelwise.training.optimization.adapters import is_divided
 from pixelwise.training.options import ResumeOptions, TrainOptions
 from pixelwise.training.planning.pace import measure
 from pixelwise.training.planning.plan import Plan, Time, with_time_limit

@@ -16,7 +16,6 @@ from pixelwise.evaluation.pairs import EvaluationPair
 from pixelwise.models import SegmentationModel
 from pixelwise.observer import Observer
 from pixelwise.ranks import ALONE, Ranks
-from pixelwise.ranks.sharding import is_divided
 from pixelwise.recipes.protocols import protocol
 from pixelwise.recipes.schema.recipe import Recipe
 from pixelwise.records.environment import Environment
@@ -31,6 +30,7 @@ from pixelwise.training.decoded_cache import keep_decoded
 from pixelwise.training.features.kept import keep_features
 from pixelwise.training.log import NoLog, RunLog
 from pixelwise.training.loop import train_loop
+from pixelwise.training.optimization.adapters import is_divided
 from pixelwise.training.pictures.batch import draw_batch
 from pixelwise.training.pictures.predictions import PredictedImages
 from pixelwise.training.setup import PreparedRun

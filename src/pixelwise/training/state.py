@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterator
+import functools
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import msgspec
@@ -13,6 +14,7 @@ from torch import Tensor, nn
 from pixelwise.checkpoints.checkpoint import Checkpoint, damaged, remove_old_checkpoints, save_checkpoint
 from pixelwise.checkpoints.soundness import require_sound
 from pixelwise.checkpoints.trained import load_weights
+from pixelwise.layers.lora import adapted_layers, merged_state, without_adapters
 from pixelwise.models import SegmentationModel
 from pixelwise.ranks import ALONE, Ranks
 from pixelwise.ranks.sharding import Sharded
@@ -20,9 +22,13 @@ from pixelwise.recipes.schema.recipe import Ema, Recipe, to_plain
 from pixelwise.storage import printable
 from pixelwise.training.distillation.teachers import Teachers, load_teachers
 from pixelwise.training.memory import is_out_of_memory
+from pixelwise.training.optimization.adapters import adapter_tensors, add_adapters, restore_adapters
 from pixelwise.training.optimization.ema import build_average, update_average
 from pixelwise.training.optimization.freezing import freeze_encoder
 from pixelwise.training.optimization.optimizers import build_optimizer
+
+ADAPTERS = "adapters"
+"""File of a checkpoint with the original weights of adapted layers, and their adapters."""
 
 
 class Progress(msgspec.Struct):
@@ -174,19 +180,26 @@ class TrainingState:
         if "longest_stale" not in checkpoint.state()["progress"]:
             # Older versions did not count it; every evaluation takes at least a step.
             progress.longest_stale = progress.step
-        load_weights(self.model, checkpoint, "model")
-        if self.average is not None:
-            load_weights(self.average, checkpoint, "ema")
-        tensors = checkpoint.tensors("training")
-        require_sound(tensors, f"{printable(checkpoint.path)}/training.safetensors")
+        for name, network in (("model", self.model), ("ema", self.average)):
+            if network is not None:
+                # A checkpoint has the merged weights of adapted layers, and beside them what they consist of.
+                with without_adapters(network):
+                    load_weights(network, checkpoint, name)
+        if adapted_layers(self.model):
+            self._restore_file(checkpoint, ADAPTERS, functools.partial(restore_adapters, self.model, self.average))
+        self._restore_file(checkpoint, "training", self._restore_training)
+        self.progress = progress
+
+    def _restore_file(self, checkpoint: Checkpoint, name: str, restoring: Callable[[dict[str, Tensor]], None]) -> None:
+        tensors = checkpoint.tensors(name)
+        require_sound(tensors, f"{printable(checkpoint.path)}/{name}.safetensors")
         try:
-            self._restore_training(tensors)
+            restoring(tensors)
         except (KeyError, IndexError, TypeError, ValueError, RuntimeError) as error:
             if isinstance(error, RuntimeError) and is_out_of_memory(error):
                 raise
             reason = f"it lacks {error}" if isinstance(error, KeyError) else str(error)
-            raise damaged(checkpoint.path, f"its training.safetensors does not fit: {printable(reason)}") from error
-        self.progress = progress
+            raise damaged(checkpoint.path, f"its {name}.safetensors does not fit: {printable(reason)}") from error
 
     def share(self, ranks: Ranks, *, divided: bool = False) -> None:
         """Give all processes the state of the first one; its random generator is not a part of what they share.
@@ -246,9 +259,11 @@ class TrainingState:
     def _tensors(self) -> dict[str, dict[str, Tensor]]:
         """File of a checkpoint -> its tensors, those of all processes, which all have to call this."""
         if self.sharded is None:
-            tensors = {"model": self.model.state_dict(), "training": self._training_tensors()}
+            tensors = {"model": merged_state(self.model), "training": self._training_tensors()}
             if self.average is not None:
-                tensors["ema"] = self.average.state_dict()
+                tensors["ema"] = merged_state(self.average)
+            if adapters := adapter_tensors(self.model, self.average):
+                tensors[ADAPTERS] = adapters
             return tensors
         # Nothing is gathered unless all are here: one that an error of its own has led here must not mix up tensors.
         self.ranks.wait()
@@ -302,19 +317,21 @@ def begin_state(model: SegmentationModel, recipe: Recipe, device: torch.device) 
 
     Args:
         model: The network with its initial weights.
-        recipe: Only its `precision.channels_last`, `initialize.freeze`, `ema`, `optimizer`, `distillation` and what a
+        recipe: Only its `precision.channels_last`, `initialize`, `ema`, `optimizer`, `distillation` and what a
             teacher has to agree with are used.
         device: Device to train on.
 
     Raises:
-        RecipeError: R295, there is no encoder to freeze; as `build_optimizer`.
+        RecipeError: R295, there is no encoder to freeze; R297, as `add_adapters`; as `build_optimizer`.
         CheckpointError: As `load_teachers`.
     """
+    if recipe.initialize.keeps_encoder:
+        freeze_encoder(model)
+    if recipe.initialize.adapter.rank:
+        add_adapters(model, recipe.initialize.adapter)  # drawn here, so that every device gets the same
     model = model.to(device)
     if recipe.precision.channels_last:
         model = model.to(memory_format=torch.channels_last)
-    if recipe.initialize.freeze:
-        freeze_encoder(model)
     average = build_average(model) if recipe.ema is not None else None
     state = TrainingState(model, average, build_optimizer(model, recipe.optimizer))
     state.teachers = load_teachers(recipe, model, device)

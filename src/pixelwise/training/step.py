@@ -85,7 +85,7 @@ def train_step(
     if not (any_labelled(recipe, micro_batches) if labelled is None else labelled):
         nothing = torch.zeros((), device=device)
         return Outcome("void", nothing, nothing)
-    set_training_mode(model, frozen=recipe.initialize.freeze)
+    set_training_mode(model, frozen=recipe.initialize.keeps_encoder)
     if recipe.precision.cuda_graphs:
         # Tells recorded graphs that the gradients of the last step are no longer needed; accumulated ones still are.
         torch.compiler.cudagraph_mark_step_begin()

@@ -45,7 +45,7 @@ def tensors_of(run: Path) -> dict[str, Tensor]:
     newest = newest_checkpoint(run / "checkpoints")
     assert newest is not None
     found = {}
-    for name in ("model", "ema", "training"):
+    for name in ("model", "ema", "training", "adapters"):
         path = newest.path / f"{name}.safetensors"
         if path.is_file():
             found |= {f"{name}.{key}": value for key, value in safetensors.torch.load_file(path).items()}
@@ -135,6 +135,19 @@ def test_a_frozen_encoder_stays_as_it_is_in_all_processes(tmp_path: Path):
     before = {key: value for key, value in tensors_of(first).items() if key.startswith("model.")}
     changed = {key for key, value in before.items() if not torch.equal(value, alone[key])}
     assert changed == {key for key in before if not key.startswith("model.encoder.")}
+
+
+@pytest.mark.heavy
+def test_adapters_of_two_processes_are_those_of_one(tmp_path: Path):
+    first = trained(tmp_path / "first", *UNSCORED, "ema=none", steps=1)
+    changes = [
+        "sampling.accumulate=2", "sampling.batch_size=3", f"initialize.run={first}", "initialize.adapter.rank=2",
+        r"initialize.adapter.layers=\.conv_pwl$",
+    ]  # fmt: skip
+    alone = tensors_of(trained(tmp_path / "alone", *changes))
+    many = tensors_of(together(2, tmp_path / "many", *changes))
+    assert any(key.endswith("lora_b") and value.any() for key, value in alone.items())
+    assert [key for key, value in alone.items() if not torch.equal(value, many[key])] == []
 
 
 @pytest.mark.heavy

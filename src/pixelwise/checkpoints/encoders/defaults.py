@@ -91,7 +91,8 @@ def with_available_default(
 
 
 def _beginning_with(recipe: Recipe, start: Initialize) -> Recipe:
-    start = msgspec.structs.replace(start, freeze=recipe.initialize.freeze)
+    begun = recipe.initialize
+    start = msgspec.structs.replace(start, freeze=begun.freeze, adapter=begun.adapter)
     return msgspec.structs.replace(recipe, initialize=start)
 
 

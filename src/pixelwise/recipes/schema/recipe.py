@@ -125,6 +125,7 @@ class Recipe(Part, frozen=True, kw_only=True):
         self.model.check(self)
         self.loss.require_boundary_head(self.model.family, available=self.model.boundary_head)
         self._require_what_masks_allow()
+        self._require_trainable_weights()
         if self.data.multilabel:
             self._require_binary_terms()
         if self.data.cache_features:
@@ -184,6 +185,14 @@ class Recipe(Part, frozen=True, kw_only=True):
             "set quantization=none; an exported network can be quantized",
         )
 
+    def _require_trainable_weights(self) -> None:
+        """Refuse training for int8 of weights that adapters keep."""
+        require(
+            self.initialize.adapter.rank == 0 or self.quantization == "none",
+            f"quantization is {self.quantization}, which trains the weights that initialize.adapter keeps",
+            "set quantization=none; a run that begins with the result (initialize.run=RUN) can be trained with it",
+        )
+
     def _require_registered_family(self) -> None:
         """Refuse an unregistered family: the recipe could be written to a file but not read back."""
         spec = type(self.model)
@@ -196,6 +205,13 @@ class Recipe(Part, frozen=True, kw_only=True):
     def _require_lasting_features(self) -> None:
         """Refuse settings under which the features of an image do not stay as they are."""
         off = "data.cache_features=0"
+        adapter = self.initialize.adapter
+        require(
+            adapter.rank == 0,
+            "data.cache_features keeps features, but adapters of the encoder change them in every step; "
+            f"initialize.adapter.rank is {adapter.rank}",
+            f"set initialize.adapter.rank=0, or {off}",
+        )
         require(
             self.initialize.freeze,
             f"data.cache_features is {self.data.cache_features}, but training the encoder changes its features",
@@ -296,6 +312,8 @@ def _deciding(recipe: Recipe) -> dict[str, Any]:
         # The path of a run does not identify its weights, but their recipe does.
         if start.recipe is not None or start.run is not None:
             plain["initialize"] = [encoder, start.recipe or start.run]
+        if start.adapter.rank:
+            plain["adapter"] = [start.adapter.rank, start.adapter.scale, start.adapter.layers]
     if recipe.distillation.teacher_sha256:
         # The same weights teach the same, wherever they lie.
         del plain["distillation"]["teacher"]

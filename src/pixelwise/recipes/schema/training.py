@@ -8,6 +8,7 @@ from typing import Annotated, Literal
 
 from pixelwise.errors import RecipeError
 from pixelwise.recipes.protocols import protocol
+from pixelwise.recipes.schema.adapter import Adapter
 from pixelwise.recipes.schema.base import (
     Part,
     require,
@@ -347,6 +348,7 @@ class Initialize(Part, frozen=True, kw_only=True):
         run: Folder of the run whose weights initialise the whole network; a run of `recipe`, if that is set.
         freeze: Whether the encoder stays as it begins: its weights are not trained, its normalisation layers keep their
             statistics, and it drops nothing. Layers that have no pretrained weights are trained like the head.
+        adapter: Low-rank adapters of the encoder, which is otherwise kept as if `freeze` were set.
     """
 
     encoder: str = "none"
@@ -356,6 +358,12 @@ class Initialize(Part, frozen=True, kw_only=True):
     recipe: str | None = None
     run: Annotated[str | None, role(Role.PLACE)] = None
     freeze: bool = False
+    adapter: Adapter = Adapter()
+
+    @property
+    def keeps_encoder(self) -> bool:
+        """Whether the encoder's own weights stay as they begin."""
+        return self.freeze or self.adapter.rank > 0
 
 
 class Stage(Part, frozen=True, kw_only=True):

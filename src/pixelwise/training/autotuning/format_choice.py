@@ -141,7 +141,7 @@ def time_formats(recipe: Recipe, formats: Sequence[Precision], size: Size, devic
     with torch.random.fork_rng(devices):
         state = begin_state(build_model(recipe), recipe, device)
         model = state.model
-        set_training_mode(model, frozen=recipe.initialize.freeze)
+        set_training_mode(model, frozen=recipe.initialize.keeps_encoder)
         images, channels = recipe.sampling.batch_size, model.preprocessing.in_channels
         batch = random_batch(images, size, model.num_classes, channels, multilabel=model.multilabel)
         weights = torch.ones(model.num_classes, device=device)

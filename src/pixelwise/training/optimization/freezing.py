@@ -1,4 +1,4 @@
-"""A pretrained encoder that stays as it is while the rest of the network is trained: `initialize.freeze`."""
+"""A pretrained encoder that stays as it is while the rest is trained: `initialize.freeze`, `initialize.adapter`."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ from torch import nn
 
 from pixelwise.backbones.base import Encoder
 from pixelwise.errors import RecipeError
+from pixelwise.layers.lora import LowRankAdapted
 from pixelwise.recipes.schema.training import Initialize
 
 
@@ -22,13 +23,16 @@ def freeze_encoder(model: nn.Module) -> None:
 
 
 def set_training_mode(model: nn.Module, *, frozen: bool) -> None:
-    """Put a network into training mode, a frozen encoder into evaluation mode: statistics fixed, nothing dropped."""
+    """Put a network into training mode, a frozen encoder into evaluation mode: statistics fixed, nothing dropped.
+
+    Its adapters, which are trained, stay in training mode.
+    """
     model.train()
     if frozen:
         encoder = encoder_of(model)
         for name, module in encoder.named_modules():
             if not _is_new(encoder, f"{name}."):
-                module.training = False
+                module.training = isinstance(module, LowRankAdapted)
 
 
 def refuse_random_frozen(start: Initialize) -> None:
@@ -37,12 +41,13 @@ def refuse_random_frozen(start: Initialize) -> None:
     Raises:
         RecipeError: R295, it would.
     """
-    if start.freeze and start.encoder == "none" and start.run is None:
+    if start.keeps_encoder and start.encoder == "none" and start.run is None:
+        field, off = ("adapter", "adapter.rank=0") if start.adapter.rank else ("freeze", "freeze=false")
         raise RecipeError(
             "R295",
-            "initialize.freeze would keep an encoder with random weights: initialize.encoder is none",
+            f"initialize.{field} would keep an encoder with random weights: initialize.encoder is none",
             "begin with pretrained weights, for example initialize.encoder=default, a file, or initialize.run=RUN; or "
-            "set initialize.freeze=false",
+            f"set initialize.{off}",
         )
 
 
@@ -56,8 +61,9 @@ def encoder_of(model: nn.Module) -> Encoder:
     if not isinstance(encoder, Encoder):
         raise RecipeError(
             "R295",
-            f"initialize.freeze keeps a pretrained encoder as it is, but {type(model).__name__} has none",
-            "set initialize.freeze=false; optimizer.groups with lr = 0 freezes parameters by their names",
+            f"initialize.freeze and initialize.adapter keep a pretrained encoder, but {type(model).__name__} has none",
+            "set initialize.freeze=false initialize.adapter.rank=0; optimizer.groups with lr = 0 freezes parameters by "
+            "their names",
         )
     return encoder
 

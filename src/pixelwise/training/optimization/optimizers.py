@@ -10,8 +10,10 @@ from torch import nn
 
 from pixelwise.backbones.base import Encoder
 from pixelwise.errors import RecipeError
+from pixelwise.layers.lora import adapted_layers, without_adapters
 from pixelwise.recipes.schema.recipe import Group, Optimizer, Recipe
 from pixelwise.suggestions import did_you_mean
+from pixelwise.training.optimization.adapters import plain_name
 from pixelwise.training.optimization.schedules import base_learning_rate, learning_rate, learning_rate_of_group
 
 FACTOR = "lr_factor"
@@ -127,6 +129,11 @@ def _depth_factors(model: nn.Module, named: dict[str, nn.Parameter], decay: floa
     """
     if decay == 1:
         return {}
+    if adapted_layers(model):
+        # An adapter is as far from the head as its layer, and blocks without one count as well.
+        with without_adapters(model):
+            factors = _depth_factors(model, dict(model.named_parameters()), decay)
+        return {name: factors[plain_name(name)] for name in named if plain_name(name) in factors}
     encoder = getattr(model, "encoder", None)
     known = encoder.layers_from_head() if isinstance(encoder, Encoder) else None
     distances = (

@@ -140,6 +140,7 @@ def _take_part(begun: Begun, ranks: Ranks, device: torch.device) -> None:
     use_processor(device, environment.threads or default_threads())
     dataset = open_dataset(recipe.data, environment.data_folder)
     # All weights come from the first process.
-    bare = msgspec.structs.replace(recipe, initialize=Initialize(freeze=recipe.initialize.freeze))
+    start = Initialize(freeze=recipe.initialize.freeze, adapter=recipe.initialize.adapter)
+    bare = msgspec.structs.replace(recipe, initialize=start)
     prepared = prepare_run(bare, dataset, begun.facts, begun.run, device, SILENT, None)
     work(prepared._replace(recipe=recipe), begun.run, environment, SILENT, ranks)
