@@ -11,10 +11,10 @@ import msgspec
 import torch
 from torch import Tensor, nn
 
+from pixelwise.backbones.lora import adapted_layers, merged_state, without_adapters
 from pixelwise.checkpoints.checkpoint import Checkpoint, damaged, remove_old_checkpoints, save_checkpoint
 from pixelwise.checkpoints.soundness import require_sound
 from pixelwise.checkpoints.trained import load_weights
-from pixelwise.layers.lora import adapted_layers, merged_state, without_adapters
 from pixelwise.models import SegmentationModel
 from pixelwise.ranks import ALONE, Ranks
 from pixelwise.ranks.sharding import Sharded

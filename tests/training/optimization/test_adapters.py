@@ -10,10 +10,10 @@ import pytest
 import torch
 from torch import Tensor, nn
 
+from pixelwise.backbones.lora import LowRankAdapted, adapted_layers, merged_state
 from pixelwise.checkpoints.checkpoint import Checkpoint, save_checkpoint
 from pixelwise.checkpoints.trained import load_weights
 from pixelwise.errors import CheckpointError, RecipeError
-from pixelwise.layers.lora import LowRankAdapted, adapted_layers, merged_state
 from pixelwise.models import SegmentationModel, build_model
 from pixelwise.ranks import ALONE, Ranks
 from pixelwise.recipes.catalog import recipe

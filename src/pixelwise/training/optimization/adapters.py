@@ -8,8 +8,8 @@ import torch
 from torch import Tensor, nn
 
 from pixelwise.backbones.base import Encoder
+from pixelwise.backbones.lora import LowRankAdapted, adapted_layers, exchange, is_adaptable
 from pixelwise.errors import RecipeError
-from pixelwise.layers.lora import LowRankAdapted, adapted_layers, exchange, is_adaptable
 from pixelwise.ranks import Ranks
 from pixelwise.ranks.options import Sharding
 from pixelwise.ranks.sharding import is_divided as is_divided_without_adapters

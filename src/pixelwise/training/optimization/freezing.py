@@ -5,8 +5,8 @@ from __future__ import annotations
 from torch import nn
 
 from pixelwise.backbones.base import Encoder
+from pixelwise.backbones.lora import LowRankAdapted
 from pixelwise.errors import RecipeError
-from pixelwise.layers.lora import LowRankAdapted
 from pixelwise.recipes.schema.training import Initialize
 
 

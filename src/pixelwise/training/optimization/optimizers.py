@@ -9,8 +9,8 @@ import torch
 from torch import nn
 
 from pixelwise.backbones.base import Encoder
+from pixelwise.backbones.lora import adapted_layers, without_adapters
 from pixelwise.errors import RecipeError
-from pixelwise.layers.lora import adapted_layers, without_adapters
 from pixelwise.recipes.schema.recipe import Group, Optimizer, Recipe
 from pixelwise.suggestions import did_you_mean
 from pixelwise.training.optimization.adapters import plain_name

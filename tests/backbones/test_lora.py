@@ -10,7 +10,14 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from pixelwise.layers.lora import LowRankAdapted, adapted_layers, exchange, is_adaptable, merged_state, without_adapters
+from pixelwise.backbones.lora import (
+    LowRankAdapted,
+    adapted_layers,
+    exchange,
+    is_adaptable,
+    merged_state,
+    without_adapters,
+)
 
 
 def by_hand() -> LowRankAdapted:
