@@ -1,8 +1,10 @@
 from __future__ import annotations
 
+import time
 import urllib.request
 from collections.abc import Callable
 from pathlib import Path
+from types import SimpleNamespace
 
 import msgspec
 import pytest
@@ -36,7 +38,8 @@ def naps(monkeypatch: pytest.MonkeyPatch):
             slept.append(seconds)
             during[min(len(slept), len(during)) - 1]()
 
-        monkeypatch.setattr("pixelwise.api.watch.time.sleep", sleep)
+        # Of this module alone: threads of others sleep, too.
+        monkeypatch.setattr("pixelwise.api.watch.time", SimpleNamespace(sleep=sleep, time=time.time))
         return slept
 
     return replaced

@@ -31,7 +31,7 @@ KEYS = {
     "data_fingerprint", "seconds", "images_per_second", "peak_memory_bytes", "machine", "versions",
     "command", "miou_interval", "mean_accuracy", "frequency_weighted_iou", "boundary_miou", "calibration",
     "calibration_error",
-    "groups", "metrics", "data", "own_data", "notes", "variant",
+    "groups", "metrics", "data", "own_data", "derived_from", "notes", "variant",
 }  # fmt: skip
 
 

@@ -69,11 +69,11 @@ class LowRankAdapted(nn.Module):
 
 def is_adaptable(module: nn.Module) -> bool:
     """Whether a module is a linear layer or a 1x1 convolution in one group, and computes nothing else besides."""
-    kind = type(module)
     if isinstance(module, nn.Linear):
-        return kind.forward is nn.Linear.forward
+        return type(module).forward is nn.Linear.forward
     if not isinstance(module, nn.Conv2d):
         return False
+    kind = type(module)
     plain = kind.forward is nn.Conv2d.forward and kind._conv_forward is nn.Conv2d._conv_forward
     return plain and module.kernel_size == (1, 1) and module.groups == 1 and module.padding == (0, 0)
 

@@ -45,5 +45,6 @@ def test_an_adapter_keeps_the_encoder_and_belongs_to_the_experiment():
     without = apply_overrides(ROW, ["initialize.encoder=default"])
     other = apply_overrides(adapted, ["initialize.adapter.alpha=8"])
     same = apply_overrides(adapted, ["initialize.adapter.alpha=4"])
-    assert len({without.hash(), adapted.hash(), other.hash()}) == 3
+    frozen = apply_overrides(without, ["initialize.freeze=true"])
+    assert len({without.hash(), frozen.hash(), adapted.hash(), other.hash()}) == 4
     assert same.hash() == adapted.hash()

@@ -312,6 +312,8 @@ def _deciding(recipe: Recipe) -> dict[str, Any]:
         # The path of a run does not identify its weights, but their recipe does.
         if start.recipe is not None or start.run is not None:
             plain["initialize"] = [encoder, start.recipe or start.run]
+        if start.freeze:
+            plain["freeze"] = True
         if start.adapter.rank:
             plain["adapter"] = [start.adapter.rank, start.adapter.scale, start.adapter.layers]
     if recipe.distillation.teacher_sha256:

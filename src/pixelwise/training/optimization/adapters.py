@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 
 import torch
 from torch import Tensor, nn
@@ -130,7 +131,7 @@ def _is_named(encoder: nn.Module, name: str, pattern: str | None) -> bool:
     return any(map(_ATTENTION.search, (kind, parent.rpartition(".")[2])))
 
 
-def _without_layers(encoder: Encoder, adapter: Adapter, candidates: dict[str, nn.Module]) -> RecipeError:
+def _without_layers(encoder: Encoder, adapter: Adapter, candidates: Mapping[str, nn.Module]) -> RecipeError:
     if not candidates:
         return RecipeError(
             "R297",
