@@ -139,7 +139,7 @@ def _without_layers(encoder: Encoder, adapter: Adapter, candidates: Mapping[str,
             "set initialize.adapter.rank=0, with initialize.freeze=true to keep the encoder; or choose another one",
         )
     # Layers of different kinds, rather than the same one of every block.
-    kinds = {re.sub(r"\d+", "N", name): name for name in reversed(candidates)}
+    kinds = {re.sub(r"\d+", "N", name): name for name in reversed([*candidates])}
     some = ", ".join(list(reversed(kinds.values()))[:SHOWN])
     example = some.partition(",")[0].rpartition(".")[2]
     if adapter.layers is None:
