@@ -13,8 +13,8 @@ import torch
 from torch import Tensor, nn
 
 from pixelwise.models import build_model
-from pixelwise.recipes.families.ddrnet import DDRNetSpec
-from pixelwise.recipes.families.pidnet import PIDNetSpec
+from pixelwise.recipes.families.real_time.ddrnet import DDRNetSpec
+from pixelwise.recipes.families.real_time.pidnet import PIDNetSpec
 
 FILE = Path(__file__).with_suffix(".npz")
 TOLERANCE = 1e-6

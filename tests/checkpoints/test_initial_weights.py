@@ -20,9 +20,9 @@ from pixelwise.checkpoints.encoders.fitting import for_channels
 from pixelwise.checkpoints.initial_weights import initialize
 from pixelwise.errors import CheckpointError
 from pixelwise.models import build_model
-from pixelwise.recipes.families.enet import ENetSpec
 from pixelwise.recipes.families.fpn import FPNSpec
 from pixelwise.recipes.families.linear import LinearSpec
+from pixelwise.recipes.families.real_time.enet import ENetSpec
 from pixelwise.recipes.families.segformer import SegFormerSpec
 from pixelwise.recipes.families.unet import UNetSpec
 from pixelwise.recipes.schema.model import Preprocessing, Spec

@@ -18,7 +18,7 @@ from pixelwise.checkpoints.starting import begin_with_run
 from pixelwise.checkpoints.trained import load_trained, load_weights
 from pixelwise.errors import CheckpointError
 from pixelwise.models import build_model
-from pixelwise.recipes.families.enet import ENetSpec
+from pixelwise.recipes.families.real_time.enet import ENetSpec
 
 FLOATS = [torch.float32, torch.float64, torch.float16, torch.bfloat16]
 

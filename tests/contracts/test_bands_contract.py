@@ -15,8 +15,6 @@ from pixelwise.models.building import BUILDERS
 from pixelwise.profiling.complexity import complexity
 from pixelwise.recipes.families.deeplabv3 import DeepLabV3Spec
 from pixelwise.recipes.families.deeplabv3plus import DeepLabV3PlusSpec
-from pixelwise.recipes.families.enet import ENetSpec
-from pixelwise.recipes.families.erfnet import ERFNetSpec
 from pixelwise.recipes.families.fcn import FCNSpec
 from pixelwise.recipes.families.fpn import FPNSpec
 from pixelwise.recipes.families.hrnet import HRNetSpec, OCRNetSpec
@@ -24,8 +22,10 @@ from pixelwise.recipes.families.linear import LinearSpec
 from pixelwise.recipes.families.lite import DeepLabV3LiteSpec, FPNLiteSpec, UNetLiteSpec
 from pixelwise.recipes.families.lraspp import LRASPPSpec
 from pixelwise.recipes.families.pspnet import PSPNetSpec
+from pixelwise.recipes.families.real_time.enet import ENetSpec
+from pixelwise.recipes.families.real_time.erfnet import ERFNetSpec
+from pixelwise.recipes.families.real_time.swiftnet import SwiftNetSpec
 from pixelwise.recipes.families.segformer import SegFormerSpec
-from pixelwise.recipes.families.swiftnet import SwiftNetSpec
 from pixelwise.recipes.families.tf_deeplab import TFDeepLabSpec
 from pixelwise.recipes.families.unet import UNetSpec
 from pixelwise.recipes.schema.model import SPECS as FAMILIES

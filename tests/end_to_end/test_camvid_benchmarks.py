@@ -16,7 +16,7 @@ from pixelwise.api.evaluate import evaluate
 from pixelwise.models import SegmentationModel
 from pixelwise.profiling.complexity import complexity
 from pixelwise.recipes.catalog import recipe as find_recipe
-from pixelwise.recipes.families.enet import ENetSpec
+from pixelwise.recipes.families.real_time.enet import ENetSpec
 from pixelwise.recipes.overrides import apply_overrides
 from pixelwise.recipes.own.camvid_scratch import RECIPES
 from pixelwise.records.result import load_result

@@ -18,7 +18,7 @@ from torch import Tensor, nn
 from pixelwise.datasets.labels import table_of
 from pixelwise.datasets.samples import Dataset, Reading, Sample
 from pixelwise.models import SegmentationModel
-from pixelwise.recipes.families.enet import ENetSpec
+from pixelwise.recipes.families.real_time.enet import ENetSpec
 
 CLASSES = ("grass", "path", "pond", "hut")
 PALETTE = ((0, 128, 0), (200, 180, 140), (0, 80, 200), (160, 40, 40))

@@ -19,7 +19,7 @@ from pixelwise.evaluation.tally import Measurement
 from pixelwise.models import SegmentationModel
 from pixelwise.prediction.predict import predict_paths
 from pixelwise.prediction.segmenter import Segmenter
-from pixelwise.recipes.families.enet import ENetSpec
+from pixelwise.recipes.families.real_time.enet import ENetSpec
 from pixelwise.recipes.protocols import Protocol
 from pixelwise.recipes.schema.recipe import Data
 from pixelwise.records.details import load_samples

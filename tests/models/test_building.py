@@ -15,7 +15,7 @@ from pixelwise.models.enet import ENet
 from pixelwise.models.unet import UNet
 from pixelwise.recipes.catalog import recipe
 from pixelwise.recipes.class_sets.tables import CAMVID, CITYSCAPES
-from pixelwise.recipes.families.enet import ENetSpec
+from pixelwise.recipes.families.real_time.enet import ENetSpec
 from pixelwise.recipes.families.unet import UNetSpec
 from pixelwise.recipes.overrides import apply_overrides
 from pixelwise.recipes.schema.model import SPECS, Spec

@@ -9,7 +9,7 @@ from two_branch_originals import compared_heads
 
 from pixelwise.models import build_model
 from pixelwise.profiling.complexity import complexity
-from pixelwise.recipes.families.ddrnet import DDRNetSpec
+from pixelwise.recipes.families.real_time.ddrnet import DDRNetSpec
 
 
 @pytest.mark.parametrize("variant", ["23-slim", pytest.param("23", marks=pytest.mark.heavy)])

@@ -7,7 +7,7 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from pixelwise.models import build_model
 from pixelwise.models.enet import ENet
-from pixelwise.recipes.families.enet import ENetSpec
+from pixelwise.recipes.families.real_time.enet import ENetSpec
 
 GRAPHS = ("overlapping", "any-size")
 

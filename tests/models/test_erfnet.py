@@ -8,7 +8,7 @@ from torch import nn
 from pixelwise.models import build_model
 from pixelwise.models.erfnet import Downsampling, ERFNet, NonBottleneck1D
 from pixelwise.profiling.complexity import complexity
-from pixelwise.recipes.families.erfnet import ERFNetSpec
+from pixelwise.recipes.families.real_time.erfnet import ERFNetSpec
 
 
 def build(part: str = "whole", num_classes: int = 3) -> ERFNet:

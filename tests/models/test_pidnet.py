@@ -11,7 +11,7 @@ from two_branch_originals import compared_heads
 from pixelwise.models import build_model
 from pixelwise.models.pidnet import Bag, LightBag, PIDNet, PixelAttention
 from pixelwise.profiling.complexity import complexity
-from pixelwise.recipes.families.pidnet import PIDNetSpec
+from pixelwise.recipes.families.real_time.pidnet import PIDNetSpec
 
 
 @pytest.mark.parametrize(

@@ -8,7 +8,7 @@ from torch import Tensor, nn
 from pixelwise.models import build_model
 from pixelwise.models.swiftnet import NormActivationConv, SquarePyramidPooling, SwiftNet, square_columns
 from pixelwise.profiling.complexity import complexity
-from pixelwise.recipes.families.swiftnet import SwiftNetSpec
+from pixelwise.recipes.families.real_time.swiftnet import SwiftNetSpec
 
 ENCODERS = ("resnet18", "mobilenetv2_100")
 

@@ -19,7 +19,7 @@ from pixelwise.datasets.opening import open_dataset
 from pixelwise.datasets.samples import Dataset
 from pixelwise.models import SegmentationModel
 from pixelwise.recipes.catalog import recipe
-from pixelwise.recipes.families.enet import ENetSpec
+from pixelwise.recipes.families.real_time.enet import ENetSpec
 from pixelwise.recipes.overrides import to_toml
 from pixelwise.recipes.schema.recipe import Data
 from pixelwise.records.result import Result

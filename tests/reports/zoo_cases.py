@@ -9,7 +9,7 @@ from typing import Any
 import msgspec
 
 from pixelwise.machine.facts import Machine
-from pixelwise.recipes.families.enet import ENetSpec
+from pixelwise.recipes.families.real_time.enet import ENetSpec
 from pixelwise.recipes.published.pages import Heading, Page, Paragraph, PerClass, Row, Table
 from pixelwise.recipes.schema.recipe import (
     Augment,

@@ -6,7 +6,7 @@ from torch import Tensor, nn
 
 from pixelwise.models import SegmentationModel
 from pixelwise.recipes.catalog import list_recipes, recipe
-from pixelwise.recipes.families.enet import ENetSpec
+from pixelwise.recipes.families.real_time.enet import ENetSpec
 from pixelwise.testing.exporting import SETTLING, distinct_networks, settled
 
 

@@ -8,7 +8,7 @@ from torch import nn
 
 from pixelwise.models import SegmentationModel
 from pixelwise.recipes.catalog import recipe as find_recipe
-from pixelwise.recipes.families.enet import ENetSpec
+from pixelwise.recipes.families.real_time.enet import ENetSpec
 from pixelwise.recipes.overrides import apply_overrides
 from pixelwise.recipes.schema.model import IMAGENET, Preprocessing
 from pixelwise.recipes.schema.recipe import Precision

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from pixelwise.recipes.families.enet import ENetSpec
 from pixelwise.recipes.families.fcn import FCNSpec
+from pixelwise.recipes.families.real_time.enet import ENetSpec
 from pixelwise.recipes.schema.model import Spec
 from pixelwise.recipes.schema.recipe import Data, Optimizer, Original, Published, Recipe, Sampling, Schedule
 from pixelwise.zoo.queries import Candidate

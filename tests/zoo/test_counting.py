@@ -2,7 +2,7 @@ import msgspec
 import pytest
 
 from pixelwise.recipes.catalog import recipe
-from pixelwise.recipes.families.enet import ENetSpec
+from pixelwise.recipes.families.real_time.enet import ENetSpec
 from pixelwise.recipes.schema.recipe import Original
 from pixelwise.zoo import counting as zoo_counting
 from pixelwise.zoo.counting import Count, count_recipe, counted_at, disagreements

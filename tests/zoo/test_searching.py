@@ -9,7 +9,7 @@ import pixelwise
 from pixelwise.errors import DataError, RecipeError
 from pixelwise.observer import Observer
 from pixelwise.recipes.catalog import list_recipes, recipe
-from pixelwise.recipes.families.enet import ENetSpec
+from pixelwise.recipes.families.real_time.enet import ENetSpec
 from pixelwise.zoo.queries import Candidate, parse_query
 from pixelwise.zoo.searching import check_values, explain_nothing, select, sort
 

@@ -25,7 +25,7 @@ from pixelwise.layers.resizing import resize_to
 from pixelwise.models.base import SegmentationModel
 from pixelwise.models.building import builds
 from pixelwise.models.pidnet import Head, double_stem
-from pixelwise.recipes.families.ddrnet import DDRNetSpec
+from pixelwise.recipes.families.real_time.ddrnet import DDRNetSpec
 
 BLOCKS = 2
 """Blocks of every stage but the last ones of both branches."""

@@ -45,7 +45,7 @@ from pixelwise.layers.unpooling import (
 from pixelwise.models.base import SegmentationModel
 from pixelwise.models.building import builds
 from pixelwise.models.encoding import expect_room_for_image
-from pixelwise.recipes.families.enet import ENetSpec
+from pixelwise.recipes.families.real_time.enet import ENetSpec
 
 Size = tuple[int, int]
 

@@ -25,7 +25,7 @@ from pixelwise.layers.padding import pad_to_multiple
 from pixelwise.models.base import SegmentationModel
 from pixelwise.models.building import builds
 from pixelwise.models.encoding import expect_room_for_image
-from pixelwise.recipes.families.erfnet import ERFNetSpec
+from pixelwise.recipes.families.real_time.erfnet import ERFNetSpec
 
 STRIDE = 8
 """Stride of the encoder's features."""

@@ -30,7 +30,7 @@ from pixelwise.layers.residual import BasicBlock, Bottleneck, basic_stage, norma
 from pixelwise.layers.resizing import resize_to
 from pixelwise.models.base import SegmentationModel
 from pixelwise.models.building import builds
-from pixelwise.recipes.families.pidnet import PIDNetSpec
+from pixelwise.recipes.families.real_time.pidnet import PIDNetSpec
 
 
 class Variant(NamedTuple):

@@ -36,7 +36,7 @@ from pixelwise.layers.sizes import longer, shorter
 from pixelwise.models.base import SegmentationModel
 from pixelwise.models.building import builds
 from pixelwise.models.encoding import crop_to_image, encode
-from pixelwise.recipes.families.swiftnet import SwiftNetSpec
+from pixelwise.recipes.families.real_time.swiftnet import SwiftNetSpec
 
 CHANNELS = 128
 GRIDS = (8, 4, 2)

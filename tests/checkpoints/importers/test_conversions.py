@@ -14,8 +14,8 @@ from pixelwise.checkpoints.importers.conversions import (
 from pixelwise.checkpoints.importers.importing import import_weights
 from pixelwise.errors import CheckpointError, RecipeError
 from pixelwise.models import build_model
-from pixelwise.recipes.families.enet import ENetSpec
 from pixelwise.recipes.families.linear import LinearSpec
+from pixelwise.recipes.families.real_time.enet import ENetSpec
 from pixelwise.recipes.schema.model import SPECS
 
 RULES = Conversion(rules=((r"^theirs\.", ""),), classifiers=(("theirs.classifier.weight", 0),))

@@ -16,8 +16,8 @@ from pixelwise.checkpoints.importers.conversions import IMPORTERS, Conversion, I
 from pixelwise.checkpoints.importers.importing import import_weights
 from pixelwise.errors import CheckpointError
 from pixelwise.models import SegmentationModel, build_model
-from pixelwise.recipes.families.enet import ENetSpec
 from pixelwise.recipes.families.fcn import FCNSpec
+from pixelwise.recipes.families.real_time.enet import ENetSpec
 from pixelwise.recipes.families.unet import UNetSpec
 
 SHAPES: dict[str, list[int]] = json.loads((Path(__file__).parents[1] / "data" / "enet-seed.json").read_text())["keys"]

@@ -21,10 +21,10 @@ from pixelwise.errors import CheckpointError
 from pixelwise.models.enet import ENet
 from pixelwise.prediction.sizes import RESIZE
 from pixelwise.recipes.catalog import recipe
-from pixelwise.recipes.families.enet import ENetSpec
 from pixelwise.recipes.families.lite import DeepLabV3LiteSpec, FPNLiteSpec
 from pixelwise.recipes.families.lraspp import LRASPPSpec
 from pixelwise.recipes.families.pspnet import PSPNetSpec
+from pixelwise.recipes.families.real_time.enet import ENetSpec
 from pixelwise.recipes.families.segformer import SegFormerSpec
 from pixelwise.runtimes.artefact import load_artefact
 from pixelwise.runtimes.graphs import ExportedNetwork, GraphOptions

@@ -11,7 +11,7 @@ from pixelwise.errors import RecipeError
 from pixelwise.layers.fake_quantization import FakeQuantization
 from pixelwise.models.base import SegmentationModel
 from pixelwise.models.quantization.aware import QuantizationAwareModel, converted, quantization_aware
-from pixelwise.recipes.families.enet import ENetSpec
+from pixelwise.recipes.families.real_time.enet import ENetSpec
 
 pytest.importorskip("torchao", reason="pip install 'pixelwise[quantization]'")
 

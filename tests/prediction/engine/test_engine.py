@@ -20,7 +20,7 @@ from pixelwise.prediction.engine.engine import Engine
 from pixelwise.prediction.predict import predict_paths
 from pixelwise.prediction.prediction import Prediction
 from pixelwise.prediction.segmenter import Segmenter
-from pixelwise.recipes.families.enet import ENetSpec
+from pixelwise.recipes.families.real_time.enet import ENetSpec
 
 
 def predicted(segmenter: Segmenter, items: list[np.ndarray | str]) -> list[object]:

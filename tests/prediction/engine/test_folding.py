@@ -7,7 +7,7 @@ from torch import Tensor, nn
 
 from pixelwise.models import SegmentationModel
 from pixelwise.prediction.engine.folding import copied, made_for_prediction
-from pixelwise.recipes.families.enet import ENetSpec
+from pixelwise.recipes.families.real_time.enet import ENetSpec
 
 
 class Network(SegmentationModel):

@@ -3,7 +3,7 @@ from typing import Any
 import pytest
 
 from pixelwise.recipes.class_sets.tables import ADE20K, ADE20K32, CAMVID, CITYSCAPES, CLASS_SETS, IGNORE, VOC, ClassSet
-from pixelwise.recipes.families.enet import ENetSpec
+from pixelwise.recipes.families.real_time.enet import ENetSpec
 from pixelwise.recipes.schema.recipe import Data, Optimizer, Recipe, Sampling, Schedule
 
 

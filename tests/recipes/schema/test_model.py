@@ -4,9 +4,9 @@ import pytest
 
 from pixelwise import recipes
 from pixelwise.errors import RecipeError
-from pixelwise.recipes.families.enet import ENetSpec
 from pixelwise.recipes.families.fcn import FCNSpec
 from pixelwise.recipes.families.hrnet import HRNetSpec
+from pixelwise.recipes.families.real_time.enet import ENetSpec
 from pixelwise.recipes.schema.model import SPECS, Preprocessing, Spec, family_of, register_spec
 
 
@@ -36,7 +36,7 @@ def test_the_tag_of_another_family_is_refused_with_both_modules(registry):
     with pytest.raises(RecipeError) as caught:
         register_spec(OtherSpec)
     assert caught.value.code == "R234"
-    assert "pixelwise.recipes.families.enet" in caught.value.message
+    assert "pixelwise.recipes.families.real_time.enet" in caught.value.message
     assert __name__ in caught.value.message
     assert registry["enet"] is ENetSpec
 
@@ -56,7 +56,8 @@ def test_an_unknown_family_is_an_error_that_lists_ours():
 
 def test_every_module_of_families_registers_one():
     folder = Path(next(iter(recipes.__path__))) / "families"
-    modules = {f"pixelwise.recipes.families.{file.stem}" for file in folder.glob("[!_]*.py")}
+    files = (file.relative_to(folder).with_suffix("") for file in folder.rglob("[!_]*.py"))
+    modules = {".".join(("pixelwise.recipes.families", *file.parts)) for file in files}
     assert {SPECS.module_of(name) for name in SPECS.own()} == modules
 
 

@@ -20,7 +20,7 @@ PANELS = {
 """Title of a group in the help -> its verbs."""
 VERBS = tuple(verb for verbs in PANELS.values() for verb in verbs)
 """Names of the verbs, in the order of the help. The module of each has the same name, with underscores."""
-_PACKAGES = {"prelabel": "labelling"}
+_PACKAGES = {"prelabel": "labelling"} | dict.fromkeys(PANELS["Published models"], "published")
 """Verb -> the package of its module, for those that have one."""
 MARKUP: Literal["markdown"] = "markdown"
 

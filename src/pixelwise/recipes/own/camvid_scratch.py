@@ -9,10 +9,10 @@ from __future__ import annotations
 
 from pixelwise.recipes.catalog import register
 from pixelwise.recipes.families.deeplabv3plus import DeepLabV3PlusSpec
-from pixelwise.recipes.families.enet import ENetSpec
 from pixelwise.recipes.families.hrnet import HRNetSpec
+from pixelwise.recipes.families.real_time.enet import ENetSpec
+from pixelwise.recipes.families.real_time.swiftnet import SwiftNetSpec
 from pixelwise.recipes.families.segformer import SegFormerSpec
-from pixelwise.recipes.families.swiftnet import SwiftNetSpec
 from pixelwise.recipes.families.unet import UNetSpec
 from pixelwise.recipes.schema.model import Spec
 from pixelwise.recipes.schema.recipe import (

@@ -7,14 +7,14 @@ import msgspec
 from pixelwise.recipes.catalog import register
 from pixelwise.recipes.families.deeplabv3 import DeepLabV3Spec
 from pixelwise.recipes.families.deeplabv3plus import DeepLabV3PlusSpec
-from pixelwise.recipes.families.enet import ENetSpec
 from pixelwise.recipes.families.eomt import EoMTSpec
 from pixelwise.recipes.families.fcn import FCNSpec
 from pixelwise.recipes.families.fpn import FPNSpec
 from pixelwise.recipes.families.linear import LinearSpec
 from pixelwise.recipes.families.pspnet import PSPNetSpec
+from pixelwise.recipes.families.real_time.enet import ENetSpec
+from pixelwise.recipes.families.real_time.swiftnet import SwiftNetSpec
 from pixelwise.recipes.families.segformer import SegFormerSpec
-from pixelwise.recipes.families.swiftnet import SwiftNetSpec
 from pixelwise.recipes.families.unet import UNetSpec
 from pixelwise.recipes.schema.model import Preprocessing, Spec
 from pixelwise.recipes.schema.planning import PLANNABLE

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from pixelwise.recipes.catalog import register
-from pixelwise.recipes.families.erfnet import ERFNetSpec
-from pixelwise.recipes.families.swiftnet import SwiftNetSpec
+from pixelwise.recipes.families.real_time.erfnet import ERFNetSpec
+from pixelwise.recipes.families.real_time.swiftnet import SwiftNetSpec
 from pixelwise.recipes.published import procedures
 from pixelwise.recipes.published.rows import Origin, Score, row
 from pixelwise.recipes.schema.recipe import Data, Original

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pixelwise.recipes.catalog import register
-from pixelwise.recipes.families.pidnet import PIDNetSpec
+from pixelwise.recipes.families.real_time.pidnet import PIDNetSpec
 from pixelwise.recipes.published import procedures
 from pixelwise.recipes.published.rows import Origin, Score, row
 from pixelwise.recipes.schema.recipe import Data, Original, Recipe

@@ -15,8 +15,8 @@ from pixelwise.checkpoints.importers.conversions import Conversion
 from pixelwise.checkpoints.importers.sources.dual_resolution import RULES, conversion
 from pixelwise.errors import CheckpointError
 from pixelwise.models import build_model
-from pixelwise.recipes.families.ddrnet import DDRNetSpec
-from pixelwise.recipes.families.pidnet import PIDNetSpec
+from pixelwise.recipes.families.real_time.ddrnet import DDRNetSpec
+from pixelwise.recipes.families.real_time.pidnet import PIDNetSpec
 
 
 @pytest.mark.parametrize(

@@ -14,7 +14,7 @@ from torch import Tensor, nn
 
 from pixelwise.checkpoints.importers.importing import import_weights
 from pixelwise.models import SegmentationModel, build_model
-from pixelwise.recipes.families.enet import ENetSpec
+from pixelwise.recipes.families.real_time.enet import ENetSpec
 
 KEYS = {
     graph: json.loads((Path(__file__).parents[2] / "data" / f"{name}.json").read_text())

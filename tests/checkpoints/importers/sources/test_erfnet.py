@@ -12,7 +12,7 @@ from torch import Tensor
 from pixelwise.checkpoints.importers.importing import import_weights
 from pixelwise.errors import CheckpointError
 from pixelwise.models import SegmentationModel, build_model
-from pixelwise.recipes.families.erfnet import ERFNetSpec
+from pixelwise.recipes.families.real_time.erfnet import ERFNetSpec
 
 SOURCE = "erfnet-pytorch"
 ENCODER_BLOCKS = (

@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, cast
 
 from pixelwise.checkpoints.importers.conversions import Conversion, refuse_architecture, register_importer
-from pixelwise.recipes.families.enet import ENetSpec
+from pixelwise.recipes.families.real_time.enet import ENetSpec
 
 if TYPE_CHECKING:
     from pixelwise.models.base import SegmentationModel

@@ -32,7 +32,7 @@ def test_errors_name_flags(run_cli: Callable, theirs, tmp_path):
 
 
 def test_a_file_becomes_a_folder(run_cli: Callable, tmp_path):
-    keys = json.loads((Path(__file__).parents[1] / "checkpoints" / "data" / "enet-seed.json").read_text())["keys"]
+    keys = json.loads((Path(__file__).parents[2] / "checkpoints" / "data" / "enet-seed.json").read_text())["keys"]
     torch.save({key: torch.rand(shape) if shape else torch.tensor(7) for key, shape in keys.items()}, tmp_path / "ENet")
     arguments = ["import-weights", tmp_path / "ENet", "--recipe", "enet-camvid", "--source", "pytorch-enet"]
     code, stdout, stderr = run_cli([*arguments, "--output", tmp_path / "out", "--licence", "Apache-2.0", "--json"])

@@ -8,7 +8,7 @@ from reports.zoo_cases import make_result, write_result
 
 from pixelwise.recipes.catalog import recipe
 
-ROOT = Path(__file__).resolve().parents[2]
+ROOT = Path(__file__).resolve().parents[3]
 
 
 @pytest.fixture

@@ -1,0 +1,1 @@
+"""Specs of families that were designed for the speed of video."""
