@@ -177,3 +177,26 @@ def crop_to_image(logits: Tensor, images: Tensor, stride: int) -> Tensor:
     """
     rows, columns = size_at(images, stride)
     return logits[..., :rows, :columns]
+
+
+def scales_finer_than(stride: int, encoder: Encoder, network: str, example: str) -> int:
+    """The number of an encoder's feature maps that are too fine for a head that joins all others.
+
+    Args:
+        stride: Least stride of the maps that are joined.
+        encoder: The encoder.
+        network: Name of the network, for the error.
+        example: Name of an encoder that fits, for the error.
+
+    Raises:
+        RecipeError: R207, fewer than two maps are left.
+    """
+    finer = sum(one < stride for one in encoder.strides)
+    left = len(encoder.strides) - finer
+    if left < 2:
+        raise RecipeError(
+            "R207",
+            f"'{encoder.name}' has {left} feature map(s) of stride {stride} or more; {network} needs at least two",
+            f"choose an encoder with several scales, for example {example} or resnet18",
+        )
+    return finer

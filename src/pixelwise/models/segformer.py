@@ -28,13 +28,12 @@ from torch import Tensor, nn
 from pixelwise.backbones.base import Encoder
 from pixelwise.backbones.building import build_encoder
 from pixelwise.backbones.mit import VARIANTS, MiT
-from pixelwise.errors import RecipeError
 from pixelwise.layers.convolutions import conv_norm_relu
 from pixelwise.layers.initialisation import he_normal, small_normal
 from pixelwise.layers.resizing import resize_to
 from pixelwise.models.base import SegmentationModel
 from pixelwise.models.building import builds
-from pixelwise.models.encoding import crop_to_image, encode
+from pixelwise.models.encoding import crop_to_image, encode, scales_finer_than
 from pixelwise.recipes.families.segformer import SegFormerSpec
 
 FINEST = 4
@@ -90,15 +89,8 @@ class SegFormer(SegmentationModel):
             self.encoder: Encoder = MiT(spec.encoder, EPS[spec.head], channels)
         else:
             self.encoder = build_encoder(spec.encoder, in_channels=channels)
-        self.finer = sum(stride < FINEST for stride in self.encoder.strides)
+        self.finer = scales_finer_than(FINEST, self.encoder, "SegFormer", "mit_b0")
         in_channels = self.encoder.channels[self.finer :]
-        if len(in_channels) < 2:
-            raise RecipeError(
-                "R207",
-                f"'{spec.encoder}' has {len(in_channels)} feature map(s) of stride {FINEST} or more; "
-                "SegFormer needs at least two",
-                "choose an encoder with several scales, for example mit_b0 or resnet18",
-            )
         self.head = SegFormerHead(in_channels, spec.channels, self.num_classes, spec.head)
         self.stride: int = self.encoder.strides[self.finer]
 

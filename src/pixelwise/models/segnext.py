@@ -36,7 +36,7 @@ from pixelwise.layers.precision import at_least_float32, without_autocast
 from pixelwise.layers.resizing import resize_to
 from pixelwise.models.base import SegmentationModel
 from pixelwise.models.building import builds
-from pixelwise.models.encoding import crop_to_image, encode, expect_positive
+from pixelwise.models.encoding import crop_to_image, encode, expect_positive, scales_finer_than
 from pixelwise.recipes.families.segnext import SegNeXtSpec
 
 FINEST = 8
@@ -201,15 +201,8 @@ class SegNeXt(SegmentationModel):
                 "256, 512 and 1024 are published",
             )
         self.encoder = build_encoder(spec.encoder, in_channels=spec.preprocessing.in_channels)
-        self.finer = sum(stride < FINEST for stride in self.encoder.strides)
+        self.finer = scales_finer_than(FINEST, self.encoder, "SegNeXt", "mscan_t")
         in_channels = self.encoder.channels[self.finer :]
-        if len(in_channels) < 2:
-            raise RecipeError(
-                "R207",
-                f"'{spec.encoder}' has {len(in_channels)} feature map(s) of stride {FINEST} or more; "
-                "SegNeXt needs at least two",
-                "choose an encoder with several scales, for example mscan_t or resnet18",
-            )
         self.stride: int = self.encoder.strides[self.finer]
         self.head = SegNeXtHead(in_channels, spec.channels, spec.bases, self.num_classes)
 

@@ -11,7 +11,7 @@ several GPUs within each GPU's, so `sampling.accumulate` or the same number of G
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Literal
 
 from pixelwise.recipes.loss_terms.boundary_aware import BoundaryAware
 from pixelwise.recipes.loss_terms.boundary_head import BoundaryHead
@@ -19,6 +19,29 @@ from pixelwise.recipes.schema.recipe import Augment, Ema, Group, Loss, Ohem, Opt
 from pixelwise.recipes.sizes import Size
 
 Sections = dict[str, Any]
+SQUARES: dict[str, tuple[Size | None, Size]] = {
+    "ade20k": ((512, 2048), (512, 512)),
+    "cityscapes": (None, (1024, 1024)),
+}
+"""Data set -> to which size images are fitted, if they are, and the crops of networks that are trained on squares."""
+
+
+def mmseg_augment(
+    fit: Size | None, crop: Size, *, pad: Literal["center", "end"] = "end", fill: Literal["black", "mean"] = "mean"
+) -> Augment:
+    """Mmsegmentation's augmentation: zoom by 0.5 to 2, crops of which no class has more than 75 %, flips, colours."""
+    return Augment(
+        fit=fit,
+        scale=(0.5, 2.0),
+        scale_law="uniform",
+        crop=crop,
+        max_class_share=0.75,
+        flip=0.5,
+        pad=pad,
+        fill=fill,
+        resampling="bilinear",
+        photometric="mmseg",
+    )
 
 
 def enet(size: Size, batch: int) -> Sections:
@@ -46,18 +69,7 @@ def sssegmentation(crop: Size, batch: int, epochs: int) -> Sections:
     """
     return {
         "batch": batch,
-        "augment": Augment(
-            fit=(crop[1], 2048),
-            scale=(0.5, 2.0),
-            scale_law="uniform",
-            crop=crop,
-            max_class_share=0.75,
-            flip=0.5,
-            pad="center",
-            fill="mean",
-            resampling="bilinear",
-            photometric="mmseg",
-        ),
+        "augment": mmseg_augment((crop[1], 2048), crop, pad="center"),
         "optimizer": Optimizer(kind="sgd", lr=0.01, momentum=0.9, weight_decay=5e-4, decay_all=True),
         "schedule": Schedule(epochs=epochs, kind="poly", power=0.9, min_lr_ratio=0.01),
     }
@@ -296,17 +308,7 @@ def efficientvit(dataset: str) -> Sections:
     on_cityscapes = dataset == "cityscapes"
     return {
         "batch": 8 if on_cityscapes else 16,
-        "augment": Augment(
-            fit=None if on_cityscapes else (512, 2048),
-            scale=(0.5, 2.0),
-            scale_law="uniform",
-            crop=(1024, 1024) if on_cityscapes else (512, 512),
-            max_class_share=0.75,
-            flip=0.5,
-            pad="end",
-            resampling="bilinear",
-            photometric="mmseg",
-        ),
+        "augment": mmseg_augment(*SQUARES[dataset], fill="black"),
         "optimizer": Optimizer(
             kind="adamw",
             lr=6e-5,

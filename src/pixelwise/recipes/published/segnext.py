@@ -6,9 +6,9 @@ from typing import NamedTuple
 
 from pixelwise.recipes.catalog import register
 from pixelwise.recipes.families.segnext import SegNeXtSpec
-from pixelwise.recipes.published.procedures import Sections
+from pixelwise.recipes.published.procedures import SQUARES, Sections, mmseg_augment
 from pixelwise.recipes.published.rows import Origin, Score, row
-from pixelwise.recipes.schema.recipe import Augment, Data, Group, Loss, Optimizer, Original, Recipe, Schedule
+from pixelwise.recipes.schema.recipe import Data, Group, Loss, Optimizer, Original, Recipe, Schedule
 from pixelwise.recipes.sizes import Size
 
 ORIGIN = Origin("modern", "SegNeXt, README.md", "Visual-Attention-Network/SegNeXt@c87bcae", "Apache-2.0")
@@ -74,22 +74,10 @@ def procedure(dataset: str) -> Sections:
     tell what they are. The cross entropy is averaged over all pixels, ignored ones included. As in the code of that
     time, the decay counts from the first step.
     """
-    on_cityscapes = dataset == "cityscapes"
     groups = (Group(pattern=r"^head\.", lr=10.0), Group(pattern=r"^encoder\..*norm", weight_decay=0.0))
     return {
-        "batch": 8 if on_cityscapes else 16,
-        "augment": Augment(
-            fit=None if on_cityscapes else (512, 2048),
-            scale=(0.5, 2.0),
-            scale_law="uniform",
-            crop=(1024, 1024) if on_cityscapes else (512, 512),
-            max_class_share=0.75,
-            flip=0.5,
-            pad="end",
-            fill="mean",
-            resampling="bilinear",
-            photometric="mmseg",
-        ),
+        "batch": 8 if dataset == "cityscapes" else 16,
+        "augment": mmseg_augment(*SQUARES[dataset]),
         "loss": Loss(normalize="all"),
         "optimizer": Optimizer(kind="adamw", lr=6e-5, weight_decay=0.01, decay_all=True, groups=groups),
         "schedule": Schedule(

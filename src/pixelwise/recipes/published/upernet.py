@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from pixelwise.recipes.catalog import register
 from pixelwise.recipes.families.upernet import UPerNetSpec
-from pixelwise.recipes.published.procedures import Sections
+from pixelwise.recipes.published.procedures import SQUARES, Sections, mmseg_augment
 from pixelwise.recipes.published.rows import Origin, Score, row
-from pixelwise.recipes.schema.recipe import Augment, Data, Group, Loss, Optimizer, Original, Recipe, Schedule
+from pixelwise.recipes.schema.recipe import Data, Group, Loss, Optimizer, Original, Recipe, Schedule
 
 ORIGIN = Origin("modern", "mmsegmentation, configs/{}", "open-mmlab/mmsegmentation@v1.2.2", "Apache-2.0")
 SWIN_NOTES = (
@@ -100,18 +100,7 @@ def shared_procedure() -> Sections:
     """What Swin and ConvNeXt share in mmsegmentation on ADE20K; cross entropies count ignored pixels in their means."""
     return {
         "batch": 16,
-        "augment": Augment(
-            fit=(512, 2048),
-            scale=(0.5, 2.0),
-            scale_law="uniform",
-            crop=(512, 512),
-            max_class_share=0.75,
-            flip=0.5,
-            pad="end",
-            fill="mean",
-            resampling="bilinear",
-            photometric="mmseg",
-        ),
+        "augment": mmseg_augment(*SQUARES["ade20k"]),
         "loss": Loss(auxiliary=0.4, normalize="all"),
         "schedule": Schedule(
             iterations=160_000, power=1.0, warmup_iterations=1500, warmup_ratio=1e-6, decay_from="start"
