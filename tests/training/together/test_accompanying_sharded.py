@@ -169,11 +169,11 @@ def test_steps_that_are_not_finite_change_nothing_and_end_all_processes(tmp_path
 
         add, take, taken, unchanged = step.add_gradients, loop.train_step, [0], []
 
-        def spoiling(recipe: Any, model: Any, *arguments: Any, **options: Any) -> Tensor:
-            loss = add(recipe, model, *arguments, **options)
+        def spoiling(recipe: Any, state: Any, *arguments: Any, **options: Any) -> Tensor:
+            loss = add(recipe, state, *arguments, **options)
             taken[0] += 1
             if taken[0] > 2 and ranks.rank == 1:  # the gradient of one process's part alone
-                parameter = next(iter(model.parameters()))
+                parameter = next(iter(state.model.parameters()))
                 parameter.grad.to_local().fill_(float("inf"))
             return loss
 
