@@ -17,6 +17,7 @@ from pixelwise.datasets.reading.regions.class_masks import ClassMaskRegions
 from pixelwise.datasets.reading.regions.images import ImageRegions
 from pixelwise.datasets.reading.regions.masks import MaskRegions, bands
 from pixelwise.datasets.reading.regions.segments import Rectangle
+from pixelwise.datasets.reading.regions.sizes import stated_sizes
 from pixelwise.datasets.samples import Dataset, Sample
 from pixelwise.errors import DataError
 from pixelwise.recipes.class_sets.tables import IGNORE, IGNORE_BIT
@@ -145,12 +146,14 @@ class LabelMeasures(NamedTuple):
     mask: MaskMeasures | None = None
 
 
-def measure_labels(sample: Sample, dataset: Dataset) -> LabelMeasures:
+def measure_labels(sample: Sample, dataset: Dataset, image: Size | None) -> LabelMeasures:
     """Measure the labels of an image that is read in parts.
 
     Args:
         sample: A sample of `dataset` with a mask.
         dataset: Data set whose label table and reading options are used.
+        image: (height, width) of the image; None if it cannot be read. Of a mask of another size no more than its size
+            is told if storing it in tiles would come first.
 
     Raises:
         DataError: A mask cannot be read; D220, there is none.
@@ -159,6 +162,9 @@ def measure_labels(sample: Sample, dataset: Dataset) -> LabelMeasures:
     path, table = sample.mask_path, dataset.label_table
     if path is None:
         raise no_mask(sample.image_path)
+    stated = stated_sizes(sample, dataset.reading)
+    if any(size != image for size in stated.values()):
+        return LabelMeasures(stated, [], "", np.zeros(256, np.int64))
     if dataset.multilabel:
         with ClassMaskRegions(sample, dataset) as masks:
             sizes = {one: mask.size for one, mask in masks.masks.items()}
