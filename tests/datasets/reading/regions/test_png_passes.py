@@ -8,33 +8,11 @@ import zlib
 
 import numpy as np
 import pytest
+from datasets.reading.regions.pngs import chunk, interlaced
 from PIL import Image
 
 from pixelwise.datasets.reading.regions.png_passes import joined_files, pass_rows
 from pixelwise.datasets.reading.regions.png_strips import SIGNATURE, read_header
-
-CHANNELS = {0: 1, 2: 3, 3: 1, 4: 2, 6: 4}
-
-
-def chunk(kind: bytes, content: bytes) -> bytes:
-    return struct.pack(">I", len(content)) + kind + content + struct.pack(">I", zlib.crc32(kind + content))
-
-
-def interlaced(height: int, width: int, depth: int, color: int, seed: int = 0) -> bytes:
-    """An interlaced file of noise. Its rows are bytes at random, stored as any of the five kinds of differences."""
-    random = np.random.default_rng(seed)
-    stored = b""
-    # The first row and column of each pass, and the steps between its rows and columns, as the standard draws them.
-    for top, left, down, across in zip(
-        (0, 0, 4, 0, 2, 0, 1), (0, 4, 0, 2, 0, 1, 0), (8, 8, 8, 4, 4, 2, 2), (8, 8, 4, 4, 2, 2, 1), strict=True
-    ):
-        rows, columns = len(range(top, height, down)), len(range(left, width, across))
-        length = (columns * depth * CHANNELS[color] + 7) // 8
-        if rows and columns:
-            stored += b"".join(bytes([random.integers(0, 5)]) + random.bytes(length) for _ in range(rows))
-    head = chunk(b"IHDR", struct.pack(">IIBBBBB", width, height, depth, color, 0, 0, 1))
-    palette = chunk(b"PLTE", bytes(range(48)) * 16) if color == 3 else b""
-    return SIGNATURE + head + palette + chunk(b"IDAT", zlib.compress(stored)) + chunk(b"IEND", b"")
 
 
 def decoded(content: bytes) -> np.ndarray:

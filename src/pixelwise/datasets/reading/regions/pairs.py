@@ -70,6 +70,7 @@ class PairRegions:
         except BaseException:
             self.regions.close()
             raise
+        self._learnt, self._path = learnt, path
         self.image = _ImageParts(self.regions, dataset.reading)
         self.labels = _LabelParts(self.mask, learnt)
 
@@ -77,6 +78,7 @@ class PairRegions:
         return self
 
     def __exit__(self, *_: object) -> None:
+        self._learnt.whole = known_of(self.mask, self._path)  # some is only learnt when labels ask for it
         self.mask.close()
         self.regions.close()
 

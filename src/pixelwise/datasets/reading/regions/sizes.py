@@ -37,7 +37,7 @@ def stated_sizes(sample: Sample, reading: Reading, known: Container[Path] = ()) 
 
 
 def refuse_other_sizes(sample: Sample, reading: Reading, known: Container[Path] = ()) -> None:
-    """Refuse PNG masks of another size than their image before they are stored in tiles, which takes time by their size.
+    """Refuse PNG masks of another size than their image before they are stored in tiles, however long that would take.
 
     Args:
         sample: The pair.
