@@ -15,8 +15,8 @@ def chunk(kind: bytes, content: bytes) -> bytes:
     return struct.pack(">I", len(content)) + kind + content + struct.pack(">I", zlib.crc32(kind + content))
 
 
-def interlaced(height: int, width: int, depth: int, color: int, seed: int = 0) -> bytes:
-    """An interlaced file of noise. Its rows are bytes at random, stored as any of the five kinds of differences."""
+def interlaced(height: int, width: int, depth: int, color: int, seed: int = 0, kinds: int = 5) -> bytes:
+    """An interlaced file of noise. Its rows are bytes at random, stored as any of the first kinds of differences."""
     random = np.random.default_rng(seed)
     stored = b""
     # The first row and column of each pass, and the steps between its rows and columns, as the standard draws them.
@@ -26,7 +26,7 @@ def interlaced(height: int, width: int, depth: int, color: int, seed: int = 0) -
         rows, columns = len(range(top, height, down)), len(range(left, width, across))
         length = (columns * depth * CHANNELS[color] + 7) // 8
         if rows and columns:
-            stored += b"".join(bytes([random.integers(0, 5)]) + random.bytes(length) for _ in range(rows))
+            stored += b"".join(bytes([random.integers(0, kinds)]) + random.bytes(length) for _ in range(rows))
     head = chunk(b"IHDR", struct.pack(">IIBBBBB", width, height, depth, color, 0, 0, 1))
     palette = chunk(b"PLTE", bytes(range(48)) * 16) if color == 3 else b""
     return SIGNATURE + head + palette + chunk(b"IDAT", zlib.compress(stored)) + chunk(b"IEND", b"")

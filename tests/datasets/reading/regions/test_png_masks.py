@@ -118,12 +118,22 @@ def test_rectangles_are_those_of_the_whole(tmp_path: Path, name: str, table: Lab
 
 
 @pytest.mark.parametrize(
-    ("depth", "color", "table"),
-    [(1, 3, PLAIN), (4, 0, PLAIN), (8, 2, COLORED), (8, 4, ALPHA), (16, 0, PLAIN), (16, 2, BLACK_AND_WHITE)],
+    ("depth", "color", "table", "kinds"),
+    [
+        (1, 3, PLAIN, 5),
+        (4, 0, PLAIN, 5),
+        (8, 0, PLAIN, 1),
+        (8, 2, COLORED, 5),
+        (8, 4, ALPHA, 5),
+        (16, 0, PLAIN, 5),
+        (16, 2, BLACK_AND_WHITE, 5),
+    ],
 )
-def test_interlaced_masks_are_those_of_the_whole(tmp_path: Path, depth: int, color: int, table: LabelTable) -> None:
+def test_interlaced_masks_are_those_of_the_whole(
+    tmp_path: Path, depth: int, color: int, table: LabelTable, kinds: int
+) -> None:
     path = tmp_path / "mask.png"
-    path.write_bytes(interlaced(*SIZE, depth, color))
+    path.write_bytes(interlaced(*SIZE, depth, color, kinds=kinds))
     whole = load_mask(path, table, max_pixels=10**6).values
     with MaskRegions(path, table, Reading()) as regions:
         for where in (Rectangle(0, 0, *SIZE), Rectangle(13, 7, 20, 30), Rectangle(60, 44, 1, 1)):

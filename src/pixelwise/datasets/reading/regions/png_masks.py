@@ -265,7 +265,7 @@ def _strips(path: Path, header: PngHeader, stream: BinaryIO, scratch: Path) -> G
                 some = next(rows, None)
             if some is None:
                 break
-            passes.write(some)
+            passes.write(some.tobytes())
         yield from _decoded(path, header, joined_files(passes, header, TILE))
 
 
