@@ -13,12 +13,14 @@ from datasets.reading.regions.pngs import SIGNATURE, chunk
 from PIL import Image
 
 from pixelwise.datasets.labels import table_of
+from pixelwise.datasets.opening import open_dataset
 from pixelwise.datasets.reading.regions import png_masks
 from pixelwise.datasets.reading.regions.measuring import measure_labels
 from pixelwise.datasets.reading.regions.pairs import Learnt, PairRegions
 from pixelwise.datasets.reading.regions.sizes import refuse_other_sizes, sizes_error, stated_sizes
 from pixelwise.datasets.samples import Dataset, Reading, Sample
 from pixelwise.errors import DataError
+from pixelwise.recipes.schema.recipe import Data
 
 
 @pytest.fixture(autouse=True)
@@ -76,6 +78,15 @@ def test_every_mask_of_multi_label_data_is_compared(tmp_path: Path) -> None:
     sample = Sample("a", whole.image_path, good, class_masks=(good, None), ignore_mask=other)
     with pytest.raises(DataError, match=r"other\.png: the mask is 9999x9999"):
         PairRegions(sample, dataset(tmp_path, multilabel=True))
+
+
+def test_a_data_set_with_such_a_mask_is_opened_without_storing_it(tmp_path: Path) -> None:
+    for name in ("images", "masks"):
+        (tmp_path / name / "train").mkdir(parents=True)
+    png(tmp_path / "masks/train/a.png", 9999, 9999)
+    tifffile.imwrite(tmp_path / "images/train/a.tif", np.zeros((30, 20, 3), np.uint8), metadata=None, tile=(16, 16))
+    (tmp_path / "dataset.toml").write_text('classes = ["sky", "road"]\n')
+    assert len(open_dataset(Data(max_pixels=100), tmp_path).samples("train")) == 1
 
 
 def test_sizes_are_those_of_the_upright_mask(tmp_path: Path) -> None:
