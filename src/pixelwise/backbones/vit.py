@@ -109,12 +109,16 @@ class ViTEncoder(Encoder):
 
     def _last_map(self, images: Tensor) -> Tensor:
         """(B, C, H / multiple, W / multiple): the normalised patch features of the last block."""
-        if self.patch != self.multiple:
-            height, width = (length // self.multiple * self.patch for length in images.shape[-2:])
-            images = F.interpolate(images, size=(height, width), mode="bilinear", align_corners=False)
         return self.network.forward_intermediates(
-            images, indices=1, norm=True, output_fmt="NCHW", intermediates_only=True
+            self._in_patches(images), indices=1, norm=True, output_fmt="NCHW", intermediates_only=True
         )[-1]
+
+    def _in_patches(self, images: Tensor) -> Tensor:
+        """Images whose sides are multiples of `multiple`, resized so that this many pixels become one patch."""
+        if self.patch == self.multiple:
+            return images
+        height, width = (length // self.multiple * self.patch for length in images.shape[-2:])
+        return F.interpolate(images, size=(height, width), mode="bilinear", align_corners=False)
 
     def _probe(self) -> int:
         """Channels of the last map, found by running the transformer, which also checks that it accepts any size."""
