@@ -38,8 +38,6 @@ class TappedEncoder(ViTEncoder):
             read after its blocks, or has no class token.
     """
 
-    untrained = ()
-
     def __init__(
         self,
         name: str,

@@ -52,7 +52,8 @@ class ViTEncoder(Encoder):
     Attributes:
         name: timm's name of the model.
         in_channels: Number of bands of the input images.
-        untrained: Prefix of the state-dict keys of the pyramid, for which there are no pretrained weights.
+        untrained: Prefix of the state-dict keys of the pyramid, for which there are no pretrained weights; empty if it
+            has no layers.
         channels: Channels of each feature map, from fine to coarse: the transformer's width at its own stride and
             coarser, halved at each doubling of the resolution.
         strides: Stride of each feature map, increasing powers of two.
@@ -63,7 +64,7 @@ class ViTEncoder(Encoder):
             or does not support the output stride.
     """
 
-    untrained = ("enlarging.",)
+    untrained: tuple[str, ...] = ("enlarging.",)
 
     def __init__(
         self,
@@ -95,6 +96,8 @@ class ViTEncoder(Encoder):
             raise unusable(name, f"its {width} channels cannot be halved {max(doublings)} times")
         self.channels: tuple[int, ...] = tuple(width >> halvings for halvings in doublings)
         self.enlarging = nn.ModuleList(_enlarging(width, steps) for steps in doublings)
+        if not any(doublings):
+            self.untrained = ()
 
     def forward(self, images: Tensor) -> list[Tensor]:
         """(B, in_channels, H, W), sizes multiples of `multiple`, to (B, C, ceil(H / s), ceil(W / s)) per stride s."""
