@@ -14,6 +14,7 @@ The rule is in `dpt_originals.py`. Two things about the originals are not obviou
 from __future__ import annotations
 
 import re
+from typing import Any
 
 import numpy as np
 import torch
@@ -78,23 +79,24 @@ class OverDinov2(nn.Module):
         return self.head(self.neck(list(self.backbone(images).feature_maps), rows, columns))
 
 
-def theirs(name: str) -> nn.Module:
+def theirs(name: str) -> Any:
     """Hugging Face's network."""
     spec = SPECS[name]
+    outputs: dict[str, Any] = {"num_labels": OUTPUTS}
+    taps: dict[str, Any] = {"out_indices": [place + 1 for place in TAPS]}
     config = DPTConfig(
         hidden_size=WIDTH, num_hidden_layers=DEPTH, num_attention_heads=HEADS, intermediate_size=4 * WIDTH,
         image_size=SIDES[name], patch_size=16, layer_norm_eps=1e-6, backbone_out_indices=list(TAPS),
         neck_ignore_stages=[], readout_type=spec.readout, use_batch_norm_in_fusion_residual=True,
         neck_hidden_sizes=list(spec.reassembled or (WIDTH // 8, WIDTH // 4, WIDTH // 2, WIDTH)),
         fusion_hidden_size=spec.channels, semantic_classifier_dropout=0.0, use_auxiliary_head=False,
-        num_labels=OUTPUTS,
+        **outputs,
     )  # fmt: skip
     if name == "vit":
         return DPTForSemanticSegmentation(config).double()
     backbone = Dinov2Config(
         hidden_size=WIDTH, num_hidden_layers=DEPTH, num_attention_heads=HEADS, image_size=SIDES[name], patch_size=16,
-        layer_norm_eps=1e-6, out_indices=[place + 1 for place in TAPS], reshape_hidden_states=False,
-        apply_layernorm=True,
+        layer_norm_eps=1e-6, reshape_hidden_states=False, apply_layernorm=True, **taps,
     )  # fmt: skip
     return OverDinov2(config, backbone).double()
 

@@ -54,7 +54,7 @@ def test_what_was_fused_is_added_to_the_next_map_and_takes_the_size_of_the_one_a
     fusion = Fusion(1, first=False).eval()
     for part in (fusion.lateral, fusion.unit):
         assert part is not None
-        nn.init.zeros_(part.layers[1].weight)  # each unit returns its input
+        nn.init.zeros_(part.layers[1].weight)  # type: ignore[arg-type]  # each unit returns its input
     nn.init.ones_(fusion.project.weight)
     fused, here = torch.tensor([[[[0.0, 2.0]]]]), torch.tensor([[[[10.0, 20.0]]]])
 
