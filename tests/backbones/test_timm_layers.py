@@ -62,6 +62,9 @@ COUNTED: dict[str, dict[str, int]] = {
     "efficientvit_l1": {"stem_in_conv": 19, "stages_0.blocks.1": 17, "stages_2.blocks.0": 14, "stages_3.blocks.6": 1},
     # 3, 3, 9, 9.
     "efficientvit_l2": {"stem_in_conv": 25, "stages_1.blocks.0": 21, "stages_2.blocks.0": 18, "stages_3.blocks.8": 1},
+    # 12 blocks.
+    "vit_base_patch16_224": {"cls_token": 13, "pos_embed": 13, "blocks.0": 12, "blocks.11": 1, "norm": 1},
+    "vit_small_patch14_reg4_dinov2": {"reg_token": 13, "patch_embed": 13, "blocks.0": 12, "blocks.11": 1, "norm": 1},
     # Not of any recipe. 12 blocks each, in stages of 2, 2, 6, 2 where there are stages; a stage's halving learns with
     # its first block.
     "vit_tiny_patch16_224": {"cls_token": 13, "pos_embed": 13, "patch_embed": 13, "blocks.0": 12, "norm": 1},

@@ -56,6 +56,7 @@ def test_only_the_maps_that_are_needed_have_layers() -> None:
 
     assert (encoder.strides, encoder.channels) == ((16,), (192,))  # nothing but the transformer's own
     assert not list(encoder.enlarging.parameters())
+    assert (encoder.untrained, two.untrained) == ((), ("enlarging.",))  # nothing keeps its features from being kept
     assert (two.strides, two.channels) == ((4, 8), (48, 96))
 
 

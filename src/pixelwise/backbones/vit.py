@@ -52,7 +52,8 @@ class ViTEncoder(Encoder):
     Attributes:
         name: timm's name of the model.
         in_channels: Number of bands of the input images.
-        untrained: Prefix of the state-dict keys of the pyramid, for which there are no pretrained weights.
+        untrained: Prefix of the state-dict keys of the pyramid, for which there are no pretrained weights; empty if it
+            has no layers.
         channels: Channels of each feature map, from fine to coarse: the transformer's width at its own stride and
             coarser, halved at each doubling of the resolution.
         strides: Stride of each feature map, increasing powers of two.
@@ -63,7 +64,7 @@ class ViTEncoder(Encoder):
             or does not support the output stride.
     """
 
-    untrained = ("enlarging.",)
+    untrained: tuple[str, ...] = ("enlarging.",)
 
     def __init__(
         self,
@@ -95,6 +96,8 @@ class ViTEncoder(Encoder):
             raise unusable(name, f"its {width} channels cannot be halved {max(doublings)} times")
         self.channels: tuple[int, ...] = tuple(width >> halvings for halvings in doublings)
         self.enlarging = nn.ModuleList(_enlarging(width, steps) for steps in doublings)
+        if not any(doublings):
+            self.untrained = ()
 
     def forward(self, images: Tensor) -> list[Tensor]:
         """(B, in_channels, H, W), sizes multiples of `multiple`, to (B, C, ceil(H / s), ceil(W / s)) per stride s."""
@@ -109,12 +112,16 @@ class ViTEncoder(Encoder):
 
     def _last_map(self, images: Tensor) -> Tensor:
         """(B, C, H / multiple, W / multiple): the normalised patch features of the last block."""
-        if self.patch != self.multiple:
-            height, width = (length // self.multiple * self.patch for length in images.shape[-2:])
-            images = F.interpolate(images, size=(height, width), mode="bilinear", align_corners=False)
         return self.network.forward_intermediates(
-            images, indices=1, norm=True, output_fmt="NCHW", intermediates_only=True
+            self._in_patches(images), indices=1, norm=True, output_fmt="NCHW", intermediates_only=True
         )[-1]
+
+    def _in_patches(self, images: Tensor) -> Tensor:
+        """Images whose sides are multiples of `multiple`, resized so that this many pixels become one patch."""
+        if self.patch == self.multiple:
+            return images
+        height, width = (length // self.multiple * self.patch for length in images.shape[-2:])
+        return F.interpolate(images, size=(height, width), mode="bilinear", align_corners=False)
 
     def _probe(self) -> int:
         """Channels of the last map, found by running the transformer, which also checks that it accepts any size."""

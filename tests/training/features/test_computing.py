@@ -6,6 +6,7 @@ import copy
 
 import pytest
 import torch
+from dpt_originals import network
 from torch import Tensor, nn
 
 from pixelwise.errors import RecipeError
@@ -40,6 +41,10 @@ def test_heads_follow_from_the_maps_that_they_read(head: str):
     assert all(module.training for module in model.modules())
     assert all(torch.equal(value, before[name]) for name, value in model.state_dict().items())
     assert torch.equal(torch.get_rng_state(), drawn)
+
+
+def test_the_decoder_of_a_transformer_needs_no_more_than_the_tokens_of_its_blocks():
+    assert maps_read(network("vit").float()) == (0, 1, 2, 3)
 
 
 class Peeking(Linear):

@@ -7,6 +7,7 @@ import msgspec
 from pixelwise.recipes.catalog import register
 from pixelwise.recipes.families.deeplabv3 import DeepLabV3Spec
 from pixelwise.recipes.families.deeplabv3plus import DeepLabV3PlusSpec
+from pixelwise.recipes.families.dpt import DPTSpec
 from pixelwise.recipes.families.eomt import EoMTSpec
 from pixelwise.recipes.families.fcn import FCNSpec
 from pixelwise.recipes.families.fpn import FPNSpec
@@ -111,6 +112,15 @@ EOMT = msgspec.structs.replace(
     ema=None,
 )
 
+DPT = msgspec.structs.replace(
+    own_images("generic-dpt", "DPT's decoder over any plain transformer", DPTSpec()),
+    # The decoder learns from nothing, the encoder has learnt already.
+    optimizer=Optimizer(
+        kind="adamw", lr=1e-3, weight_decay=0.05, betas=(0.9, 0.99), clip_norm=5.0,
+        groups=(Group(pattern="^encoder", lr=0.1),),
+    ),
+)  # fmt: skip
+
 OWN_IMAGES = (
     UNET,
     own_images("unet-resnet18", "U-Net over a ResNet-18 for anybody's own images", UNetSpec(encoder="resnet18")),
@@ -122,6 +132,7 @@ OWN_IMAGES = (
     own_images("generic-unet", "U-Net over any encoder", UNetSpec(encoder="resnet34")),
     own_images("generic-segformer", "SegFormer's MLP head over any encoder", SegFormerSpec(encoder="mit_b0")),
     own_images("generic-linear", "a linear classifier over any encoder", LinearSpec(encoder="resnet18")),
+    DPT,
     EOMT,
 )
 
