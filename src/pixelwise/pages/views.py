@@ -18,7 +18,7 @@ from pixelwise.pages.comparing import comparison_values
 from pixelwise.pages.errors import KINDS
 from pixelwise.pages.evaluated import Gallery, Opened, open_entry
 from pixelwise.pages.images import filter_of
-from pixelwise.pages.networks.work import Networks
+from pixelwise.pages.large.views import LargeImages, tile_of
 from pixelwise.pages.newest import Newest
 from pixelwise.pages.rendering import KEPT, NOT_KEPT, guarded, html, no_picture
 
@@ -28,6 +28,7 @@ class Site(NamedTuple):
 
     catalog: Catalog
     gallery: Gallery
+    large: LargeImages
     opened: Newest[Opened]
 
 
@@ -41,14 +42,15 @@ class Other(NamedTuple):
 View = Callable[[Site, Request], Response]
 
 
-def routes(catalog: Catalog, networks: Networks) -> list[Route]:
+def routes(catalog: Catalog, gallery: Gallery, large: LargeImages) -> list[Route]:
     """The addresses of the pages of results.
 
     Args:
         catalog: The folders of runs.
-        networks: Predict images that no run has kept.
+        gallery: The images of results.
+        large: Those that are shown in tiles.
     """
-    site = Site(catalog, Gallery(catalog, networks.shown), Newest(8))
+    site = Site(catalog, gallery, large, Newest(8))
     views: dict[str, View] = {
         "/run/{id}": _result,
         "/run/{id}/curves": _curves,
@@ -57,7 +59,9 @@ def routes(catalog: Catalog, networks: Networks) -> list[Route]:
         "/run/{id}/cell/{truth:int}-{said:int}": _cell,
         "/run/{id}/cell/{truth:int}-{said:int}/{place:int}": _regions,
         "/run/{id}/image/{place:int}": _image,
+        "/run/{id}/image/{place:int}/whole": _whole,
         "/run/{id}/image/{place:int}/{layer}": _layer,
+        "/run/{id}/image/{place:int}/{layer}/{halvings:int}-{down:int}-{right:int}": _tile,
         "/run/{id}/thumbnail/{place:int}": _thumbnail,
         "/run/{id}/crop/{what}/{place:int}/{number:int}": _crop,
         "/compare/{ours}/{theirs}": _compare,
@@ -132,9 +136,22 @@ def _regions(site: Site, request: Request) -> Response:
 
 
 def _image(site: Site, request: Request) -> Response:
-    return html(
-        "image.html", **result_pages.image_values(_opened(site, request), site.gallery, request.path_params["place"])
-    )
+    found, place = _opened(site, request), request.path_params["place"]
+    large = site.large.find(found, place)
+    values = result_pages.image_values(found, site.gallery, place, only_kept=large is not None)
+    return html("image.html", **values, deep=None if large is None else site.large.values(large))
+
+
+def _whole(site: Site, request: Request) -> Response:
+    large = site.large.find(_opened(site, request), request.path_params["place"])
+    if large is None:
+        raise HTTPException(404)
+    return site.large.standing(large)
+
+
+def _tile(site: Site, request: Request) -> Response:
+    large = site.large.find(_opened(site, request), request.path_params["place"])
+    return tile_of(site.large, large, request)
 
 
 def _layer(site: Site, request: Request) -> Response:

@@ -6,6 +6,7 @@ TIFF files and mosaics are read where a tile lies; other files are decoded whole
 from __future__ import annotations
 
 import threading
+from collections.abc import Callable
 from pathlib import Path
 from typing import NamedTuple, Protocol
 
@@ -43,7 +44,7 @@ class Place(NamedTuple):
     column: int
 
 
-class _Source(Protocol):
+class Source(Protocol):
     """Something of which rectangles are read; `size` is (height, width)."""
 
     size: Size
@@ -61,8 +62,9 @@ class Tiles:
     """Reads tiles of the image that was asked for last."""
 
     def __init__(self) -> None:
-        self._lock = threading.Lock()
-        self._open: dict[str, tuple[object, _Source]] = {}
+        # Of one file; and several large parts at once would take several times the memory.
+        self._lock = threading.RLock()  # what is made of labels reads them while it is read
+        self._open: dict[str, tuple[object, Source]] = {}
         self._made: Newest[np.ndarray] = Newest(_KEPT_BYTES, lambda tile: tile.nbytes)
 
     def size(self, dataset: Dataset, sample: Sample, layer: str) -> Size:
@@ -72,7 +74,7 @@ class Tiles:
             DataError: It cannot be read.
         """
         with self._lock:
-            return self._source(dataset, sample, layer)[1].size
+            return self._source(layer, *_opening(dataset, sample, layer))[1].size
 
     def tile(self, dataset: Dataset, sample: Sample, layer: str, place: Place) -> np.ndarray | None:
         """A tile with sides of at most `SIDE`; None if there is no such tile.
@@ -86,30 +88,48 @@ class Tiles:
         Raises:
             DataError: The file cannot be read.
         """
-        with self._lock:  # of one file; and several large parts at once would take several times the memory
-            key, source = self._source(dataset, sample, layer)
+        return self.tile_of(layer, *_opening(dataset, sample, layer), place)
+
+    def tile_of(self, layer: str, key: object, make: Callable[[], Source], place: Place) -> np.ndarray | None:
+        """A tile of a layer that is made of other things than one file; None if there is no such tile.
+
+        Args:
+            layer: Name of the layer, of which the one that was asked for last stays open.
+            key: Tells what the layer shows from everything else.
+            make: Opens it.
+            place: Which tile.
+
+        Raises:
+            DataError: It cannot be opened.
+        """
+        with self._lock:
+            key, source = self._source(layer, key, make)
             return self._read(key, source, place) if place in places(source.size) else None
 
-    def _source(self, dataset: Dataset, sample: Sample, layer: str) -> tuple[object, _Source]:
-        files = [sample.image_path] if layer == "photo" else sample.mask_files
-        key = layer, *map(os_state, files), dataset.reading
+    def rectangle(self, dataset: Dataset, sample: Sample, layer: str, where: Rectangle) -> np.ndarray:
+        """A rectangle of an image or of its mask at full size; arguments, values and errors are those of `tile`."""
+        with self._lock:
+            return self._source(layer, *_opening(dataset, sample, layer))[1].read(where)
+
+    def _source(self, layer: str, key: object, make: Callable[[], Source]) -> tuple[object, Source]:
+        key = layer, key
         known, source = self._open.get(layer, (None, None))
         if source is None or known != key:
             if source is not None:
                 del self._open[layer]
                 source.close()
-            source = _photo(sample.image_path, dataset) if layer == "photo" else _labels(sample, dataset)
+            source = make()
             self._open[layer] = key, source
         return key, source
 
-    def _read(self, key: object, source: _Source, place: Place) -> np.ndarray:
+    def _read(self, key: object, source: Source, place: Place) -> np.ndarray:
         if place.halvings <= _READ_AT_ONCE:
             where = rectangle_of(place, source.size)
             pixels = source.read(where)
             return pixels if not place.halvings else _halved(pixels, place.halvings)
         return self._made.get((key, place), lambda: self._of_finer_ones(key, source, place))
 
-    def _of_finer_ones(self, key: object, source: _Source, place: Place) -> np.ndarray:
+    def _of_finer_ones(self, key: object, source: Source, place: Place) -> np.ndarray:
         finer = [
             [Place(place.halvings - 1, 2 * place.row + down, 2 * place.column + right) for right in (0, 1)]
             for down in (0, 1)
@@ -150,6 +170,13 @@ def rectangle_of(place: Place, size: Size) -> Rectangle:
     return Rectangle(top, left, min(side, size[0] - top), min(side, size[1] - left))
 
 
+def _opening(dataset: Dataset, sample: Sample, layer: str) -> tuple[object, Callable[[], Source]]:
+    """What tells a layer of a pair from others, and how it is opened."""
+    files = [sample.image_path] if layer == "photo" else sample.mask_files
+    key = *map(os_state, files), dataset.reading
+    return key, lambda: _photo(sample.image_path, dataset) if layer == "photo" else _labels(sample, dataset)
+
+
 class _Whole:
     """A file that was decoded whole."""
 
@@ -187,7 +214,7 @@ class _LabelsInParts:
         self._regions.close()
 
 
-def _photo(path: Path, dataset: Dataset) -> _Source:
+def _photo(path: Path, dataset: Dataset) -> Source:
     if is_tiff(path) or is_mosaic(path):
         try:
             return _PhotoInParts(path, dataset)
@@ -197,7 +224,7 @@ def _photo(path: Path, dataset: Dataset) -> _Source:
     return _Whole(as_picture(load_image(path, dataset.reading)[0]))
 
 
-def _labels(sample: Sample, dataset: Dataset) -> _Source:
+def _labels(sample: Sample, dataset: Dataset) -> Source:
     path = sample.mask_path
     if path is not None and not dataset.multilabel and is_tiff(path):
         try:
