@@ -30,6 +30,7 @@ class Site(NamedTuple):
     gallery: Gallery
     large: LargeImages
     opened: Newest[Opened]
+    versions: Newest[Opened]
 
 
 class Other(NamedTuple):
@@ -50,7 +51,7 @@ def routes(catalog: Catalog, gallery: Gallery, large: LargeImages) -> list[Route
         gallery: The images of results.
         large: Those that are shown in tiles.
     """
-    site = Site(catalog, gallery, large, Newest(8))
+    site = Site(catalog, gallery, large, Newest(8), Newest(8))
     views: dict[str, View] = {
         "/run/{id}": _result,
         "/run/{id}/curves": _curves,
@@ -80,11 +81,21 @@ def opened(site: Site, id: str) -> Opened:
     if entry is None:
         raise HTTPException(404)
     # A page asks for dozens of pictures, and reading a run takes longer than drawing one.
-    return site.opened.get((entry, stamp_of(entry)), lambda: open_entry(entry))
+    found = site.opened.get((entry, stamp_of(entry)), lambda: open_entry(entry))
+    return site.versions.get((id, found.version), lambda: found)
 
 
 def _opened(site: Site, request: Request) -> Opened:
     return opened(site, request.path_params["id"])
+
+
+def _opened_for_picture(site: Site, request: Request) -> Opened:
+    """As `_opened`, but without a look at the files if the address names a version that a page has just shown.
+
+    A page asks for dozens of pictures, and the look would take as long as drawing one.
+    """
+    version = request.query_params.get("v")
+    return site.versions.known((request.path_params["id"], version)) or _opened(site, request)
 
 
 def _result(site: Site, request: Request) -> Response:
@@ -168,7 +179,7 @@ def _compare(site: Site, request: Request) -> Response:
 
 
 def _thumbnail(site: Site, request: Request) -> Response:
-    found, place = _opened(site, request), request.path_params["place"]
+    found, place = _opened_for_picture(site, request), request.path_params["place"]
     small = site.gallery.thumbnail(found, place)
     if small is not None:
         return Response(small, media_type="image/webp", headers=_headers(found, request, kept=True))
@@ -176,7 +187,7 @@ def _thumbnail(site: Site, request: Request) -> Response:
 
 
 def _crop(site: Site, request: Request) -> Response:
-    found, what = _opened(site, request), request.path_params["what"]
+    found, what = _opened_for_picture(site, request), request.path_params["what"]
     classes = len(found.result.confusion_matrix)
     truth, _, said = what.partition("-")
     cell = all(one.isascii() and one.isdecimal() and len(one) < 7 and int(one) < classes for one in (truth, said))
