@@ -25,7 +25,7 @@ def test_rectangles_of_a_file(tmp_path: Path):
 
 @pytest.fixture
 def labels() -> tuple[np.ndarray, np.ndarray]:
-    """Truth and prediction (60, 90) of three classes in squares, of which one is missed, one invented, and one too large."""
+    """Truth and prediction (60, 90) of three classes in squares, one missed, one invented, one too large."""
     truth = np.zeros((60, 90), np.uint8)
     truth[6:30, 10:40], truth[40:58, 50:80], truth[:4] = 1, 2, 255
     prediction = truth.copy()
