@@ -79,8 +79,7 @@ class Networks:
         self._catalog = catalog
         # Whoever looks at a page waits for a prediction, but nobody for counts.
         self._helper, self._counter = Helper(partial(Work, catalog)), Helper(partial(Work, catalog), background=True)
-        # Takes minutes, during which other images are looked at.
-        self._large = Helper(partial(Work, catalog), background=True)
+        self._large = Helper(partial(Work, catalog))  # takes minutes, during which other images are looked at
 
     def cost(self, run: Path, size: Size | None) -> Cost:
         """The cost of a run's network at an input size, or at that of its recipe; unknown if it cannot be built."""
