@@ -65,7 +65,7 @@ def write_whole(model: SegmentationModel, sample: Sample, dataset: Dataset, rule
             for where, labels in _bands(model, sample, pair, rules, folder):
                 if not folder.exists():
                     raise Left
-                file.write(np.ascontiguousarray(labels))
+                file.write(labels.tobytes())
                 rows = np.flatnonzero((chosen[0] >= where.top) & (chosen[0] < where.bottom))
                 inside = np.ix_(chosen[0][rows] - where.top, chosen[1])
                 found[rows], truth[rows] = labels[inside], pair.labels(where)[inside]
