@@ -5,10 +5,12 @@ TIFF files and mosaics are read where a tile lies; other files are decoded whole
 
 from __future__ import annotations
 
+import errno
+import os
 import threading
 from collections.abc import Callable
 from pathlib import Path
-from typing import NamedTuple, Protocol
+from typing import BinaryIO, NamedTuple, Protocol
 
 import cv2
 import numpy as np
@@ -25,6 +27,7 @@ from pixelwise.pages.labels.pictures import labels_of, os_state
 from pixelwise.pages.newest import Newest
 from pixelwise.prediction.overlays import as_picture
 from pixelwise.recipes.sizes import Size
+from pixelwise.storage.spilled import unnamed_file
 
 SIDE = 512
 """Sides of a tile."""
@@ -34,6 +37,8 @@ _READ_AT_ONCE = 3
 """Halvings up to which a tile is made of one rectangle; coarser ones are made of four finer ones."""
 _KEPT_BYTES = 1 << 26
 _CACHED = 1 << 26
+_MOST_IN_MEMORY = 1 << 25
+"""Bytes of a decoded image that stay in memory; those of larger ones lie on the disk."""
 
 
 class Place(NamedTuple):
@@ -190,6 +195,37 @@ class _Whole:
         self._pixels = self._pixels[:0]
 
 
+class _OnDisk:
+    """A large file that was decoded whole, whose pixels lie in an unnamed file: memory is for what is looked at."""
+
+    def __init__(self, pixels: np.ndarray, file: BinaryIO) -> None:
+        self._shape, self._file, self.size = pixels.shape, file, (pixels.shape[0], pixels.shape[1])
+        for first in range(0, len(pixels), SIDE):
+            rows = np.ascontiguousarray(pixels[first : first + SIDE]).view(np.uint8).reshape(-1)
+            if file.write(memoryview(rows)) < len(rows):
+                raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    def read(self, where: Rectangle) -> np.ndarray:
+        # Mapped for each: pages of a file that stay mapped count as memory of the process.
+        pixels = np.memmap(self._file, np.uint8, "r", shape=self._shape)
+        return np.array(pixels[where.top : where.top + where.height, where.left : where.left + where.width])
+
+    def close(self) -> None:
+        self._file.close()
+
+
+def _decoded(pixels: np.ndarray) -> Source:
+    """What was decoded whole, in memory or, if it is large and the disk has the space, in a file."""
+    file = unnamed_file() if pixels.nbytes > _MOST_IN_MEMORY else None
+    if file is None:
+        return _Whole(pixels)
+    try:
+        return _OnDisk(pixels, file)
+    except OSError:
+        file.close()
+        return _Whole(pixels)
+
+
 class _PhotoInParts:
     def __init__(self, path: Path, dataset: Dataset) -> None:
         self._regions = ImageRegions(path, dataset.reading, _CACHED)
@@ -221,7 +257,7 @@ def _photo(path: Path, dataset: Dataset) -> Source:
         except DataError as error:
             if error.code != "D121":
                 raise
-    return _Whole(as_picture(load_image(path, dataset.reading)[0]))
+    return _decoded(as_picture(load_image(path, dataset.reading)[0]))
 
 
 def _labels(sample: Sample, dataset: Dataset) -> Source:
@@ -232,7 +268,7 @@ def _labels(sample: Sample, dataset: Dataset) -> Source:
         except DataError as error:
             if error.code != "D121":
                 raise
-    return _Whole(labels_of(sample, dataset))
+    return _decoded(labels_of(sample, dataset))
 
 
 def _halved(pixels: np.ndarray, times: int) -> np.ndarray:
