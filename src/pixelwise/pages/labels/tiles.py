@@ -202,7 +202,7 @@ class _OnDisk:
         self._shape, self._file, self.size = pixels.shape, file, (pixels.shape[0], pixels.shape[1])
         for first in range(0, len(pixels), SIDE):
             rows = np.ascontiguousarray(pixels[first : first + SIDE]).view(np.uint8).reshape(-1)
-            if file.write(memoryview(rows)) < len(rows):
+            if file.write(rows.tobytes()) < len(rows):
                 raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
     def read(self, where: Rectangle) -> np.ndarray:
