@@ -31,6 +31,7 @@ def address(tmp_path: Path) -> Iterator[str]:
 def test_the_pages_in_a_browser(browser, address: str, width: int, scheme: str):
     context = browser.new_context(viewport={"width": width, "height": 900}, color_scheme=scheme)
     page = context.new_page()
+    page.set_default_timeout(0)  # a busy machine is no fault of the pages; pytest ends a test that hangs
     complaints: list[str] = []
     asked: list[str] = []
     page.on("console", lambda message: complaints.append(message.text))

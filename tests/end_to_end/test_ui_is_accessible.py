@@ -27,16 +27,20 @@ KINDS = {
 @pytest.fixture(params=[False, True], ids=["read only", "edit"])
 def address(tmp_path: Path, request: pytest.FixtureRequest) -> Iterator[str]:
     """Where two runs and a data set are shown."""
-    from pixelwise.pages.app import application
+    from pixelwise.pages.app import Site, application
+    from pixelwise.pages.networks.costs import Cost, Costs
 
     for name, miou in (("a", 0.75), ("b", 0.5)):
         run = shown_run(tmp_path / "runs" / name, miou)
         (run / "recipe.toml").write_text(to_toml(pixelwise.recipe("town-demo")))
         steps = (f'{{"kind":"step","step":{step},"epoch":1,"loss":{1 / step},"lr":0.1}}\n' for step in range(1, 30))
         (run / "log.jsonl").write_text("".join(steps))
-    app = application([tmp_path / "runs"], "secret", data=[shown_data(tmp_path / "photos")], edit=request.param)
-    with served(app) as where:
+    site = Site([tmp_path / "runs"], [shown_data(tmp_path / "photos")], request.param)
+    # Counting loads PyTorch in a process that gives way to all others; what the page looks like does not depend on it.
+    site.costs = Costs(lambda run, size: Cost(1_500_000, 2_000_000_000, (60, 80)))
+    with served(application([tmp_path / "runs"], "secret", site=site)) as where:
         yield where
+    site.close()
 
 
 def kind_of(path: str) -> str:
@@ -48,6 +52,7 @@ def kind_of(path: str) -> str:
 def test_no_page_has_a_serious_fault(browser, address: str, scheme: str):
     axe = pytest.importorskip("axe_playwright_python.sync_playwright", reason="pip install 'pixelwise[dev]'").Axe()
     page = browser.new_context(viewport={"width": 1280, "height": 900}, color_scheme=scheme).new_page()
+    page.set_default_timeout(0)  # a busy machine is no fault of the pages; pytest ends a test that hangs
     complaints: list[str] = []
     asked: list[str] = []
     page.on("console", lambda message: complaints.append(message.text))

@@ -20,6 +20,7 @@ import msgspec
 import pytest
 import torch
 from foreign_data import write_tar
+from runs_to_show import shown_run
 
 from pixelwise.checkpoints import initial_weights
 from pixelwise.datasets.auditing.audit import audit
@@ -42,6 +43,9 @@ from pixelwise.deployment.web.runtime import Release, Wanted, runtime_files
 from pixelwise.errors import ResourceError
 from pixelwise.models import build_model
 from pixelwise.observer import SILENT
+from pixelwise.pages.catalog import Catalog, Refused
+from pixelwise.pages.evaluated import Gallery, open_entry
+from pixelwise.pages.pictures import Shown
 from pixelwise.recipes.catalog import recipe
 from pixelwise.recipes.overrides import apply_overrides
 from pixelwise.recipes.schema.data import Data
@@ -166,6 +170,17 @@ def of_tars(data: Path, folder: Path) -> Any:
     return members_of(FolderStore(folder), {"x.tar": "mark"}, "here", str)
 
 
+def of_error_kinds(data: Path, folder: Path) -> Any:
+    if not (folder / "shown").exists():
+        shown_run(folder / "shown")
+    catalog = Catalog([folder / "shown"])
+    return Gallery(catalog, refused).kinds(open_entry(catalog.entries()[0]))
+
+
+def refused(*_: object) -> Shown:
+    raise Refused("Nothing is predicted here.")
+
+
 def of_runtime(data: Path, folder: Path) -> Any:
     content = b"runtime"
     if not (folder / "npm").exists():
@@ -202,6 +217,7 @@ PRODUCERS: dict[str, Callable[[Path, Path], Any]] = {
     "initial-weights": of_first_downloads,
     "shard-index": of_shards,
     "tar-members": of_tars,
+    "error-kinds": of_error_kinds,
     "web-runtime": of_runtime,
 }
 

@@ -87,6 +87,8 @@ def test_every_kind_of_page_is_shown_without_torch(tmp_path: Path):
         env={**os.environ, "PYTHONPATH": path},
     )
     assert done.returncode == 0, done.stderr
-    # The first predicts, the second never ends, the third takes photos.
-    left = ["/fix/{image}/prediction/{run}", "/live/{id}/events", "/try/{id}"]
+    # The first predicts, the second never ends, the last takes photos; the others are of images larger than these.
+    image = "/run/{id}/image/{place:int}"
+    large = [f"{image}/whole", f"{image}/{{layer}}/{{halvings:int}}-{{down:int}}-{{right:int}}"]
+    left = ["/fix/{image}/prediction/{run}", "/live/{id}/events", *large, "/try/{id}"]
     assert done.stdout.splitlines() == [f"not asked for: {left}", "loaded: []"]

@@ -41,6 +41,26 @@ def test_the_regions_of_a_kept_image(run: Path):
     ]  # fmt: skip
 
 
+def test_kinds_are_counted_once_while_the_pictures_stay(run: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    catalog, counted = Catalog([run]), []
+    opened, count = open_entry(catalog.entries()[0]), Gallery._counted
+    monkeypatch.setattr(Gallery, "_counted", lambda *those: counted.append(1) or count(*those))
+
+    def kinds() -> list:
+        return Gallery(catalog, predicted).kinds(opened)  # as after another start
+
+    assert kinds() == kinds()
+    assert len(counted) == 1
+    samples = run / "evaluations" / "val-native" / "samples"
+    (samples / "01-prediction.png").write_bytes((samples / "01-truth.png").read_bytes())
+    assert sum(kind.pixels for kind in kinds()) == COUNTS["one"]
+    assert len(list((tmp_path / "cache" / "pixelwise").iterdir())) == 1  # what it supersedes is gone
+    (samples / "01-truth.png").unlink()
+    kinds(), kinds()
+    assert len(counted) == 4
+
+
 @pytest.mark.parametrize("place", [-1, 2, 10**9])
 def test_there_is_no_such_image(run: Path, place: int):
     catalog = Catalog([run])

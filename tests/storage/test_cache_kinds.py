@@ -51,6 +51,7 @@ def test_entries_have_the_names_of_their_versions():
         "shard-index": "shard-index-v1-ab12",
         "tar-members": "tar-members-v1-ab12.msgpack",
         "complexity": "complexity/ab12.json",
+        "error-kinds": "error-kinds-v1-ab12.msgpack",
         "web-runtime": "web-runtime-v1-ab12",
         "initial-weights": "initial-weightsab12.json",
     }

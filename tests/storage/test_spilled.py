@@ -19,8 +19,8 @@ def place(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.Mo
     monkeypatch.setattr(spilled, "_BLOCK", 8)
     monkeypatch.setattr(spilled, "_KEPT", 100 if request.param == "memory" else 10)
     if request.param == "full disk":
-        unnamed_file = spilled._unnamed_file
-        monkeypatch.setattr(spilled, "_unnamed_file", lambda: Full(unnamed_file()))
+        unnamed_file = spilled.unnamed_file
+        monkeypatch.setattr(spilled, "unnamed_file", lambda: Full(unnamed_file()))
     return request.param
 
 

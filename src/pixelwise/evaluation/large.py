@@ -103,7 +103,7 @@ def score_in_parts(
             # Pixels without data are scored as their labels say, like those of an image that is decoded whole.
             return Region(pair.regions.read(where).pixels)
 
-        for block in _blocks(model, read, size, rules, Path(scratch)):
+        for block in scored_blocks(model, read, size, rules, Path(scratch)):
             labels = pair.mask.labels(block.where)
             found = ScoredImage(sample.id, labels, torch.from_numpy(block.labels), task).counts
             counts = found if counts is None else counts + found
@@ -115,9 +115,18 @@ def score_in_parts(
         return LargeScore(counts, EvaluationPair(sample, shown.image, truth), shown.labels, size)
 
 
-def _blocks(
+def scored_blocks(
     model: SegmentationModel, read: Callable[[Rectangle], Region], size: Size, rules: Rules, scratch: Path
 ) -> Iterator[Block]:
+    """The prediction of an image in blocks, in rows from the top, as it is scored in parts.
+
+    Args:
+        model: The network, in evaluation mode.
+        read: Reads rectangles of the image.
+        size: (height, width) of the image.
+        rules: How it is scored; see `applies_in_parts`.
+        scratch: Folder for values that wait for the windows of the next row.
+    """
     protocol = fitted_to(rules.protocol, model.fixed_size)
     seen = protocol.seen_size(rules.input_size) or size
     if protocol.fit is not None:
@@ -142,11 +151,7 @@ def _refuse(sample: Sample, protocol: Protocol) -> None:
     Raises:
         DataError: D120.
     """
-    asks = [
-        *(["several scales"] if protocol.scales != (1.0,) else []),
-        *(["a mirrored image"] if protocol.flip else []),
-        *(["a score at another size than that of the labels"] if protocol.score_size != "native" else []),
-    ]
+    asks = _asks(protocol)
     if asks:
         raise DataError(
             "D120",
@@ -155,3 +160,17 @@ def _refuse(sample: Sample, protocol: Protocol) -> None:
             "score it by protocol native, or by one with windows; or set data.max_pixels to its number of pixels if "
             "there is the memory for it",
         )
+
+
+def applies_in_parts(protocol: Protocol) -> bool:
+    """Whether images can be predicted in parts by a protocol."""
+    return not _asks(protocol)
+
+
+def _asks(protocol: Protocol) -> list[str]:
+    """What a protocol asks for of which only a whole image can be asked."""
+    return [
+        *(["several scales"] if protocol.scales != (1.0,) else []),
+        *(["a mirrored image"] if protocol.flip else []),
+        *(["a score at another size than that of the labels"] if protocol.score_size != "native" else []),
+    ]

@@ -16,10 +16,13 @@ from pixelwise.pages.access import App, Guard
 from pixelwise.pages.assets import asset
 from pixelwise.pages.board import board_of
 from pixelwise.pages.catalog import Catalog
+from pixelwise.pages.evaluated import Gallery
 from pixelwise.pages.fixing import views as fixing
 from pixelwise.pages.fixing.collection import Collection
 from pixelwise.pages.labels.shelf import Shelf
+from pixelwise.pages.labels.tiles import Tiles
 from pixelwise.pages.labels.views import routes as data_routes
+from pixelwise.pages.large.views import LargeImages
 from pixelwise.pages.live.views import LiveSite
 from pixelwise.pages.networks.costs import Costs
 from pixelwise.pages.networks.work import Networks
@@ -45,6 +48,8 @@ class Site:
         self.catalog = Catalog(folders, data)
         self.shelf = Shelf(data, self.catalog)
         self.networks = Networks(self.catalog)
+        self.gallery, self.tiles = Gallery(self.catalog, self.networks.shown), Tiles()
+        self.large = LargeImages(self.catalog, self.gallery, self.networks, self.tiles)
         self.costs = Costs(self.networks.cost)
         self.live = LiveSite(self.catalog)
         self.collection, self.edit = Collection(data), edit
@@ -54,6 +59,7 @@ class Site:
         """End the processes that work for the pages."""
         self.networks.close()
         self.models.close()
+        self.large.wholes.close()
 
 
 def application(
@@ -79,8 +85,8 @@ def application(
     every = [
         Route("/", lambda _: RedirectResponse("/runs")),
         Route("/runs", partial(guarded, site, _runs)),
-        *data_routes(site.shelf, site.catalog, site.collection),
-        *result_routes(site.catalog, site.networks),
+        *data_routes(site.shelf, site.catalog, site.collection, site.tiles),
+        *result_routes(site.catalog, site.gallery, site.large),
         *fixing.routes(fixing.Site(site.collection, site.catalog, site.edit, site.networks, site.shelf.outdate)),
         *site.live.routes(),
         *trying.routes(site.models),

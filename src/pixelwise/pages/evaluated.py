@@ -13,7 +13,7 @@ from pixelwise.errors import DataError
 from pixelwise.pages.catalog import Catalog, Entry, Refused, stamp_of
 from pixelwise.pages.errors import KINDS, Region, counts_of, kinds_of, mask_of, regions_of
 from pixelwise.pages.newest import Newest
-from pixelwise.pages.pictures import MOST_BYTES, Kept, Shown, kept_of, load_kept
+from pixelwise.pages.pictures import MOST_BYTES, Kept, Shown, kept_of, load_kept, state_of_kept
 from pixelwise.records.details import (
     THUMBNAILS,
     ImageDetails,
@@ -28,6 +28,8 @@ from pixelwise.records.run_folder import is_run
 from pixelwise.records.scores import ImageScore
 from pixelwise.reports.run.records import Evaluated, RunRecords, read_run
 from pixelwise.storage import sha256_bytes
+from pixelwise.storage.cache_kinds import ERROR_KINDS
+from pixelwise.storage.caches import remembered, subject_of
 
 SHOWN_REGIONS = 6
 """Most regions of an image that are cut out for a cell of the confusion matrix."""
@@ -170,7 +172,20 @@ class Gallery:
     def kinds(self, opened: Opened) -> list[KindOfError]:
         """The kinds of error in all images whose pictures are kept."""
         key = opened.entry.id, opened.result.weights_sha256
-        return self._kinds.get(key, lambda: self._counted(opened))
+        return self._kinds.get(key, lambda: self._remembered(opened))
+
+    def _remembered(self, opened: Opened) -> list[KindOfError]:
+        """The kinds of error, from the cache if the pictures are those of which they were counted."""
+        folder, kept = opened.entry.evaluation, self.kept(opened).samples
+        if folder is None:
+            return self._counted(opened)
+        found = [(place, score.id) for place, score in enumerate(scores_of(opened)) if score.id in kept]
+        states = [(place, state_of_kept(self._catalog, folder, kept[id])) for place, id in found]
+        if any(state is None for _, state in states):  # what is predicted instead depends on more than pictures
+            return self._counted(opened)
+        key = sha256_bytes(repr(states).encode())[:24]
+        subject = subject_of("error-kinds", folder)
+        return remembered(ERROR_KINDS, key, list[KindOfError], lambda: self._counted(opened), subject=subject)
 
     def _counted(self, opened: Opened) -> list[KindOfError]:
         kept = self.kept(opened).samples

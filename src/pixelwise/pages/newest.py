@@ -24,6 +24,11 @@ class Newest(Generic[Value]):
         self._turns: dict[object, threading.Lock] = {}
         self._held = 0
 
+    def known(self, key: object) -> Value | None:
+        """The value of a key; None if it is not remembered."""
+        with self._lock:
+            return self._values.get(key)
+
     def get(self, key: object, make: Callable[[], Value]) -> Value:
         """The value of a key, made if it is not remembered; by one thread, while others that ask for it wait."""
         with self._lock:

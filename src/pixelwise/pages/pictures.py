@@ -9,10 +9,12 @@ from typing import NamedTuple
 import numpy as np
 from PIL import Image
 
+from pixelwise.errors import PixelwiseError
 from pixelwise.pages.catalog import Catalog
 from pixelwise.recipes.class_sets.tables import Color
 from pixelwise.records.details import SavedSample, SavedSamples
 from pixelwise.records.evaluations import SAMPLES
+from pixelwise.storage import sha256_file
 from pixelwise.storage.documents import DocumentError, reading
 
 _PLAIN_NAME = re.compile(r"[\w-]+\.(jpg|png)")
@@ -66,6 +68,18 @@ def load_kept(catalog: Catalog, evaluation: Path, sample: SavedSample) -> Shown 
                 np.asarray(photo.convert("RGB")), np.asarray(truth, np.uint8), np.asarray(prediction, np.uint8)
             )
     except DocumentError:
+        return None
+
+
+def state_of_kept(catalog: Catalog, evaluation: Path, sample: SavedSample) -> str | None:
+    """The hash of what is kept of the labels and the prediction of an image; None if they cannot be read."""
+    names = sample.truth, sample.prediction
+    paths = [evaluation / SAMPLES / name for name in names]
+    if not all(map(_PLAIN_NAME.fullmatch, names)) or not all(map(catalog.holds, paths)):
+        return None
+    try:
+        return " ".join(map(sha256_file, paths))
+    except (OSError, PixelwiseError):
         return None
 
 

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
+import numpy as np
+
 from pixelwise.pages.catalog import Refused
 from pixelwise.pages.curves import curves_of
 from pixelwise.pages.errors import COLORS, KINDS, MEANINGS, counts_of, crop, kinds_of, kinds_png
@@ -182,8 +184,14 @@ def images_values(opened: Opened, wanted: Filter) -> dict[str, Any]:
     }
 
 
-def image_values(opened: Opened, gallery: Gallery, place: int) -> dict[str, Any]:
+def image_values(opened: Opened, gallery: Gallery, place: int, *, only_kept: bool = False) -> dict[str, Any]:
     """What the page of an image shows.
+
+    Args:
+        opened: The result.
+        gallery: The images of results.
+        place: Position of the image in the split.
+        only_kept: Whether nothing is said about its pixels unless the run keeps its picture.
 
     Raises:
         IndexError: There is no such image.
@@ -206,20 +214,23 @@ def image_values(opened: Opened, gallery: Gallery, place: int) -> dict[str, Any]
         "kinds": [],
         "legend": [],
     }
-    try:
-        shown = gallery.shown(opened, place)
-    except Refused as refused:
-        return {**values, "reason": str(refused)}
-    counts = list(counts_of(kinds_of(shown.truth, shown.prediction)))
-    seen = {*shown.truth.ravel().tolist(), *shown.prediction.ravel().tolist()} - {IGNORE}
     colors = colors_of(opened)
     iou = score.iou if len(score.iou) == len(colors) else (None,) * len(colors)
+    seen = {index for index, one in enumerate(iou) if one is not None}
+    counts, size = [0] * len(KINDS), (0, 0)
+    if not only_kept or gallery.keeps(opened, place):
+        try:
+            shown = gallery.shown(opened, place)
+        except Refused as refused:
+            return {**values, "reason": str(refused)}
+        counts, size = list(counts_of(kinds_of(shown.truth, shown.prediction))), shown.truth.shape
+        seen = {*np.unique(shown.truth).tolist(), *np.unique(shown.prediction).tolist()} - {IGNORE}
     return {
         **values,
-        "height": shown.truth.shape[0],
-        "width": shown.truth.shape[1],
+        "height": size[0],
+        "width": size[1],
         "kinds": [
-            (KINDS[key], hexadecimal(color), count(number), share(number / sum(counts)) if sum(counts) else "0")
+            (KINDS[key], hexadecimal(color), share(number / sum(counts)) if sum(counts) else "")
             for key, color, number in zip(KINDS, COLORS, counts, strict=True)
         ],
         "legend": [

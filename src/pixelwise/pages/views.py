@@ -18,7 +18,7 @@ from pixelwise.pages.comparing import comparison_values
 from pixelwise.pages.errors import KINDS
 from pixelwise.pages.evaluated import Gallery, Opened, open_entry
 from pixelwise.pages.images import filter_of
-from pixelwise.pages.networks.work import Networks
+from pixelwise.pages.large.views import LargeImages, tile_of
 from pixelwise.pages.newest import Newest
 from pixelwise.pages.rendering import KEPT, NOT_KEPT, guarded, html, no_picture
 
@@ -28,7 +28,9 @@ class Site(NamedTuple):
 
     catalog: Catalog
     gallery: Gallery
+    large: LargeImages
     opened: Newest[Opened]
+    versions: Newest[Opened]
 
 
 class Other(NamedTuple):
@@ -41,14 +43,15 @@ class Other(NamedTuple):
 View = Callable[[Site, Request], Response]
 
 
-def routes(catalog: Catalog, networks: Networks) -> list[Route]:
+def routes(catalog: Catalog, gallery: Gallery, large: LargeImages) -> list[Route]:
     """The addresses of the pages of results.
 
     Args:
         catalog: The folders of runs.
-        networks: Predict images that no run has kept.
+        gallery: The images of results.
+        large: Those that are shown in tiles.
     """
-    site = Site(catalog, Gallery(catalog, networks.shown), Newest(8))
+    site = Site(catalog, gallery, large, Newest(8), Newest(8))
     views: dict[str, View] = {
         "/run/{id}": _result,
         "/run/{id}/curves": _curves,
@@ -57,7 +60,9 @@ def routes(catalog: Catalog, networks: Networks) -> list[Route]:
         "/run/{id}/cell/{truth:int}-{said:int}": _cell,
         "/run/{id}/cell/{truth:int}-{said:int}/{place:int}": _regions,
         "/run/{id}/image/{place:int}": _image,
+        "/run/{id}/image/{place:int}/whole": _whole,
         "/run/{id}/image/{place:int}/{layer}": _layer,
+        "/run/{id}/image/{place:int}/{layer}/{halvings:int}-{down:int}-{right:int}": _tile,
         "/run/{id}/thumbnail/{place:int}": _thumbnail,
         "/run/{id}/crop/{what}/{place:int}/{number:int}": _crop,
         "/compare/{ours}/{theirs}": _compare,
@@ -76,11 +81,21 @@ def opened(site: Site, id: str) -> Opened:
     if entry is None:
         raise HTTPException(404)
     # A page asks for dozens of pictures, and reading a run takes longer than drawing one.
-    return site.opened.get((entry, stamp_of(entry)), lambda: open_entry(entry))
+    found = site.opened.get((entry, stamp_of(entry)), lambda: open_entry(entry))
+    return site.versions.get((id, found.version), lambda: found)
 
 
 def _opened(site: Site, request: Request) -> Opened:
     return opened(site, request.path_params["id"])
+
+
+def _opened_for_picture(site: Site, request: Request) -> Opened:
+    """As `_opened`, but without a look at the files if the address names a version that a page has just shown.
+
+    A page asks for dozens of pictures, and the look would take as long as drawing one.
+    """
+    version = request.query_params.get("v")
+    return site.versions.known((request.path_params["id"], version)) or _opened(site, request)
 
 
 def _result(site: Site, request: Request) -> Response:
@@ -132,9 +147,22 @@ def _regions(site: Site, request: Request) -> Response:
 
 
 def _image(site: Site, request: Request) -> Response:
-    return html(
-        "image.html", **result_pages.image_values(_opened(site, request), site.gallery, request.path_params["place"])
-    )
+    found, place = _opened(site, request), request.path_params["place"]
+    large = site.large.find(found, place)
+    values = result_pages.image_values(found, site.gallery, place, only_kept=large is not None)
+    return html("image.html", **values, deep=None if large is None else site.large.values(large))
+
+
+def _whole(site: Site, request: Request) -> Response:
+    large = site.large.find(_opened(site, request), request.path_params["place"])
+    if large is None:
+        raise HTTPException(404)
+    return site.large.standing(large)
+
+
+def _tile(site: Site, request: Request) -> Response:
+    large = site.large.find(_opened(site, request), request.path_params["place"])
+    return tile_of(site.large, large, request)
 
 
 def _layer(site: Site, request: Request) -> Response:
@@ -151,7 +179,7 @@ def _compare(site: Site, request: Request) -> Response:
 
 
 def _thumbnail(site: Site, request: Request) -> Response:
-    found, place = _opened(site, request), request.path_params["place"]
+    found, place = _opened_for_picture(site, request), request.path_params["place"]
     small = site.gallery.thumbnail(found, place)
     if small is not None:
         return Response(small, media_type="image/webp", headers=_headers(found, request, kept=True))
@@ -159,7 +187,7 @@ def _thumbnail(site: Site, request: Request) -> Response:
 
 
 def _crop(site: Site, request: Request) -> Response:
-    found, what = _opened(site, request), request.path_params["what"]
+    found, what = _opened_for_picture(site, request), request.path_params["what"]
     classes = len(found.result.confusion_matrix)
     truth, _, said = what.partition("-")
     cell = all(one.isascii() and one.isdecimal() and len(one) < 7 and int(one) < classes for one in (truth, said))

@@ -203,6 +203,12 @@ COMPLEXITY = CacheKind(
     suffix=".json",
     unmarked=1,
 )
+ERROR_KINDS = CacheKind(
+    name="error-kinds",
+    purpose="kinds of errors in the pictures that results keep, which `pixelwise ui` shows",
+    prefix="error-kinds-",
+    suffix=".msgpack",
+)
 WEB_RUNTIME = CacheKind(
     name="web-runtime",
     purpose="ONNX Runtime Web, which `pixelwise export --target web` puts into pages",
@@ -220,6 +226,6 @@ INITIAL_WEIGHTS = CacheKind(
 
 KINDS = (
     DECODED, FEATURES, DRAWN, TILED_MASKS, COCOSEG21, TOWN, AUDIT, EXAMINED, EXAMINING, HASHES, MASK_IDS, CEILING,
-    SHARD_INDEX, TAR_MEMBERS, COMPLEXITY, WEB_RUNTIME, INITIAL_WEIGHTS,
+    SHARD_INDEX, TAR_MEMBERS, COMPLEXITY, ERROR_KINDS, WEB_RUNTIME, INITIAL_WEIGHTS,
 )  # fmt: skip
 """All kinds, in display order."""

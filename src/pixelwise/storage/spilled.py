@@ -33,7 +33,7 @@ class SpilledRows:
 
     def __init__(self, number: int, width: int) -> None:
         self._number, self._width = number, width
-        self._file = _unnamed_file() if number > _KEPT else None
+        self._file = unnamed_file() if number > _KEPT else None
         # Memory that nothing is written to is not taken.
         self._rows = np.zeros((number if self._file is None else _BLOCK, width), np.uint8)
         self._begin = 0
@@ -101,7 +101,8 @@ class SpilledRows:
             self._begin, self._rows = begin, self._read_back(file, begin, _BLOCK).copy()
 
 
-def _unnamed_file() -> BinaryIO | None:
+def unnamed_file() -> BinaryIO | None:
+    """A file of the cache folder of which nothing is left when the process ends; None where none can be written."""
     with contextlib.suppress(OSError, ResourceError):
         # Without a buffer, so that a disk that is full is noticed where there is still everything to be kept.
         return tempfile.TemporaryFile(prefix=TEMPORARY_PREFIX, dir=cache_folder(), buffering=0)  # type: ignore[return-value]

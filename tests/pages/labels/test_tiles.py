@@ -47,8 +47,10 @@ def test_places_by_hand():
     assert [one in existing for one in strange] == [False] * 5
 
 
-@pytest.mark.parametrize("ending", ["tif", "png"])
-def test_tiles_are_the_image_cut_and_halved(pair, ending: str):
+@pytest.mark.parametrize(("ending", "in_memory"), [("tif", True), ("png", True), ("png", False)])
+def test_tiles_are_the_image_cut_and_halved(pair, ending: str, in_memory: bool, monkeypatch: pytest.MonkeyPatch):
+    if not in_memory:
+        monkeypatch.setattr(tiles, "_MOST_IN_MEMORY", 0)
     dataset, sample, image, labels = pair(ending)
     read = Tiles()
     assert [read.size(dataset, sample, layer) for layer in ("photo", "labels")] == [SIZE, SIZE]

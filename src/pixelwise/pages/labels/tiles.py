@@ -5,9 +5,12 @@ TIFF files and mosaics are read where a tile lies; other files are decoded whole
 
 from __future__ import annotations
 
+import errno
+import os
 import threading
+from collections.abc import Callable
 from pathlib import Path
-from typing import NamedTuple, Protocol
+from typing import BinaryIO, NamedTuple, Protocol
 
 import cv2
 import numpy as np
@@ -24,6 +27,7 @@ from pixelwise.pages.labels.pictures import labels_of, os_state
 from pixelwise.pages.newest import Newest
 from pixelwise.prediction.overlays import as_picture
 from pixelwise.recipes.sizes import Size
+from pixelwise.storage.spilled import unnamed_file
 
 SIDE = 512
 """Sides of a tile."""
@@ -33,6 +37,8 @@ _READ_AT_ONCE = 3
 """Halvings up to which a tile is made of one rectangle; coarser ones are made of four finer ones."""
 _KEPT_BYTES = 1 << 26
 _CACHED = 1 << 26
+_MOST_IN_MEMORY = 1 << 25
+"""Bytes of a decoded image that stay in memory; those of larger ones lie on the disk."""
 
 
 class Place(NamedTuple):
@@ -43,7 +49,7 @@ class Place(NamedTuple):
     column: int
 
 
-class _Source(Protocol):
+class Source(Protocol):
     """Something of which rectangles are read; `size` is (height, width)."""
 
     size: Size
@@ -61,8 +67,9 @@ class Tiles:
     """Reads tiles of the image that was asked for last."""
 
     def __init__(self) -> None:
-        self._lock = threading.Lock()
-        self._open: dict[str, tuple[object, _Source]] = {}
+        # Of one file; and several large parts at once would take several times the memory.
+        self._lock = threading.RLock()  # what is made of labels reads them while it is read
+        self._open: dict[str, tuple[object, Source]] = {}
         self._made: Newest[np.ndarray] = Newest(_KEPT_BYTES, lambda tile: tile.nbytes)
 
     def size(self, dataset: Dataset, sample: Sample, layer: str) -> Size:
@@ -72,7 +79,7 @@ class Tiles:
             DataError: It cannot be read.
         """
         with self._lock:
-            return self._source(dataset, sample, layer)[1].size
+            return self._source(layer, *_opening(dataset, sample, layer))[1].size
 
     def tile(self, dataset: Dataset, sample: Sample, layer: str, place: Place) -> np.ndarray | None:
         """A tile with sides of at most `SIDE`; None if there is no such tile.
@@ -86,30 +93,48 @@ class Tiles:
         Raises:
             DataError: The file cannot be read.
         """
-        with self._lock:  # of one file; and several large parts at once would take several times the memory
-            key, source = self._source(dataset, sample, layer)
+        return self.tile_of(layer, *_opening(dataset, sample, layer), place)
+
+    def tile_of(self, layer: str, key: object, make: Callable[[], Source], place: Place) -> np.ndarray | None:
+        """A tile of a layer that is made of other things than one file; None if there is no such tile.
+
+        Args:
+            layer: Name of the layer, of which the one that was asked for last stays open.
+            key: Tells what the layer shows from everything else.
+            make: Opens it.
+            place: Which tile.
+
+        Raises:
+            DataError: It cannot be opened.
+        """
+        with self._lock:
+            key, source = self._source(layer, key, make)
             return self._read(key, source, place) if place in places(source.size) else None
 
-    def _source(self, dataset: Dataset, sample: Sample, layer: str) -> tuple[object, _Source]:
-        files = [sample.image_path] if layer == "photo" else sample.mask_files
-        key = layer, *map(os_state, files), dataset.reading
+    def rectangle(self, dataset: Dataset, sample: Sample, layer: str, where: Rectangle) -> np.ndarray:
+        """A rectangle of an image or of its mask at full size; arguments, values and errors are those of `tile`."""
+        with self._lock:
+            return self._source(layer, *_opening(dataset, sample, layer))[1].read(where)
+
+    def _source(self, layer: str, key: object, make: Callable[[], Source]) -> tuple[object, Source]:
+        key = layer, key
         known, source = self._open.get(layer, (None, None))
         if source is None or known != key:
             if source is not None:
                 del self._open[layer]
                 source.close()
-            source = _photo(sample.image_path, dataset) if layer == "photo" else _labels(sample, dataset)
+            source = make()
             self._open[layer] = key, source
         return key, source
 
-    def _read(self, key: object, source: _Source, place: Place) -> np.ndarray:
+    def _read(self, key: object, source: Source, place: Place) -> np.ndarray:
         if place.halvings <= _READ_AT_ONCE:
             where = rectangle_of(place, source.size)
             pixels = source.read(where)
             return pixels if not place.halvings else _halved(pixels, place.halvings)
         return self._made.get((key, place), lambda: self._of_finer_ones(key, source, place))
 
-    def _of_finer_ones(self, key: object, source: _Source, place: Place) -> np.ndarray:
+    def _of_finer_ones(self, key: object, source: Source, place: Place) -> np.ndarray:
         finer = [
             [Place(place.halvings - 1, 2 * place.row + down, 2 * place.column + right) for right in (0, 1)]
             for down in (0, 1)
@@ -150,6 +175,13 @@ def rectangle_of(place: Place, size: Size) -> Rectangle:
     return Rectangle(top, left, min(side, size[0] - top), min(side, size[1] - left))
 
 
+def _opening(dataset: Dataset, sample: Sample, layer: str) -> tuple[object, Callable[[], Source]]:
+    """What tells a layer of a pair from others, and how it is opened."""
+    files = [sample.image_path] if layer == "photo" else sample.mask_files
+    key = *map(os_state, files), dataset.reading
+    return key, lambda: _photo(sample.image_path, dataset) if layer == "photo" else _labels(sample, dataset)
+
+
 class _Whole:
     """A file that was decoded whole."""
 
@@ -161,6 +193,37 @@ class _Whole:
 
     def close(self) -> None:
         self._pixels = self._pixels[:0]
+
+
+class _OnDisk:
+    """A large file that was decoded whole, whose pixels lie in an unnamed file: memory is for what is looked at."""
+
+    def __init__(self, pixels: np.ndarray, file: BinaryIO) -> None:
+        self._shape, self._file, self.size = pixels.shape, file, (pixels.shape[0], pixels.shape[1])
+        for first in range(0, len(pixels), SIDE):
+            rows = np.ascontiguousarray(pixels[first : first + SIDE]).view(np.uint8).reshape(-1)
+            if file.write(rows.tobytes()) < len(rows):
+                raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    def read(self, where: Rectangle) -> np.ndarray:
+        # Mapped for each: pages of a file that stay mapped count as memory of the process.
+        pixels = np.memmap(self._file, np.uint8, "r", shape=self._shape)
+        return np.array(pixels[where.top : where.top + where.height, where.left : where.left + where.width])
+
+    def close(self) -> None:
+        self._file.close()
+
+
+def _decoded(pixels: np.ndarray) -> Source:
+    """What was decoded whole, in memory or, if it is large and the disk has the space, in a file."""
+    file = unnamed_file() if pixels.nbytes > _MOST_IN_MEMORY else None
+    if file is None:
+        return _Whole(pixels)
+    try:
+        return _OnDisk(pixels, file)
+    except OSError:
+        file.close()
+        return _Whole(pixels)
 
 
 class _PhotoInParts:
@@ -187,17 +250,17 @@ class _LabelsInParts:
         self._regions.close()
 
 
-def _photo(path: Path, dataset: Dataset) -> _Source:
+def _photo(path: Path, dataset: Dataset) -> Source:
     if is_tiff(path) or is_mosaic(path):
         try:
             return _PhotoInParts(path, dataset)
         except DataError as error:
             if error.code != "D121":
                 raise
-    return _Whole(as_picture(load_image(path, dataset.reading)[0]))
+    return _decoded(as_picture(load_image(path, dataset.reading)[0]))
 
 
-def _labels(sample: Sample, dataset: Dataset) -> _Source:
+def _labels(sample: Sample, dataset: Dataset) -> Source:
     path = sample.mask_path
     if path is not None and not dataset.multilabel and is_tiff(path):
         try:
@@ -205,7 +268,7 @@ def _labels(sample: Sample, dataset: Dataset) -> _Source:
         except DataError as error:
             if error.code != "D121":
                 raise
-    return _Whole(labels_of(sample, dataset))
+    return _decoded(labels_of(sample, dataset))
 
 
 def _halved(pixels: np.ndarray, times: int) -> np.ndarray:

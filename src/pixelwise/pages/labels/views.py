@@ -59,15 +59,16 @@ View = Callable[[Site, Request], Response]
 PageView = Callable[[Site, Request, Asked], Response]
 
 
-def routes(shelf: Shelf, catalog: Catalog, editable: Collection) -> list[Route]:
+def routes(shelf: Shelf, catalog: Catalog, editable: Collection, tiles: Tiles) -> list[Route]:
     """The addresses of the pages of data sets.
 
     Args:
         shelf: The data sets.
         catalog: The runs whose results tell label mistakes.
         editable: The data folders whose images the label editor knows.
+        tiles: Reads large images.
     """
-    site = Site(shelf, catalog, editable, Pictures(shelf.holds), Tiles(), Newest(_EXAMINED))
+    site = Site(shelf, catalog, editable, Pictures(shelf.holds), tiles, Newest(_EXAMINED))
     views: dict[str, PageView] = {
         "/data/{id}": _grid,
         "/data/{id}/duplicates": _duplicates,

@@ -33,6 +33,11 @@ def require_predictable(catalog: Catalog, entry: Entry, result: Result) -> Path 
         raise Refused("It was scored with other settings than the run's own.")
     if not has_checkpoints(entry.run):
         raise Refused("Its picture is not kept, and the run has no weights that could predict it.")
+    return require_data(catalog, entry, result)
+
+
+def require_data(catalog: Catalog, entry: Entry, result: Result) -> Path | None:
+    """Refuse results of runs whose images may not be shown; arguments, result and errors as `require_predictable`."""
     folder = Path(result.data) if result.own_data is False else read_environment(entry.run).data_folder
     if needs_folder(read_recipe(entry.run).data.dataset) and (folder is None or not catalog.holds(folder)):
         where = "the folder of its data" if folder is None else printable(folder)

@@ -15,10 +15,12 @@ from pixelwise.datasets.run_data import open_run_data
 from pixelwise.datasets.samples import Dataset, Sample
 from pixelwise.errors import PixelwiseError
 from pixelwise.evaluation.gallery import LONGEST_SIDE
+from pixelwise.evaluation.large import Rules
 from pixelwise.evaluation.pairs import pairs_of
 from pixelwise.evaluation.passes import predict_pair
 from pixelwise.pages.catalog import Catalog, Entry, Refused
 from pixelwise.pages.networks.permission import require_predictable
+from pixelwise.pages.networks.whole_images import Left, write_whole
 from pixelwise.pages.pictures import Shown
 from pixelwise.prediction.network import prediction_mode
 from pixelwise.prediction.overlays import as_picture
@@ -67,6 +69,28 @@ class Predictor:
             except (PixelwiseError, OSError) as error:
                 raise Refused(str(error)) from error
 
+    def predict_whole(self, entry: Entry, result: Result, image: str, folder: Path) -> None:
+        """Predict a large image at its own size into files, as `write_whole`.
+
+        Args:
+            entry: The result's place.
+            result: The result, whose protocol scores at the size of the labels.
+            image: Id of the image.
+            folder: Existing folder for the files.
+
+        Raises:
+            Refused: It cannot be predicted, or may not be shown; or the folder was removed.
+        """
+        with self._lock:
+            try:
+                found = self._load(entry, result)
+                sample = _sample_of(found, image)
+                rules = Rules(find_protocol(result.protocol), result.input_size)
+                with prediction_mode(found.trained.model):
+                    write_whole(found.trained.model, sample, found.dataset, rules, folder)
+            except (PixelwiseError, OSError, Left) as error:
+                raise Refused(str(error)) from error
+
     def _load(self, entry: Entry, result: Result) -> _Loaded:
         key = f"{entry.id} {result.weights_sha256}"
         if self._loaded is None or self._of != key:
@@ -93,9 +117,7 @@ class Predictor:
         return _Loaded(trained, dataset, samples)
 
     def _predicted(self, found: _Loaded, result: Result, image: str) -> Shown:
-        sample = found.samples.get(image)
-        if sample is None or found.dataset.multilabel:
-            raise Refused("The data set no longer has this image." if sample is None else "It is multi-label data.")
+        sample = _sample_of(found, image)
         picture, labels = read_pair(sample, found.dataset, fit=False)
         protocol = find_protocol(result.protocol)
         (pair,) = pairs_of(sample, picture, labels, (protocol,), result.input_size)
@@ -107,3 +129,10 @@ class Predictor:
         return Shown(
             resize_image(as_picture(picture), size), resize_labels(pair.labels, size), resize_labels(prediction, size)
         )
+
+
+def _sample_of(found: _Loaded, image: str) -> Sample:
+    sample = found.samples.get(image)
+    if sample is None or found.dataset.multilabel:
+        raise Refused("The data set no longer has this image." if sample is None else "It is multi-label data.")
+    return sample

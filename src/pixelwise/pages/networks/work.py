@@ -56,6 +56,13 @@ class Work:
         self._predictor = self._predictor or Predictor(self._catalog)
         return self._predictor.predict(entry, result, image)
 
+    def whole(self, entry: Entry, result: Result, image: str, folder: Path) -> None:
+        """As `Networks.whole`."""
+        from pixelwise.pages.networks.predicting import Predictor
+
+        self._predictor = self._predictor or Predictor(self._catalog)
+        self._predictor.predict_whole(entry, result, image, folder)
+
     def filled(self, run: Path, image: Path, classes: Sequence[str], size: Size) -> np.ndarray:
         """As `Networks.filled`."""
         return self._filler.predict(run, image, classes, size)
@@ -72,6 +79,7 @@ class Networks:
         self._catalog = catalog
         # Whoever looks at a page waits for a prediction, but nobody for counts.
         self._helper, self._counter = Helper(partial(Work, catalog)), Helper(partial(Work, catalog), background=True)
+        self._large = Helper(partial(Work, catalog))  # takes minutes, during which other images are looked at
 
     def cost(self, run: Path, size: Size | None) -> Cost:
         """The cost of a run's network at an input size, or at that of its recipe; unknown if it cannot be built."""
@@ -95,6 +103,20 @@ class Networks:
         except PixelwiseError as error:
             raise Refused(str(error)) from error
 
+    def whole(self, entry: Entry, result: Result, image: str, folder: Path) -> None:
+        """Predict a large image at its own size into files, as `Predictor.predict_whole`.
+
+        Raises:
+            Refused: It cannot be predicted, or may not be shown; or the folder was removed.
+        """
+        try:
+            require_predictable(self._catalog, entry, result)
+            self._large.ask(KEPT, Work.whole, entry, result, image, folder)
+        except Ended as ended:
+            raise Refused(_DIED) from ended
+        except PixelwiseError as error:
+            raise Refused(str(error)) from error
+
     def filled(self, run: Path, image: Path, classes: Sequence[str], size: Size) -> np.ndarray:
         """What a run sees in an image, as class ids of a data set, as `Filler.predict`.
 
@@ -110,3 +132,4 @@ class Networks:
         """End the processes."""
         self._helper.close()
         self._counter.close()
+        self._large.close()

@@ -1,11 +1,13 @@
 // A large image and its labels in tiles: at full size, at a half, at a quarter and so on, each drawn when it is there.
 const deep = document.getElementById("deep");
 const stage = deep.querySelector(".deep-stage"), [photoCanvas, labelCanvas] = stage.querySelectorAll("canvas");
-const opacity = deep.querySelector("input"), statusLine = deep.querySelector("[role=status]");
+const opacity = deep.querySelector("input[type=range]"), statusLine = deep.querySelector(".deep-where");
+const choices = [...deep.querySelectorAll("input[type=radio]")], progress = deep.querySelector(".deep-progress");
 const SIDE = 512, MOST_KEPT = 192, MOST_ASKED = 4, CLOSEST = 32, TRIES = 3, WAIT = 2000;
 const width = Number(deep.dataset.width), height = Number(deep.dataset.height), coarsest = Number(deep.dataset.halvings);
-const layers = [{ name: "photo", base: deep.dataset.photo, canvas: photoCanvas }];
-if (deep.dataset.labels) layers.push({ name: "labels", base: deep.dataset.labels, canvas: labelCanvas });
+const { stamp } = deep.dataset;
+const layers = [{ name: "photo", base: deep.dataset.photo, stamp, canvas: photoCanvas }];
+if (deep.dataset.labels) layers.push({ name: "labels", base: deep.dataset.labels, stamp, canvas: labelCanvas });
 const box = deep.dataset.box ? deep.dataset.box.split("-").map(Number) : null;
 
 const tiles = new Map(); // address -> { image, state: "asked" | "there" | "lost", used, again }
@@ -15,7 +17,7 @@ let fitted = true, planned = false, clock = 0, asked = 0, wanted = [], telling =
 // ---- Tiles ----
 
 function tile(layer, halvings, row, column) {
-  const address = `${layer.base}${halvings}-${row}-${column}?v=${deep.dataset.stamp}`;
+  const address = `${layer.base}${halvings}-${row}-${column}?v=${layer.stamp}`;
   const known = tiles.get(address);
   if (known && !(known.state === "lost" && performance.now() > known.again)) {
     known.used = clock;
@@ -69,6 +71,7 @@ function draw() {
     if (canvas.width !== across || canvas.height !== down) [canvas.width, canvas.height] = [across, down];
     const context = canvas.getContext("2d");
     context.clearRect(0, 0, across, down);
+    if (!layer.stamp) continue; // it is not there yet
     context.imageSmoothingEnabled = layer.name === "photo" && view.scale * ratio < 2;
     // The coarsest tile first, which covers everything until finer ones are there.
     const levels = fine === coarsest ? [fine] : [coarsest, Math.min(coarsest, fine + 1), fine];
@@ -77,6 +80,42 @@ function draw() {
   }
   askFor();
   tell(fine);
+  if (chosen?.dataset.waits && fine < Number(deep.dataset.enough)) waitFor(chosen.dataset.waits);
+}
+
+// ---- One of several layers over the photo ----
+
+let chosen = null, waiting = false;
+
+function choose(choice) {
+  chosen = choice;
+  choice.checked = true;
+  layers[1] = { name: "labels", base: choice.dataset.base, stamp: choice.dataset.stamp, canvas: labelCanvas };
+  plan();
+}
+
+// A prediction at full size is made while somebody asks for it. Until it is there, a reduced one is shown.
+async function waitFor(address) {
+  if (waiting) return;
+  waiting = true;
+  for (;;) {
+    const answer = await fetch(address).then((one) => (one.ok ? one.json() : { reason: "It cannot be predicted." }), () => null);
+    if (answer?.stamp || answer?.reason) {
+      progress.textContent = answer.reason ? `Not at full size: ${answer.reason}` : "";
+      for (const one of choices.filter((one) => one.dataset.waits)) {
+        one.dataset.waits = "";
+        one.dataset.stamp = answer.stamp || one.dataset.stamp;
+      }
+      choose(chosen);
+      return;
+    }
+    progress.textContent = answer ? `Predicting at full size: ${Math.floor(100 * answer.done)} %` : "The server does not answer.";
+    await new Promise((done) => { setTimeout(done, 1000); });
+  }
+}
+for (const one of choices) {
+  one.addEventListener("change", () => choose(one));
+  if (one.checked) choose(one);
 }
 
 function drawLevel(layer, context, halvings, ratio, asks) {
@@ -212,6 +251,7 @@ function toggleLabels() {
 const STEPS = { ArrowLeft: [1, 0], ArrowRight: [-1, 0], ArrowUp: [0, 1], ArrowDown: [0, -1] };
 const acts = { closer: () => zoom(1.5), away: () => zoom(1 / 1.5), whole, full: () => zoom(1 / (view.scale * devicePixelRatio)) };
 const KEYS = { "+": acts.closer, "=": acts.closer, "-": acts.away, Home: whole, 0: whole, 1: acts.full, m: toggleLabels, M: toggleLabels };
+for (const one of choices) KEYS[one.value[0]] = KEYS[one.value[0].toUpperCase()] = () => choose(one);
 stage.addEventListener("keydown", (event) => {
   if (event.altKey || event.ctrlKey || event.metaKey) return;
   if (STEPS[event.key]) {
