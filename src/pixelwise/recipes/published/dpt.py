@@ -16,7 +16,9 @@ NOTES = (
     "their last row and column, and the logits of the padding are cut off; the original pads with zeros and shrinks "
     "the logits of the padded image to the image's size. Where the grid of patches has an odd side, what was fused is "
     "brought to the size of the next map; the original resizes the map. The configuration of the original exempts "
-    "parameters named norm from weight decay, of which its network has none: normalisations decay, as here."
+    "parameters named norm from weight decay, of which its network has none: normalisations decay, as here. The patch "
+    "embedding has a bias, as the weights that training starts from have; the code of today's mmsegmentation builds it "
+    "without one (768 parameters less)."
 )
 
 
