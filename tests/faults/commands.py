@@ -1,7 +1,6 @@
 """Command lines that are killed at any moment: a process with everything imported forks one child per command.
 
-Importing PyTorch takes seconds, and its first export several more; a forked child begins at once, so that the moment of
-the kill lies in the work itself.
+Importing PyTorch takes seconds; a forked child begins at once, so that the moment of the kill lies in the work itself.
 """
 
 from __future__ import annotations
@@ -26,14 +25,9 @@ if sys.argv[1] == "torch":
     import torch, pixelwise.api.train, pixelwise.api.evaluate, pixelwise.prediction.predict
     import pixelwise.reports.run.page
     torch.set_num_threads(1)
-EXPORTING = {"export", "quantize", "deploy"}
 print("ready", flush=True)
 for line in sys.stdin:
     order = json.loads(line)
-    if EXPORTING.intersection(order["arguments"][:1]):
-        EXPORTING.clear()
-        import onnx, onnxruntime, onnxruntime.quantization
-        torch.onnx.export(torch.nn.Conv2d(3, 3, 3).eval(), (torch.zeros(1, 3, 8, 8),), dynamo=True, verbose=False)
     child = os.fork()
     if child == 0:
         os.setsid()
