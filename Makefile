@@ -30,7 +30,7 @@ test: install          ## the tests, a few minutes
 	@$(BIN)/python -m pytest
 
 test-heavy: install    ## the tests of large networks that `test` leaves out
-	@$(BIN)/python -m pytest -m heavy --dist worksteal
+	@$(BIN)/python -m pytest -m "heavy and not fuzz" --dist worksteal
 
 fuzz: install          ## 2,000 damaged and hostile variants of every format; writes benchmarks/fuzz.md (an hour)
 	@$(BIN)/python -m pytest -m fuzz -n 1

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 import torch
 from network_sizes import encoder_parameters
@@ -10,7 +12,7 @@ from pixelwise.backbones.building import ENCODERS, build_encoder
 from pixelwise.testing import check_encoder
 
 SMALL = 6_000_000
-"""Encoders with more parameters are left to `make test-heavy`."""
+"""Encoders with more parameters are left to `make test-heavy`, or, but for one number of channels, to `make fuzz`."""
 FROM_TIMM = ("resnet18", "vit_tiny_patch16_224", "swin_tiny_patch4_window7_224")
 
 
@@ -19,9 +21,17 @@ def test_a_small_encoder_keeps_the_contract(name: str) -> None:
     check_encoder(name)
 
 
-@pytest.mark.heavy
-@pytest.mark.parametrize("in_channels", [1, 3, 5])
-@pytest.mark.parametrize("name", [*ENCODERS.own(), *FROM_TIMM])
+def cases() -> list[Any]:
+    """All encoders with three numbers of channels."""
+    small = {name for name in ENCODERS.own() if encoder_parameters(name) < SMALL}
+    return [
+        pytest.param(name, channels, marks=pytest.mark.heavy if channels == 5 or name in small else pytest.mark.fuzz)
+        for name in (*ENCODERS.own(), *FROM_TIMM)
+        for channels in (1, 3, 5)
+    ]
+
+
+@pytest.mark.parametrize(("name", "in_channels"), cases())
 def test_an_encoder_keeps_the_contract_for_any_channels(name: str, in_channels: int) -> None:
     check_encoder(name, in_channels)
 

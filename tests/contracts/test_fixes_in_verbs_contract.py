@@ -8,6 +8,7 @@ from __future__ import annotations
 import shlex
 from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import Any
 
 import msgspec
 import numpy as np
@@ -38,8 +39,6 @@ ONE_STEP = (
     "initialize.encoder=none",
     "data.workers=0",
 )
-QUICK = ("black-and-white-named", "stray-value-next-id")
-"""Rows that every run of the tests evaluates; the others are heavy."""
 # Reading with other channels, and labels of polygons that the network does not know, are about other networks.
 OTHER_NETWORK = ("deep", "bands", "unnamed-label", "instances", "bilinear-without-gaps")
 # Smaller masks are scored at their own size: pixels of the image per pixel of the mask.
@@ -96,15 +95,21 @@ def compare(result: Result, truth: Truth, mistake: Mistake) -> None:
     )
 
 
-SCORED = [
-    pytest.param(mistake, id=mistake.name, marks=() if mistake.name in QUICK else pytest.mark.heavy)
-    for mistake in MISTAKES
-    if mistake.fixed and mistake.name not in OTHER_NETWORK
-]
+def one_per_finding(mistakes: Sequence[Mistake]) -> list[Any]:
+    """All: the first with each finding is heavy; the fix of another is one more value of the same settings."""
+    seen: set[str] = set()
+    found = []
+    for mistake in mistakes:
+        mark = pytest.mark.fuzz if mistake.code in seen else pytest.mark.heavy
+        found.append(pytest.param(mistake, id=mistake.name, marks=mark))
+        seen.add(mistake.code)
+    return found
 
 
-@pytest.mark.heavy
-@pytest.mark.parametrize("mistake", SCORED)
+FIXED = [mistake for mistake in MISTAKES if mistake.fixed]
+
+
+@pytest.mark.parametrize("mistake", one_per_finding([one for one in FIXED if one.name not in OTHER_NETWORK]))
 def test_evaluate_takes_the_fixes_of_the_check_and_its_own(tmp_path: Path, mistake: Mistake):
     truth = mistake.write(tmp_path / "data")
     tried = fixes_of(mistake, tmp_path / "data")[:1]
@@ -120,8 +125,7 @@ def test_evaluate_takes_the_fixes_of_the_check_and_its_own(tmp_path: Path, mista
         compare(result, truth, mistake)
 
 
-@pytest.mark.heavy
-@pytest.mark.parametrize("mistake", [one for one in MISTAKES if one.fixed], ids=lambda one: one.name)
+@pytest.mark.parametrize("mistake", one_per_finding(FIXED))
 def test_train_and_split_take_every_fix(tmp_path: Path, mistake: Mistake):
     truth = mistake.write(tmp_path / "data")
     for number, settings in enumerate(fixes_of(mistake, tmp_path / "data")):

@@ -29,17 +29,16 @@ for _family, _type in FAMILIES.own().items():
 SMALL = [name for name in SPECS if parameters(name) < LARGE]
 
 
-def ends_of_families() -> set[str]:
-    """The smallest and the largest network of every family."""
-    families: dict[type[Spec], list[str]] = {}
+def smallest_of_families() -> set[str]:
+    """The smallest network of every family."""
+    families: dict[type[Spec], str] = {}
     for name in sorted(SPECS, key=parameters):
-        families.setdefault(type(SPECS[name]), []).append(name)
-    fitting = ([name for name in names if parameters(name) < LARGEST] for names in families.values())
-    return {name for names in fitting if names for name in (names[0], names[-1])}
+        families.setdefault(type(SPECS[name]), name)
+    return {name for name in families.values() if parameters(name) < LARGEST}
 
 
-ENDS = ends_of_families()
-WHOLE = [pytest.param(name, marks=pytest.mark.heavy if name in ENDS else pytest.mark.fuzz) for name in SPECS]
+SMALLEST = smallest_of_families()
+WHOLE = [pytest.param(name, marks=pytest.mark.heavy if name in SMALLEST else pytest.mark.fuzz) for name in SPECS]
 
 
 @pytest.mark.parametrize("name", SMALL)

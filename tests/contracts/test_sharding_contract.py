@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 import torch
+from network_sizes import parameters
 
 import pixelwise
 from pixelwise.models import build_model
@@ -22,8 +23,8 @@ OF_ENCODERS: dict[str, Spec] = {
 }
 
 
-FEW = ("erfnet-cityscapes", "segformer-b0-cityscapes")
-"""Networks that are always tried; the others are left to `make test-heavy`."""
+FIRST = {type(SPECS[name]): name for name in sorted(SMALL, key=parameters, reverse=True)}
+"""The smallest network of each family, which is tried in parts with the heavy tests; the others with the longest."""
 
 
 def test_nobody_else_knows_how_processes_talk_and_networks_are_wrapped():
@@ -65,9 +66,12 @@ def differing(ranks: Ranks, spec: Spec) -> list[str]:
     return found
 
 
-@pytest.mark.heavy
 @pytest.mark.parametrize(
-    "name", [*FEW, *(pytest.param(name, marks=pytest.mark.heavy) for name in (*OF_ENCODERS, *SMALL) if name not in FEW)]
+    "name",
+    [
+        pytest.param(name, marks=pytest.mark.heavy if name in (*OF_ENCODERS, *FIRST.values()) else pytest.mark.fuzz)
+        for name in (*OF_ENCODERS, *SMALL)
+    ],
 )
 def test_a_network_computes_the_same_in_parts(name: str):
     spec = (OF_ENCODERS | SPECS)[name]

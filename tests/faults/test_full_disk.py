@@ -24,9 +24,9 @@ Begin = Callable[[str, Path], list[str]]
 
 
 @pytest.fixture
-def begin(tiny_data: Path, tiny_run: Path, tiny_recipe: Path) -> Begin:
+def begin(tiny_data: Path, tiny_run: Path, linear_run: Path, tiny_recipe: Path) -> Begin:
     """Fills the output folder of a verb with what it begins with, and returns the arguments of the command line."""
-    inputs = {"data": tiny_data, "run": tiny_run, "recipe": tiny_recipe}
+    inputs = {"data": tiny_data, "run": tiny_run, "linear": linear_run, "recipe": tiny_recipe}
 
     def arguments(name: str, out: Path) -> list[str]:
         row = TABLE[name]

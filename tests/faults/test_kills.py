@@ -1,7 +1,7 @@
 """SIGKILL at any moment of every verb that writes: nothing damaged has a final name, and the next call succeeds.
 
 `TABLE` has a row for every verb; a new verb without one fails. One moment of the quick verbs is tested by default,
-three of every verb with `-m heavy`, forty with `-m fuzz`.
+one to three of every verb with `-m heavy`, forty with `-m fuzz`.
 """
 
 from __future__ import annotations
@@ -32,7 +32,8 @@ class Row(NamedTuple):
     """A command that writes.
 
     Attributes:
-        arguments: Arguments; `{data}`, `{run}` and `{recipe}` are inputs, `{out}` is the folder to write to.
+        arguments: Arguments; `{data}`, `{run}`, `{linear}` (a run) and `{recipe}` are inputs, `{out}` is the folder to
+            write to.
         copied: Name of the input that `{out}` begins as a copy of, for verbs that write into it.
         quick: Whether it is tested by default.
         same: Files that are equal after every run, as a pattern.
@@ -69,9 +70,9 @@ TABLE = {
     "prelabel": Row(("prelabel", "{run}", "{data}/images/train", "--output", "{out}/a"), same="a/masks/*.png"),
     "report": Row(("report", "{out}"), copied="run"),
     "watch": Row(("watch", "{out}", "--once"), copied="run"),
-    "export": Row(("export", "{run}", "--output", "{out}/a", *SIZE), same="a/model.onnx"),
-    "quantize": Row(("quantize", "{run}", "--output", "{out}/a", "--force", *SIZE)),
-    "deploy": Row(("deploy", "{run}", "--output", "{out}/a", "--targets", "onnx", "--rounds", "1", *SIZE)),
+    "export": Row(("export", "{linear}", "--output", "{out}/a", *SIZE), same="a/model.onnx"),
+    "quantize": Row(("quantize", "{linear}", "--output", "{out}/a", "--force", *SIZE)),
+    "deploy": Row(("deploy", "{linear}", "--output", "{out}/a", "--targets", "onnx", "--rounds", "1", *SIZE)),
     "data split": Row(("data", "split", "{out}"), copied="data", quick=True, same="*.txt", refuses_existing=True),
     "data convert": Row(("data", "convert", "{data}", "{out}/a"), quick=True, same="a/**/*.png", refuses_existing=True),
     "data shard": Row(
@@ -111,8 +112,8 @@ def test_every_verb_has_a_row():
 
 
 @pytest.fixture
-def inputs(tiny_data: Path, tiny_run: Path, tiny_recipe: Path) -> dict[str, Path]:
-    return {"data": tiny_data, "run": tiny_run, "recipe": tiny_recipe}
+def inputs(tiny_data: Path, tiny_run: Path, linear_run: Path, tiny_recipe: Path) -> dict[str, Path]:
+    return {"data": tiny_data, "run": tiny_run, "linear": linear_run, "recipe": tiny_recipe}
 
 
 @pytest.mark.parametrize("name", [name for name, row in TABLE.items() if row.quick])
@@ -120,8 +121,8 @@ def test_a_killed_verb_damages_nothing_and_the_next_one_succeeds(name, commands,
     killed(TABLE[name], 1, commands, inputs, tmp_path)
 
 
-SLOW = ("export", "quantize", "deploy")
-"""Verbs that trace a network in every call."""
+SLOW = ("export", "quantize", "deploy", "train", "distill", "resume")
+"""Verbs that trace or train a network in every call."""
 
 
 @pytest.mark.heavy

@@ -52,8 +52,8 @@ def test_every_verb_that_writes_has_a_policy():
 
 
 @pytest.fixture
-def begin(tiny_data: Path, tiny_run: Path, tiny_recipe: Path, tmp_path: Path) -> Begin:
-    inputs = {"data": tiny_data, "run": tiny_run, "recipe": tiny_recipe}
+def begin(tiny_data: Path, tiny_run: Path, linear_run: Path, tiny_recipe: Path, tmp_path: Path) -> Begin:
+    inputs = {"data": tiny_data, "run": tiny_run, "linear": linear_run, "recipe": tiny_recipe}
 
     def arguments_and_output(name: str) -> tuple[list[str], Path]:
         row, out = TABLE[name], tmp_path / "out"

@@ -198,9 +198,15 @@ def test_a_killed_process_costs_no_more_than_the_steps_since_the_last_checkpoint
 
 
 @LONG
-@pytest.mark.heavy
 @pytest.mark.skipif(not Path("/proc").is_dir(), reason="finds the processes in /proc")
-@pytest.mark.parametrize("receiver", ["the launcher", "one process"])
+@pytest.mark.parametrize(
+    "receiver",
+    # A launcher passes a signal on to its processes, as tests/api/test_together.py sees with Ctrl-C.
+    [
+        pytest.param("the launcher", marks=pytest.mark.fuzz),
+        pytest.param("one process", marks=pytest.mark.heavy),
+    ],
+)
 def test_a_signal_stops_all_processes_and_the_run_goes_on(tmp_path: Path, receiver: str):
     run = tmp_path / "run"
     words = ["train", "unet-resnet18", *SMALL, "epochs=400", "-o", str(run), "--no-evaluate"]

@@ -80,8 +80,7 @@ def test_loader_processes_change_nothing(tiny_run: Path, tiny_data: Path, tiny_r
     assert_same_run(again, tiny_run)
 
 
-@pytest.mark.heavy
-@pytest.mark.parametrize("step", [3, pytest.param(9, marks=pytest.mark.heavy)])
+@pytest.mark.parametrize("step", [pytest.param(3, marks=pytest.mark.heavy), pytest.param(9, marks=pytest.mark.fuzz)])
 def test_C3_killed_with_sigkill_and_resumed_equals_uninterrupted(
     step: int, tiny_run: Path, tiny_data: Path, tiny_recipe: Path, tmp_path: Path
 ):

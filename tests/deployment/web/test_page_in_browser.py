@@ -171,8 +171,14 @@ NETWORKS: dict[str, dict[str, Any]] = {
 }
 
 
+JOINED = ("bytes in, class ids out", "one size, through windows")
+"""Those whose parts are tried together in "bytes of one size to class ids, through windows"."""
+
+
 @pytest.mark.timeout(1200)
-@pytest.mark.parametrize("name", NETWORKS)
+@pytest.mark.parametrize(
+    "name", [pytest.param(name, marks=pytest.mark.fuzz if name in JOINED else pytest.mark.heavy) for name in NETWORKS]
+)
 def test_masks_are_those_of_pytorch(name: str, small_run: Path, browser: Any, web: Any, tmp_path: Path) -> None:
     try:
         runtime_files()

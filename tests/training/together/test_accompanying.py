@@ -57,8 +57,7 @@ def records(run: Path, kind: type[Any]) -> list[Any]:
     return list(read_log(run).of(kind))
 
 
-@pytest.mark.heavy
-@pytest.mark.parametrize("world", [2, pytest.param(4, marks=pytest.mark.heavy)])
+@pytest.mark.parametrize("world", [pytest.param(2, marks=pytest.mark.heavy), pytest.param(4, marks=pytest.mark.fuzz)])
 def test_whole_batches_give_the_bits_of_one_process(tmp_path: Path, world: int):
     changes = [f"sampling.accumulate={world}", "sampling.batch_size=3", "augment.mix=cutmix", "loss.lovasz=0.5"]
     alone = trained(tmp_path / "alone", *changes)
@@ -95,10 +94,13 @@ def in_float64() -> None:
     step.prepare = prepared
 
 
-@pytest.mark.heavy
 @pytest.mark.parametrize(
     ("world", "epochs"),
-    [(2, 1), pytest.param(2, 3, marks=pytest.mark.heavy), pytest.param(3, 3, marks=pytest.mark.heavy)],
+    [
+        pytest.param(2, 1, marks=pytest.mark.heavy),
+        pytest.param(2, 3, marks=pytest.mark.fuzz),
+        pytest.param(3, 3, marks=pytest.mark.heavy),
+    ],
 )
 def test_split_batches_compute_the_same_function(tmp_path: Path, world: int, epochs: int):
     """14 images in batches of 4: the last batch of an epoch, of 2, is too small for three processes."""
