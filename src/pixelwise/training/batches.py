@@ -16,7 +16,7 @@ from torch import Tensor
 from torch.utils.data import DataLoader
 
 from pixelwise.datasets.reading.ahead import fetch_files, is_far
-from pixelwise.datasets.reading.pairs import read_pair
+from pixelwise.datasets.reading.pairs import read_to_learn
 from pixelwise.datasets.reading.regions.pairs import Learnt, PairRegions, is_in_parts
 from pixelwise.datasets.samples import Dataset, Sample
 from pixelwise.errors import DataError, PixelwiseError, RecipeError, ResourceError
@@ -201,11 +201,11 @@ class TrainingPairs:
         """Image and labels from their files, after the fixed resize.
 
         Raises:
-            DataError: As `datasets.reading.pairs.read_pair`; D135, three attempts failed with an error of the disk or
-                the network.
+            DataError: As `datasets.reading.pairs.read_to_learn`; D135, three attempts failed with an error of the disk
+                or the network.
         """
         sample = self.samples[index]
-        return _repeatedly(lambda: fixed_resize(*read_pair(sample, self.dataset), self.augment))
+        return _repeatedly(lambda: fixed_resize(*read_to_learn(sample, self.dataset), self.augment))
 
 
 def mix_items(items: Sequence[Item], keys: Sequence[Key], augment: Augment, seed: int) -> list[Item]:

@@ -137,7 +137,7 @@ def load_teachers(recipe: Recipe, model: SegmentationModel, device: torch.device
         if expected is not None:
             require_same(folder, trained.weights_sha256, expected)
         sighted.append(_looking(trained, folder, recipe, model, device))
-        records.append(_record(trained, folder))
+        records.append(_record(trained, folder, section.unlabelled_images))
     return Teachers(sighted, section, multilabel=model.multilabel, records=tuple(records))
 
 
@@ -216,7 +216,7 @@ def _order(folder: Path, teacher: SegmentationModel, model: SegmentationModel) -
     )
 
 
-def _record(trained: TrainedModel, folder: Path) -> Teacher:
+def _record(trained: TrainedModel, folder: Path, unlabelled: int) -> Teacher:
     start = trained.recipe.initialize
     return Teacher(
         recipe=trained.recipe.name,
@@ -225,5 +225,6 @@ def _record(trained: TrainedModel, folder: Path) -> Teacher:
         licence=licence_of_weights(folder),
         encoder=start.encoder,
         encoder_licence=start.licence,
+        unlabelled=unlabelled,
         derived_from=read_environment(folder).derived_from,
     )
