@@ -88,6 +88,7 @@ class Batch(NamedTuple):
         repeated: Whether all processes have this same batch, because it is too small to be divided.
         total: Number of images of the whole batch, where this is a part of it.
         features: One (B, C, h, w) per feature map of a frozen encoder; the values of `images` are then undefined.
+        taught: What teachers said of the images, (B, K, h, w); None if they are yet to be asked.
     """
 
     images: Tensor
@@ -98,6 +99,7 @@ class Batch(NamedTuple):
     repeated: bool = False
     total: int | None = None
     features: list[Tensor] | None = None
+    taught: Tensor | None = None
 
 
 class TrainingPairs:

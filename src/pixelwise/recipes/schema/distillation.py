@@ -39,6 +39,10 @@ class Distillation(Part, frozen=True, kw_only=True):
         unlabelled_images: Number of these images, which a run fills in.
         views: What the teacher sees. `image`: the image; `flip`: also its mirror image, and the two probabilities are
             averaged, which takes it twice the time.
+        cache_views: Number N of views of each training image about which the teachers are asked once, before the first
+            step; the disk keeps their answers in float16. View v is the image as `augment` and `sampling.seed` draw it
+            for epoch v, and epoch e trains on view e mod N, so that augmentations recur every N epochs. 0 keeps none:
+            every epoch draws its own, and the teachers look at them.
     """
 
     teacher: Annotated[str | tuple[str, ...] | None, role(Role.MOVABLE)] = None
@@ -52,6 +56,7 @@ class Distillation(Part, frozen=True, kw_only=True):
     unlabelled: bool = True
     unlabelled_images: Annotated[int, role(Role.FROM_DATA)] = 0
     views: Literal["image", "flip"] = "image"
+    cache_views: int = 0
 
     def __post_init__(self) -> None:
         teachers = self.teachers
@@ -75,6 +80,9 @@ class Distillation(Part, frozen=True, kw_only=True):
         if self.temperature is not None:
             require_positive("distillation.temperature", self.temperature, "for example 4")
         require_positive("distillation.weight", self.weight, "distillation.teacher=none learns from no teacher")
+        require_at_least(
+            0, "distillation.cache_views", self.cache_views, "a number of views, for example 8; 0 keeps none"
+        )
         require_at_least(0, "distillation.unlabelled_images", self.unlabelled_images, "leave it out; a run fills it in")
         require_at_least(0, "distillation.between", self.between, "it is a weight; 0 is off")
         require_at_least(0, "distillation.within", self.within, "it is a weight; 0 is off")
