@@ -50,8 +50,9 @@ from pixelwise.recipes.catalog import recipe
 from pixelwise.recipes.overrides import apply_overrides
 from pixelwise.recipes.schema.data import Data
 from pixelwise.recipes.schema.recipe import Recipe
+from pixelwise.records.environment import Teacher
 from pixelwise.storage import caches, sha256_bytes
-from pixelwise.storage.cache_kinds import COMPLEXITY, DECODED, FEATURES, KINDS, CacheKind
+from pixelwise.storage.cache_kinds import COMPLEXITY, DECODED, FEATURES, KINDS, TAUGHT, CacheKind
 from pixelwise.storage.caches import Found, cache_folder, found_in_cache
 from pixelwise.storage.locks import LOCK, stop_using
 from pixelwise.storage.stores.addresses import place_of
@@ -60,6 +61,8 @@ from pixelwise.storage.stores.store import FolderStore
 from pixelwise.testing.miniatures import miniature_of, miniature_scenes
 from pixelwise.training.batches import TrainingPairs
 from pixelwise.training.decoded_cache import kept_pairs
+from pixelwise.training.distillation.kept import keep_taught
+from pixelwise.training.distillation.teachers import Sighted, Teachers
 from pixelwise.training.features.kept import keep_features
 from pixelwise.training.state import TrainingState, begin_state
 from pixelwise.zoo import counting
@@ -126,6 +129,19 @@ def of_features(data: Path, folder: Path) -> Any:
 def begun(settings: Recipe) -> TrainingState:
     torch.manual_seed(0)
     return begin_state(build_model(settings), settings, torch.device("cpu"))
+
+
+def of_answers(data: Path, folder: Path) -> Any:
+    dataset = opened(data)
+    settings = apply_overrides(recipe("generic-linear"), ["data.dataset=folder", "data.classes=[a,b,c]", *FROZEN[:2]])
+    settings = apply_overrides(settings, ["teacher=nowhere", "cache_views=2"])
+    state = begun(apply_overrides(settings, ["teacher=none", "cache_views=0"]))
+    record = Teacher(recipe="a", step=1, weights_sha256="0" * 64)
+    seen = Sighted(state.model.eval(), None, None, None)
+    teachers = Teachers([seen], settings.distillation, multilabel=False, records=(record,))
+    pairs = TrainingPairs(dataset, dataset.samples("train")[:2], settings)
+    kept = keep_taught(pairs, settings, state, teachers, SILENT)
+    return [kept.answer((view, index)).tolist() for view in (0, 1) for index in range(len(pairs))]
 
 
 FROZEN = [
@@ -203,6 +219,7 @@ def of_attempts(data: Path, folder: Path) -> list[int]:
 PRODUCERS: dict[str, Callable[[Path, Path], Any]] = {
     "decoded": of_decoded,
     "features": of_features,
+    "taught": of_answers,
     "drawn": of_outlines,
     "tiled-masks": of_tiled_masks,
     "cocoseg21": of_coco,
@@ -316,7 +333,7 @@ def forget(path: Path) -> None:
     stop_using(path)
 
 
-SLOW = (COMPLEXITY, FEATURES)
+SLOW = (COMPLEXITY, FEATURES, TAUGHT)
 """Kinds whose entries take a network to make."""
 
 

@@ -39,6 +39,7 @@ def test_entries_have_the_names_of_their_versions():
     assert {kind.name: kind.entry_name("ab12") for kind in KINDS if not kind.variants} == {
         "decoded": "decoded/v2-ab12",
         "features": "features/v1-ab12",
+        "taught": "taught/v1-ab12",
         "tiled-masks": "tiled-masks/v1-ab12",
         "cocoseg21": "cocoseg21-v1-ab12",
         "town": "town-ab12",

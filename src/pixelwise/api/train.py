@@ -20,10 +20,12 @@ from pixelwise.recipes.asking import Named, recipe_and_data
 from pixelwise.recipes.files import find
 from pixelwise.recipes.overrides import in_words
 from pixelwise.recipes.schema.recipe import Recipe
+from pixelwise.records.data_facts import read_data_facts
 from pixelwise.records.environment import read_environment
 from pixelwise.records.evaluations import find_result
 from pixelwise.records.run_folder import REPORT, is_continued, new_run_folder, read_recipe, refuse_occupied
 from pixelwise.records.status import keeping_status
+from pixelwise.reports.run.page import write_report
 from pixelwise.training import runs
 from pixelwise.training.options import TrainOptions
 
@@ -115,18 +117,33 @@ def is_scored(run: Path) -> bool:
     recipe = read_recipe(run)
     checkpoint, weights = result_of(run, recipe)
     found = [find_result(run, recipe.evaluation.split, protocol) for protocol in recipe.evaluation.protocols]
+    if not has_images_to_score(run, recipe):
+        return (run / REPORT).is_file()
     same = all(one is not None and one.weights_sha256 == checkpoint.sha256(weights) for one in found)
     return same and (run / REPORT).is_file()
+
+
+def has_images_to_score(run: Path, recipe: Recipe) -> bool:
+    """Whether the data of a run has labelled images to score it by, which images for a teacher alone are not."""
+    facts = read_data_facts(run)
+    return not facts.unlabelled or recipe.evaluation.split in facts.splits
 
 
 def accompany_scoring(run: Path) -> None:
     """Take part in what the first process does in `conclude`."""
     recipe, device = read_recipe(run), read_environment(run).arguments.device
+    if not has_images_to_score(run, recipe):
+        return
     evaluate(run, protocol=recipe.evaluation.protocols, device=device, observer=SILENT)
 
 
 def conclude(run: Path, observer: Observer) -> None:
     """Score a finished run under every protocol of its recipe, on its training device, and write its report."""
-    protocols = read_recipe(run).evaluation.protocols
+    recipe = read_recipe(run)
+    if not has_images_to_score(run, recipe):
+        observer.phase("writing the report")
+        write_report(run)
+        return
+    protocols = recipe.evaluation.protocols
     with keeping_status(run, observer, "scoring") as watched:
         evaluate(run, protocol=protocols, device=read_environment(run).arguments.device, observer=watched)

@@ -17,6 +17,7 @@ EXAMPLES = (
     "pixelwise distill unet model.encoder=resnet10t --teacher runs/large --data photos -o runs/small",
     "pixelwise distill photos --teacher runs/a --teacher runs/b --match channels",
     "pixelwise distill photos --teacher runs/large --no-labels --minutes 20  # the teacher alone teaches",
+    "pixelwise distill unet --teacher runs/large --data camera-roll --cache-views 8  # images without masks",
 )
 """Shown at the end of the help."""
 
@@ -47,7 +48,8 @@ def run(
     """Train a network that learns from trained ones, usually a small one from a large one.
 
     A teacher is a run with the same classes. It sees the images that the network sees, and says of every pixel how
-    likely each class is, beside the labels or (--no-labels) instead of them. Everything else is as in `pixelwise
+    likely each class is, beside the labels or (--no-labels) instead of them; training images without a mask teach
+    through it alone. Everything else is as in `pixelwise
     train`, and `pixelwise resume` continues the run. What the run is exported to names the teachers and their licences.
     """
     asked = training(words, recipe, data)

@@ -138,17 +138,20 @@ def open_folder(root: Path, overrides: Overrides = ()) -> tuple[Data, Dataset]:
     return data, open_dataset(data, root)
 
 
-def open_images(root: Path, reason: DataError) -> Dataset:
+def open_images(root: Path, reason: DataError, data: Data | None = None) -> Dataset:
     """Open a folder of images of which none has a mask: a data set of no pairs, with the classes of `dataset.toml`.
 
     Args:
         root: The folder.
         reason: Why it is no data set otherwise.
+        data: How the images are read, and the classes if the folder names none; None: as the generic recipe says.
 
     Raises:
-        DataError: D222, `dataset.toml` names no classes; D224, it is invalid.
+        DataError: D222, nothing names classes; D224, `dataset.toml` is invalid.
     """
-    classes, multilabel = described_classes(root)
+    data = find(DEFAULT_RECIPE).data if data is None else data
+    described, multilabel = described_classes(root)
+    classes = described or data.classes
     if not classes:
         raise DataError(
             "D222",
@@ -163,10 +166,10 @@ def open_images(root: Path, reason: DataError) -> Dataset:
         root=root,
         splits={"train": ()},
         problems=(missing,),
-        classes=classes if multilabel else None,
-        multilabel=bool(multilabel),
+        classes=classes if multilabel or data.multilabel else None,
+        multilabel=bool(multilabel or data.multilabel),
     )
-    return _dataset(find(DEFAULT_RECIPE).data, layout)
+    return _dataset(data, layout)
 
 
 def settled(data: Data, dataset: Dataset) -> Data:

@@ -20,6 +20,8 @@ from pixelwise.views import classes_in_words, line
 
 ALL = "all"
 """Name of the split that joins all others; see `Dataset.with_all`."""
+WITHOUT_MASKS = "images without masks"
+"""Name of the split of training images that only a teacher can say something of; only a training opens it."""
 
 
 class Sample(msgspec.Struct, frozen=True):
@@ -38,6 +40,11 @@ class Sample(msgspec.Struct, frozen=True):
     mask_path: Path | None
     class_masks: tuple[Path | None, ...] = ()
     ignore_mask: Path | None = None
+
+    @property
+    def is_labelled(self) -> bool:
+        """Whether anything says what the image shows."""
+        return self.mask_path is not None or bool(self.class_masks)
 
     @property
     def mask_files(self) -> tuple[Path, ...]:

@@ -13,9 +13,10 @@ from typing import NamedTuple
 from pixelwise.datasets.layouts.listing import list_images
 from pixelwise.datasets.layouts.matching import is_mask_name
 from pixelwise.datasets.layouts.words import IMAGE_WORDS, Kind, kind_of, split_of
-from pixelwise.datasets.opening import open_folder, open_images
+from pixelwise.datasets.opening import open_dataset, open_folder, open_images
 from pixelwise.datasets.samples import Dataset
 from pixelwise.errors import DataError
+from pixelwise.recipes.schema.data import Data
 from pixelwise.storage import printable
 
 _LACKING = ("D220", "W220")
@@ -73,23 +74,24 @@ class _Rule(NamedTuple):
         return folder / f"{self.prefix[1]}{core}{self.suffix[1]}.png"
 
 
-def open_with_unlabelled(root: Path) -> tuple[Dataset, tuple[Unlabelled, ...]]:
+def open_with_unlabelled(root: Path, data: Data | None = None) -> tuple[Dataset, tuple[Unlabelled, ...]]:
     """Open a custom data set, together with its images that have no mask yet; that may be all of them.
 
     Args:
-        root: Folder of the data set. If no image has a mask, its `dataset.toml` has to name the classes.
+        root: Folder of the data set. If no image has a mask, its `dataset.toml` or `data` has to name the classes.
+        data: How it is read; None: as the generic recipe says.
 
     Raises:
         DataError: Any that `open_dataset` raises; D222 also if nothing names the classes of unlabelled images.
         RecipeError: Any that `open_dataset` raises.
     """
     try:
-        dataset = open_folder(root)[1]
+        dataset = open_folder(root)[1] if data is None else open_dataset(data, root)
     except DataError as error:
         images = list(_images(root)) if error.code == "D222" and root.is_dir() else []
         if not images or any(map(_is_mask, images)):
             raise
-        dataset = open_images(root, error)
+        dataset = open_images(root, error, data)
     return dataset, unlabelled_of(dataset)
 
 

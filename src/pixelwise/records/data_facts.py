@@ -79,6 +79,9 @@ class DataFacts(msgspec.Struct, frozen=True, kw_only=True):
         drawn: Number of crops that an epoch of the training draws; None if it shows every image once.
         statistics: Counts of each split.
         findings: Findings of the audit; None if not recorded.
+        unlabelled: Number of training images without a mask, of which the network learns what its teachers say; they
+            are in none of the splits.
+        unlabelled_fingerprint: SHA-256 of their names and contents; empty without any.
     """
 
     dataset: str = ""
@@ -94,10 +97,16 @@ class DataFacts(msgspec.Struct, frozen=True, kw_only=True):
     drawn: int | None = None
     statistics: dict[str, SplitFacts] = {}
     findings: tuple[FindingFacts, ...] | None = None
+    unlabelled: int = 0
+    unlabelled_fingerprint: str = ""
 
     def usable(self, split: str) -> int:
         """Number of image-mask pairs of a split that the run uses; 0 if not recorded."""
         return self.images.get(split, 0) - len(self.unusable.get(split, ()))
+
+    def drawn_each_epoch(self, split: str) -> int:
+        """Number of images, or of crops of large ones, that an epoch of a training on `split` draws; 0 if unknown."""
+        return self.drawn or self.usable(split) + self.unlabelled
 
 
 def read_data_facts(run: Path) -> DataFacts:

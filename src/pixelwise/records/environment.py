@@ -11,6 +11,7 @@ from pixelwise.machine.facts import Machine
 from pixelwise.ranks.options import Sharding
 from pixelwise.records.json_files import read_json
 from pixelwise.storage import json_text, write_text
+from pixelwise.storage.names import counted
 
 ENVIRONMENT = "environment.json"
 
@@ -39,6 +40,7 @@ class Ancestor(msgspec.Struct, frozen=True, kw_only=True):
         licence: Licence of imported weights; `unknown` for those that were trained here: their owner decides.
         encoder: The weights that its encoder began with; `none` if they were random or those of another run.
         encoder_licence: Licence of these, as stated by their publisher; empty if it is not known.
+        unlabelled: Number of images without labels, of which only it said what they show.
     """
 
     recipe: str
@@ -47,6 +49,7 @@ class Ancestor(msgspec.Struct, frozen=True, kw_only=True):
     licence: str = "unknown"
     encoder: str = "none"
     encoder_licence: str = ""
+    unlabelled: int = 0
 
     @property
     def in_words(self) -> str:
@@ -57,6 +60,8 @@ class Ancestor(msgspec.Struct, frozen=True, kw_only=True):
         if self.encoder != "none":
             licence = f" ({self.encoder_licence})" if self.encoder_licence else ""
             words += f"; its encoder began with {self.encoder}{licence}"
+        if self.unlabelled:
+            words += f"; it alone said what {counted(self.unlabelled, 'image')} without labels show"
         return words
 
 

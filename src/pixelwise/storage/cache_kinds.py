@@ -119,6 +119,13 @@ FEATURES = CacheKind(
     folders=True,
     describe=_facts_of_features,
 )
+TAUGHT = CacheKind(
+    name="taught",
+    purpose="what teachers say of views of training images, kept by distillation.cache_views",
+    prefix="taught/",
+    folders=True,
+    describe=_facts_of_features,
+)
 DRAWN = CacheKind(
     name="drawn",
     purpose="masks drawn from annotations of labelling tools, and images unpacked from them",
@@ -225,7 +232,7 @@ INITIAL_WEIGHTS = CacheKind(
 )
 
 KINDS = (
-    DECODED, FEATURES, DRAWN, TILED_MASKS, COCOSEG21, TOWN, AUDIT, EXAMINED, EXAMINING, HASHES, MASK_IDS, CEILING,
-    SHARD_INDEX, TAR_MEMBERS, COMPLEXITY, ERROR_KINDS, WEB_RUNTIME, INITIAL_WEIGHTS,
+    DECODED, FEATURES, TAUGHT, DRAWN, TILED_MASKS, COCOSEG21, TOWN, AUDIT, EXAMINED, EXAMINING, HASHES, MASK_IDS,
+    CEILING, SHARD_INDEX, TAR_MEMBERS, COMPLEXITY, ERROR_KINDS, WEB_RUNTIME, INITIAL_WEIGHTS,
 )  # fmt: skip
 """All kinds, in display order."""

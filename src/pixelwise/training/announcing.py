@@ -7,6 +7,7 @@ from pathlib import Path
 import torch
 from torch import nn
 
+from pixelwise.datasets.samples import WITHOUT_MASKS
 from pixelwise.observer import TrainingStart
 from pixelwise.recipes.overrides import toml_value
 from pixelwise.recipes.schema.recipe import Recipe
@@ -15,6 +16,7 @@ from pixelwise.storage import printable
 from pixelwise.storage.names import counted
 from pixelwise.training.autotuning.format_choice import name as format_name
 from pixelwise.training.planning.plan import Plan
+from pixelwise.training.sampling.draws import learned_samples
 from pixelwise.training.setup import PreparedRun
 from pixelwise.training.together.division import ALL, Division
 
@@ -84,10 +86,13 @@ def _taught(teachers: tuple[Teacher, ...]) -> str:
 def _data(prepared: PreparedRun) -> str:
     recipe, dataset = prepared.recipe, prepared.dataset
     train = recipe.data.train_split
-    numbers = [f"{len(dataset.samples(split))} in {printable(split)}" for split in dataset.splits if split != train]
+    scored = [(name, samples) for name, samples in dataset.splits.items() if name not in (train, WITHOUT_MASKS)]
+    numbers = [f"{len(samples)} in {printable(name)}" for name, samples in scored if samples]
+    learned, without = learned_samples(dataset, recipe), dataset.splits.get(WITHOUT_MASKS, ())
     classes = [printable(one) for one in dataset.classes]
     named = ", ".join(classes[:NAMED_CLASSES]) + (" ..." if len(classes) > NAMED_CLASSES else "")
-    images = f"{counted(len(dataset.samples(train)), 'image')} to train on"
+    images = f"{counted(len(learned), 'image')} to train on"
+    images += f", {len(without)} of them without a mask" if without else ""
     return f"{', '.join([images, *numbers])}; {len(classes)} classes: {named}"
 
 

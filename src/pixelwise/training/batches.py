@@ -16,7 +16,7 @@ from torch import Tensor
 from torch.utils.data import DataLoader
 
 from pixelwise.datasets.reading.ahead import fetch_files, is_far
-from pixelwise.datasets.reading.pairs import read_pair
+from pixelwise.datasets.reading.pairs import read_to_learn
 from pixelwise.datasets.reading.regions.pairs import Learnt, PairRegions, is_in_parts
 from pixelwise.datasets.samples import Dataset, Sample
 from pixelwise.errors import DataError, PixelwiseError, RecipeError, ResourceError
@@ -88,6 +88,7 @@ class Batch(NamedTuple):
         repeated: Whether all processes have this same batch, because it is too small to be divided.
         total: Number of images of the whole batch, where this is a part of it.
         features: One (B, C, h, w) per feature map of a frozen encoder; the values of `images` are then undefined.
+        taught: What teachers said of the images, (B, K, h, w); None if they are yet to be asked.
     """
 
     images: Tensor
@@ -98,6 +99,7 @@ class Batch(NamedTuple):
     repeated: bool = False
     total: int | None = None
     features: list[Tensor] | None = None
+    taught: Tensor | None = None
 
 
 class TrainingPairs:
@@ -201,11 +203,11 @@ class TrainingPairs:
         """Image and labels from their files, after the fixed resize.
 
         Raises:
-            DataError: As `datasets.reading.pairs.read_pair`; D135, three attempts failed with an error of the disk or
-                the network.
+            DataError: As `datasets.reading.pairs.read_to_learn`; D135, three attempts failed with an error of the disk
+                or the network.
         """
         sample = self.samples[index]
-        return _repeatedly(lambda: fixed_resize(*read_pair(sample, self.dataset), self.augment))
+        return _repeatedly(lambda: fixed_resize(*read_to_learn(sample, self.dataset), self.augment))
 
 
 def mix_items(items: Sequence[Item], keys: Sequence[Key], augment: Augment, seed: int) -> list[Item]:

@@ -13,7 +13,6 @@ from typing import Any, NamedTuple
 import msgspec
 import torch
 
-from pixelwise.datasets.opening import open_dataset
 from pixelwise.datasets.samples import Dataset
 from pixelwise.machine.devices import choose_device, recorded_name
 from pixelwise.machine.facts import machine_facts, version_facts
@@ -40,6 +39,7 @@ from pixelwise.storage.stores.addresses import address_of, place_of, recorded
 from pixelwise.training.announcing import announcement
 from pixelwise.training.autotuning.format_choice import FormatChoice
 from pixelwise.training.distillation.identity import with_teachers
+from pixelwise.training.distillation.unlabelled import open_again
 from pixelwise.training.optimization.adapters import is_divided
 from pixelwise.training.options import ResumeOptions, TrainOptions
 from pixelwise.training.planning.pace import measure
@@ -379,7 +379,7 @@ def _resume(run: Path, wanted: ResumeOptions, observer: Observer, ranks: Ranks) 
         refuse_impossible(changed.precision, device)
         use_processor(device, environment.threads or default_threads())
         where = wanted.data if wanted.data is not None else environment.data_folder
-        dataset = open_dataset(changed.data, where)
+        dataset = open_again(changed, where, facts)
         observer.phase("comparing the data with the run's")
         refuse_other_data(dataset, facts, run)
         begins = not has_checkpoints(run)

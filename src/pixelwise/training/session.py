@@ -27,6 +27,7 @@ from pixelwise.storage.atomic import remove_leftovers
 from pixelwise.training.batches import TrainingPairs
 from pixelwise.training.bookkeeping import out_of_patience
 from pixelwise.training.decoded_cache import keep_decoded
+from pixelwise.training.distillation.kept import keep_taught
 from pixelwise.training.features.kept import keep_features
 from pixelwise.training.log import NoLog, RunLog
 from pixelwise.training.loop import train_loop
@@ -70,6 +71,8 @@ def _work(prepared: PreparedRun, run: Path, environment: Environment, observer: 
         views = keep_features(pairs, recipe, state, observer) if recipe.data.cache_features else None
         if views is None:
             keep_decoded(pairs, recipe, facts.largest_image, observer)
+            if state.teachers is not None and recipe.distillation.cache_views:
+                views = keep_taught(pairs, recipe, state, state.teachers, observer)
         if ranks.first:
             with _drawing(observer):
                 forget_after(run, state.progress.evaluated_step)

@@ -19,8 +19,8 @@ from pixelwise.datasets.auditing.audit import Audit, audit, raise_for_errors
 from pixelwise.datasets.auditing.class_weights import class_weights
 from pixelwise.datasets.auditing.statistics import with_measured_bands
 from pixelwise.datasets.fingerprint import fingerprint
-from pixelwise.datasets.opening import open_dataset, settled
-from pixelwise.datasets.samples import Dataset, Sample
+from pixelwise.datasets.opening import settled
+from pixelwise.datasets.samples import WITHOUT_MASKS, Dataset, Sample
 from pixelwise.errors import RecipeError
 from pixelwise.losses.mask_classification import assignment_solver
 from pixelwise.machine.memory import keep_freed_memory
@@ -37,11 +37,18 @@ from pixelwise.storage.atomic import require_space
 from pixelwise.training.autotuning.batch_size import auto_batch
 from pixelwise.training.autotuning.format_choice import FormatChoice, choose_format
 from pixelwise.training.distillation.identity import with_teachers
+from pixelwise.training.distillation.unlabelled import (
+    is_scored,
+    learned_statistics,
+    learning_without_labels,
+    open_to_learn,
+    unlabelled_fingerprint,
+)
 from pixelwise.training.features.computing import maps_read
 from pixelwise.training.optimization.freezing import refuse_random_frozen
 from pixelwise.training.optimization.schedules import total_steps
 from pixelwise.training.order import steps_per_epoch
-from pixelwise.training.sampling.draws import drawn_once, drawn_samples
+from pixelwise.training.sampling.draws import drawn_once, drawn_samples, learned_samples
 from pixelwise.training.settings.holding import unfit_settings
 from pixelwise.training.settings.unfit import Unfit
 from pixelwise.training.stages import naming_stage, stage_recipe
@@ -74,29 +81,28 @@ def look_at_data(recipe: Recipe, root: Path | None, observer: Observer) -> tuple
         DataError: The audit found an error that `data.allow` does not name; D107, a band is constant.
     """
     observer.phase("opening the data")
-    dataset = open_dataset(recipe.data, root)
+    dataset = open_to_learn(recipe, root)
+    recipe = learning_without_labels(recipe, dataset, observer)
     if dataset.multilabel and not recipe.data.multilabel:
         observer.phase("multi-label data: a sigmoid per class, binary cross entropy (data.multilabel=true)")
         # Settings that are incompatible with it are refused here, before every file is examined.
         recipe = msgspec.structs.replace(recipe, data=msgspec.structs.replace(recipe.data, multilabel=True))
     recipe.loss.require_labels(multilabel=dataset.multilabel)
-    wanted = [recipe.data.train_split, recipe.evaluation.split]
-    if recipe.selection.every_epochs:
-        wanted.append(recipe.selection.split)
-    splits = list(dict.fromkeys(wanted))
-    for split in splits:
-        dataset.samples(split)  # a missing split is an error now, not after the training
+    splits = _splits(dataset, recipe)
     observer.phase("looking at the data")
-    found = audit(dataset, splits=splits, progress=observer.progress)
+    found = audit(dataset, splits=[*splits, WITHOUT_MASKS], progress=observer.progress)
     raise_for_errors(found, recipe.data.allow)
     for finding in found.findings:
         observer.warn(finding.code, finding.message)
     recipe = _normalised(recipe, found, observer)
     data = settled(recipe.data, dataset)
     # Opened in the same way as by every later verb, so that all of them see the same fingerprint.
-    dataset = open_dataset(data, root)
+    dataset = open_to_learn(msgspec.structs.replace(recipe, data=data), root)
     counts = found.statistics[recipe.data.train_split]
-    weights = class_weights(recipe.loss.class_weights, counts, multilabel=dataset.multilabel)
+    number = recipe.distillation.unlabelled_images - len(found.unusable.get(WITHOUT_MASKS, ()))
+    weights = None
+    if counts.images or not recipe.distillation.unlabelled_images:
+        weights = class_weights(recipe.loss.class_weights, counts, multilabel=dataset.multilabel)
     facts = DataFacts(
         dataset=dataset.name,
         splits=tuple(splits),
@@ -109,15 +115,37 @@ def look_at_data(recipe: Recipe, root: Path | None, observer: Observer) -> tuple
         unusable={split: tuple(ids) for split, ids in found.unusable.items() if ids},
         largest_image=found.sizes.largest,
         usual_image=found.sizes.usual,
-        statistics=msgspec.convert(found.statistics, dict[str, SplitFacts], from_attributes=True),
+        statistics=msgspec.convert(
+            {split: found.statistics[split] for split in splits}, dict[str, SplitFacts], from_attributes=True
+        ),
         findings=msgspec.convert(found.findings, tuple[FindingFacts, ...], from_attributes=True),
+        unlabelled=number,
+        unlabelled_fingerprint=unlabelled_fingerprint(dataset),
     )
-    return dataset, facts, msgspec.structs.replace(recipe, data=data)
+    taught = msgspec.structs.replace(recipe.distillation, unlabelled_images=number)
+    return dataset, facts, msgspec.structs.replace(recipe, data=data, distillation=taught)
+
+
+def _splits(dataset: Dataset, recipe: Recipe) -> list[str]:
+    """The splits that a run uses, the training split first.
+
+    Raises:
+        DataError: D221, one of them has no image with labels.
+    """
+    learned = learned_samples(dataset, recipe)  # a missing split is an error now, not after the training
+    scored = [recipe.evaluation.split] if is_scored(dataset, recipe) else []
+    if recipe.selection.every_epochs:
+        scored.append(recipe.selection.split)
+    splits = list(dict.fromkeys([recipe.data.train_split, *scored]))
+    for split in splits:
+        if split != recipe.data.train_split or not learned:
+            dataset.samples(split)
+    return splits
 
 
 def _normalised(recipe: Recipe, found: Audit, observer: Observer) -> Recipe:
     """The recipe with the normalisation of its bands, measured (with a warning) if it was not given."""
-    changed = with_measured_bands(recipe, found.statistics[recipe.data.train_split])
+    changed = with_measured_bands(recipe, learned_statistics(found, recipe.data.train_split))
     if changed != recipe:
         used = changed.model.preprocessing
         mean, std = (", ".join(f"{value:.4f}" for value in values) for values in (used.mean, used.std))
@@ -226,7 +254,7 @@ def prepare_run(
     encoder = recipe.initialize.encoder if recipe.initialize.run is None else "none"
     weights = InitialWeights(encoder=encoder, sha256=sha256, run=other)
     drawn = len(drawn_samples(dataset, recipe, largest))
-    if drawn != len(dataset.samples(recipe.data.train_split)):
+    if drawn != len(learned_samples(dataset, recipe)):
         facts = msgspec.structs.replace(facts, drawn=drawn)
     return PreparedRun(recipe, dataset, facts, state, steps, weights)
 

@@ -176,7 +176,7 @@ def add_gradients(
             taught = None
             if state.teachers is not None:
                 with clock("teacher"), autocast(recipe, device):
-                    taught = state.teachers.say(images, logits[0])
+                    taught = state.teachers.say(images, logits[0], batch.taught)
             with clock("loss"):
                 truth = Truth(labels, batch.classes, recipe.data.multilabel)
                 seed = _seed_of(recipe, step, place, 0 if batch.repeated else ranks.rank)

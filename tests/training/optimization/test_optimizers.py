@@ -262,3 +262,25 @@ def test_a_group_cannot_warm_up_by_itself_where_rates_change_with_epochs():
     optimizer = Optimizer(lr=1.0, groups=(Group(pattern="^a", warmup_iterations=5),))
     with pytest.raises(RecipeError, match="has a warm-up of its own"):
         msgspec.structs.replace(recipe, optimizer=optimizer, schedule=Schedule(epochs=9, kind="step"))
+
+
+class _Prepared(nn.Module):
+    """A network as one that is prepared for int8: the original one is its `graph`."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.graph = nn.ModuleDict({"encoder": nn.Linear(2, 2), "decoder": nn.Linear(2, 2)})
+
+
+def test_groups_of_a_network_that_is_prepared_for_int8_are_those_of_the_network():
+    model = _Prepared()
+    plain = Optimizer(lr=1.0, decay_all=True, groups=(Group(pattern="^encoder", lr=0.1),))
+    named = {id(parameter): name for name, parameter in model.named_parameters()}
+    found = {
+        group["lr_factor"]: sorted(named[id(one)] for one in group["params"])
+        for group in build_optimizer(model, plain).param_groups
+    }
+    assert found == {
+        0.1: ["graph.encoder.bias", "graph.encoder.weight"],
+        1.0: ["graph.decoder.bias", "graph.decoder.weight"],
+    }

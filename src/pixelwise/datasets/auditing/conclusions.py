@@ -23,7 +23,7 @@ from pixelwise.datasets.explanations import (
 )
 from pixelwise.datasets.findings import Affected, Finding, finding
 from pixelwise.datasets.reading.tiff import stack_in_words
-from pixelwise.datasets.samples import Dataset, Sample
+from pixelwise.datasets.samples import WITHOUT_MASKS, Dataset, Sample
 from pixelwise.recipes.class_sets.tables import IGNORE
 from pixelwise.storage import printable
 from pixelwise.storage.names import counted, some
@@ -78,7 +78,8 @@ def collect_findings(
     findings += _transparent_masks(facts)
     findings += facts.positions.findings()
     if not facts.unusable_labels:  # else the missing classes may be in the pairs that cannot be used
-        findings += nothing_to_learn(dataset, {name: counts for name, counts in pixels.items() if dataset.splits[name]})
+        labelled = {name: one for name, one in pixels.items() if dataset.splits[name] and name != WITHOUT_MASKS}
+        findings += nothing_to_learn(dataset, labelled)
     findings += _class_warnings(facts, splits)
     # A name that resembles that of another data set matters least.
     return tuple(sorted(findings, key=lambda found: (found.severity != "error", found.code == "W262")))

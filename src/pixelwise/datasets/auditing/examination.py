@@ -143,6 +143,8 @@ def examine(
             _examine_in_parts(result, dataset)
             return result
         result.errors.append((sample.image_path, error))
+    if not sample.is_labelled:
+        return result
     if dataset.multilabel:
         _examine_class_masks(result, dataset)
         return result

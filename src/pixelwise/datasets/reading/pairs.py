@@ -8,6 +8,7 @@ from pixelwise.datasets.reading.fitting import fit_labels, rotation_error
 from pixelwise.datasets.reading.images import load_image
 from pixelwise.datasets.reading.masks import load_mask, mask_error, no_mask, read_class_masks, translate, valid_labels
 from pixelwise.datasets.samples import Dataset, Sample
+from pixelwise.recipes.class_sets.tables import IGNORE, IGNORE_BIT
 
 
 def read_labels(sample: Sample, dataset: Dataset) -> np.ndarray:
@@ -57,3 +58,20 @@ def read_pair(sample: Sample, dataset: Dataset, *, fit: bool = True) -> tuple[np
     # Masks of another shape are refused whatever is done with the labels.
     fitted = fit_labels(labels, image.shape[:2], sample.mask_path, dataset.reading)
     return image, fitted if fit else labels
+
+
+def read_to_learn(sample: Sample, dataset: Dataset) -> tuple[np.ndarray, np.ndarray]:
+    """Read image and labels as `read_pair`; of an image without a mask, every pixel is ignored.
+
+    Args:
+        sample: A sample of `dataset`, or an image that a teacher says something of.
+        dataset: Data set whose label table and reading options are used.
+
+    Raises:
+        DataError: As `read_pair`, but not D220.
+    """
+    if sample.is_labelled:
+        return read_pair(sample, dataset)
+    image, _ = load_image(sample.image_path, dataset.reading)
+    void, dtype = (IGNORE_BIT, np.int32) if dataset.multilabel else (IGNORE, np.uint8)
+    return image, np.full(image.shape[:2], void, dtype)

@@ -135,13 +135,14 @@ def make_card(
     images = comparison_images(run, trained.recipe, options, observer.warn)
     shape = _shape(images, options)
     made = [make_artefact(plan, folder, observer) for plan in plan_artefacts(run, options, shape)]
+    licence = licence_of_run(run, trained.recipe)
     rows = [
-        *eager_rows(trained, images, folder, observer),
+        *eager_rows(trained, images, folder, observer, licence.derived_from),
         *(artefact_row(one, trained, images, named / one.plan.name, observer) for one in made),
     ]
     rows = with_latencies(with_drops(rows), run, folder, shape.size, options.threads, options.rounds, observer)
     rows = [_renamed(row, folder, named) for row in rows]
-    return _card(trained, licence_of_run(run, trained.recipe), images, shape, options, made, rows)
+    return _card(trained, licence, images, shape, options, made, rows)
 
 
 def _shape(images: ComparisonImages, options: DeployOptions) -> Shape:

@@ -16,6 +16,7 @@ from pixelwise.machine.facts import computes_bfloat16
 from pixelwise.observer import Observer
 from pixelwise.profiling.latency import Latency
 from pixelwise.profiling.runtimes import EAGER, label_of
+from pixelwise.records.environment import Ancestor
 from pixelwise.runtimes import load_artefact
 
 METHODS: dict[Method, str] = {"": "", "ptq": ", int8 after training", "qat": ", int8 trained"}
@@ -52,7 +53,13 @@ class CardRow(msgspec.Struct, frozen=True, kw_only=True):
     reason: str = ""
 
 
-def eager_rows(trained: TrainedModel, images: ComparisonImages, output: Path, observer: Observer) -> list[CardRow]:
+def eager_rows(
+    trained: TrainedModel,
+    images: ComparisonImages,
+    output: Path,
+    observer: Observer,
+    derived_from: tuple[Ancestor, ...] = (),
+) -> list[CardRow]:
     """The rows of PyTorch without export; the first one is the reference.
 
     Args:
@@ -60,6 +67,7 @@ def eager_rows(trained: TrainedModel, images: ComparisonImages, output: Path, ob
         images: Images to score it on.
         output: The card's folder, where evaluation results are stored.
         observer: Receives the name of the variant being scored, and the number of images done.
+        derived_from: The networks that the run's weights were derived from.
     """
     quantized = trained.recipe.quantization != "none"
     file = trained.checkpoint.path / f"{trained.weights}.safetensors"
@@ -77,7 +85,7 @@ def eager_rows(trained: TrainedModel, images: ComparisonImages, output: Path, ob
                 precision=form.precision.dtype,
                 method="qat" if quantized else "",
                 size_bytes=file.stat().st_size,
-                miou=score_pytorch(trained, images, runtime, output, observer),
+                miou=score_pytorch(trained, images, runtime, output, observer, derived_from=derived_from),
                 equal_pixels=equal_pixels(trained.model, trained.model, images, form.precision),
             )
         )

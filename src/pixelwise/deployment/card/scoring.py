@@ -19,13 +19,20 @@ from pixelwise.observer import SILENT, Callbacks, Observer
 from pixelwise.prediction.network import prediction_mode, seen_labels
 from pixelwise.profiling.runtimes import EAGER
 from pixelwise.recipes.schema.training import Precision
+from pixelwise.records.environment import Ancestor
 from pixelwise.runtimes import ArtefactModel
 from pixelwise.runtimes.targets import find_target
 from pixelwise.storage import printable
 
 
 def score_pytorch(
-    trained: TrainedModel, images: ComparisonImages, runtime: str, output: Path, observer: Observer = SILENT
+    trained: TrainedModel,
+    images: ComparisonImages,
+    runtime: str,
+    output: Path,
+    observer: Observer = SILENT,
+    *,
+    derived_from: tuple[Ancestor, ...] = (),
 ) -> float | None:
     """Score the run's network on the CPU and store the result in `output/RUNTIME/evaluations`.
 
@@ -35,11 +42,12 @@ def score_pytorch(
         runtime: Key of `EAGER`, which chooses the number format and memory layout.
         output: The card's folder.
         observer: Receives the number of images scored; the phase stays the caller's.
+        derived_from: The networks that the weights were derived from.
 
     Returns:
         Mean IoU, 0..1; None without labels.
     """
-    subject = _subject(trained.model, origin_of(trained), images, output / runtime)
+    subject = _subject(trained.model, origin_of(trained, derived_from=derived_from), images, output / runtime)
     if subject is None:
         return None
     return _miou(msgspec.structs.replace(subject, precision=EAGER[runtime].precision), observer)
@@ -75,6 +83,7 @@ def score_artefact(
         weights_sha256=sidecar.files_sha256,
         weights="model",
         step=0,
+        derived_from=sidecar.licence.derived_from,
     )
     subject = _subject(artefact, origin, images, folder)
     if subject is None:

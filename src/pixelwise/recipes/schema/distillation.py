@@ -34,8 +34,15 @@ class Distillation(Part, frozen=True, kw_only=True):
         within: Weight, within `dist`, of the correlation over the pixels of a class.
         with_labels: Whether the labels teach, too. If not, the loss has the teacher's part only, images without any
             label teach as well, and auxiliary heads are not trained.
+        unlabelled: Whether images of the training split that have no mask teach, too: of these, the network learns what
+            its teachers say. If not, an image without a mask is an error of the data (D220).
+        unlabelled_images: Number of these images, which a run fills in.
         views: What the teacher sees. `image`: the image; `flip`: also its mirror image, and the two probabilities are
             averaged, which takes it twice the time.
+        cache_views: Number N of views of each training image about which the teachers are asked once, before the first
+            step; the disk keeps their answers in float16. View v is the image as `augment` and `sampling.seed` draw it
+            for epoch v, and epoch e trains on view e mod N, so that augmentations recur every N epochs. 0 keeps none:
+            every epoch draws its own, and the teachers look at them.
     """
 
     teacher: Annotated[str | tuple[str, ...] | None, role(Role.MOVABLE)] = None
@@ -46,7 +53,10 @@ class Distillation(Part, frozen=True, kw_only=True):
     between: float = 1.0
     within: float = 1.0
     with_labels: bool = True
+    unlabelled: bool = True
+    unlabelled_images: Annotated[int, role(Role.FROM_DATA)] = 0
     views: Literal["image", "flip"] = "image"
+    cache_views: int = 0
 
     def __post_init__(self) -> None:
         teachers = self.teachers
@@ -70,6 +80,10 @@ class Distillation(Part, frozen=True, kw_only=True):
         if self.temperature is not None:
             require_positive("distillation.temperature", self.temperature, "for example 4")
         require_positive("distillation.weight", self.weight, "distillation.teacher=none learns from no teacher")
+        require_at_least(
+            0, "distillation.cache_views", self.cache_views, "a number of views, for example 8; 0 keeps none"
+        )
+        require_at_least(0, "distillation.unlabelled_images", self.unlabelled_images, "leave it out; a run fills it in")
         require_at_least(0, "distillation.between", self.between, "it is a weight; 0 is off")
         require_at_least(0, "distillation.within", self.within, "it is a weight; 0 is off")
         require(
@@ -87,6 +101,11 @@ class Distillation(Part, frozen=True, kw_only=True):
     def teachers(self) -> tuple[str, ...]:
         """The run folders of the teachers, in order; empty without any."""
         return (self.teacher,) if isinstance(self.teacher, str) else self.teacher or ()
+
+    @property
+    def takes_unlabelled(self) -> bool:
+        """Whether images without a mask teach, too."""
+        return self.unlabelled and self.teacher is not None
 
     @property
     def used_temperature(self) -> float:

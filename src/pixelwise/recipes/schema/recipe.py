@@ -130,6 +130,7 @@ class Recipe(Part, frozen=True, kw_only=True):
             self._require_binary_terms()
         if self.data.cache_features:
             self._require_lasting_features()
+        self._require_lasting_answers()
         bands, normalised = self.data.bands, self.model.preprocessing.in_channels
         # Every recipe begins with three values; for other bands they are measured when the data is opened.
         require(
@@ -236,6 +237,16 @@ class Recipe(Part, frozen=True, kw_only=True):
             not self.distillation.teachers,
             "data.cache_features trains the head without the images, but a teacher (distillation.teacher) needs them",
             f"set distillation.teacher=none, or {off}",
+        )
+
+    def _require_lasting_answers(self) -> None:
+        """Refuse settings under which what a teacher says of an image does not stay as it is."""
+        mix = self.augment.mix
+        require(
+            not self.distillation.cache_views or mix == "none",
+            f"distillation.cache_views keeps what teachers say of single images; augment.mix={mix} mixes those of a "
+            "batch",
+            "set augment.mix=none, or distillation.cache_views=0",
         )
 
     def _require_binary_terms(self) -> None:

@@ -282,9 +282,10 @@ def _run_facts(run: RunRecords) -> list[Fact]:
 
 def _data(run: RunRecords) -> dict[str, Any]:
     data = run.data
+    images = {**data.images, **({"without masks": data.unlabelled} if data.unlabelled else {})}
     return {
         "name": data.dataset or run.recipe.data.dataset,
-        "splits": [(split, count(number)) for split, number in data.images.items()],
+        "splits": [(split, count(number)) for split, number in images.items()],
         "fingerprint": data.fingerprint[:16],
         "audited": data.findings is not None,
         "findings": data.findings or (),

@@ -109,6 +109,8 @@ def distillation_in_words(distillation: Distillation) -> str:
     match, temperature = distillation.match, distillation.used_temperature
     words = f"match {match} at temperature {temperature:g} with weight {distillation.weight:g}"
     words += ", beside the labels" if distillation.with_labels else ", without labels"
+    if distillation.unlabelled_images:
+        words += f", and of {many(distillation.unlabelled_images, 'image')} without a mask"
     views = len(distillation.teachers)
     said = [f"the average of {views} teachers"] if views > 1 else []
     said += ["mirror images seen too"] if distillation.views == "flip" else []
@@ -119,7 +121,7 @@ def trained_in_words(run: RunRecords) -> str:
     """`27 steps, 9 epochs of 8 of the 9 images`, from what was logged; skipped steps count."""
     recipe, data = run.recipe, run.data
     done = max(record.step for kind in (StepRecord, SkippedRecord) for record in run.log.of(kind))
-    images = data.drawn or data.usable(recipe.data.train_split)
+    images = data.drawn_each_epoch(recipe.data.train_split)
     used = images_per_epoch(images, recipe.sampling)
     words = many(done, "step")
     if not used:  # an older run, which did not record its images

@@ -123,7 +123,7 @@ def _planned_steps(recipe: Recipe, data: DataFacts) -> int | None:
     """Number of steps of the whole training; None if the number of training images is not recorded."""
     if recipe.schedule.iterations is not None:
         return recipe.schedule.iterations
-    images = data.drawn or data.usable(recipe.data.train_split)
+    images = data.drawn_each_epoch(recipe.data.train_split)
     try:
         return total_steps(recipe.schedule, steps_per_epoch(images, recipe.sampling)) if images > 0 else None
     except RecipeError:

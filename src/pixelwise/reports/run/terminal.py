@@ -114,6 +114,13 @@ def print_run(run: Path, *, scored: bool) -> None:
     results = [result for result in found if result is not None]
     for result in results:
         print_result(result, console)
+    if not results:
+        console.print(
+            f"not scored: no image of the data has labels to score by; where there are some: pixelwise evaluate {run} "
+            "--data FOLDER",
+            markup=False,
+            soft_wrap=True,
+        )
     for part in read_history(run).parts:
         console.print(f"! {part.in_words}: not comparable with an undisturbed run", markup=False, soft_wrap=True)
     for sentence in advice(recipe, read_log(run), next(iter(results), None)):

@@ -16,6 +16,7 @@ SHORTHANDS = {
     "weight": "distillation.weight",
     "labels": "distillation.with_labels",
     "views": "distillation.views",
+    "cache_views": "distillation.cache_views",
 }
 """Option of `distill` -> the field of the recipe that it sets, as an override would."""
 
@@ -32,6 +33,8 @@ class DistillOptions(TrainOptions, frozen=True, kw_only=True):
         weight: Weight of the teacher's part of the loss; as `distillation.weight`.
         labels: Whether the labels teach as well, or the teacher alone; as `distillation.with_labels`.
         views: What the teacher sees: the image, or its mirror image, too (`flip`); as `distillation.views`.
+        cache_views: Number of augmented views of each image about which the teacher is asked once, before the first
+            step; as `distillation.cache_views`.
     """
 
     teacher: Annotated[tuple[Path, ...], Meta(extra={"early": True, "many": True, "metavar": "RUN"})]
@@ -40,6 +43,7 @@ class DistillOptions(TrainOptions, frozen=True, kw_only=True):
     weight: Annotated[float | None, Meta(extra={"early": True})] = None
     labels: Annotated[bool | None, Meta(extra={"early": True, "flag": "--labels/--no-labels"})] = None
     views: Annotated[Literal["image", "flip"] | None, Meta(extra={"early": True})] = None
+    cache_views: Annotated[int | None, Meta(extra={"early": True})] = None
 
     def all_overrides(self) -> list[str]:
         """The overrides, followed by those that the options stand for.

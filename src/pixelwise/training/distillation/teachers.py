@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
 
+import msgspec
 import torch
 import torch.nn.functional as F
 from torch import Tensor
@@ -25,8 +26,11 @@ from pixelwise.records.environment import Teacher, read_environment
 from pixelwise.storage import printable
 from pixelwise.training.distillation.identity import require_same
 
+_LEAST = 1e-6
+"""Probability of a class by itself below which, and above 1 minus which, answers do not go."""
 
-class _Sighted(NamedTuple):
+
+class Sighted(NamedTuple):
     """A teacher and what it needs to look at the images of the network that it teaches.
 
     Attributes:
@@ -66,7 +70,7 @@ class Teachers:
 
     def __init__(
         self,
-        sighted: Sequence[_Sighted],
+        sighted: Sequence[Sighted],
         distillation: Distillation,
         *,
         multilabel: bool,
@@ -76,22 +80,55 @@ class Teachers:
         self.records = records
 
     @torch.no_grad()
-    def say(self, images: Tensor, like: Tensor) -> Tensor:
+    def say(self, images: Tensor, like: Tensor, answers: Tensor | None = None) -> Tensor:
         """What the teachers say of a batch, on average.
 
         Args:
             images: (B, C, H, W) float, as the network gets them.
             like: (B, K, h, w), main logits of the network; the teachers' are resized to theirs, bilinearly.
+            answers: Their `answer` about these images, (B, K, h, w) on any device; None: they look at them now.
 
         Returns:
             (B, K, h, w), see `taught_probabilities`.
         """
+        if answers is not None:
+            return self._probabilities(self._sighted[0].model, answers.to(like.device, non_blocking=True), like)
         said = []
         for one in self._sighted:
             said.append(self._probabilities(one.model, one.logits(images), like))
             if self._distillation.views == "flip":
                 said.append(self._probabilities(one.model, one.logits(images.flip(3)).flip(3), like))
         return said[0] if len(said) == 1 else torch.stack(said).mean(0)
+
+    @property
+    def described(self) -> tuple[object, ...]:
+        """Everything that an `answer` depends on but the images and the rounding, as plain values."""
+        several = len(self._sighted) > 1 or self._distillation.views != "image"
+        combined = (self._distillation.match, self._distillation.used_temperature, self._distillation.views)
+        each = [
+            (record.weights_sha256, msgspec.to_builtins(one.model.preprocessing), one.model.scores, _listed(one.order))
+            for record, one in zip(self.records, self._sighted, strict=True)
+        ]
+        return (each, self._multilabel, combined if several else ())
+
+    @torch.no_grad()
+    def answer(self, images: Tensor) -> Tensor:
+        """What the teachers say of images, for networks with logits of any size to be told later.
+
+        Args:
+            images: (B, C, H, W) float, as the network gets them.
+
+        Returns:
+            (B, K, h, w), at least float32, at the size of the first teacher's logits: these logits, if it alone looks
+            once; otherwise logits whose `taught_probabilities` are the average of what all say.
+        """
+        first = at_least_float32(self._sighted[0].logits(images))
+        if len(self._sighted) == 1 and self._distillation.views == "image":
+            return first
+        temperature, said = self._distillation.used_temperature, self.say(images, first)
+        if self._multilabel and self._distillation.match != "channels":
+            return temperature * said.logit(_LEAST)
+        return temperature * said.clamp(min=NOTHING).log()
 
     def loss(self, logits: Tensor, taught: Tensor, ranks: Ranks = ALONE) -> Tensor:
         """The weighted teacher's part of the loss, a scalar.
@@ -137,13 +174,13 @@ def load_teachers(recipe: Recipe, model: SegmentationModel, device: torch.device
         if expected is not None:
             require_same(folder, trained.weights_sha256, expected)
         sighted.append(_looking(trained, folder, recipe, model, device))
-        records.append(_record(trained, folder))
+        records.append(_record(trained, folder, section.unlabelled_images))
     return Teachers(sighted, section, multilabel=model.multilabel, records=tuple(records))
 
 
 def _looking(
     trained: TrainedModel, folder: Path, recipe: Recipe, model: SegmentationModel, device: torch.device
-) -> _Sighted:
+) -> Sighted:
     teacher = trained.model.requires_grad_(False).to(device)
     if recipe.precision.channels_last:
         teacher = teacher.to(memory_format=torch.channels_last)
@@ -151,7 +188,7 @@ def _looking(
     _require_same_range(trained.recipe, folder, recipe)
     order = _order(folder, teacher, model)
     scale, shift = _renormalisation(model.preprocessing, teacher.preprocessing, device)
-    return _Sighted(teacher, scale, shift, None if order is None else torch.tensor(order, device=device))
+    return Sighted(teacher, scale, shift, None if order is None else torch.tensor(order, device=device))
 
 
 def _renormalisation(
@@ -216,7 +253,11 @@ def _order(folder: Path, teacher: SegmentationModel, model: SegmentationModel) -
     )
 
 
-def _record(trained: TrainedModel, folder: Path) -> Teacher:
+def _listed(order: Tensor | None) -> list[int] | None:
+    return None if order is None else order.tolist()
+
+
+def _record(trained: TrainedModel, folder: Path, unlabelled: int) -> Teacher:
     start = trained.recipe.initialize
     return Teacher(
         recipe=trained.recipe.name,
@@ -225,5 +266,6 @@ def _record(trained: TrainedModel, folder: Path) -> Teacher:
         licence=licence_of_weights(folder),
         encoder=start.encoder,
         encoder_licence=start.licence,
+        unlabelled=unlabelled,
         derived_from=read_environment(folder).derived_from,
     )

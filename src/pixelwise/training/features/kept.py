@@ -1,14 +1,11 @@
-"""Cache of the features of a frozen encoder: computed once for a number of views of each image, kept on the disk.
-
-View v of an image is the image as epoch v augments it. With N views, epoch e trains on view e mod N.
-"""
+"""Cache of the features of a frozen encoder: computed once for a number of views of each image, kept on the disk."""
 
 from __future__ import annotations
 
 import contextlib
 import functools
 import hashlib
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import cv2
@@ -20,30 +17,20 @@ from torch import Tensor, nn
 
 from pixelwise.datasets.columns import as_tuple
 from pixelwise.datasets.fingerprint import fingerprint
-from pixelwise.errors import DataError, PixelwiseError, RecipeError, ResourceError
-from pixelwise.machine.thread_pools import thread_pool
-from pixelwise.machine.threads import reading_threads
+from pixelwise.errors import DataError, PixelwiseError, RecipeError
 from pixelwise.models import SegmentationModel
 from pixelwise.observer import Observer
 from pixelwise.recipes.schema.recipe import Recipe
 from pixelwise.storage import printable, sha256_bytes
-from pixelwise.storage.arrays import ArrayFile, DamagedArrayError, write_arrays
-from pixelwise.storage.atomic import remove_leftovers, require_space
-from pixelwise.storage.cache_kinds import FEATURES, VIEW_FILE
-from pixelwise.storage.caches import drop_superseded, entry_path, make_way, subject_of
-from pixelwise.storage.locks import work_lock
+from pixelwise.storage.arrays import DamagedArrayError
+from pixelwise.storage.cache_kinds import FEATURES
+from pixelwise.storage.caches import subject_of
 from pixelwise.training.batches import Batch, Item, Items, TrainingPairs, collate
 from pixelwise.training.features.computing import encoded, maps_read
+from pixelwise.training.features.views import Kept, Row, batches_of_one, keep_views, opened, stored
 from pixelwise.training.optimization.freezing import encoder_of
 from pixelwise.training.state import TrainingState
 from pixelwise.training.together.keys import Key, Keys
-
-Row = tuple[np.ndarray, ...]
-_PROBED = 4
-"""Number of images whose features are computed to estimate the size of all of them."""
-_MARGIN = 1.1
-_LARGEST = float(np.finfo(np.float16).max)
-_HELP = "free some space, point XDG_CACHE_HOME to a larger disk, or lower data.cache_features (0 keeps no features)"
 
 
 class FeaturePairs(TrainingPairs):
@@ -61,7 +48,7 @@ class FeaturePairs(TrainingPairs):
 
     def __init__(self, pairs: TrainingPairs, recipe: Recipe, read: tuple[int, ...], files: Sequence[Path]) -> None:
         super().__init__(pairs.dataset, pairs.samples, recipe)
-        self._views = [_opened(path, len(pairs)) for path in files]
+        self._views = [opened(path, len(pairs)) for path in files]
         self._files, self._read = list(files), read
 
     def features(self, key: Key) -> tuple[np.ndarray, ...]:
@@ -158,94 +145,20 @@ def keep_features(pairs: TrainingPairs, recipe: Recipe, state: TrainingState, ob
     observer.phase("comparing the features with the cache")
     read, encoder = maps_read(state.model), encoder_of(state.model)
     subject = subject_of(pairs.dataset.root.absolute(), recipe.data.train_split, encoder.name, read)
-    folder = entry_path(FEATURES, _key(pairs, recipe, state, read), subject=subject)
-    files = [folder / VIEW_FILE.format(view) for view in range(recipe.data.cache_features)]
-    make_way(folder, folder=True)
-    with work_lock(folder, lambda: observer.phase("waiting for another process that computes the features")):
-        missing = [path for path in files if not _is_whole(path, len(pairs))]
-        if missing:
-            remove_leftovers(folder)
-            compute = functools.partial(_rows, pairs, state.model, read)
-            _write(compute, {path: files.index(path) for path in missing}, pairs, recipe, observer)
-            drop_superseded(FEATURES, folder, subject=subject)
-        return FeaturePairs(pairs, recipe, read, files)
-
-
-def _write(
-    compute: Callable[[int, Sequence[int]], Iterator[Row]],
-    views: dict[Path, int],
-    pairs: TrainingPairs,
-    recipe: Recipe,
-    observer: Observer,
-) -> None:
-    """Write the files of views, given by their numbers, from the rows that `compute` makes of a view and of indices."""
-    observer.phase("computing the features")
-    probed = range(0, len(pairs), max(1, len(pairs) // _PROBED))
-    first = next(iter(views.values()))
-    sizes = [sum(array.nbytes for array in row) for row in compute(first, probed)]
-    needed = int(_MARGIN * sum(sizes) / len(sizes) * len(pairs) * len(views))
-    folder = next(iter(views)).parent
-    require_space(folder, needed, f"keeping the features of {len(pairs)} images (data.cache_features)", _HELP)
-    done, total = 0, len(views) * len(pairs)
-
-    def counted(rows: Iterator[Row]) -> Iterator[Row]:
-        nonlocal done
-        for row in rows:
-            yield row
-            done += 1
-            observer.progress(done, total)
-
-    for path, view in views.items():
-        make_way(path, folder=False)
-        about = {"dataset": pairs.dataset.name, "split": recipe.data.train_split, "pairs": len(pairs), "view": view}
-        try:
-            write_arrays(path, counted(compute(view, range(len(pairs)))), about)
-        except ResourceError as error:
-            raise ResourceError(error.code, error.message, _HELP) from error
+    words = Kept(FEATURES, "features", "data.cache_features", recipe.data.train_split, recipe.data.cache_features)
+    compute = functools.partial(_rows, pairs, state.model, read)
+    files = keep_views(words, _key(pairs, recipe, state, read), subject, pairs, compute, observer)
+    return FeaturePairs(pairs, recipe, read, files)
 
 
 def _rows(
     pairs: TrainingPairs, model: SegmentationModel, read: tuple[int, ...], view: int, indices: Sequence[int]
 ) -> Iterator[Row]:
-    """What `FeaturePairs.features` returns for a view of images, in their order.
-
-    Images are read ahead by threads, and encoded one at a time: the rounding of a batch depends on what is in it.
-    """
-    threads = reading_threads()
-    with thread_pool(threads) as pool:
-        for start in range(0, len(indices), 4 * threads):
-            keys = [(view, index) for index in indices[start : start + 4 * threads]]
-            for item in pool.map(pairs.__getitem__, keys):
-                batch = collate([item])
-                if isinstance(batch, PixelwiseError):
-                    raise batch
-                maps = [one[0] for one in encoded(model, batch)]
-                shapes = np.array([one.shape for one in maps], np.int32)
-                yield batch.labels[0].numpy(), shapes, *(stored(maps[index]) for index in read)
-
-
-def stored(features: Tensor) -> np.ndarray:
-    """Features as the cache holds them: float16, or float32 where that has no room for their values."""
-    values = features.cpu()
-    return values.numpy() if float(values.abs().max()) > _LARGEST else values.half().numpy()
-
-
-def _is_whole(path: Path, rows: int) -> bool:
-    """Whether a file has that many rows, all of them undamaged."""
-    try:
-        file = _opened(path, rows)
-        for row in range(rows):
-            file[row]
-    except (OSError, ValueError, msgspec.MsgspecError, DamagedArrayError):
-        return False
-    return True
-
-
-def _opened(path: Path, rows: int) -> ArrayFile:
-    file = ArrayFile(path)
-    if len(file) != rows:
-        raise ValueError(f"{path} holds {len(file)} rows; expected {rows}")
-    return file
+    """What `FeaturePairs.features` returns for a view of images, in their order."""
+    for batch in batches_of_one(pairs, view, indices):
+        maps = [one[0] for one in encoded(model, batch)]
+        shapes = np.array([one.shape for one in maps], np.int32)
+        yield batch.labels[0].numpy(), shapes, *(stored(maps[index]) for index in read)
 
 
 def _key(pairs: TrainingPairs, recipe: Recipe, state: TrainingState, read: tuple[int, ...]) -> str:

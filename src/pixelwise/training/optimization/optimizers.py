@@ -20,6 +20,8 @@ FACTOR = "lr_factor"
 """Key of a parameter group for the factor of its learning rate."""
 WARMUP = "own_warmup"
 """Key of a parameter group for its own warm-up: steps without learning, steps of the warm-up; None: the schedule's."""
+PREPARED = "graph."
+"""What the names of the parameters of a network that is prepared for int8 begin with."""
 _CONTAINER = re.compile(r"(?:stages?|layers?|blocks?|features)(?:_?\d+)?|[sb]\d+")
 """Part of a parameter's name that stands for stages or blocks: `blocks`, `stages_0`, `layer1`, RegNet's `s1.b2`."""
 
@@ -93,12 +95,17 @@ def _groups_of(named: dict[str, nn.Parameter], groups: Iterable[Group], frozen: 
     """Parameter name -> its group, for the parameters that have one; a group may consist of frozen ones."""
     found: dict[str, Group] = {}
     for group in groups:
-        fitting = [name for name in named if re.search(group.pattern, name)]
+        fitting = [name for name in named if _fits(group, name)]
         taken = [name for name in fitting if name not in found]
-        if not taken and not any(re.search(group.pattern, name) for name in frozen):
+        if not taken and not any(_fits(group, name) for name in frozen):
             raise _without_parameters(group, fitting, named)
         found |= dict.fromkeys(taken, group)
     return found
+
+
+def _fits(group: Group, name: str) -> bool:
+    """Whether a pattern matches a name, of a network prepared for int8 also the name that it had before."""
+    return any(re.search(group.pattern, one) for one in (name, name.removeprefix(PREPARED)))
 
 
 def _without_parameters(group: Group, fitting: list[str], named: dict[str, nn.Parameter]) -> RecipeError:

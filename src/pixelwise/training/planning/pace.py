@@ -19,6 +19,7 @@ from pixelwise.recipes.schema.recipe import Recipe
 from pixelwise.records.data_facts import DataFacts
 from pixelwise.training.autotuning.format_choice import choose_format
 from pixelwise.training.batches import TrainingPairs, loader_processes, training_batches
+from pixelwise.training.distillation.kept import answered
 from pixelwise.training.features.computing import encoded
 from pixelwise.training.memory import memory_explained
 from pixelwise.training.optimization.optimizers import set_learning_rates
@@ -122,6 +123,13 @@ def _step(
                 micro_batches = [batch._replace(features=list(encoded(state.model, batch))) for batch in micro_batches]
                 encoding.append((_now(device) - start) / sum(len(batch.ids) for batch in micro_batches))
                 start = _now(device)
+            elif recipe.distillation.cache_views and state.teachers is not None:
+                teachers = state.teachers
+                micro_batches = [
+                    batch._replace(taught=answered(batch, recipe, state, teachers)) for batch in micro_batches
+                ]
+                encoding.append((_now(device) - start) / sum(len(batch.ids) for batch in micro_batches))
+                start = _now(device)
             set_learning_rates(state.optimizer, recipe, step, per_epoch)
             with memory_explained(recipe, device):
                 train_step(recipe, state, network, micro_batches, weights)
@@ -130,7 +138,7 @@ def _step(
                 break
     finally:
         batches.close()
-    images = recipe.data.cache_features * len(samples)
+    images = (recipe.data.cache_features or recipe.distillation.cache_views) * len(samples)
     return statistics.median(taken[UNCOUNTED:]), images * statistics.median(encoding[UNCOUNTED:] or [0.0])
 
 

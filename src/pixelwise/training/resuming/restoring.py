@@ -8,7 +8,7 @@ import msgspec
 
 from pixelwise.checkpoints.checkpoint import newest_checkpoint, remove_later_checkpoints
 from pixelwise.datasets.fingerprint import fingerprint
-from pixelwise.datasets.samples import Dataset
+from pixelwise.datasets.samples import WITHOUT_MASKS, Dataset
 from pixelwise.errors import CheckpointError
 from pixelwise.machine.devices import choose_device
 from pixelwise.observer import Observer
@@ -21,7 +21,9 @@ from pixelwise.records.log import FinishedRecord, WarningRecord, append_log, rea
 from pixelwise.records.run_folder import CHECKPOINTS, write_recipe
 from pixelwise.records.standing import has_finished
 from pixelwise.storage import printable
+from pixelwise.storage.names import counted
 from pixelwise.storage.stores.addresses import place_of, recorded
+from pixelwise.training.distillation.unlabelled import unlabelled_fingerprint
 from pixelwise.training.options import ResumeOptions
 from pixelwise.training.resuming.changes import (
     NOT_COMPARABLE,
@@ -46,6 +48,15 @@ def refuse_other_data(dataset: Dataset, facts: DataFacts, run: Path) -> None:
             "K431",
             f"the data in {printable(dataset.root)} is not the data {printable(run)} began with: fingerprint "
             f"{found[:12]}..., expected {facts.fingerprint[:12]}...",
+            "restore the data, or start a new run",
+        )
+    further = unlabelled_fingerprint(dataset)
+    if further != facts.unlabelled_fingerprint:
+        number = len(dataset.splits.get(WITHOUT_MASKS, ()))
+        raise CheckpointError(
+            "K431",
+            f"the {counted(number, 'image')} without masks in {printable(dataset.root)} are not the "
+            f"{facts.unlabelled} that {printable(run)} began with",
             "restore the data, or start a new run",
         )
     if facts.naming is not None and dataset.naming != facts.naming:

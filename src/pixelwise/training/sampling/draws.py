@@ -7,7 +7,7 @@ fill a batch. The order of an epoch, and what is drawn for each of its positions
 from __future__ import annotations
 
 from pixelwise.datasets.reading.regions.images import large_image
-from pixelwise.datasets.samples import Dataset, Sample
+from pixelwise.datasets.samples import WITHOUT_MASKS, Dataset, Sample
 from pixelwise.errors import DataError
 from pixelwise.recipes.schema.recipe import Recipe
 from pixelwise.recipes.sizes import Size
@@ -24,10 +24,10 @@ def drawn_samples(dataset: Dataset, recipe: Recipe, largest: Size) -> tuple[Samp
         largest: (height, width) of the largest image.
 
     Raises:
-        DataError: D120, a setting needs images as a whole, but one is too large to be decoded whole; D221, there is no
-            such split.
+        DataError: D120, a setting needs images as a whole, but one is too large to be decoded whole, or has no mask;
+            D221, there is no such split.
     """
-    samples, augment = dataset.samples(recipe.data.train_split), recipe.augment
+    samples, augment = learned_samples(dataset, recipe), recipe.augment
     planned = augment.crop is None and "augment.crop" in recipe.planned
     if largest[0] * largest[1] <= dataset.reading.max_pixels or planned:
         return samples
@@ -37,6 +37,13 @@ def drawn_samples(dataset: Dataset, recipe: Recipe, largest: Size) -> tuple[Samp
         if found is None:
             drawn.append(sample)
             continue
+        if not sample.is_labelled:
+            raise DataError(
+                "D120",
+                f"{printable(sample.image_path)}: {found.pixels / 1e6:.1f} million pixels, of which crops are read "
+                "together with those of its mask, but it has none",
+                "cut it into tiles, or set distillation.unlabelled=false to learn from images with a mask alone",
+            )
         if augment.crop is None or augment.resize is not None:
             field = "augment.resize" if augment.resize is not None else "no augment.crop"
             raise DataError(
@@ -48,6 +55,17 @@ def drawn_samples(dataset: Dataset, recipe: Recipe, largest: Size) -> tuple[Samp
         height, width = size_before_zoom(augment, found.size)
         drawn += [sample] * max(1, round(height * width / (augment.crop[0] * augment.crop[1])))
     return tuple(drawn)
+
+
+def learned_samples(dataset: Dataset, recipe: Recipe) -> tuple[Sample, ...]:
+    """The training split, followed by the images without masks that a teacher says something of.
+
+    Raises:
+        DataError: D221, there is neither.
+    """
+    further = dataset.splits.get(WITHOUT_MASKS, ())
+    labelled = dataset.splits.get(recipe.data.train_split, ())
+    return (*labelled, *further) if further else dataset.samples(recipe.data.train_split)
 
 
 def drawn_once(usual: Size, recipe: Recipe) -> Size | None:

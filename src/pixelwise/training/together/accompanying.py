@@ -14,7 +14,6 @@ from pathlib import Path
 import msgspec
 import torch
 
-from pixelwise.datasets.opening import open_dataset
 from pixelwise.errors import PixelwiseError, ResourceError
 from pixelwise.machine.launched import hosts
 from pixelwise.machine.threads import default_threads
@@ -25,6 +24,7 @@ from pixelwise.records.data_facts import DataFacts
 from pixelwise.records.environment import Environment
 from pixelwise.records.exits import read_exit, write_exit
 from pixelwise.records.log import ProcessesRecord, append_log, read_log
+from pixelwise.training.distillation.unlabelled import open_again
 from pixelwise.training.session import work
 from pixelwise.training.setup import PreparedRun, prepare_run, use_processor
 from pixelwise.training.together.division import Division
@@ -138,7 +138,7 @@ class _Common(Exception):
 def _take_part(begun: Begun, ranks: Ranks, device: torch.device) -> None:
     recipe, environment = begun.recipe, begun.environment
     use_processor(device, environment.threads or default_threads())
-    dataset = open_dataset(recipe.data, environment.data_folder)
+    dataset = open_again(recipe, environment.data_folder, begun.facts)
     # All weights come from the first process.
     start = Initialize(freeze=recipe.initialize.freeze, adapter=recipe.initialize.adapter)
     bare = msgspec.structs.replace(recipe, initialize=start)
