@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import math
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -23,7 +24,7 @@ FILE = Path(__file__).with_suffix(".npz")
 TOLERANCE = 1e-6
 """Largest difference, relative to the largest logit; all networks compute in float64."""
 OUTPUTS, QUERIES, CHANNELS, LAYERS, PIXEL_LAYERS = 5, 7, 32, 9, 2
-RESNET = {"layers": (1, 1, 1, 1), "channels": (4, 8, 12, 16)}
+RESNET: dict[str, Any] = {"layers": (1, 1, 1, 1), "channels": (4, 8, 12, 16)}
 WINDOWS = {"swin": 7, "swin_window12": 12}
 SIZES = {"resnet": (96, 160), "swin": (64, 96), "swin_window12": (96, 64), "resnet50": (64, 96)}
 """(height, width) of the images; Hugging Face's networks pad nothing, so that only multiples of 32 can be compared."""
