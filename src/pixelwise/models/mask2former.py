@@ -54,6 +54,14 @@ PIXEL_EXPANSION, EXPANSION = 4, 8
 """Ratio of a feed-forward part's inner channels to its outer ones, in the pixel decoder and for the queries."""
 
 
+class GroupNorm(nn.GroupNorm):
+    """PyTorch's, which also accepts maps in which a group has a single value."""
+
+    def forward(self, input: Tensor) -> Tensor:
+        """(B, C, H, W) to the same shape."""
+        return torch.group_norm(input, self.num_groups, self.weight, self.bias, self.eps)
+
+
 class FeedForward(nn.Module):
     """Linear layer, ReLU, linear layer, added to the input and normalised.
 
@@ -107,17 +115,17 @@ class PixelDecoder(nn.Module):
         super().__init__()
         finest, *others = in_channels
         self.projections = nn.ModuleList(
-            nn.Sequential(nn.Conv2d(inputs, channels, kernel_size=1), nn.GroupNorm(GROUPS, channels))
+            nn.Sequential(nn.Conv2d(inputs, channels, kernel_size=1), GroupNorm(GROUPS, channels))
             for inputs in reversed(others)
         )
         self.levels = nn.Parameter(torch.randn(len(LEVELS), channels))
         self.layers = nn.ModuleList(PixelLayer(channels) for _ in range(layers))
         self.lateral = nn.Sequential(
-            nn.Conv2d(finest, channels, kernel_size=1, bias=False), nn.GroupNorm(GROUPS, channels)
+            nn.Conv2d(finest, channels, kernel_size=1, bias=False), GroupNorm(GROUPS, channels)
         )
         self.smoothing = nn.Sequential(
             nn.Conv2d(channels, channels, kernel_size=3, padding=1, bias=False),
-            nn.GroupNorm(GROUPS, channels),
+            GroupNorm(GROUPS, channels),
             nn.ReLU(),
         )
         self.masks = nn.Conv2d(channels, channels, kernel_size=1)
@@ -274,7 +282,7 @@ class Mask2Former(SegmentationModel):
             features = [norm(one) for norm, one in zip(self.feature_norms, features, strict=True)]
         finest, coarser = self.pixel_decoder(features)
         levels = [self._level(one, embedding) for one, embedding in zip(coarser, self.levels.weight, strict=True)]
-        queries = self.queries.weight.expand(len(images), -1, -1)
+        queries = self.queries.weight.expand(images.shape[0], -1, -1)
         outputs: list[Tensor] = []
         for place, layer in enumerate(self.layers):
             values, keys, size = levels[place % len(levels)]
