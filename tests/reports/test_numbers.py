@@ -4,7 +4,7 @@ import math
 
 import pytest
 
-from pixelwise.reports.numbers import count, duration, memory, percent, share, speed
+from pixelwise.reports.numbers import count, duration, memory, pace, percent, share, speed
 
 
 @pytest.mark.parametrize(
@@ -52,3 +52,8 @@ def test_memory_is_binary(size, text):
 @pytest.mark.parametrize(("rate", "text"), [(14.234, "14.2"), (0.5, "0.5"), (123.4, "123")])
 def test_speeds_have_three_digits(rate, text):
     assert speed(rate) == text
+
+
+@pytest.mark.parametrize(("rate", "text"), [(14.23, "14.2"), (4.0, "4.0"), (0.5, "0.5"), (0.0212, "0.021")])
+def test_a_slow_pace_is_not_nothing(rate: float, text: str):
+    assert pace(rate) == text

@@ -48,3 +48,8 @@ def memory(size: int) -> str:
 def speed(per_second: float) -> str:
     """`14.23` -> `14.2`: three significant digits."""
     return f"{per_second:.0f}" if per_second >= 100 else f"{per_second:.3g}"
+
+
+def pace(per_second: float) -> str:
+    """`14.23` -> `14.2`, `0.0212` -> `0.021`: one digit after the point, below 1 two that say something."""
+    return f"{per_second:.1f}" if per_second >= 1 else f"{per_second:.2g}"

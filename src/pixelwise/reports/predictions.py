@@ -12,6 +12,7 @@ from pixelwise.prediction.receipts.shares import Share
 from pixelwise.prediction.receipts.summaries import PredictSummary
 from pixelwise.prediction.shards.listing import TABLE
 from pixelwise.records.problems import problems_name
+from pixelwise.reports.numbers import pace
 from pixelwise.reports.standard_output import write, write_json
 from pixelwise.storage import printable
 from pixelwise.storage.names import counted
@@ -37,7 +38,7 @@ def show_summary(
         return
     images = summary.ok + summary.failed
     predicted = images - summary.kept
-    speed = f", {predicted / max(summary.seconds, 1e-9):.1f} img/s" if predicted else ""
+    speed = f", {pace(predicted / max(summary.seconds, 1e-9))} img/s" if predicted else ""
     for problem in summary.problems[:SHOWN]:
         write(f"{DataError(problem.code, problem.message, problem.help)}\n")
     write(f"{counted(images, 'image')}, {summary.ok} ok, {summary.failed} failed{speed} -> {printable(output)}\n")

@@ -7,6 +7,7 @@ import time
 from collections.abc import Sequence
 
 from pixelwise.observer import TrainingScore, TrainingStart, TrainingStatus
+from pixelwise.reports.numbers import pace
 
 _BLOCKS = "▁▂▃▄▅▆▇█"
 TREND = 20
@@ -146,7 +147,7 @@ def _pace(status: TrainingStatus) -> list[str]:
     parts = [] if status.loss is None else [f"loss {status.loss:.3f}"]
     parts.append(f"lr {status.lr:.2g}")
     if status.images_per_second:
-        parts.append(f"{status.images_per_second:.1f} img/s")
+        parts.append(f"{pace(status.images_per_second)} img/s")
         waiting = round(100 * status.data_wait_share)
         parts += [f"data-wait {waiting} %"] if waiting else []
     return parts

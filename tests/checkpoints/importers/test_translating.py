@@ -3,7 +3,7 @@ from __future__ import annotations
 import pytest
 import torch
 
-from pixelwise.checkpoints.importers.conversions import Conversion, Join, Regroup, Split
+from pixelwise.checkpoints.importers.conversions import Conversion, Deinterleave, Join, Regroup, Split
 from pixelwise.checkpoints.importers.translating import (
     as_convolution,
     fit_classes,
@@ -57,6 +57,18 @@ def test_groups_of_input_channels_change_places() -> None:
     conversion = rules(tensors=(Regroup(pattern="fuse", order=(1, 0)),))
     weights, _ = reshape({"fuse": torch.tensor([[1.0, 2.0, 3.0, 4.0]])}, conversion)
     assert weights["fuse"].tolist() == [[3, 4, 1, 2]]
+
+
+def test_channels_that_alternate_between_groups_become_one_group_after_the_other() -> None:
+    conversion = rules(tensors=(Deinterleave(pattern=r"halved\..+", order=(1, 0)),))
+    weights, _ = reshape(
+        {"halved.weight": torch.tensor([[1.0, 2.0, 3.0, 4.0]]), "halved.bias": torch.arange(2.0)}, conversion
+    )
+    assert weights["halved.weight"].tolist() == [[2, 4, 1, 3]]
+    assert weights["halved.bias"].tolist() == [1, 0]
+    with pytest.raises(CheckpointError, match=r"halved\.bias has 3 channels; expected a multiple of 2") as caught:
+        reshape({"halved.bias": torch.arange(3.0)}, conversion)
+    assert caught.value.code == "K403"
 
 
 def test_the_output_that_means_no_class_is_dropped() -> None:

@@ -58,6 +58,19 @@ class Regroup(msgspec.Struct, frozen=True, kw_only=True):
     order: tuple[int, ...]
 
 
+class Deinterleave(msgspec.Struct, frozen=True, kw_only=True):
+    """Puts channels of the last axis that alternate between groups into one group after the other.
+
+    Attributes:
+        pattern: Regular expression that matches the whole source key.
+        order: Which of as many consecutive channels belongs to each group of the model, in the order of the groups;
+            with (1, 0), the channels a b c d become b d a c.
+    """
+
+    pattern: str
+    order: tuple[int, ...]
+
+
 class Conversion(msgspec.Struct, frozen=True, kw_only=True):
     """Rules that translate the weights of a source to those of a model.
 
@@ -76,7 +89,7 @@ class Conversion(msgspec.Struct, frozen=True, kw_only=True):
     rules: tuple[tuple[str, str], ...]
     classifiers: tuple[tuple[str, int], ...]
     unlabelled_output: dict[int, int] = {}
-    tensors: tuple[Split | Join | Regroup, ...] = ()
+    tensors: tuple[Split | Join | Regroup | Deinterleave, ...] = ()
     left_out: tuple[tuple[str, str], ...] = ()
     optional: tuple[str, ...] = ()
 

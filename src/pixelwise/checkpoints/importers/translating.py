@@ -9,7 +9,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from pixelwise.checkpoints.importers.conversions import Conversion, Regroup, Split
+from pixelwise.checkpoints.importers.conversions import Conversion, Deinterleave, Regroup, Split
 from pixelwise.errors import CheckpointError
 from pixelwise.storage.names import some
 
@@ -79,7 +79,7 @@ def fit_classes(
 
 
 def reshape(weights: dict[str, Any], conversion: Conversion) -> tuple[dict[str, Any], dict[str, str]]:
-    """Split, join and regroup source tensors; also returns new key -> source keys that it was made of."""
+    """Split, join and reorder source tensors; also returns new key -> source keys that it was made of."""
     weights = dict(weights)
     origins: dict[str, str] = {}
     for rule in conversion.tensors:
@@ -89,6 +89,12 @@ def reshape(weights: dict[str, Any], conversion: Conversion) -> tuple[dict[str, 
             if isinstance(rule, Regroup):
                 groups = weights[key].chunk(len(rule.order), dim=1)
                 weights[key] = torch.cat([groups[place] for place in rule.order], dim=1)
+            elif isinstance(rule, Deinterleave):
+                if weights[key].shape[-1] % len(rule.order):
+                    raise other_shape(
+                        [f"{key} has {weights[key].shape[-1]} channels; expected a multiple of {len(rule.order)}"]
+                    )
+                weights[key] = torch.cat([weights[key][..., place :: len(rule.order)] for place in rule.order], dim=-1)
             elif isinstance(rule, Split):
                 total = sum(share for _, share in rule.parts)
                 tensor = weights.pop(key)

@@ -33,7 +33,8 @@ from pixelwise.datasets.reading.regions.images import ImageRegions
 from pixelwise.datasets.reading.regions.masks import KEPT_BYTES
 from pixelwise.datasets.reading.regions.measuring import MaskMeasures, class_pixels, measure_image, measure_labels
 from pixelwise.datasets.reading.regions.mosaics import is_mosaic
-from pixelwise.datasets.reading.regions.pairs import is_in_parts, sizes_error
+from pixelwise.datasets.reading.regions.pairs import is_in_parts
+from pixelwise.datasets.reading.regions.sizes import sizes_error
 from pixelwise.datasets.samples import Dataset, Sample
 from pixelwise.errors import DataError
 from pixelwise.storage import printable, sha256_bytes
@@ -190,7 +191,7 @@ def _examine_in_parts(result: Examination, dataset: Dataset) -> None:
     if mask_path is None:
         return
     try:
-        measured = measure_labels(sample, dataset)
+        measured = measure_labels(sample, dataset, None if result.image is None else result.size)
     except DataError as error:
         result.errors.append((mask_path, error))
         return

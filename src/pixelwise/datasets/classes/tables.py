@@ -24,7 +24,8 @@ from pixelwise.datasets.layouts.layout import Layout
 from pixelwise.datasets.reading.mask_values import RawMask, load_mask
 from pixelwise.datasets.reading.regions.masks import MaskRegions
 from pixelwise.datasets.reading.regions.segments import Rectangle
-from pixelwise.datasets.samples import Reading
+from pixelwise.datasets.reading.regions.sizes import refuse_other_sizes
+from pixelwise.datasets.samples import Reading, Sample
 from pixelwise.errors import DataError, RecipeError
 from pixelwise.recipes.class_sets.tables import CLASS_SETS, IGNORE, Color, voc_color
 from pixelwise.recipes.schema.recipe import Data
@@ -306,9 +307,9 @@ def _palette_of_masks(data: Data, layout: Layout, label_table: LabelTable, numbe
     """One colour per class, from the palette of the first readable mask; None if it has none or lacks a class."""
     if label_table.threshold is not None or label_table.divisor is not None:
         return None  # the classes are not values of the masks
-    for path in _each_mask(layout):
+    for sample, path in _each_mask(layout):
         try:
-            raw = _some_of(path, label_table, data)
+            raw = _some_of(sample, path, label_table, data)
         except DataError:  # of which the audit tells
             continue
         ids = label_table.ids or {i: i for i in range(number)}
@@ -318,8 +319,8 @@ def _palette_of_masks(data: Data, layout: Layout, label_table: LabelTable, numbe
     return None
 
 
-def _some_of(path: Path, table: LabelTable, data: Data) -> RawMask:
-    """A mask, or a pixel of one that is too large to be decoded whole, with its palette.
+def _some_of(sample: Sample, path: Path, table: LabelTable, data: Data) -> RawMask:
+    """The mask of a sample, or a pixel of one that is too large to be decoded whole, with its palette.
 
     Raises:
         DataError: The mask cannot be read.
@@ -329,16 +330,18 @@ def _some_of(path: Path, table: LabelTable, data: Data) -> RawMask:
     except DataError as error:
         if error.code != "D120":
             raise
+        refuse_other_sizes(sample, Reading.of(data))
         with MaskRegions(path, table, Reading.of(data)) as mask:
             return mask.raw(Rectangle(0, 0, 1, 1))
 
 
 def _masks(layout: Layout) -> list[Path]:
-    return list(_each_mask(layout))
+    return [path for _, path in _each_mask(layout)]
 
 
-def _each_mask(layout: Layout) -> Iterator[Path]:
-    return (s.mask_path for samples in layout.splits.values() for s in samples if s.mask_path is not None)
+def _each_mask(layout: Layout) -> Iterator[tuple[Sample, Path]]:
+    """Each sample that has a mask, with the mask."""
+    return ((s, s.mask_path) for samples in layout.splits.values() for s in samples if s.mask_path is not None)
 
 
 def _palette_of_ids(ids: dict[int, int], palette: tuple[Color, ...]) -> tuple[Color, ...] | None:

@@ -321,7 +321,7 @@ def _checked_in_parts(sample: Sample, dataset: Dataset) -> tuple[tuple[int, int]
         for band in pair.mask.bands():
             pair.regions.read(band)
         size = pair.regions.size
-    measured = measure_labels(sample, dataset)
+    measured = measure_labels(sample, dataset, size)
     if measured.errors:
         raise measured.errors[0][1]
     return size, (*measured.pixels[: len(dataset.classes)].tolist(), int(measured.pixels[IGNORE]))

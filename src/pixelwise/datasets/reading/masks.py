@@ -175,6 +175,11 @@ def no_mask(image: Path) -> DataError:
     return DataError("D220", f"{printable(image)}: the image has no mask", "add the mask, or leave the image out")
 
 
+def is_snapped(raw: RawMask, table: LabelTable) -> bool:
+    """Whether values of a mask take the class of the nearest named one, so that their surroundings decide, too."""
+    return table.tolerance is not None and bool(table.ids if raw.values.ndim == 2 else table.colors)
+
+
 def translate(raw: RawMask, table: LabelTable) -> Translation:
     """Translate a decoded mask to class ids. An RGB mask without a colour table becomes ignored everywhere."""
     if raw.values.ndim == 2:

@@ -7,6 +7,8 @@ value that covers areas was drawn: without a name it stays unknown, however near
 
 from __future__ import annotations
 
+from collections import Counter
+
 import cv2
 import numpy as np
 
@@ -33,8 +35,7 @@ def snap_ids(values: np.ndarray, table: LabelTable, tolerance: int) -> tuple[np.
         uint8 (H, W) class ids with 255 = ignored, and the unknown raw values with their pixel counts.
     """
     unique, where = _unique(values)
-    names = sorted(table.ids)
-    labels, distance = _nearest(_distances(unique, names), [table.ids[name] for name in names])
+    labels, distance = _nearest_ids(unique, table)
     exact = (distance == 0)[where]
     if values.dtype in (np.uint8, np.uint16):
         # A border between two classes may pass through the value of a third one.
@@ -56,6 +57,47 @@ def snap_colors(rgb: np.ndarray, table: LabelTable, tolerance: int) -> tuple[np.
     """
     codes = color_codes(rgb)
     unique, where = _unique(codes)
+    labels, distance = _nearest_colors(unique, table)
+    return _settle(codes, unique, where, labels, distance > tolerance, (distance == 0)[where])
+
+
+class Strangers:
+    """The values of a mask that are too far from every named one, of which it is seen in parts.
+
+    Args:
+        table: As for `snap_ids` and `snap_colors`, with its tolerance.
+    """
+
+    def __init__(self, table: LabelTable) -> None:
+        self._table, self._pixels, self._inner = table, Counter[int](), Counter[int]()
+
+    def add(self, values: np.ndarray, rows: slice = slice(None)) -> None:
+        """Count a part.
+
+        Args:
+            values: Raw values (H, W), if the table names values, or colours uint8 (H, W, 3), if it names colours.
+            rows: Rows whose pixels are counted; the others are only their surroundings.
+        """
+        codes = color_codes(values) if values.ndim == 3 else values
+        unique, where = _unique(codes[rows])
+        _, distance = (_nearest_colors if values.ndim == 3 else _nearest_ids)(unique, self._table)
+        far = np.flatnonzero(distance > (self._table.tolerance or 0))
+        inside = where[inner_pixels(codes)[rows]]
+        for counts, found in ((self._pixels, where.ravel()), (self._inner, inside)):
+            numbers = np.bincount(found, minlength=len(unique))
+            counts.update({int(unique[i]): int(numbers[i]) for i in far})
+
+    def drawn(self) -> dict[int, int]:
+        """The values that cover areas, so that they should have a name -> number of pixels, colours as `0xrrggbb`."""
+        return {
+            value: pixels
+            for value, pixels in self._pixels.items()
+            if (inner := self._inner[value]) > 0 and inner >= _DRAWN * pixels
+        }
+
+
+def _nearest_colors(unique: np.ndarray, table: LabelTable) -> tuple[np.ndarray, np.ndarray]:
+    """As `_nearest_ids`, for colours `0xrrggbb`."""
     channels = np.stack([unique >> 16, unique >> 8 & 255, unique & 255], axis=-1).astype(np.int64)
     best = np.full(len(unique), np.iinfo(np.int64).max)
     labels = np.full(len(unique), IGNORE, np.uint8)
@@ -64,7 +106,13 @@ def snap_colors(rgb: np.ndarray, table: LabelTable, tolerance: int) -> tuple[np.
         labels[(distance == best) & (labels != class_id)] = IGNORE
         labels[distance < best] = class_id
         best = np.minimum(best, distance)
-    return _settle(codes, unique, where, labels, best > tolerance, (best == 0)[where])
+    return labels, best
+
+
+def _nearest_ids(unique: np.ndarray, table: LabelTable) -> tuple[np.ndarray, np.ndarray]:
+    """Class of the nearest named value for each value, 255 where two classes are equally near, and its distance."""
+    names = sorted(table.ids)
+    return _nearest(_distances(unique, names), [table.ids[name] for name in names])
 
 
 def _unique(values: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

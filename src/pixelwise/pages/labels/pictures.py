@@ -22,6 +22,7 @@ from pixelwise.datasets.reading.regions.images import ImageRegions
 from pixelwise.datasets.reading.regions.masks import WholeMask
 from pixelwise.datasets.reading.regions.pairs import is_in_parts, known_of, opened_mask
 from pixelwise.datasets.reading.regions.segments import Rectangle
+from pixelwise.datasets.reading.regions.sizes import refuse_other_sizes
 from pixelwise.datasets.samples import Dataset, Reading, Sample
 from pixelwise.errors import DataError
 from pixelwise.machine.threads import reading_threads
@@ -186,7 +187,9 @@ class Pictures:
         path, key = sample.mask_path, tuple(map(os_state, sample.mask_files))
         if path is None:
             raise Refused("It has no labels.")
-        with opened_mask(sample, path, dataset, self._masks.get(key, {})) as mask:
+        known = self._masks.get(key, {})
+        refuse_other_sizes(sample, dataset.reading, known)
+        with opened_mask(sample, path, dataset, known) as mask:
             self._masks[key] = known_of(mask, path)
             where = part_of(mask.size, corner)
             labels = mask.labels(where)

@@ -52,7 +52,14 @@ def examined(root: Path, mask: np.ndarray, table: LabelTable, max_pixels: int, i
 
 @pytest.mark.parametrize(
     ("mask", "table"),
-    [(IDS, msgspec.structs.replace(TABLE, ids={**TABLE.ids, 4: 0})), (IDS, TABLE), (COLORED, COLORS), (COLORED, TABLE)],
+    [
+        (IDS, msgspec.structs.replace(TABLE, ids={**TABLE.ids, 4: 0})),
+        (IDS, TABLE),
+        (COLORED, COLORS),
+        (COLORED, TABLE),
+        (COLORED, msgspec.structs.replace(TABLE, tolerance=2)),
+        (IDS * 20, msgspec.structs.replace(TABLE, tolerance=2)),
+    ],
 )
 def test_bands_are_examined_like_the_whole(tmp_path: Path, mask: np.ndarray, table: LabelTable):
     """With and without values that have no class, of which the errors tell the same numbers."""

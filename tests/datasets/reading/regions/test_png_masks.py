@@ -13,6 +13,7 @@ import imagecodecs
 import msgspec
 import numpy as np
 import pytest
+from datasets.reading.regions.pngs import flipped, interlaced
 from PIL import Image, PngImagePlugin
 
 from pixelwise.datasets.labels import LabelTable, table_of
@@ -116,6 +117,58 @@ def test_rectangles_are_those_of_the_whole(tmp_path: Path, name: str, table: Lab
             assert whole.palette is None or np.array_equal(found.palette, whole.palette)
 
 
+@pytest.mark.parametrize(
+    ("depth", "color", "table", "kinds"),
+    [
+        (1, 3, PLAIN, 5),
+        (4, 0, PLAIN, 5),
+        (8, 0, PLAIN, 1),
+        (8, 2, COLORED, 5),
+        (8, 4, ALPHA, 5),
+        (16, 0, PLAIN, 5),
+        (16, 2, BLACK_AND_WHITE, 5),
+    ],
+)
+def test_interlaced_masks_are_those_of_the_whole(
+    tmp_path: Path, depth: int, color: int, table: LabelTable, kinds: int
+) -> None:
+    path = tmp_path / "mask.png"
+    path.write_bytes(interlaced(*SIZE, depth, color, kinds=kinds))
+    whole = load_mask(path, table, max_pixels=10**6).values
+    with MaskRegions(path, table, Reading()) as regions:
+        for where in (Rectangle(0, 0, *SIZE), Rectangle(13, 7, 20, 30), Rectangle(60, 44, 1, 1)):
+            found = regions.raw(where).values
+            assert np.array_equal(found, whole[where.top : where.bottom, where.left : where.right])
+    (entry,) = (one.path for one in found_in_cache() if one.kind is TILED_MASKS)
+    assert not (entry / png_masks._PASSES).exists()
+    path.write_bytes(path.read_bytes()[:-30])
+    assert refusal(path, table) == "D101"
+
+
+def test_a_header_that_claims_more_pixels_than_its_data_has_is_refused_at_once(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """100,000 x 10,000 pixels of 1 bit are 125 MB, of which 1 kB of compressed bytes is at most 1 MB."""
+    monkeypatch.setattr(png_masks, "small_files", None)  # nothing is decoded
+    path, content = tmp_path / "mask.png", grey_of_bits(2)
+    claim = b"IHDR" + struct.pack(">IIBBBBB", 100_000, 10_000, 1, 0, 0, 0, 0)
+    path.write_bytes(content[:12] + claim + struct.pack(">I", zlib.crc32(claim)) + content[33:])
+    assert refusal(path) == "D101"
+
+
+def test_a_damaged_chunk_is_the_same_error_as_for_the_whole(tmp_path: Path) -> None:
+    path, text = tmp_path / "mask.png", PngImagePlugin.PngInfo()
+    text.add_text("Comment", "which is damaged")
+    Image.fromarray(IDS).save(path, pnginfo=text)
+    path.write_bytes(flipped(path.read_bytes(), path.read_bytes().index(b"damaged")))
+    errors = []
+    for read in (lambda: load_mask(path, PLAIN, max_pixels=10**6), lambda: MaskRegions(path, PLAIN, Reading())):
+        with pytest.raises(DataError) as caught:
+            read()
+        errors.append((caught.value.code, caught.value.message, caught.value.help))
+    assert errors[0] == errors[1]
+
+
 def test_a_turned_mask_is_turned(tmp_path: Path) -> None:
     image = Image.fromarray(IDS)
     exif = image.getexif()
@@ -159,11 +212,6 @@ def test_what_cannot_be_read_is_told(tmp_path: Path) -> None:
     assert refusal(path) == "D121"
     Image.fromarray(IDS).save(tmp_path / "mask.bmp")
     assert refusal(tmp_path / "mask.bmp") == "D121"
-    # Pillow writes no interlaced files: the header alone says it, which is all that is read.
-    header = bytearray(content[12:29])
-    header[-1] = 1
-    path.write_bytes(content[:12] + header + zlib.crc32(header).to_bytes(4, "big") + content[33:])
-    assert refusal(path) == "D121"
     assert [one for one in found_in_cache() if one.kind is TILED_MASKS and one.unfinished] == []
 
 

@@ -29,7 +29,7 @@ _SQUEEZE = "decode_head.squeeze.conv.weight"
 
 
 @register_importer("segnext", "segnext")
-@register_importer("mmsegmentation", "segnext")
+@register_importer("mmsegmentation", "segnext", swaps_average=True)
 def conversion(source: str, model: SegmentationModel, state: Mapping[str, Any]) -> Conversion:
     """Rules to load `state`, of a SegNeXt, into `model`; the bases of the factorisation are in no file.
 

@@ -18,13 +18,14 @@ import numpy as np
 from pixelwise.datasets.labels import LabelTable
 from pixelwise.datasets.reading.files import errors_explained
 from pixelwise.datasets.reading.mask_values import RawMask, interpreted_part, is_grey
-from pixelwise.datasets.reading.masks import mask_error, translate
+from pixelwise.datasets.reading.masks import is_snapped, mask_error, translate
 from pixelwise.datasets.reading.orientation import turned_upright, upright_size
 from pixelwise.datasets.reading.regions.images import stored_rectangle
 from pixelwise.datasets.reading.regions.png_masks import PngRaster, is_kept, is_png
 from pixelwise.datasets.reading.regions.rasters import TiffRaster
 from pixelwise.datasets.reading.regions.segments import Rectangle, SegmentCache, not_in_parts
 from pixelwise.datasets.reading.tiff import DAMAGED, RGB, StoredTiff, is_tiff
+from pixelwise.datasets.reading.tolerance import Strangers
 from pixelwise.datasets.samples import Reading
 from pixelwise.recipes.sizes import Size
 from pixelwise.storage import printable
@@ -43,10 +44,13 @@ class WholeMask(NamedTuple):
     Attributes:
         grey: Whether it is an RGB image with only grey pixels.
         wide: Whether it has values outside 0 to 65535.
+        strange: Values, or colours `0xrrggbb`, that cover areas and are too far from every named one for
+            `data.mask_tolerance`; None if that was not needed yet.
     """
 
     grey: bool = False
     wide: bool = False
+    strange: frozenset[int] | None = None
 
 
 class MaskRegions:
@@ -126,16 +130,13 @@ class MaskRegions:
             DataError: As `load_mask`; D202, D203 or D205, values without a class.
         """
         if self._table.tolerance is None:
-            raw = self.raw(where)
-            translation = translate(raw, self._table)
-            if (error := mask_error(self._path, raw, translation, self._table, self._num_classes)) is not None:
-                raise error
-            return translation.labels
-        # Whether a value covers areas, so that it should have a class, is a question to the whole mask.
+            return self._translated(self.raw(where))
         wider = self.surrounded(where)
-        labels = translate(self.raw(wider), self._table).labels
-        top, left = where.top - wider.top, where.left - wider.left
-        return labels[top : top + where.height, left : left + where.width]
+        raw, top, left = self.raw(wider), where.top - wider.top, where.left - wider.left
+        rows, columns = slice(top, top + where.height), slice(left, left + where.width)
+        if not is_snapped(raw, self._table):
+            return self._translated(raw._replace(values=raw.values[rows, columns]))
+        return self._translated(raw)[rows, columns]
 
     def surrounded(self, where: Rectangle) -> Rectangle:
         """A rectangle with as much around it, within the mask, as may decide about its labels."""
@@ -144,6 +145,35 @@ class MaskRegions:
             min(side, end + _SURROUNDINGS) for side, end in zip(self.size, (where.bottom, where.right), strict=True)
         )
         return Rectangle(top, left, bottom - top, right - left)
+
+    def _translated(self, raw: RawMask) -> np.ndarray:
+        """The class ids of a part of the mask.
+
+        Raises:
+            DataError: D202, D203 or D205, values without a class.
+        """
+        found = translate(raw, self._table)
+        if is_snapped(raw, self._table) and (found.unknown_ids or found.unknown_colors):
+            # Whether a value covers areas, so that it should have a class, is a question to the whole mask.
+            strange = self._strange()
+            ids, colors = (
+                {value: pixels for value, pixels in unknown.items() if value in strange}
+                for unknown in (found.unknown_ids, found.unknown_colors)
+            )
+            found = found._replace(unknown_ids=ids, unknown_colors=colors)
+        if (error := mask_error(self._path, raw, found, self._table, self._num_classes)) is not None:
+            raise error
+        return found.labels
+
+    def _strange(self) -> frozenset[int]:
+        """See `WholeMask.strange`; looked for in the whole mask at the first call."""
+        if self.known.strange is None:
+            found = Strangers(self._table)
+            for where in self.bands():
+                wider = self.surrounded(where)
+                found.add(self.raw(wider).values, slice(where.top - wider.top, where.bottom - wider.top))
+            self.known = self.known._replace(strange=frozenset(found.drawn()))
+        return self.known.strange or frozenset()
 
     def _opened(self, cache: SegmentCache, number: int) -> TiffRaster | PngRaster:
         path = self._path
@@ -171,7 +201,9 @@ class MaskRegions:
         """Look at the whole mask, if there is anything that only the whole tells."""
         table, one = self._table, self._stored(Rectangle(0, 0, 1, 1))
         by_color = bool(table.colors) and not table.ids
-        asks_grey = one.photometric == RGB and not (by_color or table.from_alpha or table.threshold is not None)
+        # Of colours of 8 and 16 bits a threshold takes the brightness, which is known from each pixel.
+        bright = table.threshold is not None and one.values.dtype in (np.uint8, np.uint16, np.bool_)
+        asks_grey = one.photometric == RGB and not (by_color or table.from_alpha or bright)
         asks_wide = table.tolerance is not None and one.values.dtype not in (np.uint8, np.uint16, np.bool_)
         asks_alpha = one.alpha != "none" and not table.from_alpha
         if not (asks_grey or asks_wide or asks_alpha):
@@ -182,7 +214,12 @@ class MaskRegions:
             grey = grey and is_grey(values[..., :3])
             wide = wide or (asks_wide and bool(((values < 0) | (values > 65535)).any()))
             if asks_alpha and (values[..., -1] != opacity).any():
-                raise not_in_parts(self._path, "it has an alpha channel that is not the same everywhere")
+                raise not_in_parts(
+                    self._path,
+                    "it has an alpha channel that is not the same everywhere",
+                    "export the mask without an alpha channel, or, if transparency marks the background, read it: "
+                    "data.mask_channel=alpha data.mask_threshold=128",
+                )
         return WholeMask(grey, wide)
 
 

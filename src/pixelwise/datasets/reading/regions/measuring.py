@@ -12,11 +12,13 @@ import numpy as np
 from pixelwise.datasets.labels import LabelTable, color_codes, count_values, neither_black_nor_white, semantic_ids
 from pixelwise.datasets.reading.areas import MAX_VALUES, Areas, joined, measure
 from pixelwise.datasets.reading.mask_values import RawMask
-from pixelwise.datasets.reading.masks import MaskCounts, class_mask_error, no_mask, translate, values_error
+from pixelwise.datasets.reading.masks import MaskCounts, class_mask_error, is_snapped, no_mask, translate, values_error
 from pixelwise.datasets.reading.regions.class_masks import ClassMaskRegions
 from pixelwise.datasets.reading.regions.images import ImageRegions
 from pixelwise.datasets.reading.regions.masks import MaskRegions, bands
 from pixelwise.datasets.reading.regions.segments import Rectangle
+from pixelwise.datasets.reading.regions.sizes import stated_sizes
+from pixelwise.datasets.reading.tolerance import Strangers
 from pixelwise.datasets.samples import Dataset, Sample
 from pixelwise.errors import DataError
 from pixelwise.recipes.class_sets.tables import IGNORE, IGNORE_BIT
@@ -104,7 +106,7 @@ def measure_mask(mask: MaskRegions, table: LabelTable, *, semantic: bool = False
     Raises:
         DataError: The mask cannot be read.
     """
-    values, unknown = Counter[int](), Counter[int]()
+    values, unknown, strangers = Counter[int](), Counter[int](), Strangers(table)
     pixels, areas = np.zeros(256, np.int64), list[Areas]()
     for raw, inside in _surrounded(mask):
         if semantic and table.divisor is not None and raw.values.ndim == 2:
@@ -112,17 +114,18 @@ def measure_mask(mask: MaskRegions, table: LabelTable, *, semantic: bool = False
         own = raw._replace(values=raw.values[inside])
         areas.append(measure(raw.values, inside))
         values.update(count_values(color_codes(own.values) if own.values.ndim == 3 else own.values))
-        if table.tolerance is None:
+        if is_snapped(raw, table):
+            # The surroundings decide what becomes of values between two classes, and the whole mask which were drawn.
+            labels = translate(raw, table).labels[inside]
+            strangers.add(raw.values, inside)
+        else:
             translation = translate(own, table)
             labels = translation.labels
-        else:
-            # The surroundings decide what becomes of values between two classes.
-            translation = translate(raw, table)
-            labels = translation.labels[inside]
+            unknown.update(translation.unknown_ids or translation.unknown_colors)
         pixels += np.bincount(labels.ravel(), minlength=256)
-        unknown.update(translation.unknown_ids or translation.unknown_colors)
         if len(values) > _MOST_COUNTED:
             values = Counter(dict(values.most_common(MAX_VALUES)))
+    unknown.update(strangers.drawn())
     first = mask.raw(Rectangle(0, 0, 1, mask.size[1]))
     return MaskMeasures(first, mask.size, joined(areas), _ordered(values), _ordered(unknown), pixels)
 
@@ -145,12 +148,14 @@ class LabelMeasures(NamedTuple):
     mask: MaskMeasures | None = None
 
 
-def measure_labels(sample: Sample, dataset: Dataset) -> LabelMeasures:
+def measure_labels(sample: Sample, dataset: Dataset, image: Size | None) -> LabelMeasures:
     """Measure the labels of an image that is read in parts.
 
     Args:
         sample: A sample of `dataset` with a mask.
         dataset: Data set whose label table and reading options are used.
+        image: (height, width) of the image; None if it cannot be read. Of a mask of another size no more than its size
+            is told if storing it in tiles would come first.
 
     Raises:
         DataError: A mask cannot be read; D220, there is none.
@@ -159,6 +164,9 @@ def measure_labels(sample: Sample, dataset: Dataset) -> LabelMeasures:
     path, table = sample.mask_path, dataset.label_table
     if path is None:
         raise no_mask(sample.image_path)
+    stated = stated_sizes(sample, dataset.reading)
+    if any(size != image for size in stated.values()):
+        return LabelMeasures(stated, [], "", np.zeros(256, np.int64))
     if dataset.multilabel:
         with ClassMaskRegions(sample, dataset) as masks:
             sizes = {one: mask.size for one, mask in masks.masks.items()}

@@ -5,16 +5,15 @@ from __future__ import annotations
 from collections.abc import Mapping
 from pathlib import Path
 
-import msgspec
 import numpy as np
 
-from pixelwise.datasets.reading.fitting import rotation_error
 from pixelwise.datasets.reading.masks import no_mask
 from pixelwise.datasets.reading.regions.class_masks import ClassMaskRegions
 from pixelwise.datasets.reading.regions.images import ImageRegions, large_image
 from pixelwise.datasets.reading.regions.masks import KEPT_BYTES, MaskRegions, WholeMask
 from pixelwise.datasets.reading.regions.measuring import class_pixels
 from pixelwise.datasets.reading.regions.segments import Rectangle
+from pixelwise.datasets.reading.regions.sizes import sizes_error, stated_sizes
 from pixelwise.datasets.samples import Dataset, Reading, Sample
 from pixelwise.errors import DataError
 from pixelwise.recipes.sizes import Size
@@ -60,19 +59,18 @@ class PairRegions:
             raise no_mask(sample.image_path)
         self.regions = ImageRegions(sample.image_path, dataset.reading, KEPT_BYTES)
         try:
+            self._compare(sample, stated_sizes(sample, dataset.reading, learnt.whole), dataset.reading)
             self.mask = opened_mask(sample, path, dataset, learnt.whole)
             try:
                 learnt.whole = known_of(self.mask, path)
-                sizes = mask_sizes(self.mask, path)
-                found = sizes_error(sample, self.regions.size, sizes, self.regions.orientation, dataset.reading)
-                if found is not None:
-                    raise found[1]
+                self._compare(sample, mask_sizes(self.mask, path), dataset.reading)
             except BaseException:
                 self.mask.close()
                 raise
         except BaseException:
             self.regions.close()
             raise
+        self._learnt, self._path = learnt, path
         self.image = _ImageParts(self.regions, dataset.reading)
         self.labels = _LabelParts(self.mask, learnt)
 
@@ -80,8 +78,15 @@ class PairRegions:
         return self
 
     def __exit__(self, *_: object) -> None:
+        self._learnt.whole = known_of(self.mask, self._path)  # some is only learnt when labels ask for it
         self.mask.close()
         self.regions.close()
+
+    def _compare(self, sample: Sample, masks: Mapping[Path, Size], reading: Reading) -> None:
+        """Refuse masks whose size is not that of the image."""
+        found = sizes_error(sample, self.regions.size, masks, self.regions.orientation, reading)
+        if found is not None:
+            raise found[1]
 
 
 def opened_mask(
@@ -119,42 +124,6 @@ def mask_sizes(mask: MaskRegions | ClassMaskRegions, path: Path) -> dict[Path, S
     if isinstance(mask, MaskRegions):
         return {path: mask.size}
     return {path: one.size for path, one in mask.masks.items()}
-
-
-def sizes_error(
-    sample: Sample, image: Size, masks: Mapping[Path, Size], orientation: int, reading: Reading
-) -> tuple[Path, DataError] | None:
-    """The first mask whose size is not that of its image, with its error; see `other_size`."""
-    for path, size in masks.items():
-        error = other_size(msgspec.structs.replace(sample, mask_path=path), image, size, orientation, reading)
-        if error is not None:
-            return path, error
-    return None
-
-
-def other_size(
-    sample: Sample, image: tuple[int, int], mask: tuple[int, int], orientation: int, reading: Reading
-) -> DataError | None:
-    """What is wrong with a mask whose size is not that of its image: D110 or D201; None if it is.
-
-    Args:
-        sample: The pair; the message names its paths.
-        image: (height, width) of the image, to which the mask is never resized here.
-        mask: (height, width) of the mask.
-        orientation: Orientation that the image states, 1..8.
-        reading: Reading options.
-    """
-    if mask == image:
-        return None
-    found = rotation_error(sample, image, mask, orientation, reading)
-    if found is not None:
-        return found
-    return DataError(
-        "D201",
-        f"{printable(sample.mask_path or '')}: the mask is {mask[1]}x{mask[0]} (WxH), its image "
-        f"{image[1]}x{image[0]}; an image that is read in parts needs a mask of its own size",
-        "export the mask at image size",
-    )
 
 
 class _ImageParts:

@@ -10,7 +10,7 @@ import contextlib
 import os
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from pathlib import Path
 from typing import BinaryIO
 
@@ -21,12 +21,21 @@ from pixelwise.datasets.reading.files import errors_explained, open_regular, ope
 from pixelwise.datasets.reading.georeference import Georeference, MissingPixels
 from pixelwise.datasets.reading.limits import require_pixels, require_room
 from pixelwise.datasets.reading.mask_values import stored_png
-from pixelwise.datasets.reading.orientation import png_orientation
-from pixelwise.datasets.reading.regions.png_strips import SIGNATURE, PngHeader, read_header, small_files
+from pixelwise.datasets.reading.orientation import png_orientation, upright_size
+from pixelwise.datasets.reading.regions.png_passes import joined_files, pass_rows
+from pixelwise.datasets.reading.regions.png_strips import (
+    SIGNATURE,
+    PngHeader,
+    read_header,
+    require_pixel_data,
+    small_files,
+)
 from pixelwise.datasets.reading.regions.rasters import TiffRaster, Values
-from pixelwise.datasets.reading.regions.segments import Rectangle, SegmentCache, not_in_parts
+from pixelwise.datasets.reading.regions.segments import Rectangle, SegmentCache
 from pixelwise.datasets.reading.tiff import StoredTiff
+from pixelwise.datasets.samples import Reading
 from pixelwise.machine.processes import after_fork
+from pixelwise.recipes.sizes import Size
 from pixelwise.storage.cache_kinds import TILED_MASKS
 from pixelwise.storage.caches import building_entry, entry_path, intact_entry, make_way, subject_of
 from pixelwise.storage.documents import read_json
@@ -39,7 +48,7 @@ DAMAGED = "truncated or damaged PNG file"
 """What a PNG file is if it cannot be read, as a phrase that follows its name."""
 TILE = 256
 """Height and width of a tile."""
-_TILES, _FACTS = "mask.tif", "facts.json"
+_TILES, _FACTS, _PASSES = "mask.tif", "facts.json", "passes"
 _KEY = 40
 # Rows are held as they are stored, restored, as small files, and decoded, by Pillow with four bytes for a pixel.
 _COPIES = 4
@@ -66,15 +75,15 @@ class PngRaster:
     """A PNG mask as it is stored; see `Raster`.
 
     Args:
-        path: The PNG file, not interlaced.
+        path: The PNG file.
         cache: Decoded tiles.
         closing: Closes the file.
         from_alpha: Whether the transparency of a palette is read; otherwise it says nothing that the indices do not.
         file: Number of the file among those that share the cache.
 
     Raises:
-        DataError: D101 damaged, D121 interlaced, D131 unreadable, D151 no memory for its rows; D205, colours of more
-            than 8 bits that cannot be read.
+        DataError: D101 damaged, D131 unreadable, D151 no memory for its rows; D205, colours of more than 8 bits that
+            cannot be read.
         ResourceError: S601, the disk of the cache folder is full; S606, the cache folder cannot be written.
     """
 
@@ -127,6 +136,24 @@ def is_png(path: Path) -> bool:
         return stream.read(len(SIGNATURE)) == SIGNATURE
 
 
+def stated_size(path: Path, reading: Reading) -> Size | None:
+    """(height, width) that a PNG mask states, upright unless `reading.exif` is `ignore`.
+
+    None for other files, and for masks in shards that are stored in tiles already, whose content need not be asked for.
+
+    Raises:
+        DataError: D101 damaged, D131 unreadable.
+    """
+    if is_kept(path):
+        return None
+    with errors_explained(path, DAMAGED), open_regular(path) as stream:
+        if stream.read(len(SIGNATURE)) != SIGNATURE:
+            return None
+        stream.seek(0)
+        size = read_header(stream).size
+        return upright_size(size, png_orientation(stream) if reading.exif == "apply" else 1)
+
+
 def is_kept(path: Path) -> bool:
     """Whether a mask in a shard is stored in tiles already, so that its content need not be asked for."""
     if not isinstance(path, Member) or path.place is None:
@@ -173,37 +200,20 @@ def _key(path: Path) -> str:
 
 def _convert(path: Path, folder: Path) -> None:
     """Write a mask in tiles, with what its file says of them."""
-    import tifffile
-
     with errors_explained(path, DAMAGED):
         opened = opened_regular(path)
     # What goes wrong with the cache folder is no fault of the mask.
     with opened as stream:
         with errors_explained(path, DAMAGED):
             header, orientation = read_header(stream), png_orientation(stream)
+            require_pixels(path, header.size)
             stream.seek(0)
             read_header(stream)
-        require_pixels(path, header.size)
-        if header.interlaced:
-            raise not_in_parts(path, "it is interlaced", _NOT_INTERLACED)
+            require_pixel_data(stream, header)
         require_room(path, _COPIES * (TILE + 1) * (header.row_bytes + 4 * header.size[1]))
-        strips = _strips(path, header, stream)
-        first = next(strips)
-        values, channels = first.values, first.values.shape[2]
-        tifffile.imwrite(
-            folder / _TILES,
-            _tiles(first, strips),
-            shape=(*header.size, channels) if channels > 1 else header.size,
-            dtype=values.dtype,
-            tile=(TILE, TILE),
-            photometric="minisblack",
-            planarconfig="contig" if channels > 1 else None,
-            compression="zstd",
-            metadata=None,
-            # No more tiles are asked for than are compressed at once.
-            buffersize=values.nbytes,
-            maxworkers=1,
-        )
+        with contextlib.closing(_strips(path, header, stream, folder / _PASSES)) as strips:
+            first = _write(folder / _TILES, header.size, strips)
+    (folder / _PASSES).unlink(missing_ok=True)
     facts = _Facts(
         first.photometric,
         first.alpha != "none",
@@ -215,19 +225,51 @@ def _convert(path: Path, folder: Path) -> None:
     (folder / _FACTS).write_bytes(json_text(facts).encode())
 
 
-_NOT_INTERLACED = (
-    "store it without interlacing (magick IN.png -interlace none OUT.png), or as a TIFF file in tiles (gdal_translate "
-    "-co TILED=YES -co COMPRESS=DEFLATE IN.png OUT.tif)"
-)
+def _write(path: Path, size: Size, strips: Iterator[StoredTiff]) -> StoredTiff:
+    """Write strips of a mask in tiles; returns the first one."""
+    import tifffile
+
+    first = next(strips)
+    values, channels = first.values, first.values.shape[2]
+    tifffile.imwrite(
+        path,
+        _tiles(first, strips),
+        shape=(*size, channels) if channels > 1 else size,
+        dtype=values.dtype,
+        tile=(TILE, TILE),
+        photometric="minisblack",
+        planarconfig="contig" if channels > 1 else None,
+        compression="zstd",
+        metadata=None,
+        # No more tiles are asked for than are compressed at once.
+        buffersize=values.nbytes,
+        maxworkers=1,
+    )
+    return first
 
 
-def _strips(path: Path, header: PngHeader, stream: BinaryIO) -> Iterator[StoredTiff]:
-    """The rows of a mask, as many at a time as a tile has.
+def _strips(path: Path, header: PngHeader, stream: BinaryIO, scratch: Path) -> Generator[StoredTiff]:
+    """The rows of a mask, as many at a time as a tile has; `scratch` holds the passes of an interlaced one meanwhile.
 
     Raises:
         DataError: As `PngRaster`.
     """
-    files = small_files(stream, header, TILE)
+    if not header.interlaced:
+        yield from _decoded(path, header, small_files(stream, header, TILE))
+        return
+    with open(scratch, "w+b") as passes:
+        rows = pass_rows(stream, header, TILE)
+        while True:
+            # What goes wrong with the cache folder is no fault of the mask.
+            with errors_explained(path, DAMAGED):
+                some = next(rows, None)
+            if some is None:
+                break
+            passes.write(some.tobytes())
+        yield from _decoded(path, header, joined_files(passes, header, TILE))
+
+
+def _decoded(path: Path, header: PngHeader, files: Iterator[bytes]) -> Iterator[StoredTiff]:
     while True:
         with errors_explained(path, DAMAGED):
             one = next(files, None)

@@ -6,13 +6,17 @@ from the top. The decoders of whole files decode the small ones: a pixel has the
 
 from __future__ import annotations
 
+import io
+import re
 import struct
 import zlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import BinaryIO, NamedTuple
 
 import imagecodecs
 import numpy as np
+
+from pixelwise.recipes.sizes import Size
 
 SIGNATURE = b"\x89PNG\r\n\x1a\n"
 """First bytes of PNG files."""
@@ -29,6 +33,9 @@ _COLORS = (b"PLTE", b"tRNS")
 _LARGEST_CHUNK = 1 << 16
 """More bytes than a palette or its transparency can have."""
 _PIECE = 1 << 16
+_NAME = re.compile(rb"\w{4}")
+_MOST_INFLATED = 1032
+"""Bytes that a compressed byte can stand for: deflate repeats at most 258 bytes by two bits."""
 
 
 class PngHeader(NamedTuple):
@@ -58,11 +65,17 @@ class PngHeader(NamedTuple):
     @property
     def row_bytes(self) -> int:
         """Bytes of a row of pixels."""
-        return -(-self.size[1] * self.bits // 8)
+        return self.bytes_of(self.size[1])
+
+    def bytes_of(self, pixels: int) -> int:
+        """Bytes of a row of so many pixels."""
+        return -(-pixels * self.bits // 8)
 
 
 def read_header(stream: BinaryIO) -> PngHeader:
     """Read what precedes the pixels of a PNG file, up to the content of its first chunk of pixels.
+
+    All of it is compared with its checksums, as Pillow does, with Pillow's words about one that differs.
 
     Args:
         stream: The file at its beginning; left at the length of the first chunk of pixels.
@@ -78,7 +91,7 @@ def read_header(stream: BinaryIO) -> PngHeader:
         length, kind = _chunk_at(stream)
         if kind == b"IDAT":
             break
-        content = _content(stream, length) if kind in (b"IHDR", b"acTL", *_COLORS) else b""
+        content = _content(stream, kind, length) if kind in (b"IHDR", b"acTL", *_COLORS) else b""
         if kind == b"IHDR":
             found = _header(content)
         elif kind in _COLORS:
@@ -88,11 +101,36 @@ def read_header(stream: BinaryIO) -> PngHeader:
         else:
             # An image without a description of its frame is none of the animation, which follows it.
             in_front = 0 if kind == b"fcTL" else in_front
-            stream.seek(length + 4, 1)
+            _skip(stream, kind, length)
     stream.seek(-_CHUNK.size, 1)
     if found is None:
         raise ValueError("its header is missing")
     return found._replace(colors=colors, frames=frames + in_front if frames else 1)
+
+
+def require_pixel_data(stream: BinaryIO, header: PngHeader) -> None:
+    """Refuse a file whose compressed data is too short for the pixels that its header claims; nothing is decompressed.
+
+    Args:
+        stream: The file, as `read_header` leaves it, and left like that.
+        header: Its header.
+
+    Raises:
+        ValueError: No data of this length decompresses to so many pixels.
+    """
+    start, stored = stream.tell(), 0
+    end = stream.seek(0, io.SEEK_END)
+    position = stream.seek(start)
+    while len(head := stream.read(_CHUNK.size)) == _CHUNK.size and head[4:] == b"IDAT":
+        length = int.from_bytes(head[:4], "big")
+        stored += min(length, end - position - _CHUNK.size)
+        position = stream.seek(position + _CHUNK.size + length + 4)
+    stream.seek(start)
+    height, width = header.size
+    if (least := -(-height * width * header.bits // 8)) > _MOST_INFLATED * stored:
+        raise ValueError(
+            f"its {stored} bytes of compressed pixels are too few for {width}x{height} pixels ({least} bytes)"
+        )
 
 
 def small_files(stream: BinaryIO, header: PngHeader, rows: int) -> Iterator[bytes]:
@@ -107,18 +145,45 @@ def small_files(stream: BinaryIO, header: PngHeader, rows: int) -> Iterator[byte
         ValueError: The file is truncated or damaged.
         zlib.error: Its compressed data is damaged.
     """
-    height, width = header.size
-    source, length = _Inflated(stream), header.row_bytes
-    above = np.zeros(length, np.uint8)
-    for top in range(0, height, rows):
-        number = min(rows, height - top)
-        stored = np.frombuffer(source.read(number * (length + 1)), np.uint8).reshape(number, length + 1)
-        restored = _restored(stored, above, max(1, header.bits // 8))
-        above = restored[-1].copy()
-        plain = np.zeros((number, length + 1), np.uint8)
-        plain[:, 1:] = restored
-        yield _file(number, width, (header.depth, header.color_type), plain, header.colors)
-    source.finish()
+    for restored in stored_rows(stream, header, [header.size], rows):
+        yield small_file(header, restored)
+
+
+def stored_rows(stream: BinaryIO, header: PngHeader, sizes: Sequence[Size], rows: int) -> Iterator[np.ndarray]:
+    """The rows of images that are stored one after the other in the pixels of a PNG file.
+
+    Args:
+        stream: The file, as `read_header` leaves it.
+        header: Its header.
+        sizes: (height, width) of each image.
+        rows: Largest number of rows at a time.
+
+    Yields:
+        uint8 (n, B): n rows of one image as bytes of packed pixels, not as differences.
+
+    Raises:
+        ValueError: The file is truncated or damaged.
+        zlib.error: Its compressed data is damaged.
+    """
+    source = _Inflated(stream)
+    for number, (height, width) in enumerate(sizes):
+        length = header.bytes_of(width)
+        above = np.zeros(length, np.uint8)
+        for top in range(0, height, rows):
+            count = min(rows, height - top)
+            stored = np.frombuffer(source.read(count * (length + 1)), np.uint8).reshape(count, length + 1)
+            restored = _restored(stored, above, max(1, header.bits // 8))
+            above = restored[-1].copy()
+            if number == len(sizes) - 1 and top + count == height:
+                source.finish()
+            yield restored
+
+
+def small_file(header: PngHeader, rows: np.ndarray) -> bytes:
+    """A PNG file of some rows of another, given as bytes of packed pixels uint8 (n, B), not as differences."""
+    plain = np.zeros((len(rows), rows.shape[1] + 1), np.uint8)
+    plain[:, 1:] = rows
+    return _file(len(rows), header.size[1], (header.depth, header.color_type), plain, header.colors)
 
 
 class _Inflated:
@@ -127,7 +192,7 @@ class _Inflated:
     def __init__(self, stream: BinaryIO) -> None:
         self._stream, self._decoder = stream, zlib.decompressobj()
         self._left, self._waiting = 0, b""
-        self._ended = False
+        self._ended, self._checksum = False, 0
 
     def read(self, size: int) -> bytearray:
         """Exactly so many bytes."""
@@ -163,17 +228,22 @@ class _Inflated:
             if len(head) < _CHUNK.size or head[4:] != b"IDAT":
                 self._ended = True
                 return b""
-            self._left = int.from_bytes(head[:4], "big")
+            self._left, self._checksum = int.from_bytes(head[:4], "big"), zlib.crc32(b"IDAT")
             if not self._left:
-                self._stream.seek(4, 1)
+                self._compare()
         piece = self._stream.read(min(_PIECE, self._left))
         if not piece:
             self._ended = True
             return b""
         self._left -= len(piece)
+        self._checksum = zlib.crc32(piece, self._checksum)
         if not self._left:
-            self._stream.seek(4, 1)
+            self._compare()
         return piece
+
+    def _compare(self) -> None:
+        """Read the checksum of a chunk at its end, and compare it."""
+        _require_checksum(self._stream, b"IDAT", self._checksum)
 
 
 def _restored(stored: np.ndarray, above: np.ndarray, step: int) -> np.ndarray:
@@ -212,19 +282,32 @@ def _chunk_at(stream: BinaryIO) -> tuple[int, bytes]:
     if len(head) < _CHUNK.size:
         raise ValueError("it ends before its pixels")
     length, kind = _CHUNK.unpack(head)
+    if not _NAME.fullmatch(kind):
+        raise ValueError(f"broken PNG file (chunk {kind!r})")
     return length, kind
 
 
-def _content(stream: BinaryIO, length: int) -> bytes:
+def _content(stream: BinaryIO, kind: bytes, length: int) -> bytes:
     """The content of a chunk, which is compared with its checksum."""
     if length > _LARGEST_CHUNK:
         raise ValueError(f"a chunk of its header claims {length} bytes")
-    start = stream.seek(-4, 1)
-    content = stream.read(4 + length)
-    checksum = stream.read(4)
-    if len(content) < 4 + length or zlib.crc32(content) != int.from_bytes(checksum, "big"):
-        raise ValueError(f"the chunk at byte {start} of its header is damaged")
-    return content[4:]
+    content = stream.read(length)
+    _require_checksum(stream, kind, zlib.crc32(content, zlib.crc32(kind)))
+    return content
+
+
+def _skip(stream: BinaryIO, kind: bytes, length: int) -> None:
+    """Read a chunk whose content is not needed, and compare it with its checksum."""
+    checksum = zlib.crc32(kind)
+    while length and (piece := stream.read(min(_PIECE, length))):
+        checksum, length = zlib.crc32(piece, checksum), length - len(piece)
+    _require_checksum(stream, kind, checksum)
+
+
+def _require_checksum(stream: BinaryIO, kind: bytes, checksum: int) -> None:
+    """Refuse a chunk that was read to the end of its content if another checksum follows."""
+    if int.from_bytes(stated := stream.read(4), "big") != checksum or len(stated) < 4:
+        raise ValueError(f"broken PNG file (bad header checksum in {kind!r})")
 
 
 def _header(content: bytes) -> PngHeader:
