@@ -12,6 +12,7 @@ from pixelwise.backbones.building import build_encoder
 from pixelwise.backbones.swin import (
     APART,
     STRIDES,
+    VARIANTS,
     WINDOW,
     PatchMerging,
     Swin,
@@ -96,7 +97,7 @@ def test_any_size_is_encoded(size: tuple[int, int]) -> None:
 def test_every_variant_has_timms_weights() -> None:
     import timm
 
-    for name in ("swin_tiny", "swin_small", "swin_base"):
+    for name in VARIANTS:
         with torch.device("meta"):
             ours = build_encoder(name)
             theirs = timm.create_model(ours.timm_name, features_only=True)
@@ -138,6 +139,10 @@ def test_a_graph_of_any_size_gives_the_same_maps(tmp_path: Path) -> None:
             assert torch.allclose(one, torch.from_numpy(other), atol=1e-5)
 
 
-def test_every_map_of_the_traced_image_has_several_windows() -> None:
-    windows = [tuple(-(-side // (stride * WINDOW)) for side in Swin.traced_size) for stride in STRIDES]
-    assert windows == [(11, 19), (6, 10), (3, 5), (2, 3)]
+@pytest.mark.parametrize(
+    ("window", "expected"),
+    [(WINDOW, [(11, 19), (6, 10), (3, 5), (2, 3)]), (12, [(10, 18), (5, 9), (3, 5), (2, 3)])],
+)
+def test_every_map_of_the_traced_image_has_several_windows(window: int, expected: list[tuple[int, int]]) -> None:
+    size = Swin("small", variant=SMALL._replace(window=window)).traced_size
+    assert [tuple(-(-side // (stride * window)) for side in size) for stride in STRIDES] == expected

@@ -22,6 +22,7 @@ COUNTED: dict[str, dict[str, int]] = {
     "resnet50": {"conv1": 17, "layer1.0": 16, "layer2.0": 13, "layer3.0": 9, "layer4.0": 3, "layer4.2": 1},
     "resnet50c": {"conv1.0": 17, "conv1.6": 17, "layer1.0": 16, "layer3.5": 4, "layer4.2": 1},
     # 3, 4, 23, 3.
+    "resnet101": {"conv1": 34, "layer1.0": 33, "layer2.0": 30, "layer3.0": 26, "layer3.22": 4, "layer4.2": 1},
     "resnet101c": {"conv1.0": 34, "layer1.0": 33, "layer2.0": 30, "layer3.0": 26, "layer3.22": 4, "layer4.2": 1},
     # 1, 2, 3, 4, 3, 3, 1 inverted bottlenecks.
     "mobilenetv2_100": {"conv_stem": 18, "bn1": 18, "blocks.0.0": 17, "blocks.4.0": 7, "blocks.6.0": 1},

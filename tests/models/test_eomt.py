@@ -8,7 +8,7 @@ from torch import Tensor
 from pixelwise.backbones.tokens import TokenEncoder
 from pixelwise.errors import RecipeError
 from pixelwise.models import build_model
-from pixelwise.models.eomt import EoMT, masked_share, semantic_scores
+from pixelwise.models.eomt import EoMT, masked_share
 from pixelwise.profiling.complexity import complexity
 from pixelwise.recipes.families.eomt import EoMTSpec
 from pixelwise.testing import check_model
@@ -39,14 +39,6 @@ def test_parameters_and_multiplications_are_the_original_s(
         counted = complexity(build_model(EoMTSpec(encoder=encoder, blocks=blocks), 150), 512, 512)
     assert counted.parameters == parameters
     assert counted.gmacs == pytest.approx(gmacs, rel=1e-3)
-
-
-def test_scores_are_masks_times_classes_summed_over_queries() -> None:
-    # Two queries: one sure of class 0 with a mask of 1/2, one torn between class 1 and no object with a mask of 1.
-    classes = torch.tensor([[[30.0, 0.0, 0.0], [-30.0, 0.0, 0.0]]])
-    masks = torch.tensor([0.0, 30.0]).reshape(1, 2, 1, 1)
-
-    assert semantic_scores(masks, classes).flatten().tolist() == pytest.approx([0.5, 0.5])
 
 
 def test_the_share_of_masked_queries_falls_within_its_window() -> None:

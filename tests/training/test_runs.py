@@ -447,6 +447,35 @@ def test_a_missing_device_is_named(tiny_data: Path, tiny_recipe: Path, tmp_path:
 
 
 @pytest.mark.heavy
+@pytest.mark.parametrize("assignment", ["hungarian", "fixed"])
+def test_masks_and_their_classes_resume_exactly(assignment: str, tiny_data: Path, tmp_path: Path):
+    changes = [
+        "model.queries=8", "model.layers=2", "model.pixel_layers=1", "model.channels=32",
+        f"loss.matching.assignment={assignment}", "loss.matching.points=64", "augment.crop=[64, 64]",
+        "sampling.batch_size=2", "schedule.epochs=null", "schedule.iterations=4", "selection.every_epochs=0",
+        "selection.weights=last",
+    ]  # fmt: skip
+
+    def interrupt(status: TrainingStatus) -> None:
+        if status.step == 2:
+            os.kill(os.getpid(), signal.SIGINT)
+
+    def trained(name: str, observer: Told) -> Path:
+        return train(
+            "generic-mask2former", data=tiny_data, output=tmp_path / name, threads=1, overrides=changes,
+            observer=observer,
+        )  # fmt: skip
+
+    whole = trained("whole", Told())
+    with pytest.raises(StoppedError):
+        trained("run", Told(step=interrupt))
+    resume(tmp_path / "run")
+    assert sorted(step_losses(whole)) == [1, 2, 3, 4]
+    assert final_hashes(tmp_path / "run") == final_hashes(whole)
+    assert step_losses(tmp_path / "run") == step_losses(whole)
+
+
+@pytest.mark.heavy
 @pytest.mark.parametrize("dtype", [pytest.param("float32", marks=pytest.mark.heavy), "bfloat16"])
 def test_channels_last_resumes_exactly_too(dtype: str, tiny_data: Path, tiny_recipe: Path, tmp_path: Path):
     changes = [

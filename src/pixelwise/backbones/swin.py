@@ -25,6 +25,9 @@ from pixelwise.errors import RecipeError
 from pixelwise.layers.drop_path import drop_path, probabilities
 from pixelwise.layers.sizes import ceil_divide, surely_equal
 
+WINDOW = 7
+"""Side of the windows, where nothing else is said."""
+
 
 class Variant(NamedTuple):
     """Size of a network.
@@ -34,22 +37,24 @@ class Variant(NamedTuple):
         depths: Number of blocks in each stage.
         heads: Attention heads of the first stage; each further stage has twice as many.
         timm_name: timm's network with the same weights.
+        window: Side of the windows.
     """
 
     channels: int
     depths: tuple[int, ...]
     heads: int
     timm_name: str = ""
+    window: int = WINDOW
 
 
 VARIANTS = {
     "swin_tiny": Variant(96, (2, 2, 6, 2), 3, "swin_tiny_patch4_window7_224"),
     "swin_small": Variant(96, (2, 2, 18, 2), 3, "swin_small_patch4_window7_224"),
     "swin_base": Variant(128, (2, 2, 18, 2), 4, "swin_base_patch4_window7_224"),
+    "swin_base_window12": Variant(128, (2, 2, 18, 2), 4, "swin_base_patch4_window12_384", 12),
+    "swin_large_window12": Variant(192, (2, 2, 18, 2), 6, "swin_large_patch4_window12_384", 12),
 }
 STRIDES = (4, 8, 16, 32)
-WINDOW = 7
-"""Side of the windows."""
 EXPANSION = 4
 """Ratio of a feed-forward part's inner channels to its input channels."""
 APART = -100.0
@@ -119,14 +124,15 @@ class WindowAttention(nn.Module):
     Args:
         channels: Input and output channels.
         heads: Number of attention heads, a divisor of `channels`.
+        window: Side of the windows.
     """
 
-    def __init__(self, channels: int, heads: int) -> None:
+    def __init__(self, channels: int, heads: int, window: int) -> None:
         super().__init__()
-        self.heads = heads
+        self.heads, self.window = heads, window
         self.qkv = nn.Linear(channels, 3 * channels)
         self.proj = nn.Linear(channels, channels)
-        self.relative_position_bias_table = nn.Parameter(torch.empty((2 * WINDOW - 1) ** 2, heads))
+        self.relative_position_bias_table = nn.Parameter(torch.empty((2 * window - 1) ** 2, heads))
 
     def forward(self, windows: Tensor, apart: Tensor | None) -> Tensor:
         """Attend within windows.
@@ -154,15 +160,15 @@ class WindowAttention(nn.Module):
 
     def _bias(self, device: torch.device) -> Tensor:
         """(heads, P, P): the bias of each pair of positions, from the displacement between them."""
-        place = torch.arange(WINDOW, device=device)
-        apart = place[:, None] - place[None] + WINDOW - 1
-        index = (2 * WINDOW - 1) * apart[:, None, :, None] + apart[None, :, None, :]
-        positions = WINDOW * WINDOW
+        place = torch.arange(self.window, device=device)
+        apart = place[:, None] - place[None] + self.window - 1
+        index = (2 * self.window - 1) * apart[:, None, :, None] + apart[None, :, None, :]
+        positions = self.window * self.window
         bias = self.relative_position_bias_table[index.reshape(-1)]
         return bias.reshape(positions, positions, self.heads).permute(2, 0, 1)
 
 
-def movement_mask(height: int, width: int, shift: int, like: Tensor) -> Tensor:
+def movement_mask(height: int, width: int, shift: int, like: Tensor, window: int = WINDOW) -> Tensor:
     """What is added to the attention in windows of a map that has been moved up and to the left.
 
     The last windows then hold pixels from opposite edges of the map, which must not see each other.
@@ -172,32 +178,33 @@ def movement_mask(height: int, width: int, shift: int, like: Tensor) -> Tensor:
         width: Width of the map, a multiple of the window.
         shift: Rows and columns by which the map was moved.
         like: Tensor whose data type and device the result has.
+        window: Side of the windows.
 
     Returns:
         (N, 1, P, P), N = windows row by row: 0 between positions that belong together, `APART` between others.
     """
     regions = [
-        (place >= length - WINDOW).long() + (place >= length - shift).long()
+        (place >= length - window).long() + (place >= length - shift).long()
         for length, place in ((length, torch.arange(length, device=like.device)) for length in (height, width))
     ]
     region = (3 * regions[0][:, None] + regions[1][None])[None, :, :, None]
-    region = in_windows(region)[0, :, :, 0]
+    region = in_windows(region, window)[0, :, :, 0]
     differing = (region[:, None, :, None] != region[:, None, None, :]).to(like.dtype)
     return APART * differing
 
 
-def in_windows(features: Tensor) -> Tensor:
-    """(B, H, W, C), height and width multiples of the window, to (B, N, P, C), windows row by row."""
+def in_windows(features: Tensor, window: int = WINDOW) -> Tensor:
+    """(B, H, W, C), height and width multiples of the window's side, to (B, N, P, C), windows row by row."""
     batch, height, width, channels = features.shape
-    rows, columns = height // WINDOW, width // WINDOW
-    parted = features.reshape(batch, rows, WINDOW, columns, WINDOW, channels).transpose(2, 3)
-    return parted.reshape(batch, rows * columns, WINDOW * WINDOW, channels)
+    rows, columns = height // window, width // window
+    parted = features.reshape(batch, rows, window, columns, window, channels).transpose(2, 3)
+    return parted.reshape(batch, rows * columns, window * window, channels)
 
 
-def out_of_windows(windows: Tensor, height: int, width: int) -> Tensor:
+def out_of_windows(windows: Tensor, height: int, width: int, window: int = WINDOW) -> Tensor:
     """(B, N, P, C) to (B, height, width, C): undoes `in_windows`."""
     batch, channels = windows.shape[0], windows.shape[-1]
-    parted = windows.reshape(batch, height // WINDOW, width // WINDOW, WINDOW, WINDOW, channels).transpose(2, 3)
+    parted = windows.reshape(batch, height // window, width // window, window, window, channels).transpose(2, 3)
     return parted.reshape(batch, height, width, channels)
 
 
@@ -224,16 +231,17 @@ class Block(nn.Module):
     Args:
         channels: Input and output channels.
         heads: Number of attention heads, a divisor of `channels`.
+        window: Side of the windows.
         shift: Rows and columns by which the windows are moved.
         skipped: Probability that an image skips a part in training.
     """
 
-    def __init__(self, channels: int, heads: int, shift: int, skipped: float) -> None:
+    def __init__(self, channels: int, heads: int, window: int, shift: int, skipped: float) -> None:
         super().__init__()
-        self.shift = shift
+        self.window, self.shift = window, shift
         self.drop_path = skipped
         self.norm1 = nn.LayerNorm(channels)
-        self.attn = WindowAttention(channels, heads)
+        self.attn = WindowAttention(channels, heads, window)
         self.norm2 = nn.LayerNorm(channels)
         self.mlp = FeedForward(channels)
 
@@ -245,13 +253,14 @@ class Block(nn.Module):
     def _attend(self, features: Tensor) -> Tensor:
         """(B, H, W, C) to the same shape; the zeros that fill up the last windows are seen like pixels."""
         height, width = features.shape[1:3]
-        features = filled_up(features, WINDOW)
+        features = filled_up(features, self.window)
         rows, columns = features.shape[1:3]
         apart: Tensor | None = None
         if self.shift:
             features = features.roll((-self.shift, -self.shift), (1, 2))
-            apart = movement_mask(rows, columns, self.shift, features)
-        attended = out_of_windows(self.attn(in_windows(features), apart), rows, columns)
+            apart = movement_mask(rows, columns, self.shift, features, self.window)
+        windows = self.attn(in_windows(features, self.window), apart)
+        attended = out_of_windows(windows, rows, columns, self.window)
         if self.shift:
             attended = attended.roll((self.shift, self.shift), (1, 2))
         return attended[:, :height, :width]
@@ -263,15 +272,16 @@ class Stage(nn.Module):
     Args:
         channels: Channels of the blocks.
         heads: Attention heads of the blocks.
+        window: Side of the windows.
         skipped: Probability of each block that an image skips a part in training.
         merging: Whether the stage begins by halving the map, which has half the channels.
     """
 
-    def __init__(self, channels: int, heads: int, skipped: list[float], merging: bool) -> None:
+    def __init__(self, channels: int, heads: int, window: int, skipped: list[float], merging: bool) -> None:
         super().__init__()
         self.downsample = PatchMerging(channels // 2) if merging else nn.Identity()
         self.blocks = nn.Sequential(
-            *(Block(channels, heads, i % 2 * (WINDOW // 2), each) for i, each in enumerate(skipped))
+            *(Block(channels, heads, window, i % 2 * (window // 2), each) for i, each in enumerate(skipped))
         )
 
     def forward(self, features: Tensor) -> Tensor:
@@ -295,8 +305,6 @@ class Swin(Encoder):
         RecipeError: R207, there is no such variant.
     """
 
-    traced_size = (289, 514)
-
     def __init__(
         self, name: str, in_channels: int = 3, *, drop_path: float = 0.0, variant: Variant | None = None
     ) -> None:
@@ -305,6 +313,8 @@ class Swin(Encoder):
             raise RecipeError("R207", f"there is no Swin named '{name}'", f"choose one of {', '.join(VARIANTS)}")
         size = variant or VARIANTS[name]
         self.name, self.timm_name = name, size.timm_name
+        reach = STRIDES[-1] * size.window
+        self.traced_size = reach + 65, 2 * reach + 66
         stages = range(len(size.depths))
         self.channels: tuple[int, ...] = tuple(size.channels * 2**stage for stage in stages)
         self.strides: tuple[int, ...] = STRIDES[: len(stages)]
@@ -312,7 +322,8 @@ class Swin(Encoder):
         self.patch_embed = Patches(in_channels, size.channels)
         skipping = probabilities(size.depths, drop_path)
         for stage in stages:
-            part = Stage(self.channels[stage], size.heads * 2**stage, skipping[stage], merging=stage > 0)
+            heads = size.heads * 2**stage
+            part = Stage(self.channels[stage], heads, size.window, skipping[stage], merging=stage > 0)
             self.add_module(f"layers_{stage}", part)
         self.apply(_initialise)
 

@@ -14,6 +14,11 @@ def at_least_float32(features: Tensor) -> Tensor:
     return features.float() if features.dtype in (torch.float16, torch.bfloat16) else features
 
 
+def at_least_float32_type(features: Tensor) -> torch.dtype:
+    """The data type of `features`, or float32 if it is float16 or bfloat16."""
+    return torch.float32 if features.dtype in (torch.float16, torch.bfloat16) else features.dtype
+
+
 def without_autocast(features: Tensor) -> AbstractContextManager[object]:
     """Context without autocast on the device of `features`, which would cast operands of products back.
 

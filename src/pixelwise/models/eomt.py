@@ -34,6 +34,7 @@ from pixelwise.layers.padding import pad_to_multiple
 from pixelwise.models.base import SegmentationModel
 from pixelwise.models.building import builds
 from pixelwise.models.encoding import crop_to_image
+from pixelwise.models.probabilities import semantic_scores
 from pixelwise.recipes.families.eomt import EoMTSpec
 
 STRIDE = 4
@@ -156,11 +157,6 @@ class EoMT(SegmentationModel):
         number = self.queries.num_embeddings
         of_queries = F.pad(inside | free[..., None], (number + self.encoder.prefix, 0), value=True)
         return F.pad(of_queries, (0, 0, 0, tokens - number), value=True)[:, None]
-
-
-def semantic_scores(masks: Tensor, classes: Tensor) -> Tensor:
-    """The scores of classes from logits of masks (B, Q, h, w) and of classes (B, Q, K + 1): (B, K, h, w), 0 or more."""
-    return torch.einsum("bqk,bqhw->bkhw", classes.softmax(-1)[..., :-1], masks.sigmoid())
 
 
 def masked_share(step: int, steps: int, window: tuple[float, float]) -> float:

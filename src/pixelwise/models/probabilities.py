@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Literal
 
+import torch
 from torch import Tensor
 
 Scores = Literal["logits", "probabilities"]
@@ -27,3 +28,8 @@ def probabilities(outputs: Tensor, scores: Scores, *, multilabel: bool = False, 
     if scores == "probabilities":
         return outputs / outputs.sum(dim, keepdim=True).clamp(min=NOTHING)
     return outputs.sigmoid() if multilabel else outputs.softmax(dim)
+
+
+def semantic_scores(masks: Tensor, classes: Tensor) -> Tensor:
+    """The scores of classes from logits of masks (B, Q, h, w) and of classes (B, Q, K + 1): (B, K, h, w), 0 or more."""
+    return torch.einsum("bqk,bqhw->bkhw", classes.softmax(-1)[..., :-1], masks.sigmoid())

@@ -172,6 +172,16 @@ register(
         window_stride=(341, 341),
     )
 )
+for _side in (512, 640):
+    register(
+        Protocol(
+            name=f"detectron2-{4 * _side}x{_side}",
+            # As detectron2 evaluates on ADE20K, which resizes with Pillow.
+            summary=f"shorter side {_side} unless the longer one would exceed {4 * _side}, without aliasing, logits to "
+            "the label file's own size",
+            fit=(_side, 4 * _side),
+        )
+    )
 register(
     Protocol(
         name="ssseg-2048x1024",

@@ -12,6 +12,7 @@ from pixelwise.recipes.families.eomt import EoMTSpec
 from pixelwise.recipes.families.fcn import FCNSpec
 from pixelwise.recipes.families.fpn import FPNSpec
 from pixelwise.recipes.families.linear import LinearSpec
+from pixelwise.recipes.families.mask2former import Mask2FormerSpec
 from pixelwise.recipes.families.pspnet import PSPNetSpec
 from pixelwise.recipes.families.real_time.enet import ENetSpec
 from pixelwise.recipes.families.real_time.swiftnet import SwiftNetSpec
@@ -121,6 +122,17 @@ DPT = msgspec.structs.replace(
     ),
 )  # fmt: skip
 
+MASK2FORMER = msgspec.structs.replace(
+    own_images(
+        "generic-mask2former",
+        "Mask2Former, masks and their classes, over any encoder with several scales",
+        Mask2FormerSpec(encoder="resnet18"),
+        Loss(matching=Matching(assignment="fixed")),
+    ),
+    optimizer=Optimizer(kind="adamw", lr=1e-4, weight_decay=0.05, clip_norm=0.01),
+    ema=None,
+)
+
 OWN_IMAGES = (
     UNET,
     own_images("unet-resnet18", "U-Net over a ResNet-18 for anybody's own images", UNetSpec(encoder="resnet18")),
@@ -134,6 +146,7 @@ OWN_IMAGES = (
     own_images("generic-linear", "a linear classifier over any encoder", LinearSpec(encoder="resnet18")),
     DPT,
     EOMT,
+    MASK2FORMER,
 )
 
 CAMVID_CPU_15MIN = Recipe(

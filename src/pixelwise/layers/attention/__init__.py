@@ -1,0 +1,1 @@
+"""Attention as transformers that decode feature maps use it, and the positions that it tells apart."""
