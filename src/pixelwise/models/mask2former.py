@@ -15,8 +15,9 @@ Initial weights: Xavier's in attention and feed-forward parts, He's uniform ones
 decoder, PyTorch's defaults in classifier and perceptron, queries and levels from a normal distribution.
 
 Deviations: scores are computed at stride 4 and enlarged from there, while the original enlarges the logits of the
-masks. Images whose sides are no multiples of 32 are padded by repeating their border, not with the mean colour. Any
-encoder with maps of stride 4, 8, 16 and 32 can be used.
+masks. Images whose sides are no multiples of 32 are padded by repeating their border, not with the mean colour. The
+weights that move and weigh the points of deformable attention begin next to 0, not at 0. Any encoder with maps of
+stride 4, 8, 16 and 32 can be used.
 """
 
 from __future__ import annotations

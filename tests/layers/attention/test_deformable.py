@@ -69,8 +69,8 @@ def test_at_first_every_head_looks_into_a_direction_of_its_own() -> None:
     directions = torch.tensor([[1.0, 0.0], [0.0, 1.0], [-1.0, 0.0], [0.0, -1.0]])
     assert torch.allclose(apart[:, 1, 0], directions, atol=1e-6)
     assert torch.allclose(apart[:, 0, 2], 3 * directions, atol=1e-6)
-    assert not attention.offsets.weight.any()
-    assert not attention.weights.weight.any()
+    assert attention.offsets.weight.abs().max() < 1e-3
+    assert attention.weights.weight.abs().max() < 1e-3
 
 
 def test_maps_in_bfloat16_are_sampled_at_exact_places() -> None:

@@ -16,6 +16,9 @@ from torch import Tensor, nn
 
 from pixelwise.layers.precision import at_least_float32_type
 
+INITIAL_STD = 1e-4
+"""Of the weights that move and weigh points: the original's are 0, with which positions would not learn at first."""
+
 
 class DeformableAttention(nn.Module):
     """Attention of the positions of several maps to points of all of them.
@@ -40,7 +43,7 @@ class DeformableAttention(nn.Module):
             nn.init.xavier_uniform_(layer.weight)
             nn.init.zeros_(layer.bias)
         for layer in (self.offsets, self.weights):
-            nn.init.zeros_(layer.weight)
+            nn.init.normal_(layer.weight, std=INITIAL_STD)
         nn.init.zeros_(self.weights.bias)
         angles = torch.arange(heads) * (2 * math.pi / heads)
         directions = torch.stack([angles.cos(), angles.sin()], dim=1)
