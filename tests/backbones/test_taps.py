@@ -45,7 +45,7 @@ def test_the_last_block_of_each_quarter_is_read_unless_others_are_named(depth: i
 @pytest.mark.heavy
 @pytest.mark.parametrize(
     "name",
-    ["vit_small_patch14_reg4_dinov2", "vit_small_patch16_dinov3", "eva02_tiny_patch14_224", "beit_base_patch16_224"],
+    ["vit_small_patch14_reg4_dinov2", "vit_small_patch16_dinov3", "eva02_tiny_patch14_224"],
 )
 def test_transformers_of_several_kinds_can_be_read(name: str) -> None:
     encoder = TappedEncoder(name, class_token=True).eval()

@@ -22,7 +22,7 @@ def test_an_address_is_refused_and_no_folder_is_made(
     name: str, run_cli, tiny_run: Path, tiny_data: Path, tiny_recipe: Path, tmp_path: Path, monkeypatch
 ):
     monkeypatch.chdir(tmp_path)
-    places = {"run": tiny_run, "data": tiny_data, "recipe": tiny_recipe, "out": "s3://bucket/out"}
+    places = {"run": tiny_run, "linear": tiny_run, "data": tiny_data, "recipe": tiny_recipe, "out": "s3://bucket/out"}
     code, _, stderr = run_cli([word.format(**places) for word in WRITING[name]])
     assert code == 2, stderr
     assert "error[R294]" in stderr
@@ -36,7 +36,7 @@ def test_what_only_looks_like_an_address_is_refused_and_no_folder_is_made(
     name: str, run_cli, tiny_run: Path, tiny_data: Path, tiny_recipe: Path, tmp_path: Path, monkeypatch
 ):
     monkeypatch.chdir(tmp_path)
-    places = {"run": tiny_run, "data": tiny_data, "recipe": tiny_recipe, "out": "ftp://host/out"}
+    places = {"run": tiny_run, "linear": tiny_run, "data": tiny_data, "recipe": tiny_recipe, "out": "ftp://host/out"}
     code, _, stderr = run_cli([word.format(**places) for word in ALL[name]])
     assert code == 2, stderr
     assert "error[R298]: ftp://host/out" in stderr

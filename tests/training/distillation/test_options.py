@@ -14,7 +14,7 @@ from pixelwise.training.options import TrainOptions
 
 
 def test_what_teaches_is_listed_before_the_options_of_train():
-    own = ["--teacher", "--match", "--temperature", "--weight", "--labels/--no-labels", "--views"]
+    own = ["--teacher", "--match", "--temperature", "--weight", "--labels/--no-labels", "--views", "--cache-views"]
     assert [flag.flags for flag in flags_of(DistillOptions)] == [
         *own, *(flag.flags for flag in flags_of(TrainOptions)),
     ]  # fmt: skip

@@ -17,11 +17,10 @@ from pixelwise.recipes.overrides import apply_overrides
 from pixelwise.recipes.schema.recipe import Data
 from pixelwise.records.run_folder import read_recipe
 from pixelwise.storage import atomic
-from pixelwise.storage.cache_kinds import TAUGHT
 from pixelwise.training.batches import TrainingPairs
 from pixelwise.training.features.views import Kept, Row, batches_of_one, keep_views, opened, stored
 
-KEPT = Kept(TAUGHT, "answers", "distillation.cache_views", "train", 2)
+KEPT = Kept("teachers' answers", "distillation.cache_views", "train", 2)
 
 
 @pytest.fixture
@@ -62,9 +61,9 @@ def test_rows_are_in_the_order_of_the_images_and_computed_once_per_view(pairs: T
 def test_without_room_the_field_is_named_that_asks_for_it(pairs: TrainingPairs, monkeypatch: pytest.MonkeyPatch):
     usage = shutil.disk_usage(pairs.dataset.root)._replace(free=0)
     monkeypatch.setattr(atomic.shutil, "disk_usage", lambda path: usage)
-    with pytest.raises(ResourceError, match=r"the answers of 3 images \(distillation.cache_views\)") as caught:
+    with pytest.raises(ResourceError, match=r"the teachers' answers of 3 images \(distillation.cache_views\)") as caught:
         keep_views(KEPT, "ab", "cd", pairs, numbers, Told())
-    assert "lower distillation.cache_views (0 keeps no answers)" in caught.value.help
+    assert "lower distillation.cache_views (0 keeps no teachers' answers)" in caught.value.help
 
 
 def test_a_batch_of_one_is_the_view_of_its_image(pairs: TrainingPairs):

@@ -128,7 +128,7 @@ def keep_taught(
     """
     observer.phase("comparing the teachers' answers with the cache")
     split = recipe.data.train_split
-    kept = Kept(TAUGHT, "teachers' answers", "distillation.cache_views", split, recipe.distillation.cache_views)
+    kept = Kept("teachers' answers", "distillation.cache_views", split, recipe.distillation.cache_views)
     subject = subject_of(pairs.dataset.root.absolute(), split, teachers.described)
     compute = functools.partial(_rows, pairs, recipe, state, teachers)
     files = keep_views(kept, _key(pairs, recipe, state, teachers), subject, pairs, compute, observer)

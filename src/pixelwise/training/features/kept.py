@@ -145,7 +145,7 @@ def keep_features(pairs: TrainingPairs, recipe: Recipe, state: TrainingState, ob
     observer.phase("comparing the features with the cache")
     read, encoder = maps_read(state.model), encoder_of(state.model)
     subject = subject_of(pairs.dataset.root.absolute(), recipe.data.train_split, encoder.name, read)
-    words = Kept(FEATURES, "features", "data.cache_features", recipe.data.train_split, recipe.data.cache_features)
+    words = Kept("features", "data.cache_features", recipe.data.train_split, recipe.data.cache_features)
     compute = functools.partial(_rows, pairs, state.model, read)
     files = keep_views(words, _key(pairs, recipe, state, read), subject, pairs, compute, observer)
     return FeaturePairs(pairs, recipe, read, files)

@@ -19,7 +19,7 @@ from pixelwise.machine.threads import reading_threads
 from pixelwise.observer import Observer
 from pixelwise.storage.arrays import ArrayFile, DamagedArrayError, write_arrays
 from pixelwise.storage.atomic import remove_leftovers, require_space
-from pixelwise.storage.cache_kinds import VIEW_FILE, CacheKind
+from pixelwise.storage.cache_kinds import FEATURES, TAUGHT, VIEW_FILE
 from pixelwise.storage.caches import drop_superseded, entry_path, make_way
 from pixelwise.storage.locks import work_lock
 from pixelwise.training.batches import Batch, TrainingPairs, collate
@@ -28,6 +28,8 @@ Row = tuple[np.ndarray, ...]
 _PROBED = 4
 """Number of images whose rows are computed to estimate the size of all of them."""
 _MARGIN = 1.1
+KINDS = {"features": FEATURES, "teachers' answers": TAUGHT}
+"""Rows in words -> kind of their cache entries."""
 _LARGEST = float(np.finfo(np.float16).max)
 
 
@@ -35,14 +37,12 @@ class Kept(NamedTuple):
     """What is kept of the views.
 
     Attributes:
-        kind: Kind of the cache entry.
-        what: The rows in words, such as `features`.
+        what: The rows in words, one of `KINDS`.
         field: Field of the recipe that says how many views are kept.
         split: Name of the training split.
         number: Number of views.
     """
 
-    kind: CacheKind
     what: str
     field: str
     split: str
@@ -79,7 +79,8 @@ def keep_views(
         DataError: A pair cannot be read.
         ResourceError: S601 or S602, there is not enough disk space for the cache.
     """
-    folder = entry_path(kept.kind, key, subject=subject)
+    kind = KINDS[kept.what]
+    folder = entry_path(kind, key, subject=subject)
     files = [folder / VIEW_FILE.format(view) for view in range(kept.number)]
     make_way(folder, folder=True)
     with work_lock(folder, lambda: observer.phase(f"waiting for another process that computes the {kept.what}")):
@@ -87,7 +88,7 @@ def keep_views(
         if missing:
             remove_leftovers(folder)
             _write(kept, compute, missing, pairs, observer)
-            drop_superseded(kept.kind, folder, subject=subject)
+            drop_superseded(kind, folder, subject=subject)
     return files
 
 
