@@ -61,7 +61,8 @@ def test_rows_are_in_the_order_of_the_images_and_computed_once_per_view(pairs: T
 def test_without_room_the_field_is_named_that_asks_for_it(pairs: TrainingPairs, monkeypatch: pytest.MonkeyPatch):
     usage = shutil.disk_usage(pairs.dataset.root)._replace(free=0)
     monkeypatch.setattr(atomic.shutil, "disk_usage", lambda path: usage)
-    with pytest.raises(ResourceError, match=r"the teachers' answers of 3 images \(distillation.cache_views\)") as caught:
+    told = r"the teachers' answers of 3 images \(distillation.cache_views\)"
+    with pytest.raises(ResourceError, match=told) as caught:
         keep_views(KEPT, "ab", "cd", pairs, numbers, Told())
     assert "lower distillation.cache_views (0 keeps no teachers' answers)" in caught.value.help
 
