@@ -60,7 +60,7 @@ def test_only_transient_failures_are_tried_again(
         calls.append(1)
         raise DataError("D131", "images/a.png: cannot be read") from OSError(number, "no")
 
-    monkeypatch.setattr(loading, "read_pair", failing)
+    monkeypatch.setattr(loading, "read_to_learn", failing)
     monkeypatch.setattr(loading, "RETRY_SECONDS", 0.0)
     pairs = loading.TrainingPairs(dataset, dataset.samples("train"), recipe("unet-resnet18"))
     error = pairs[0, 0]
@@ -131,7 +131,7 @@ def test_an_error_in_a_mixed_batch_is_returned(monkeypatch: pytest.MonkeyPatch, 
     settings = apply_overrides(recipe("unet-resnet18"), ["augment.mix=cutmix"])
     pairs = loading.TrainingPairs(dataset, dataset.samples("train"), settings)
     error = DataError("D101", "a.png: truncated")
-    monkeypatch.setattr(loading, "read_pair", lambda sample, dataset: (_ for _ in ()).throw(error))
+    monkeypatch.setattr(loading, "read_to_learn", lambda sample, dataset: (_ for _ in ()).throw(error))
     assert collate(pairs.__getitems__([(0, 0), (0, 1)])) is error
 
 

@@ -98,7 +98,7 @@ def test_batches_are_the_same_from_files_memory_and_disk_with_and_without_worker
         pairs = pairs_of(data, chosen)
         keep_decoded(pairs, apply_overrides(chosen, [f"data.cache={cache}"]), (50, 80), SILENT)
         with monkeypatch.context() as patch:
-            patch.setattr(loading, "read_pair", None)  # nothing is decoded any more
+            patch.setattr(loading, "read_to_learn", None)  # nothing is decoded any more
             for workers in (0, 2):
                 assert same(expected, batches(pairs, chosen, workers))
 

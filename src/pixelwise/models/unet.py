@@ -43,8 +43,9 @@ class DecoderBlock(nn.Module):
     def forward(self, features: Tensor, skip: Tensor | None, size: Size) -> Tensor:
         """(B, C, h, w) and (B, S, *size) to (B, C', *size)."""
         small = (features.shape[2], features.shape[3])
-        # Exporters, quantizers and operation counters see the plain form, which they can fuse.
-        if self.training and can_convolve_repeated(small, size) and not torch.compiler.is_exporting():
+        # Exporters, quantizers and operation counters see the plain form, which they can fuse; a question about sizes
+        # would be answered for the size that they trace, and their graphs would refuse all others.
+        if self.training and not torch.compiler.is_exporting() and can_convolve_repeated(small, size):
             return self.conv2(self.conv1.activation(self.conv1.norm(self._convolved(features, skip, size))))
         enlarged = F.interpolate(features, size=size, mode="nearest")
         joined = enlarged if skip is None else torch.cat((enlarged, skip), dim=1)
