@@ -9,10 +9,12 @@ whose statistics are still learned. `annotation` decides which tensors are quant
 from __future__ import annotations
 
 import logging
+import math
 import warnings
 
 import torch
 from torch import Tensor, nn
+from torch.export import ExportedProgram
 from torch.fx import GraphModule
 
 from pixelwise.errors import RecipeError
@@ -20,8 +22,10 @@ from pixelwise.layers.fake_quantization import SCHEMES, FakeQuantization, Quanti
 from pixelwise.models.base import SegmentationModel
 from pixelwise.models.quantization.annotation import MODES, WEIGHTED, aten, quantizer_of, tensor_of
 
-EXAMPLE_SIZE = (64, 96)
-"""(height, width) of the images that the graph is captured with; the graph accepts any other size."""
+CHECKED_SIZES = ((96, 160), (67, 101), (34, 257))
+"""(height, width) of images with which a captured graph is compared with its network: multiples of 32, and others."""
+SIMILAR = 5e-3
+"""Largest difference of their logits, relative to the largest logit; a graph made for one size is far from it."""
 RANDOM = ("bernoulli", "rand", "normal", "uniform", "exponential", "multinomial")
 
 
@@ -44,6 +48,7 @@ class QuantizationAwareModel(SegmentationModel):
         self.align_corners = network.align_corners
         self.multilabel = network.multilabel
         self.scheme = scheme
+        self.traced_size = _traced_size(network)
         graph = captured(network)
         if SCHEMES[scheme].clip_outliers:
             clip_outliers(graph)
@@ -77,6 +82,7 @@ class QuantizedModel(SegmentationModel):
         super().__init__(trained.spec, trained.classes)
         self.align_corners = trained.align_corners
         self.multilabel = trained.multilabel
+        self.traced_size = trained.traced_size
         self.graph = converted(trained)
         # As the parameters of other networks do, it tells on which device and in which dtype images are expected.
         self.place = nn.Parameter(torch.zeros(0), requires_grad=False)
@@ -107,7 +113,8 @@ def quantization_aware(network: SegmentationModel, scheme: str) -> SegmentationM
 def captured(network: SegmentationModel) -> GraphModule:
     """Capture the graph of a network's head logits in training mode, for any batch and image size.
 
-    Parameters and buffers keep their names.
+    Parameters and buffers keep their names. Where the graph computes something else than the network at another size
+    than the traced one, it refuses the sizes that tracing did not allow for.
 
     Raises:
         RecipeError: R219, PyTorch cannot trace the network.
@@ -115,13 +122,13 @@ def captured(network: SegmentationModel) -> GraphModule:
     network.train()
     device = next(network.parameters()).device
     # Zeros, because a random example would advance the random generator that training draws from.
-    images = torch.zeros(2, len(network.preprocessing.mean), *EXAMPLE_SIZE, device=device)
+    images = torch.zeros(2, len(network.preprocessing.mean), *_traced_size(network), device=device)
     size = {0: torch.export.Dim.AUTO, 2: torch.export.Dim.AUTO, 3: torch.export.Dim.AUTO}
     network.forward = network.head_logits  # type: ignore[method-assign, assignment]
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
-            graph = torch.export.export(network, (images,), dynamic_shapes=(size,), strict=False).module()
+            program = torch.export.export(network, (images,), dynamic_shapes=(size,), strict=False)
     except Exception as error:  # the tracer raises many types of errors
         raise RecipeError(
             "R219",
@@ -131,10 +138,48 @@ def captured(network: SegmentationModel) -> GraphModule:
         ) from error
     finally:
         del network.forward
+    name = type(network).__name__
+    # Tracing notes what it asked about sizes as conditions, most of them about layouts in memory, which change nothing.
+    graph = _graph_of(program, name, checked=False)
+    return graph if _accepts_any_size(graph, network) else _graph_of(program, name, checked=True)
+
+
+def _traced_size(network: SegmentationModel) -> tuple[int, int]:
+    """The largest `traced_size` of a network and its parts."""
+    sizes = (size for part in network.modules() if (size := getattr(part, "traced_size", None)))
+    return max(sizes, key=math.prod)
+
+
+def _graph_of(program: ExportedProgram, name: str, *, checked: bool) -> GraphModule:
+    """The graph of a traced network of the class `name`, which checks the conditions on its input or does not."""
+    graph = program.module(check_guards=checked)
     assert isinstance(graph, GraphModule)  # noqa: S101 (what `module()` is documented to give)
-    _refuse_random(graph, type(network).__name__)
+    _refuse_random(graph, name)
     _without_counters(graph)
     return graph
+
+
+@torch.no_grad()
+def _accepts_any_size(graph: GraphModule, network: SegmentationModel) -> bool:
+    """Whether a graph in training mode computes, in evaluation mode, what its network does at `CHECKED_SIZES`."""
+    device, bands = next(network.parameters()).device, len(network.preprocessing.mean)
+    set_mode(graph, False)
+    network.eval()
+    try:
+        for height, width in CHECKED_SIZES:
+            # No random numbers: training draws from the same generator.
+            pattern = torch.arange(2 * bands * height * width, device=device).remainder(251) / 125 - 1
+            images = pattern.view(2, bands, height, width)
+            expected, found = network.head_logits(images)[0], graph(images)[0]
+            tolerance = SIMILAR * float(expected.abs().max())
+            if found.shape != expected.shape or not torch.allclose(found, expected, rtol=0, atol=tolerance):
+                return False
+    except RuntimeError:  # a graph that was made for other sizes fails at any of its operations
+        return False
+    finally:
+        network.train()
+        set_mode(graph, True)
+    return True
 
 
 @torch.no_grad()
@@ -190,7 +235,7 @@ def converted(model: QuantizationAwareModel) -> GraphModule:
     with torch.no_grad(), warnings.catch_warnings():
         warnings.simplefilter("ignore")
         # A forward pass updates the scales of the weights from the weights; this is the last one.
-        graph(torch.zeros(1, len(model.preprocessing.mean), *EXAMPLE_SIZE))
+        graph(torch.zeros(1, len(model.preprocessing.mean), *model.traced_size))
         return convert_pt2e(graph)
 
 
