@@ -184,7 +184,17 @@ def test_an_artefact_predicts_like_its_run_or_says_how_it_differs(
         # The documented program does the same as `predict`, for every kind.
         Image.fromarray(SCENES[0]).save(photo)
         found = masked(tmp_path / kind, photo, tmp_path / "mask.png")
-        assert (found == artefact.predict(SCENES[0]).labels).mean() >= 0.999, kind
+        same = found == artefact.predict(SCENES[0]).labels
+        if not artefact.model.gives_scores:
+            same |= midway(artefact.seen_size(found.shape), found.shape)
+        assert same.mean() >= 0.999, kind
+
+
+def midway(seen: tuple[int, ...], size: tuple[int, ...]) -> np.ndarray:
+    """Pixels (H, W) that lie exactly between two rows or columns of the seen size, where two class ids weigh the same:
+    which of them is taken is a matter of rounding."""
+    rows, columns = ((2 * np.arange(out) + 1) * length % (2 * out) == 0 for length, out in zip(seen, size, strict=True))
+    return rows[:, None] | columns[None]
 
 
 def agreement(found: Prediction, expected: Prediction) -> float:
