@@ -16,10 +16,17 @@ SIZES = ((96, 96), (65, 97), (33, 161))
 UNET = UNetSpec(encoder="resnet10t", decoder_channels=(8, 8, 8))
 
 
+LARGE = 500
+"""Sides of images from which on the graphs of networks that pool maps of stride 64 are made, see `traced_size`."""
+
+
 def compared(network: torch.nn.Module, graph: torch.nn.Module) -> None:
-    """Compare the main logits in evaluation."""
+    """Compare the main logits in evaluation, of images that are no smaller than the graph is made for."""
     network.eval()
+    traced = getattr(network, "traced_size", (1, 1))
+    least = traced if traced[0] > LARGE else (0, 0)
     for size in SIZES:
+        size = (least[0] + size[0], least[1] + size[1])
         images = torch.randn(2, 3, *size)
         with torch.no_grad():
             expected, found = network.head_logits(images)[0], graph(images)[0]  # type: ignore[operator]
