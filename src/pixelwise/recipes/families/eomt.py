@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import ClassVar, Literal
 
 from pixelwise.recipes.schema.base import require
-from pixelwise.recipes.schema.model import Described, Spec, register_spec
+from pixelwise.recipes.schema.model import Described, Spec, check_mask_classification, register_spec
 
 
 @register_spec
@@ -45,24 +45,12 @@ class EoMTSpec(Spec, frozen=True, kw_only=True, tag="eomt"):
         Raises:
             RecipeError: R203, with the field and a way out.
         """
-        require(
-            not recipe.data.multilabel,
-            "EoMT needs pixels of exactly one class, but the data is multi-label (data.multilabel)",
-            "choose another network, for example model.family=unet",
-        )
-        require(self.queries >= 1, f"model.queries is {self.queries}; expected 1 or more", "for example 100")
+        check_mask_classification(recipe, "EoMT", self.queries)
         require(self.blocks >= 1, f"model.blocks is {self.blocks}; expected 1 or more", "for example 3")
         require(
             self.side >= self.patch_size and self.side % self.patch_size == 0,
             f"model.side is {self.side}; expected a multiple of model.patch_size, {self.patch_size}",
             "for example 512",
-        )
-        known, matching = recipe.data.class_names() or (), recipe.loss.matching
-        require(
-            matching is None or matching.assignment == "hungarian" or len(known) <= self.queries,
-            f"loss.matching.assignment=fixed needs a query for each of the {len(known)} classes; model.queries is "
-            f"{self.queries}",
-            f"set model.queries={len(known)}, or loss.matching.assignment=hungarian",
         )
         windows = self.windows()
         require(

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import ClassVar
 
 from pixelwise.recipes.schema.base import require
-from pixelwise.recipes.schema.model import Described, Spec, register_spec
+from pixelwise.recipes.schema.model import Described, Spec, check_mask_classification, register_spec
 
 GROUPS = 32
 """Groups of channels that are normalised together."""
@@ -47,12 +47,7 @@ class Mask2FormerSpec(Spec, frozen=True, kw_only=True, tag="mask2former"):
         Raises:
             RecipeError: R203, with the field and a way out.
         """
-        require(
-            not recipe.data.multilabel,
-            "Mask2Former needs pixels of exactly one class, but the data is multi-label (data.multilabel)",
-            "choose another network, for example model.family=unet",
-        )
-        require(self.queries >= 1, f"model.queries is {self.queries}; expected 1 or more", "for example 100")
+        check_mask_classification(recipe, "Mask2Former", self.queries)
         require(self.layers >= 1, f"model.layers is {self.layers}; expected 1 or more", "for example 9")
         require(
             self.pixel_layers >= 0, f"model.pixel_layers is {self.pixel_layers}; expected 0 or more", "for example 6"
@@ -61,11 +56,4 @@ class Mask2FormerSpec(Spec, frozen=True, kw_only=True, tag="mask2former"):
             self.channels >= GROUPS and self.channels % GROUPS == 0,
             f"model.channels is {self.channels}; expected a multiple of {GROUPS}",
             "for example 256",
-        )
-        known, matching = recipe.data.class_names() or (), recipe.loss.matching
-        require(
-            matching is None or matching.assignment == "hungarian" or len(known) <= self.queries,
-            f"loss.matching.assignment=fixed needs a query for each of the {len(known)} classes; model.queries is "
-            f"{self.queries}",
-            f"set model.queries={len(known)}, or loss.matching.assignment=hungarian",
         )

@@ -13,7 +13,7 @@ import msgspec
 from pixelwise.errors import RecipeError
 from pixelwise.plugins import Registry
 from pixelwise.recipes.schema.augment import Augment
-from pixelwise.recipes.schema.base import require_writable
+from pixelwise.recipes.schema.base import require, require_writable
 from pixelwise.recipes.schema.data import Data
 from pixelwise.recipes.schema.loss import Loss
 from pixelwise.recipes.schema.training import Sampling
@@ -138,3 +138,29 @@ def register_spec(spec: type[AnySpec]) -> type[AnySpec]:
 def family_of(spec: type[Spec]) -> str:
     """The tag of a family, such as `fcn`."""
     return str(spec.__struct_config__.tag)
+
+
+def check_mask_classification(recipe: Described, name: str, queries: int) -> None:
+    """Refuse what a network that predicts masks and their classes cannot learn.
+
+    Args:
+        recipe: The recipe of the network.
+        name: Name of the network, for messages.
+        queries: Number of its queries, each of which predicts one mask.
+
+    Raises:
+        RecipeError: R203, the data is multi-label, there is no query, or fewer than classes that have one each.
+    """
+    require(
+        not recipe.data.multilabel,
+        f"{name} needs pixels of exactly one class, but the data is multi-label (data.multilabel)",
+        "choose another network, for example model.family=unet",
+    )
+    require(queries >= 1, f"model.queries is {queries}; expected 1 or more", "for example 100")
+    known, matching = recipe.data.class_names() or (), recipe.loss.matching
+    require(
+        matching is None or matching.assignment == "hungarian" or len(known) <= queries,
+        f"loss.matching.assignment=fixed needs a query for each of the {len(known)} classes; model.queries is "
+        f"{queries}",
+        f"set model.queries={len(known)}, or loss.matching.assignment=hungarian",
+    )
