@@ -44,6 +44,13 @@ class Stochastic(Small):
         return super().head_logits(images * keep)
 
 
+class Branching(Small):
+    """Computes something else for wide images, which a graph cannot."""
+
+    def head_logits(self, images: Tensor) -> tuple[Tensor, ...]:
+        return super().head_logits(images if images.shape[-1] < 200 else 2 * images)
+
+
 @pytest.fixture(scope="module")
 def trained() -> tuple[Small, QuantizationAwareModel]:
     """The float network with settled statistics, and the same after a few batches of quantization-aware training."""
@@ -218,3 +225,12 @@ def test_networks_that_draw_random_numbers_are_refused_with_the_reason():
     with pytest.raises(RecipeError, match=r"Stochastic.*aten\.\w*(rand|bernoulli)") as raised:
         quantization_aware(Stochastic(), "x86-8bit")
     assert raised.value.code == "R219"
+
+
+def test_a_graph_refuses_sizes_at_which_its_network_computes_something_else():
+    model = QuantizationAwareModel(Branching(), "x86-8bit").eval()
+    assert model.head_logits(torch.zeros(1, 3, 32, 199))[0].shape == (1, 3, 16, 100)
+    with pytest.raises(RecipeError, match=r"accepts no images of 200x32: it needs width <= 199") as raised:
+        model.head_logits(torch.zeros(1, 3, 32, 200))
+    assert raised.value.code == "R219"
+    assert "pixelwise quantize RUN" in raised.value.help

@@ -55,8 +55,24 @@ class QuantizationAwareModel(SegmentationModel):
         self.graph = _prepared(graph, SCHEMES[scheme])
 
     def head_logits(self, images: Tensor) -> tuple[Tensor, ...]:
-        """The head logits of the original network, from the quantized graph."""
-        heads = self.graph(images)
+        """The head logits of the original network, from the quantized graph.
+
+        Raises:
+            RecipeError: R219, the graph was made for images of other sizes.
+        """
+        try:
+            heads = self.graph(images)
+        except AssertionError as error:  # how a graph refuses a size, see `captured`
+            height, width = images.shape[-2:]
+            condition = str(error).partition(chr(10))[0].removeprefix("Guard failed: ")
+            condition = condition.replace("images.size()[2]", "height").replace("images.size()[3]", "width")
+            raise RecipeError(
+                "R219",
+                f"the graph of '{self.spec.family}' for quantization-aware training accepts no images of "
+                f"{width}x{height}: it needs {condition}",
+                "take images of other sizes (augment.crop, evaluation.input_size), or train in float "
+                "(quantization=none) and quantize it afterwards: pixelwise quantize RUN",
+            ) from error
         return heads if self.training else heads[:1]
 
     def train(self, mode: bool = True) -> QuantizationAwareModel:
