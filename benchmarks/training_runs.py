@@ -106,12 +106,24 @@ def is_finished(job: Job, work: Path) -> bool:
     if not (run / RECIPE).is_file():
         return False
     wanted = job.resolved()
-    if read_recipe(run).hash() != wanted.hash():
+    if not fills_in(msgspec.to_builtins(read_recipe(run)), msgspec.to_builtins(wanted)):
         raise SystemExit(f"{run} holds a run of a recipe other than {job.recipe} {' '.join(job.overrides)}")
     newest = newest_checkpoint(run / CHECKPOINTS)
     if newest is None or wanted.schedule.iterations is None or newest.step < wanted.schedule.iterations:
         return False
     return all((evaluation_folder(run, split, name) / RESULT).is_file() for split, name in job.scores)
+
+
+def fills_in(found: object, wanted: object) -> bool:
+    """Whether the recipe of a run is the wanted one, whose open fields the run has filled in.
+
+    Args:
+        found: The recipe of the run, as built-in types.
+        wanted: The recipe with which it began; None, an empty text and `default` leave a field open.
+    """
+    if isinstance(found, dict) and isinstance(wanted, dict):
+        return found.keys() == wanted.keys() and all(fills_in(found[name], wanted[name]) for name in found)
+    return found == wanted or wanted in (None, "", "default")
 
 
 def result_of(job: Job, work: Path, split: str, protocol: str) -> Result:
@@ -121,7 +133,7 @@ def result_of(job: Job, work: Path, split: str, protocol: str) -> Result:
         SystemExit: The score does not belong to the run's last step.
     """
     result = load_result(evaluation_folder(work / job.name, split, protocol))
-    if result.step != job.resolved().schedule.iterations or result.recipe_hash != job.resolved().hash():
+    if result.step != job.resolved().schedule.iterations or result.recipe_hash != read_recipe(work / job.name).hash():
         raise SystemExit(f"{work / job.name}: the {protocol} score does not belong to the finished run; remove it")
     return result
 
