@@ -9,7 +9,7 @@ export PYTHONPATH := $(CURDIR)/src
 # The tests start hundreds of processes, which would compile every module anew.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: demo test test-heavy fuzz check install format clean
+.PHONY: demo test test-heavy fuzz check docs install format clean
 
 DEMO ?= demo
 demo: install          ## a few minutes: synthetic data, training, evaluation, prediction, report
@@ -40,6 +40,9 @@ check: install         ## lint, format, types, import contracts
 	@$(BIN)/ruff format --check .
 	@$(BIN)/pyright --pythonpath $(BIN)/python
 	@$(BIN)/lint-imports
+
+docs: install          ## the documentation as a site in build/docs/site, which needs no network
+	@$(BIN)/python docs/site/build.py
 
 format: install
 	@$(BIN)/ruff check --fix . && $(BIN)/ruff format .

@@ -1,3 +1,5 @@
+from collections import Counter
+
 import msgspec
 import pytest
 
@@ -52,6 +54,10 @@ def test_defaults_are_those_of_the_section_in_its_place():
         ("ohem.threshold", "loss.ohem.threshold"),
         ("family", "model.family"),
         ("notes", "notes"),
+        ("dice", "loss.dice"),
+        ("matching.dice", "loss.matching.dice"),
+        ("auxiliary", "loss.auxiliary"),
+        ("adapter.layers", "initialize.adapter.layers"),
         ("optimizer.lr", "optimizer.lr"),
         ("optimizer.nothing", "optimizer.nothing"),
         ("optimizer.lrr", "optimizer.lrr"),
@@ -86,6 +92,17 @@ def test_what_is_ambiguous_or_wrong_is_refused_with_candidates(path: str, code: 
         full_path(path)
     assert caught.value.code == code
     assert [name for name in named if name not in caught.value.message] == []
+
+
+def test_a_name_is_only_refused_among_fields_in_equally_many_sections():
+    leaves = Counter((path.rsplit(".", 1)[-1], path.count(".")) for path in paths())
+    for leaf in {leaf for leaf, _ in leaves}:
+        depth = min(depth for name, depth in leaves if name == leaf)
+        if leaves[leaf, depth] == 1:
+            assert full_path(leaf).count(".") == depth
+        else:
+            with pytest.raises(RecipeError, match="may be"):
+                full_path(leaf)
 
 
 def test_what_resembles_nothing_is_refused_without_a_guess():

@@ -203,7 +203,7 @@ class Run(_Path):
             The result; with `shard`, a `pixelwise.Unfinished` as long as other parts have images to score.
 
         Raises:
-            As `pixelwise.evaluate`.
+            PixelwiseError: As `pixelwise.evaluate`.
         """
         from pixelwise.api.evaluate import evaluate
 

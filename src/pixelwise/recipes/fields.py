@@ -74,10 +74,12 @@ def full_path(path: str) -> str:
     """The path of the field that a path, or the end of one, means: `epochs` is `schedule.epochs`.
 
     A path that begins with a section or a field of the recipe itself is returned as it is, right or wrong, unless the
-    field is one of another section.
+    field is one of another section. Of several fields that end alike, the one in the fewest sections is meant: `dice`
+    is `loss.dice`, not `loss.matching.dice`, so that parts that are added to a section take no name from it.
 
     Raises:
-        RecipeError: R262, several fields end like this; R202, none does, or it is in another section.
+        RecipeError: R262, several fields in equally many sections end like this; R202, none does, or it is in another
+            section.
     """
     head, _, _ = path.partition(".")
     if head in Recipe.__struct_fields__:
@@ -85,8 +87,9 @@ def full_path(path: str) -> str:
         return path
     known = paths()
     found = [one for one in known if one.endswith(f".{path}")]
-    if len(found) == 1:
-        return found[0]
+    outer = [one for one in found if one.count(".") == min(other.count(".") for other in found)]
+    if len(outer) == 1:
+        return outer[0]
     if found:
         raise RecipeError(
             "R262",
