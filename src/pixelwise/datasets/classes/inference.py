@@ -133,7 +133,7 @@ def _read_mask_ids(masks: Sequence[tuple[Sample, Path]], reading: Reading, table
     areas: list[tuple[str, Areas]] = []
     without_colors = 0
     with thread_pool(reading_threads()) as pool:
-        contents = pool.map(lambda pair: _examine(*pair, reading, table), masks)
+        contents = pool.map(lambda pair: _examine(pair[0], pair[1], reading, table), masks)
         for (_, path), found in zip(masks, contents, strict=True):
             palette = palette or found.palette
             if len(files) > _MAX_IDS:
