@@ -1,15 +1,9 @@
 """Data in shards on another machine is used like data on this one, with the same results, bit for bit."""
 
-import contextlib
 import json
-import os
 import shutil
-import socket
 import subprocess
 import sys
-import time
-import urllib.error
-import urllib.request
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -17,13 +11,10 @@ import pytest
 from serving import Server, serving
 
 from pixelwise.checkpoints.checkpoint import newest_checkpoint
-from pixelwise.datasets.opening import open_folder
 from pixelwise.datasets.preparing.sharding import shard
 from pixelwise.datasets.preparing.verifying import verify
 from pixelwise.evaluation.runs import score_by_name
 from pixelwise.records.environment import read_environment
-from pixelwise.storage.stores.addresses import place_of
-from pixelwise.storage.stores.remote import remote_store
 from pixelwise.training.runs import resume, train
 
 pytest.importorskip("obstore")
@@ -168,107 +159,3 @@ def test_what_gives_access_is_written_and_said_nowhere(
     assert (run / "report.html").is_file()
     assert files_with(SECRET, tmp_path, own_cache) == []
     assert server.address in (run / "environment.json").read_text()
-
-
-def free_port() -> int:
-    with socket.socket() as listening:
-        listening.bind(("127.0.0.1", 0))
-        return listening.getsockname()[1]
-
-
-@pytest.fixture
-def store(monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
-    """Moto's S3 with an empty bucket; `pip install 'moto[server]'` anywhere on the PATH."""
-    command = shutil.which("moto_server")
-    if command is None:
-        pytest.skip("moto_server is not on the PATH")
-    port = free_port()
-    endpoint = f"http://127.0.0.1:{port}"
-    process = subprocess.Popen(
-        [command, "-H", "127.0.0.1", "-p", str(port)],
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.DEVNULL,
-        env={name: value for name, value in os.environ.items() if name != "PYTHONPATH"},
-    )
-    try:
-        for _ in range(600):
-            with (
-                contextlib.suppress(OSError),
-                socket.create_connection(("127.0.0.1", port)),
-            ):
-                break
-            time.sleep(0.05)
-        put(endpoint, "/bucket", b"")
-        for name, value in {
-            "AWS_ENDPOINT_URL": endpoint,
-            "AWS_REGION": "us-east-1",
-            "AWS_ACCESS_KEY_ID": "AKIAEXAMPLE",
-            "AWS_SECRET_ACCESS_KEY": SECRET,
-        }.items():
-            monkeypatch.setenv(name, value)
-        yield endpoint
-    finally:
-        process.terminate()
-        process.wait()
-
-
-def put(endpoint: str, path: str, content: bytes) -> None:
-    """Write a file of the store, or make a bucket, without our own code."""
-    headers = {"Content-Type": "application/octet-stream"}
-    request = urllib.request.Request(f"{endpoint}{path}", content, headers, method="PUT")
-    urllib.request.urlopen(request, timeout=30).close()
-
-
-@pytest.fixture
-def bucket(shards: Path, store: str) -> str:
-    """The address of the shards in the store."""
-    for one in sorted(shards.iterdir()):
-        put(store, f"/bucket/photos/{one.name}", one.read_bytes())
-    return "s3://bucket/photos"
-
-
-@pytest.mark.heavy
-def test_training_from_a_bucket_is_training_from_loose_files(
-    tiny_run: Path, tiny_data: Path, tiny_recipe: Path, bucket: str, tmp_path: Path, own_cache: Path
-):
-    run = train(str(tiny_recipe), data=bucket, output=tmp_path / "run", threads=1, evaluate=False)
-    assert weights(run) == weights(tiny_run)
-    (one,), (other,) = (score_by_name(str(run), data, "val") for data in (bucket, tiny_data))
-    assert one.confusion_matrix == other.confusion_matrix
-    assert read_environment(run).arguments.data == bucket
-    assert str(open_folder(place_of(bucket))[1]).startswith("<Dataset s3://bucket/photos")
-    assert verify(bucket).problems == ()
-    assert files_with(SECRET, tmp_path, own_cache) == []
-
-
-@pytest.mark.heavy
-def test_shards_are_written_to_a_bucket_in_spite_of_kills(
-    run_cli: Callable, tiny_data: Path, store: str, tmp_path: Path, own_cache: Path
-):
-    address, local = "s3://bucket/made", tmp_path / "shards"
-    shard(tiny_data, local, size="10kB")
-    command = [sys.executable, "-m", "pixelwise", "data", "shard", str(tiny_data), address, "--size", "10kB"]
-    for tar in sorted(path.name for path in local.glob("*.tar"))[1::8]:
-        process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)
-        while process.poll() is None and not has(store, f"made/{tar}"):
-            time.sleep(0.001)
-        process.kill()
-        said = process.communicate()[1]
-        done, _, stderr = run_cli(["check", address])
-        assert done or has(store, "made/index.parquet")
-        assert not done or "not finished" in stderr, said
-    run_cli(command[3:])
-    made = remote_store(address)
-    assert {name: made.read(name, 0, made.size(name)) for name in made.names("")} == {
-        path.name: path.read_bytes() for path in local.iterdir()
-    }
-    code, _, stderr = run_cli(command[3:])
-    assert (code, "holds shards already" in stderr) == (3, True)
-    assert run_cli(["data", "verify", address]).code == 0
-    assert files_with(SECRET, tmp_path, own_cache) == []
-
-
-def has(endpoint: str, name: str) -> bool:
-    """Whether the bucket has a file, asked without our own code."""
-    with urllib.request.urlopen(f"{endpoint}/bucket?list-type=2", timeout=30) as answer:
-        return f"<Key>{name}</Key>".encode() in answer.read()

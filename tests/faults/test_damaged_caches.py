@@ -228,7 +228,7 @@ PRODUCERS: dict[str, Callable[[Path, Path], Any]] = {
     "examined": lambda data, folder: msgspec.to_builtins(audit(opened(data), fresh=False), enc_hook=str),
     "examining": of_attempts,
     "hashes": lambda data, folder: fingerprint(opened(data)),
-    "mask-ids": lambda data, folder: read_mask_ids(data, sorted(data.glob("masks/*/*.png")), max_pixels=10**6),
+    "mask-ids": lambda data, folder: read_mask_ids(data, opened(data).samples("train"), Reading()),
     "ceiling": lambda data, folder: measure_ceiling(opened(data), opened(data).samples("val")),
     "complexity": of_complexity,
     "initial-weights": of_first_downloads,

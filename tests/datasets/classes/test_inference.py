@@ -6,6 +6,11 @@ from PIL import Image
 
 from pixelwise.datasets.classes import inference
 from pixelwise.datasets.classes.inference import MaskIds, infer_label_map, read_mask_ids
+from pixelwise.datasets.samples import Reading, Sample
+
+
+def pairs(*masks: Path) -> list[Sample]:
+    return [Sample(mask.stem, mask.with_suffix(".jpg"), mask) for mask in masks]
 
 
 def ids(*found: int) -> MaskIds:
@@ -52,7 +57,7 @@ def test_black_and_white_masks_with_grey_edges_are_d204_with_a_threshold(tmp_pat
     disc = np.zeros((32, 32), np.uint8)
     disc[8:20, 10:25] = 255
     Image.fromarray(disc).resize((75, 75), Image.Resampling.BILINEAR).save(tmp_path / "a.png")
-    mapping, (finding,) = infer_label_map(read_mask_ids(tmp_path, [tmp_path / "a.png"], max_pixels=10**6))
+    mapping, (finding,) = infer_label_map(read_mask_ids(tmp_path, pairs(tmp_path / "a.png"), Reading()))
     assert (mapping, finding.code) == ({}, "D204")
     assert "data.mask_threshold=128" in finding.fix
 
@@ -69,9 +74,8 @@ def test_ids_of_all_masks_are_collected_with_their_files(tmp_path: Path):
         Image.fromarray(np.array(values, np.uint8)).save(tmp_path / f"{name}.png")
     Image.fromarray(np.array([[[1, 2, 3]]], np.uint8)).save(tmp_path / "colour.png")
     (tmp_path / "broken.png").write_bytes(b"no image")
-    found = read_mask_ids(
-        tmp_path, [tmp_path / f"{name}.png" for name in ("a", "b", "colour", "broken")], max_pixels=100
-    )
+    masks = [tmp_path / f"{name}.png" for name in ("a", "b", "colour", "broken")]
+    found = read_mask_ids(tmp_path, pairs(*masks), Reading(max_pixels=100))
     assert {raw: count for raw, (count, _) in found.files.items()} == {0: 1, 1: 2, 2: 1}
     assert found.files[2][1].endswith("b.png")
     assert found.pixels == {0: 1, 1: 2, 2: 1}
@@ -81,16 +85,16 @@ def test_a_huge_number_of_ids_does_not_fill_the_memory(tmp_path: Path, monkeypat
     monkeypatch.setattr(inference, "_MAX_IDS", 4)
     for name, start in (("a", 0), ("b", 10), ("c", 20)):
         Image.fromarray(np.arange(start, start + 6, dtype=np.uint16)[None]).save(tmp_path / f"{name}.png")
-    found = read_mask_ids(tmp_path, [tmp_path / f"{name}.png" for name in "abc"], max_pixels=100)
+    found = read_mask_ids(tmp_path, pairs(*(tmp_path / f"{name}.png" for name in "abc")), Reading(max_pixels=100))
     assert set(found.files) == set(range(6))
 
 
 def test_masks_are_decoded_once_until_one_changes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     path = tmp_path / "a.png"
     Image.fromarray(np.array([[0, 1]], np.uint8)).save(path)
-    read_mask_ids(tmp_path, [path], max_pixels=100)
+    read_mask_ids(tmp_path, pairs(path), Reading(max_pixels=100))
     monkeypatch.setattr(inference, "load_mask", None)
-    assert set(read_mask_ids(tmp_path, [path], max_pixels=100).files) == {0, 1}
+    assert set(read_mask_ids(tmp_path, pairs(path), Reading(max_pixels=100)).files) == {0, 1}
     monkeypatch.undo()
     Image.fromarray(np.array([[0, 1, 2]], np.uint8)).save(path)
-    assert set(read_mask_ids(tmp_path, [path], max_pixels=100).files) == {0, 1, 2}
+    assert set(read_mask_ids(tmp_path, pairs(path), Reading(max_pixels=100)).files) == {0, 1, 2}

@@ -37,7 +37,8 @@ from pixelwise.datasets.reading.areas import Areas, measure
 from pixelwise.datasets.reading.masks import load_mask
 from pixelwise.datasets.reading.regions.masks import MaskRegions
 from pixelwise.datasets.reading.regions.measuring import measure_mask
-from pixelwise.datasets.samples import Reading
+from pixelwise.datasets.reading.regions.sizes import refuse_other_sizes
+from pixelwise.datasets.samples import Reading, Sample
 from pixelwise.errors import DataError
 from pixelwise.machine.thread_pools import thread_pool
 from pixelwise.machine.threads import reading_threads
@@ -94,31 +95,35 @@ class _MaskValues(NamedTuple):
 
 
 def read_mask_ids(
-    root: Path, masks: Sequence[Path], *, max_pixels: int, divisor: int | None = None, from_alpha: bool = False
+    root: Path, samples: Sequence[Sample], reading: Reading, *, divisor: int | None = None, from_alpha: bool = False
 ) -> MaskIds:
     """Decode all masks and collect their raw ids; unreadable and lossy masks are left to the audit.
 
-    The result is cached in the user's cache folder until a mask changes.
+    So are masks of another size than their image that would have to be stored in tiles first. The result is cached in
+    the user's cache folder until an image or a mask changes.
 
     Args:
         root: Folder of the data set.
-        masks: Paths of the mask files.
-        max_pixels: Masks with more pixels are refused before they are decoded.
+        samples: The pairs.
+        reading: Reading options; masks of more than `max_pixels` are read in parts.
         divisor: `data.instance_divisor`, for masks of class * divisor + instance; None for all others.
         from_alpha: Whether the ids are in the alpha channel of the masks.
     """
     table = LabelTable(divisor=divisor, from_alpha=from_alpha)
     source = ("alpha",) if from_alpha else ()
+    masks = [(sample, sample.mask_path) for sample in samples if sample.mask_path is not None]
+    files = stat_signature(path for sample, mask in masks for path in (mask, sample.image_path))
+    options = f"{reading.max_pixels} {reading.exif} {source}"
     return remembered(
         MASK_IDS,
-        f"{sha256_bytes(f'{stat_signature(masks)} {max_pixels} {source}'.encode())[:20]}-{divisor or 0}",
+        f"{sha256_bytes(f'{files} {options}'.encode())[:20]}-{divisor or 0}",
         MaskIds,
-        lambda: _read_mask_ids(masks, max_pixels, table),
+        lambda: _read_mask_ids(masks, reading, table),
         subject=subject_of(root.absolute(), divisor, *source),
     )
 
 
-def _read_mask_ids(masks: Sequence[Path], max_pixels: int, table: LabelTable) -> MaskIds:
+def _read_mask_ids(masks: Sequence[tuple[Sample, Path]], reading: Reading, table: LabelTable) -> MaskIds:
     files: dict[int, tuple[int, str]] = {}
     pixels: Counter[int] = Counter()
     palette: tuple[Color, ...] = ()
@@ -128,8 +133,8 @@ def _read_mask_ids(masks: Sequence[Path], max_pixels: int, table: LabelTable) ->
     areas: list[tuple[str, Areas]] = []
     without_colors = 0
     with thread_pool(reading_threads()) as pool:
-        contents = pool.map(lambda path: _examine(path, max_pixels, table), masks)
-        for path, found in zip(masks, contents, strict=True):
+        contents = pool.map(lambda pair: _examine(pair[0], pair[1], reading, table), masks)
+        for (_, path), found in zip(masks, contents, strict=True):
             palette = palette or found.palette
             if len(files) > _MAX_IDS:
                 break  # not class ids but other integers; more of them would tell nothing new
@@ -165,11 +170,11 @@ def _note(files: dict[int, tuple[int, str]], values: Mapping[int, int], path: Pa
         files[value] = (count + 1, first)
 
 
-def _examine(path: Path, max_pixels: int, table: LabelTable) -> _MaskValues:
+def _examine(sample: Sample, path: Path, reading: Reading, table: LabelTable) -> _MaskValues:
     try:
-        raw = load_mask(path, table, max_pixels=max_pixels)
+        raw = load_mask(path, table, max_pixels=reading.max_pixels)
     except DataError as error:
-        return _examine_in_parts(path, table) if error.code == "D120" else _MaskValues()
+        return _examine_in_parts(sample, path, reading, table) if error.code == "D120" else _MaskValues()
     if not raw.lossless:
         return _MaskValues()
     ids = raw.values if table.divisor is None or raw.values.ndim == 3 else semantic_ids(raw.values, table.divisor)
@@ -185,10 +190,11 @@ def _examine(path: Path, max_pixels: int, table: LabelTable) -> _MaskValues:
     return _MaskValues(counts, tuple((r, g, b) for r, g, b in palette), areas=areas)
 
 
-def _examine_in_parts(path: Path, table: LabelTable) -> _MaskValues:
+def _examine_in_parts(sample: Sample, path: Path, reading: Reading, table: LabelTable) -> _MaskValues:
     """As `_examine`, of a mask that is too large to be decoded whole."""
     try:
-        with MaskRegions(path, table, Reading()) as mask:
+        refuse_other_sizes(sample, reading)
+        with MaskRegions(path, table, reading) as mask:
             found = measure_mask(mask, table, semantic=True)
     except DataError:
         return _MaskValues()

@@ -195,8 +195,8 @@ def _inferred(data: Data, layout: Layout) -> _Inferred:
     """Infer classes that no source describes from the ids of the masks, or from the colours of RGB masks."""
     found = read_mask_ids(
         layout.root,
-        _masks(layout),
-        max_pixels=data.max_pixels,
+        [sample for sample, _ in _each_mask(layout)],
+        Reading.of(data),
         divisor=data.instance_divisor,
         from_alpha=data.mask_channel == "alpha",
     )
@@ -333,10 +333,6 @@ def _some_of(sample: Sample, path: Path, table: LabelTable, data: Data) -> RawMa
         refuse_other_sizes(sample, Reading.of(data))
         with MaskRegions(path, table, Reading.of(data)) as mask:
             return mask.raw(Rectangle(0, 0, 1, 1))
-
-
-def _masks(layout: Layout) -> list[Path]:
-    return [path for _, path in _each_mask(layout)]
 
 
 def _each_mask(layout: Layout) -> Iterator[tuple[Sample, Path]]:

@@ -15,6 +15,7 @@ from pixelwise.storage import printable, sha256_bytes
 from pixelwise.storage.cache_kinds import SHARD_INDEX
 from pixelwise.storage.caches import building_entry, entry_path, intact_entry, subject_of
 from pixelwise.storage.stores.ahead import Range, read_several
+from pixelwise.storage.stores.answers import way_out
 from pixelwise.storage.stores.remote import RemoteStore
 
 _PART, _AT_ONCE = 8 * 1024**2, 8
@@ -62,7 +63,7 @@ def fetched_index(root: Path, store: RemoteStore) -> Path | None:
         raise DataError(
             "D272",
             f"{printable(shown)}: cannot be read: {error.strerror or error}",
-            "check the address and the network",
+            way_out(error, "check the address and the network"),
         ) from error
     return folder
 

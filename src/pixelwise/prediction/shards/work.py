@@ -31,6 +31,7 @@ from pixelwise.records.problems import Problem
 from pixelwise.storage import printable
 from pixelwise.storage.stores.addresses import place_of
 from pixelwise.storage.stores.ahead import fetch
+from pixelwise.storage.stores.answers import way_out
 from pixelwise.storage.stores.members import Member
 
 _FETCHED = 64
@@ -229,7 +230,8 @@ def raise_if_unreachable(path: Path) -> None:
         raise DataError(
             "D272",
             f"{printable(path)}: cannot be read: {error.strerror or error}",
-            "check the address and the network, and give the same command again; what is done is kept",
+            way_out(error, "check the address and the network")
+            + "; then give the same command again; what is done is kept",
         ) from None
 
 

@@ -16,7 +16,7 @@ from pixelwise.errors import RecipeError
 _EXAMPLES = {
     "s3": "s3://BUCKET/FOLDER",
     "gs": "gs://BUCKET/FOLDER",
-    "az": "az://ACCOUNT/CONTAINER/FOLDER",
+    "az": "az://CONTAINER/FOLDER",
     "https": "https://HOST/FOLDER",
     "http": "http://HOST/FOLDER",
     "hf": "hf://datasets/OWNER/NAME",
@@ -114,11 +114,21 @@ def _not_opened(scheme: str, rest: str) -> RecipeError:
     if scheme == "file":
         shown, help = f"file:///{rest}", "write the path itself, without file://"
     elif scheme in _ELSEWHERE:
-        help = f"write {_EXAMPLES[_ELSEWHERE[scheme]]}"
+        help = _as_here(_ELSEWHERE[scheme], rest)
     else:
         help = "copy the files to a folder or to one of these, and name that"
     expected = ", ".join(f"{one}://" for one in SCHEMES)
     return RecipeError("R298", f"{shown} is not an address that can be opened; expected {expected}", help)
+
+
+def _as_here(scheme: str, rest: str) -> str:
+    """How an address of another program is written here; Hadoop's addresses of Azure hold the account as well."""
+    parts = urlsplit(f"{scheme}://{rest}")
+    container, _, host = parts.netloc.rpartition("@")
+    if scheme != "az" or not container or ":" in container:
+        return f"write {_public(parts.geturl())}"
+    address = urlunsplit((scheme, container, parts.path.rstrip("/"), "", ""))
+    return f"write {address}, and set AZURE_STORAGE_ACCOUNT_NAME={host.partition('.')[0]}"
 
 
 def _public(address: str) -> str:

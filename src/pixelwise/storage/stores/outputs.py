@@ -9,6 +9,7 @@ from pathlib import Path
 from pixelwise.errors import RecipeError, ResourceError
 from pixelwise.storage.names import printable
 from pixelwise.storage.stores.addresses import address_of
+from pixelwise.storage.stores.answers import way_out
 from pixelwise.storage.stores.remote import RemoteStore, remote_store
 from pixelwise.storage.stores.store import FolderStore, OutputStore
 
@@ -58,7 +59,8 @@ def answering(output: Path) -> Iterator[None]:
         yield
     except OSError as error:
         if address_of(output) is not None:
-            help = "check the address, the network and what the credentials allow"
+            otherwise = "check the address, the network and what the credentials allow"
+            help = f"{way_out(error, otherwise)}; the same command then goes on"
         else:
             help = "check the permissions of the folder, or choose another `output`"
         reason = error.strerror or str(error)

@@ -5,8 +5,6 @@ from __future__ import annotations
 import contextlib
 import errno
 import hashlib
-import os
-import re
 import threading
 from collections.abc import Callable, Mapping
 from datetime import timedelta
@@ -16,7 +14,9 @@ from typing import Any, NamedTuple, TypeVar
 
 from pixelwise.errors import RecipeError
 from pixelwise.machine.processes import after_fork
+from pixelwise.storage.stores.access import access_of
 from pixelwise.storage.stores.addresses import with_access
+from pixelwise.storage.stores.answers import reason_of
 from pixelwise.storage.stores.store import require_memory
 
 _T = TypeVar("_T")
@@ -33,10 +33,6 @@ _PART, _MOST_PARTS = 8 * 1024**2, 9_000
 """Bytes of a part of a file that is sent, and largest number of parts: S3 takes 10 000."""
 _SHA256 = "pixelwise_sha256"
 """What stores keep with a file that was sent: a name that all of them accept."""
-_STATUS = re.compile(r"\b([45]\d\d) [A-Z][A-Za-z ]{2,30}")
-_ENDPOINTS = ("AWS_ENDPOINT_URL", "AWS_ENDPOINT_URL_S3", "AWS_ENDPOINT", "AZURE_STORAGE_ENDPOINT")
-_REFUSED = ("PermissionDeniedError", "UnauthenticatedError")
-_TAKEN = ("AlreadyExistsError", "PreconditionError")
 
 _at_once = threading.BoundedSemaphore(MOST_AT_ONCE)
 _started = False
@@ -58,8 +54,8 @@ class Version(NamedTuple):
 class RemoteStore:
     """The files of an address: a prefix of a bucket, or a folder of a server that answers requests for ranges.
 
-    Credentials come from the environment, as the tools of each store read them (`AWS_ACCESS_KEY_ID`, `AWS_PROFILE`,
-    `AWS_ENDPOINT_URL`, `GOOGLE_APPLICATION_CREDENTIALS`, `AZURE_STORAGE_...`), or are part of the address.
+    Credentials come from the environment, as the tools of each store read them (see `access`), or are part of the
+    address.
 
     Args:
         address: The address with what gives access, which is never shown.
@@ -236,10 +232,17 @@ class RemoteStore:
         return self._client
 
     def _client_of(self) -> Any:
-        """The client of obstore for the address."""
-        # Without encryption only where somebody asks for exactly that.
-        asked = (self._address, *(os.environ.get(name, "") for name in _ENDPOINTS))
-        return _client(self._address, {"allow_http": any(one.startswith("http://") for one in asked)})
+        """The client of obstore for the address.
+
+        Raises:
+            OSError: The environment is not understood, or the address cannot be used with it.
+        """
+        access = access_of(self._address)
+        settings: dict[str, Any] = {"config": access.config} if access.config else {}
+        if access.signature:
+            # As a setting, it would count only where the environment holds no key.
+            settings["credential_provider"] = lambda: {"sas_token": access.signature, "expires_at": None}
+        return _client(access.url, {"allow_http": access.plain}, settings)
 
 
 def http_client(url: str, headers: Mapping[str, str]) -> Any:
@@ -255,13 +258,13 @@ def http_client(url: str, headers: Mapping[str, str]) -> Any:
     return _client(url, {"allow_http": url.startswith("http://"), "default_headers": dict(headers)})
 
 
-def _client(url: str, options: Mapping[str, Any]) -> Any:
+def _client(url: str, options: Mapping[str, Any], others: Mapping[str, Any] | None = None) -> Any:
     global _started
     _started = True
     from obstore.store import from_url
 
     # The types of obstore name the keys one by one.
-    settings: Any = {"client_options": {**_CLIENT, **options}, "retry_config": _RETRIES}
+    settings: Any = {"client_options": {**_CLIENT, **options}, "retry_config": _RETRIES, **(others or {})}
     return _asked(lambda: from_url(url, **settings))
 
 
@@ -308,20 +311,9 @@ def _asked(call: Callable[[], _T]) -> _T:
     try:
         return call()
     except Exception as error:  # builtin exceptions and its own
-        reason = _reason(error)
+        reason = reason_of(error)
     # Here, where the original is no longer handled and does not become the context.
     raise reason
-
-
-def _reason(error: Exception) -> OSError:
-    kind, status = type(error).__name__, _STATUS.search(str(error))
-    if isinstance(error, FileNotFoundError) or kind == "NotFoundError":
-        return FileNotFoundError(errno.ENOENT, "there is no such file in the store")
-    if kind in _TAKEN:
-        return FileExistsError(errno.EEXIST, "there is such a file in the store already")
-    if isinstance(error, PermissionError) or kind in _REFUSED or (status and status[1] in ("401", "403")):
-        return PermissionError(errno.EACCES, "the store refuses access; credentials come from the environment")
-    return OSError(errno.EIO, f"the store does not answer as expected{f' ({status[0]})' if status else ''}")
 
 
 def _note_fork() -> None:

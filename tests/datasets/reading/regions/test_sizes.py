@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import struct
 import zlib
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
 import pytest
 import tifffile
 from datasets.reading.regions.pngs import SIGNATURE, chunk
+from foreign_data import write_parquet, write_tar
 from PIL import Image
 
 from pixelwise.datasets.labels import table_of
@@ -87,6 +89,47 @@ def test_a_data_set_with_such_a_mask_is_opened_without_storing_it(tmp_path: Path
     tifffile.imwrite(tmp_path / "images/train/a.tif", np.zeros((30, 20, 3), np.uint8), metadata=None, tile=(16, 16))
     (tmp_path / "dataset.toml").write_text('classes = ["sky", "road"]\n')
     assert len(open_dataset(Data(max_pixels=100), tmp_path).samples("train")) == 1
+
+
+def as_loose(root: Path, pairs: dict[str, tuple[bytes, bytes]]) -> None:
+    for name, contents in pairs.items():
+        for kind, ending, content in zip(("images", "masks"), ("tif", "png"), contents, strict=True):
+            (root / kind / "train").mkdir(parents=True, exist_ok=True)
+            (root / kind / "train" / f"{name}.{ending}").write_bytes(content)
+
+
+def as_tar(root: Path, pairs: dict[str, tuple[bytes, bytes]]) -> None:
+    members = {}
+    for name, (image, mask) in pairs.items():
+        members |= {f"{name}.tif": image, f"{name}.seg.png": mask}
+    write_tar(root / "train-000000.tar", members)
+
+
+def as_table(root: Path, pairs: dict[str, tuple[bytes, bytes]]) -> None:
+    rows = [
+        {"image": {"bytes": image, "path": f"{name}.tif"}, "label": {"bytes": mask, "path": f"{name}.png"}, "kind": 1}
+        for name, (image, mask) in pairs.items()
+    ]
+    write_parquet(root / "data/train-00000-of-00001.parquet", rows)
+
+
+@pytest.mark.parametrize("write", [as_loose, as_tar, as_table])
+@pytest.mark.parametrize("size", [(9999, 9999), (20, 30), (30, 21)])
+@pytest.mark.parametrize("exif", ["apply", "ignore"])
+def test_classes_are_inferred_without_storing_such_a_mask(
+    tmp_path: Path, write: Callable[[Path, dict[str, tuple[bytes, bytes]]], None], size: tuple[int, int], exif: str
+) -> None:
+    scratch, root = tmp_path / "scratch", tmp_path / "data"
+    for folder in (scratch, root):
+        folder.mkdir()
+    whole = pair(scratch, png(scratch / "m.png", *size)).image_path.read_bytes()
+    small = pair(scratch, scratch / "m.png", (4, 4)).image_path.read_bytes()
+    Image.fromarray(np.eye(4, dtype=np.uint8) * 2).save(scratch / "s.png")
+    write(root, {"a": (whole, (scratch / "m.png").read_bytes()), "b": (small, (scratch / "s.png").read_bytes())})
+    opened = open_dataset(Data(max_pixels=100, exif=exif), root)
+    # What the other masks hold, which are read.
+    assert opened.label_table.ids == {0: 0, 2: 1, 255: 255}
+    assert sum(map(len, opened.splits.values())) == 2
 
 
 def test_sizes_are_those_of_the_upright_mask(tmp_path: Path) -> None:

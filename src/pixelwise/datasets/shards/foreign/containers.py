@@ -23,6 +23,7 @@ from pixelwise.errors import DataError
 from pixelwise.storage import printable
 from pixelwise.storage.names import some
 from pixelwise.storage.stores.addresses import above, address_of
+from pixelwise.storage.stores.answers import way_out
 from pixelwise.storage.stores.braces import expanded, has_braces
 from pixelwise.storage.stores.containers import WORDS, compression_of, container_kind, names_containers
 from pixelwise.storage.stores.remote import RemoteStore, Version, remote_store
@@ -100,7 +101,7 @@ def find_containers(root: Path) -> Containers | None:
         raise DataError(
             "D272",
             f"{printable(root)}: {error.strerror or error}",
-            "check the address and the network; docs/errors.md says where credentials come from",
+            way_out(error, "check the address and the network"),
         ) from error
 
 

@@ -26,6 +26,7 @@ from pixelwise.storage import printable, sha256_bytes
 from pixelwise.storage.cache_kinds import SHARD_INDEX
 from pixelwise.storage.caches import building_entry, entry_path, intact_entry, subject_of
 from pixelwise.storage.names import counted
+from pixelwise.storage.stores.answers import way_out
 from pixelwise.storage.stores.containers import WORDS
 from pixelwise.storage.stores.store import Store
 
@@ -114,7 +115,7 @@ def _description(containers: Containers) -> bytes | None:
             raise DataError(
                 "D272",
                 f"{containers.shown(DESCRIPTION_FILE)}: cannot be read: {error.strerror or error}",
-                "check the address and the network",
+                way_out(error, "check the address and the network"),
             ) from error
     return None
 

@@ -11,6 +11,7 @@ from pixelwise.datasets.shards.facts import INDEX
 from pixelwise.errors import DataError
 from pixelwise.storage import printable
 from pixelwise.storage.stores.addresses import above, address_of
+from pixelwise.storage.stores.answers import way_out
 from pixelwise.storage.stores.containers import compression_of, container_kind, names_containers
 from pixelwise.storage.stores.members import Member, Place
 from pixelwise.storage.stores.remote import RemoteStore, Version, remote_store
@@ -75,5 +76,5 @@ def _unanswered(place: Path, error: OSError) -> DataError:
     return DataError(
         "D272",
         f"{printable(place)}: cannot be read: {error.strerror or error}",
-        "check the address and the network; docs/errors.md says where credentials come from",
+        way_out(error, "check the address and the network"),
     )
