@@ -44,7 +44,10 @@ _READ_AT_ONCE = 3
 _KEPT_BYTES = 1 << 26
 _CACHED = 1 << 26
 _MOST_IN_MEMORY = 1 << 25
-"""Bytes of a decoded image that stay in memory; those of larger ones lie on the disk."""
+"""Bytes of a decoded image that stay in memory; those of larger ones lie on the disk.
+
+PNG files of more pixels are decoded by rows.
+"""
 
 _ROWS = 128
 """Rows of a PNG image that are decoded together: of more, the memory grows, and not the speed."""
@@ -82,11 +85,16 @@ class Tiles:
         self._made: Newest[np.ndarray] = Newest(_KEPT_BYTES, lambda tile: tile.nbytes)
 
     def size(self, dataset: Dataset, sample: Sample, layer: str) -> Size:
-        """(height, width) of an image (`photo`) or of its mask (`labels`).
+        """(height, width) of an image (`photo`) or of its mask (`labels`); of a large PNG file, what it states.
 
         Raises:
             DataError: It cannot be read.
         """
+        path = sample.image_path if layer == "photo" else sample.mask_path
+        if path is not None and not (layer == "labels" and dataset.multilabel):
+            stored = _large_png(path, dataset)
+            if stored is not None:  # decoding it takes seconds, which a page does not wait for
+                return upright_size(stored.size, stored.orientation)
         with self._lock:
             return self._source(layer, *_opening(dataset, sample, layer))[1].size
 
@@ -253,8 +261,8 @@ def _png_on_disk(path: Path, dataset: Dataset) -> Source | None:
     reading = dataset.reading
     if reading.channels is not None and len(reading.channels) != 3:
         return None  # how other bands become a picture is a question to all pixels
-    stored = stored_png_image(path, reading)
-    if stored is None or 3 * stored.size[0] * stored.size[1] <= _MOST_IN_MEMORY:
+    stored = _large_png(path, dataset)
+    if stored is None:
         return None
     with contextlib.ExitStack() as closing:
         file = closing.enter_context(made) if (made := unnamed_file()) is not None else None
@@ -318,14 +326,15 @@ def _photo(path: Path, dataset: Dataset) -> Source:
     return _png_on_disk(path, dataset) or _decoded(as_picture(load_image(path, dataset.reading)[0]))
 
 
-def _is_large_png(path: Path, dataset: Dataset) -> bool:
+def _large_png(path: Path, dataset: Dataset) -> StoredPng | None:
+    """What a PNG file of many pixels states; None for smaller ones and for other files."""
     stored = stored_png_image(path, dataset.reading)
-    return stored is not None and stored.size[0] * stored.size[1] > _MOST_IN_MEMORY
+    return stored if stored is not None and stored.size[0] * stored.size[1] > _MOST_IN_MEMORY else None
 
 
 def _labels(sample: Sample, dataset: Dataset) -> Source:
     path = sample.mask_path
-    if path is not None and not dataset.multilabel and (is_tiff(path) or _is_large_png(path, dataset)):
+    if path is not None and not dataset.multilabel and (is_tiff(path) or _large_png(path, dataset)):
         try:
             return _LabelsInParts(path, dataset)
         except DataError as error:
