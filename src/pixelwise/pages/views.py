@@ -182,10 +182,10 @@ def _compare_image(site: Site, request: Request) -> Response:
     place = request.path_params["place"]
     ours, theirs = (opened(site, request.path_params[name]) for name in ("ours", "theirs"))
     other = comparing.place_in(ours, theirs, place)
-    sides = site.large.find(ours, place), site.large.find(theirs, other)
+    first, second = site.large.find(ours, place), site.large.find(theirs, other)
     deep = None
-    if sides[0] is not None and sides[1] is not None and sides[0].size == sides[1].size:
-        deep = site.large.values(*sides)
+    if first is not None and second is not None and first.size == second.size:
+        deep = site.large.values(first, second)
     values = comparing.image_values(ours, theirs, (place, other), site.gallery, only_kept=deep is not None)
     return html("compare_image.html", **values, deep=deep)
 
