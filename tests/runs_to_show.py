@@ -1,11 +1,16 @@
 """A scored folder with two images and their pictures, for the pages."""
 
+import shutil
 from pathlib import Path
 
 import numpy as np
+from PIL import Image
 from results import class_result, miniature
 
+import pixelwise
+from pixelwise.pages.large.files import PREDICTION, REGIONS
 from pixelwise.prediction.overlays import indexed_png, jpeg
+from pixelwise.recipes.overrides import apply_overrides, to_toml
 from pixelwise.records.details import (
     SAMPLE_LIST,
     ConfusedPixels,
@@ -14,6 +19,7 @@ from pixelwise.records.details import (
     SavedSamples,
     save_details,
 )
+from pixelwise.records.environment import Arguments, Environment, write_environment
 from pixelwise.records.result import save_result
 from pixelwise.records.scores import ImageScore
 from pixelwise.storage import json_text, write_text
@@ -66,3 +72,33 @@ def shown_run(folder: Path, miou: float = 0.75) -> Path:
     )
     save_result(result, scores, evaluation)
     return folder
+
+
+def large_data(folder: Path, size: tuple[int, int]) -> Path:
+    """A data set of two classes whose split `val` has one image of (height, width), the first one of `shown_run`."""
+    for kind in ("images", "masks"):
+        (folder / kind / "val").mkdir(parents=True)
+    Image.fromarray(np.full((*size, 3), 90, np.uint8)).save(folder / "images" / "val" / "one.png")
+    mask = np.zeros(size, np.uint8)
+    mask[:, 900:] = 1
+    Image.fromarray(mask).save(folder / "masks" / "val" / "one.png")
+    (folder / "dataset.toml").write_text('classes = ["grass", "path"]')
+    return folder
+
+
+def run_on(folder: Path, data: Path, miou: float = 0.75) -> Path:
+    """A run as of `shown_run` that was trained on a data set of `large_data`, and keeps no pictures."""
+    run = shown_run(folder, miou)
+    shutil.rmtree(run / "evaluations" / "val-native" / "samples")
+    recipe = apply_overrides(pixelwise.recipe("enet-camvid"), ["data.dataset=folder", "data.classes=[grass,path]"])
+    (run / "recipe.toml").write_text(to_toml(recipe))
+    write_environment(run, Environment(arguments=Arguments(data=str(data))))
+    return run
+
+
+def write_prediction(folder: Path, size: tuple[int, int], column: int) -> None:
+    """What a process of the server would predict for an image of `large_data`: class 1 from a column on."""
+    prediction = np.zeros(size, np.uint8)
+    prediction[:, column:] = 1
+    (folder / PREDICTION).write_bytes(prediction.tobytes())
+    (folder / REGIONS).write_bytes(np.full(size, 4, np.uint8).tobytes())

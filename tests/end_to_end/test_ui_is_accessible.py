@@ -19,7 +19,8 @@ pytestmark = pytest.mark.heavy
 HIGHEST = ("serious", "critical")
 KINDS = {
     "/runs", "/run/ID", "/run/ID/images", "/run/ID/image/N", "/run/ID/cell/N-N", "/live/ID", "/compare/ID/ID", "/try",
-    "/data/ID", "/data/ID/image/N", "/data/ID/duplicates", "/data/ID/mistakes", "/fix", "/fix/ID",
+    "/compare/ID/ID/image/N", "/data/ID", "/data/ID/image/N", "/data/ID/duplicates", "/data/ID/mistakes", "/fix",
+    "/fix/ID",
 }  # fmt: skip
 """Some of the kinds of pages: whoever adds one need not name it."""
 

@@ -5,7 +5,7 @@ from starlette.responses import Response
 
 from pixelwise.errors import DataError
 from pixelwise.pages.catalog import Refused
-from pixelwise.pages.rendering import guarded, html
+from pixelwise.pages.rendering import breakable, guarded, html
 
 REQUEST = Request({"type": "http", "method": "GET", "path": "/", "headers": [], "query_string": b""})
 
@@ -35,3 +35,7 @@ def test_what_is_not_there_has_no_page(error: Exception):
 def test_pages_are_not_kept():
     answer = html("message.html", 418, title="t", message="m", help="")
     assert (answer.status_code, answer.headers["cache-control"]) == (418, "no-store")
+
+
+def test_a_name_is_broken_behind_its_slashes_and_stays_text():
+    assert breakable("runs/<b>/a") == "runs/<wbr>&lt;b&gt;/<wbr>a"

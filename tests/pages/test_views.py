@@ -37,6 +37,7 @@ def test_every_page_is_useful_alone(browser: Browser, ids: list[str]):
         f"/run/{first}/cell/0-1/1": "400 px",
         f"/run/{first}/image/0": "75.00 % mIoU",
         f"/compare/{first}/{second}": "+25.00",
+        f"/compare/{first}/{second}/image/1": "+25.00 points of mIoU",
     }
     for address, text in expected.items():
         answer = browser.get(address)

@@ -10,8 +10,10 @@ from typing import Any
 import pytest
 
 from pixelwise.errors import ResourceError
+from pixelwise.machine.locks import take_lock
 from pixelwise.machine.processes import process_mark
 from pixelwise.storage.atomic import (
+    LOCK,
     TEMPORARY_PREFIX,
     building_folder,
     filling_folder,
@@ -153,6 +155,17 @@ def test_whoever_writes_next_removes_what_killed_processes_left(write: str, tmp_
     assert not dead.exists()
     assert not old.exists()
     assert all(path.exists() for path in kept)
+
+
+@pytest.mark.parametrize("unknown", [True, False])
+def test_a_folder_of_another_computer_stays_as_long_as_its_lock_is_held(unknown: bool, tmp_path: Path):
+    used = leave_behind(tmp_path, "0000beef-1-1-a", age=100_000)
+    lock = take_lock(used / LOCK, shared=True)
+    os.utime(used, (0, 0))
+    assert lock is not None
+    assert remove_leftovers(tmp_path, unknown=unknown) == []
+    lock.release()
+    assert remove_leftovers(tmp_path, unknown=unknown) == [used]
 
 
 def test_a_folder_is_looked_through_once(tmp_path: Path):

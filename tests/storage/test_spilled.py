@@ -1,11 +1,15 @@
 import itertools
+import os
+import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
 import pytest
 
 from pixelwise.storage import spilled
-from pixelwise.storage.spilled import SpilledRows
+from pixelwise.storage.cache_contents import clear_cache
+from pixelwise.storage.spilled import SpilledRows, remove_spilled
 
 NUMBER, WIDTH = 50, 3
 
@@ -62,3 +66,25 @@ def test_a_file_of_rows_has_no_name(tmp_path: Path, monkeypatch: pytest.MonkeyPa
         rows.set(row, content)
     assert rows[np.array([19_999, 5])].tolist() == [[97, 98, 99], [0, 0, 0]]
     assert [path for path in tmp_path.rglob("*") if path.is_file()] == []
+
+
+def test_a_folder_stays_until_its_process_ends_and_what_a_killed_one_left_is_removed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    script = (
+        "import sys; from pixelwise.storage.spilled import spilled_folder\n"
+        "with spilled_folder() as folder:\n"
+        "    (folder / 'large').write_bytes(bytes(100)); print(folder, flush=True); sys.stdin.read()"
+    )
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    command = [sys.executable, "-c", script]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdout is not None
+        folder = Path(process.stdout.readline().strip())
+        os.utime(folder, (0, 0))  # no longer young enough to be one that is just being made
+        remove_spilled()
+        assert list(clear_cache().left.values()) == ["is in use by a process"]
+        assert (folder / "large").stat().st_size == 100
+        process.kill()
+    remove_spilled()
+    assert list((tmp_path / "pixelwise").iterdir()) == []

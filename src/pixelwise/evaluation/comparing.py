@@ -119,14 +119,14 @@ def compare(names: tuple[str, str], results: tuple[Result, Result], recipes: tup
     ours, theirs = results
     iou = {entry.name: entry.iou for entry in theirs.per_class}
     per_class = {entry.name: entry.iou - iou[entry.name] for entry in ours.per_class if entry.name in iou}
-    images = _paired(ours.per_image, theirs.per_image)
+    images = paired(ours.per_image, theirs.per_image)
     changes = list(images.values())
     return Comparison(
         names=names,
         results=results,
         miou=ours.miou - theirs.miou,
         per_class={name: change for name, change in per_class.items() if not math.isnan(change)},
-        images=dict(sorted(images.items(), key=lambda entry: (entry[1], entry[0]))),
+        images=images,
         image_miou=math.fsum(changes) / len(changes) if changes else math.nan,
         image_interval=_interval(changes),
         recipe=_differences(*recipes),
@@ -134,11 +134,12 @@ def compare(names: tuple[str, str], results: tuple[Result, Result], recipes: tup
     )
 
 
-def _paired(ours: Sequence[ImageScore], theirs: Sequence[ImageScore]) -> dict[str, float]:
-    """Difference of the mean IoU of each image that has one in both."""
+def paired(ours: Sequence[ImageScore], theirs: Sequence[ImageScore]) -> dict[str, float]:
+    """Difference of the mean IoU of each image that has one in both, by its id, the largest loss first."""
     other = {score.id: score.miou for score in theirs}
     found = {score.id: score.miou - other[score.id] for score in ours if score.id in other}
-    return {id: change for id, change in found.items() if not math.isnan(change)}
+    changes = [(id, change) for id, change in found.items() if not math.isnan(change)]
+    return dict(sorted(changes, key=lambda entry: (entry[1], entry[0])))
 
 
 def _interval(changes: Sequence[float]) -> tuple[float, float] | None:

@@ -6,11 +6,15 @@ import math
 from typing import Any, NamedTuple
 
 import msgspec
+import numpy as np
 
 from pixelwise.errors import DataError
-from pixelwise.evaluation.comparing import Comparison, compare
+from pixelwise.evaluation.comparing import Comparison, compare, paired
+from pixelwise.pages.catalog import Refused
 from pixelwise.pages.evaluated import Gallery, Opened, scores_of
+from pixelwise.pages.result_pages import colors_of
 from pixelwise.records.result import Result
+from pixelwise.records.scores import ImageScore
 from pixelwise.reports.numbers import NOT_AVAILABLE, percent
 
 MOST_IMAGES = 6
@@ -85,6 +89,73 @@ def comparison_values(ours: Opened, theirs: Opened, gallery: Gallery) -> dict[st
         "lost": _images(sides, found, won=False),
         "won": _images(sides, found, won=True),
     }
+
+
+def place_in(ours: Opened, theirs: Opened, place: int) -> int:
+    """Position of an image of the first result among those of the second one.
+
+    Raises:
+        IndexError: There is no such image in one of them.
+    """
+    id = _score_at(ours, place).id
+    found = next((position for position, one in enumerate(scores_of(theirs)) if one.id == id), None)
+    if found is None:
+        raise IndexError
+    return found
+
+
+def image_values(
+    ours: Opened, theirs: Opened, places: tuple[int, int], gallery: Gallery, *, only_kept: bool
+) -> dict[str, Any]:
+    """What the page of one image of two results shows.
+
+    Args:
+        ours: The first result.
+        theirs: The second one.
+        places: Position of the image in each of them.
+        gallery: The images of results.
+        only_kept: Whether nothing is said about pictures that the run folders do not keep: the image is shown in tiles.
+    """
+    score, second = scores_of(ours)[places[0]], scores_of(theirs)[places[1]]
+    order = list(paired(scores_of(ours), scores_of(theirs)))
+    here = order.index(score.id) if score.id in order else None
+    mine = {one.id: position for position, one in enumerate(scores_of(ours))}
+    return {
+        "ours": ours.entry,
+        "theirs": theirs.entry,
+        "id": score.id,
+        "places": places,
+        "miou": [percent(score.miou), percent(second.miou)],
+        "difference": signed(score.miou - second.miou),
+        "before": mine[order[here - 1]] if here else None,
+        "after": mine[order[here + 1]] if here is not None and here + 1 < len(order) else None,
+        "rank": None if here is None else here + 1,
+        "number": len(order),
+        **_pictures((ours, places[0]), (theirs, places[1]), gallery, only_kept=only_kept),
+    }
+
+
+def _score_at(opened: Opened, place: int) -> ImageScore:
+    scores = scores_of(opened)
+    if not 0 <= place < len(scores):
+        raise IndexError
+    return scores[place]
+
+
+def _pictures(
+    first: tuple[Opened, int], second: tuple[Opened, int], gallery: Gallery, *, only_kept: bool
+) -> dict[str, Any]:
+    """Whether both have pictures of an image that fit each other, or why not, and the colours of the classes."""
+    legend = list(colors_of(first[0]).items())
+    if only_kept and not all(gallery.keeps(*one) for one in (first, second)):
+        return {"shown": False, "reason": "", "legend": legend}
+    try:
+        pictures = [gallery.shown(*one) for one in (first, second)]
+    except Refused as refused:
+        return {"shown": False, "reason": str(refused), "legend": legend}
+    seen = {value for one in pictures for layer in (one.truth, one.prediction) for value in np.unique(layer).tolist()}
+    legend = [entry for index, entry in enumerate(legend) if index in seen]
+    return {"shown": True, "reason": "", "legend": legend}
 
 
 def verdict_of(found: Comparison) -> str:

@@ -7,6 +7,7 @@ from functools import cache
 from typing import Any
 
 from jinja2 import ChoiceLoader, Environment, PackageLoader
+from markupsafe import Markup
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import HTMLResponse, Response
@@ -30,8 +31,14 @@ def environment() -> Environment:
     loaders = [PackageLoader("pixelwise.pages", "templates"), shared.loader]
     made = shared.overlay(loader=ChoiceLoader([one for one in loaders if one is not None]))
     made.filters["commands"] = commands
+    made.filters["breakable"] = breakable
     made.globals["asset"] = address_of
     return made
+
+
+def breakable(name: str) -> Markup:
+    """The name of a folder as HTML, which is broken behind its slashes where there is no room for a line."""
+    return Markup("/<wbr>").join(name.split("/"))
 
 
 def page(template: str, **values: Any) -> str:

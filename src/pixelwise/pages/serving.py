@@ -12,6 +12,7 @@ import uvicorn
 from pixelwise.pages.access import TOKEN, new_token
 from pixelwise.pages.app import Site, application
 from pixelwise.serving.server import bound
+from pixelwise.storage.spilled import remove_spilled
 
 HOST = "127.0.0.1"
 
@@ -38,6 +39,7 @@ def serve(
     with contextlib.closing(listening(port)) as listener:
         taken = listener.getsockname()[1]
         token = new_token()
+        remove_spilled()
         site = Site(folders, data, edit)
         app = application(folders, token, f"pixelwise-{taken}", site=site)
         settings = uvicorn.Config(app, log_level="error", lifespan="off", server_header=False, access_log=False)

@@ -12,9 +12,8 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
 from pixelwise.errors import PixelwiseError
-from pixelwise.pages import result_pages
+from pixelwise.pages import comparing, result_pages
 from pixelwise.pages.catalog import Catalog, stamp_of
-from pixelwise.pages.comparing import comparison_values
 from pixelwise.pages.errors import KINDS
 from pixelwise.pages.evaluated import Gallery, Opened, open_entry
 from pixelwise.pages.images import filter_of
@@ -66,6 +65,7 @@ def routes(catalog: Catalog, gallery: Gallery, large: LargeImages) -> list[Route
         "/run/{id}/thumbnail/{place:int}": _thumbnail,
         "/run/{id}/crop/{what}/{place:int}/{number:int}": _crop,
         "/compare/{ours}/{theirs}": _compare,
+        "/compare/{ours}/{theirs}/image/{place:int}": _compare_image,
     }
     return [Route(path, partial(guarded, site, view)) for path, view in views.items()]
 
@@ -175,7 +175,19 @@ def _layer(site: Site, request: Request) -> Response:
 
 def _compare(site: Site, request: Request) -> Response:
     ours, theirs = (opened(site, request.path_params[name]) for name in ("ours", "theirs"))
-    return html("compare.html", **comparison_values(ours, theirs, site.gallery))
+    return html("compare.html", **comparing.comparison_values(ours, theirs, site.gallery))
+
+
+def _compare_image(site: Site, request: Request) -> Response:
+    place = request.path_params["place"]
+    ours, theirs = (opened(site, request.path_params[name]) for name in ("ours", "theirs"))
+    other = comparing.place_in(ours, theirs, place)
+    first, second = site.large.find(ours, place), site.large.find(theirs, other)
+    deep = None
+    if first is not None and second is not None and first.size == second.size:
+        deep = site.large.values(first, second)
+    values = comparing.image_values(ours, theirs, (place, other), site.gallery, only_kept=deep is not None)
+    return html("compare_image.html", **values, deep=deep)
 
 
 def _thumbnail(site: Site, request: Request) -> Response:

@@ -30,6 +30,8 @@ from pixelwise.storage.stores.addresses import require_local
 TEMPORARY_PREFIX = ".pixelwise-tmp-"
 LOCK_PREFIX = f"{TEMPORARY_PREFIX}lock-"
 """Start of the names of the files that `pixelwise.storage.locks.writing_alone` locks."""
+LOCK = "lock"
+"""Name of the lock file in a folder."""
 _MARK = re.compile(re.escape(TEMPORARY_PREFIX) + r"(\w+-\d+-\d+)-")
 _OLD_SECONDS = 86_400
 """Age from which a temporary file of another computer counts as left behind."""
@@ -241,7 +243,7 @@ def require_space(
 def remove_leftovers(folder: Path, *, unknown: bool = True) -> list[Path]:
     """Delete the temporary files and folders that killed processes left in `folder`, and return their paths.
 
-    Those of running processes stay.
+    Those of running processes stay, and folders whose lock a process holds, perhaps one of another computer.
 
     Args:
         folder: Folder in which they are looked for, without its subfolders.
@@ -263,13 +265,28 @@ def remove_leftovers(folder: Path, *, unknown: bool = True) -> list[Path]:
 def _is_left_behind(path: Path, *, unknown: bool) -> bool:
     mark = _MARK.match(path.name)
     running = is_running(mark[1]) if mark else None
-    if running is not None or unknown:
+    if running is not None:
         return not running
+    if _is_in_use(path):
+        return False
+    if unknown:
+        return True
     try:
         # A time in the future is as far from now: the clock was wrong, then or now.
         return abs(time.time() - path.lstat().st_mtime) > _OLD_SECONDS
     except OSError:  # its process has just finished
         return False
+
+
+def _is_in_use(folder: Path) -> bool:
+    """Whether a process holds the lock of a folder."""
+    with contextlib.suppress(OSError):  # no lock counts as held where there can be none
+        if (folder / LOCK).exists():
+            lock = take_lock(folder / LOCK)
+            if lock is None:
+                return True
+            lock.release()
+    return False
 
 
 def _remove_free_lock(path: Path) -> bool:

@@ -12,13 +12,11 @@ from pathlib import Path
 from pixelwise.errors import ResourceError, RunLockedError
 from pixelwise.machine.locks import HeldLock, take_lock
 from pixelwise.machine.processes import host_name
-from pixelwise.storage.atomic import LOCK_PREFIX
+from pixelwise.storage.atomic import LOCK, LOCK_PREFIX
 from pixelwise.storage.hashing import sha256_bytes
 from pixelwise.storage.names import printable
 from pixelwise.storage.stores.addresses import require_local
 
-LOCK = "lock"
-"""Name of the lock file in a folder."""
 _RUN_LOCK = "run.lock"
 _POLL_SECONDS = 0.05
 _MOST_IN_USE = 64

@@ -1,4 +1,4 @@
-"""Rows of bytes that lie in an unnamed file instead of memory if there are many of them."""
+"""What lies on the disk instead of in memory as long as its process needs it: rows of bytes, and files of any kind."""
 
 from __future__ import annotations
 
@@ -6,13 +6,16 @@ import contextlib
 import errno
 import os
 import tempfile
+from collections.abc import Iterator
+from pathlib import Path
 from typing import BinaryIO
 
 import numpy as np
 
 from pixelwise.errors import ResourceError
-from pixelwise.storage.atomic import TEMPORARY_PREFIX
+from pixelwise.storage.atomic import TEMPORARY_PREFIX, remove_leftovers, scratch_folder
 from pixelwise.storage.caches import cache_folder
+from pixelwise.storage.locks import shared_lock
 
 _KEPT = 8192
 """Number of rows that are kept in memory."""
@@ -107,3 +110,27 @@ def unnamed_file() -> BinaryIO | None:
         # Without a buffer, so that a disk that is full is noticed where there is still everything to be kept.
         return tempfile.TemporaryFile(prefix=TEMPORARY_PREFIX, dir=cache_folder(), buffering=0)  # type: ignore[return-value]
     return None
+
+
+@contextlib.contextmanager
+def spilled_folder() -> Iterator[Path]:
+    """Yield a folder of the cache folder for files that other processes open by name; it is removed after the block.
+
+    As long as this process runs, nobody clears it. If it is killed, `remove_spilled` of any other process clears it.
+
+    Raises:
+        ResourceError: S601, the disk of the cache folder is full; S606, the cache folder cannot be written.
+    """
+    with scratch_folder(cache_folder()) as folder:
+        lock = shared_lock(folder, new=True)
+        try:
+            yield folder
+        finally:
+            if lock is not None:
+                lock.release()
+
+
+def remove_spilled() -> None:
+    """Remove what killed processes left in the cache folder; what cannot be removed is in nobody's way."""
+    with contextlib.suppress(OSError, ResourceError):
+        remove_leftovers(cache_folder(), unknown=False)

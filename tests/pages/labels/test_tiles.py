@@ -1,12 +1,16 @@
+import io
 from pathlib import Path
 
 import numpy as np
 import pytest
 import tifffile
+from datasets.reading.regions.pngs import interlaced
 from PIL import Image
 
 from pixelwise.datasets.opening import open_folder
+from pixelwise.datasets.reading.images import read_image
 from pixelwise.datasets.reading.regions.segments import Rectangle
+from pixelwise.datasets.samples import Reading
 from pixelwise.pages.labels import tiles
 from pixelwise.pages.labels.tiles import Place, Tiles, halvings_of, places, rectangle_of
 
@@ -62,6 +66,36 @@ def test_tiles_are_the_image_cut_and_halved(pair, ending: str, in_memory: bool, 
     assert np.abs(quarter - blocks).max() <= 0.5
     assert np.array_equal(read.tile(dataset, sample, "labels", Place(2, 0, 0)), labels[2::4, 2::4])
     assert read.tile(dataset, sample, "labels", Place(3, 0, 0)) is None
+
+
+@pytest.mark.parametrize("space", ["enough", "none", "no folder"])
+@pytest.mark.parametrize("content", ["turned", "interlaced"])
+def test_png_images_are_decoded_by_rows_or_whole_if_there_is_no_space(
+    content: str, space: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setattr(tiles, "_MOST_IN_MEMORY", 0)
+    if space == "none":
+        # What is written to this device finds no space.
+        monkeypatch.setattr(tiles, "unnamed_file", lambda: io.FileIO("/dev/full", "r+"))
+    elif space == "no folder":
+        monkeypatch.setattr(tiles, "unnamed_file", lambda: None)
+    (tmp_path / "images").mkdir()
+    path = tmp_path / "images" / "a.png"
+    if content == "interlaced":
+        path.write_bytes(interlaced(600, 530, 8, 6))
+    else:
+        image = Image.fromarray(np.random.default_rng(0).integers(0, 256, (530, 600, 3), np.uint8))
+        exif = image.getexif()
+        exif[274] = 6
+        image.save(path, exif=exif)
+    (tmp_path / "masks").mkdir()
+    Image.fromarray(np.zeros((600, 530), np.uint8)).save(tmp_path / "masks" / "a.png")
+    expected = read_image(path, Reading())
+    assert expected.shape == (600, 530, 3)
+    source = tiles._photo(path, open_folder(tmp_path)[1])
+    assert source.size == (600, 530)
+    assert np.array_equal(source.read(Rectangle(500, 17, 100, 500)), expected[500:, 17:517])
+    source.close()
 
 
 def test_coarse_tiles_are_made_of_finer_ones(pair, monkeypatch: pytest.MonkeyPatch):

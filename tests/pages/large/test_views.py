@@ -1,6 +1,5 @@
 import io
 import re
-import shutil
 import threading
 from pathlib import Path
 
@@ -8,14 +7,11 @@ import numpy as np
 import pytest
 from asking import Browser
 from PIL import Image
-from runs_to_show import shown_run
+from runs_to_show import large_data, run_on, write_prediction
 
-import pixelwise
 from pixelwise.pages.app import Site, application
-from pixelwise.pages.large.files import PREDICTION, REGIONS
+from pixelwise.pages.catalog import Entry
 from pixelwise.pages.large.views import halvings_below
-from pixelwise.recipes.overrides import apply_overrides, to_toml
-from pixelwise.records.environment import Arguments, Environment, write_environment
 
 SIZE = 20, 1700
 
@@ -28,27 +24,14 @@ def test_when_the_reduced_picture_suffices_by_hand():
 @pytest.fixture
 def site(tmp_path: Path) -> Site:
     """A run whose result has an image of 20 x 1700 pixels, of which it keeps no picture."""
-    run, data = shown_run(tmp_path / "runs" / "a"), tmp_path / "data"
-    shutil.rmtree(run / "evaluations" / "val-native" / "samples")
-    for kind in ("images", "masks"):
-        (data / kind / "val").mkdir(parents=True)
-    Image.fromarray(np.full((*SIZE, 3), 90, np.uint8)).save(data / "images" / "val" / "one.png")
-    mask = np.zeros(SIZE, np.uint8)
-    mask[:, 900:] = 1
-    Image.fromarray(mask).save(data / "masks" / "val" / "one.png")
-    (data / "dataset.toml").write_text('classes = ["grass", "path"]')
-    recipe = apply_overrides(pixelwise.recipe("enet-camvid"), ["data.dataset=folder", "data.classes=[grass,path]"])
-    (run / "recipe.toml").write_text(to_toml(recipe))
-    write_environment(run, Environment(arguments=Arguments(data=str(data))))
+    data = large_data(tmp_path / "data", SIZE)
+    run_on(tmp_path / "runs" / "a", data)
     return Site([tmp_path / "runs"], [data])
 
 
 def test_a_large_image_of_a_result_is_shown_in_tiles(site: Site, monkeypatch: pytest.MonkeyPatch):
     def whole(entry: object, result: object, image: str, folder: Path) -> None:
-        prediction = np.zeros(SIZE, np.uint8)
-        prediction[:, 800:] = 1
-        (folder / PREDICTION).write_bytes(prediction.tobytes())
-        (folder / REGIONS).write_bytes(np.full(SIZE, 4, np.uint8).tobytes())
+        write_prediction(folder, SIZE, 800)
 
     monkeypatch.setattr(site.networks, "whole", whole)
     browser = Browser(application([], "t", site=site))
@@ -57,7 +40,7 @@ def test_a_large_image_of_a_result_is_shown_in_tiles(site: Site, monkeypatch: py
     base = f"/run/{id}/image/0"
     page = browser.get(base).text
     assert 'data-width="1700" data-height="20" data-halvings="2"' in page
-    assert re.findall(r'value="(\w+)" data-base="/run/\w+/image/0/\1/" data-stamp="(?:\w*)"', page) == [
+    assert re.findall(r'value="(\w+)" data-left-base="/run/\w+/image/0/\1/" data-left-stamp="\w*"', page) == [
         "truth", "prediction", "errors",
     ]  # fmt: skip
     assert browser.get(f"{base}/photo/0-0-3").headers["content-type"] == "image/jpeg"
@@ -79,6 +62,41 @@ def test_a_large_image_of_a_result_is_shown_in_tiles(site: Site, monkeypatch: py
         assert browser.get(f"{base}/errors/{place}").status == 404
     assert browser.get(f"{base}/other/0-0-0").status == 404
     assert browser.get(f"/run/{id}/image/1/whole").status == 404  # the data set has no such image
+    site.close()
+
+
+def test_two_predictions_of_a_large_image_have_a_divider_and_tiles_of_their_own(
+    site: Site, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    run_on(tmp_path / "runs" / "b", tmp_path / "data", 0.5)
+
+    def whole(entry: Entry, result: object, image: str, folder: Path) -> None:
+        write_prediction(folder, SIZE, 800 if entry.name.endswith("a") else 950)
+
+    monkeypatch.setattr(site.networks, "whole", whole)
+    browser = Browser(application([], "t", site=site))
+    browser.get("/?token=t")
+    first, second = sorted(site.catalog.entries(), key=lambda entry: entry.name)
+    address = f"/compare/{first.id}/{second.id}/image/0"
+    page = browser.get(address).text
+    assert "+25.00 points of mIoU" in page
+    assert "not both run folders keep a picture" in page  # for those without scripts
+    sides = re.findall(r'value="(\w+)" data-left-base="/run/(\w+)/[^>]*?(?:data-right-base="/run/(\w+)/[^>]*)?>', page)
+    both = first.id, second.id
+    assert sides == [("truth", first.id, ""), ("prediction", *both), ("errors", *both)]
+    before = set(threading.enumerate())
+    for id in both:
+        assert browser.get(f"/run/{id}/image/0/whole").status == 200
+    for thread in set(threading.enumerate()) - before:
+        thread.join()
+    for _ in range(2):  # by turns
+        for id, value in zip(both, (1, 0), strict=True):
+            with Image.open(io.BytesIO(browser.get(f"/run/{id}/image/0/prediction/0-0-1").body)) as picture:
+                assert np.asarray(picture)[5, 850 - 512] == value
+    assert browser.get(address).text.count('-waits=""') == 5
+    assert browser.get(f"/compare/{first.id}/{second.id}/image/1").status == 200  # of which there is no picture
+    for place in ("2", "99999"):
+        assert browser.get(f"/compare/{first.id}/{second.id}/image/{place}").status == 404
     site.close()
 
 

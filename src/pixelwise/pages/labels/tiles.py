@@ -1,14 +1,17 @@
 """Tiles of large images and of their labels, at full size and at halves of it, so that a page moves over all of them.
 
-TIFF files and mosaics are read where a tile lies; other files are decoded whole, once for all of their tiles.
+TIFF files and mosaics are read where a tile lies; other files are decoded once for all of their tiles: PNG images some
+rows at a time, the others whole.
 """
 
 from __future__ import annotations
 
+import contextlib
 import errno
+import io
 import os
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import BinaryIO, NamedTuple, Protocol
 
@@ -16,13 +19,16 @@ import cv2
 import numpy as np
 
 from pixelwise.datasets.reading.images import load_image
-from pixelwise.datasets.reading.regions.images import ImageRegions
+from pixelwise.datasets.reading.masks import translate
+from pixelwise.datasets.reading.orientation import turned_upright, upright_size
+from pixelwise.datasets.reading.regions.images import ImageRegions, stored_rectangle
 from pixelwise.datasets.reading.regions.masks import MaskRegions
 from pixelwise.datasets.reading.regions.mosaics import is_mosaic
+from pixelwise.datasets.reading.regions.png_images import StoredPng, image_bands, stored_png_image
 from pixelwise.datasets.reading.regions.segments import Rectangle
 from pixelwise.datasets.reading.tiff import is_tiff
 from pixelwise.datasets.samples import Dataset, Sample
-from pixelwise.errors import DataError
+from pixelwise.errors import DataError, ResourceError
 from pixelwise.pages.labels.pictures import labels_of, os_state
 from pixelwise.pages.newest import Newest
 from pixelwise.prediction.overlays import as_picture
@@ -38,7 +44,13 @@ _READ_AT_ONCE = 3
 _KEPT_BYTES = 1 << 26
 _CACHED = 1 << 26
 _MOST_IN_MEMORY = 1 << 25
-"""Bytes of a decoded image that stay in memory; those of larger ones lie on the disk."""
+"""Bytes of a decoded image that stay in memory; those of larger ones lie on the disk.
+
+PNG files of more pixels are decoded by rows.
+"""
+
+_ROWS = 128
+"""Rows of a PNG image that are decoded together: of more, the memory grows, and not the speed."""
 
 
 class Place(NamedTuple):
@@ -73,11 +85,16 @@ class Tiles:
         self._made: Newest[np.ndarray] = Newest(_KEPT_BYTES, lambda tile: tile.nbytes)
 
     def size(self, dataset: Dataset, sample: Sample, layer: str) -> Size:
-        """(height, width) of an image (`photo`) or of its mask (`labels`).
+        """(height, width) of an image (`photo`) or of its mask (`labels`); of a large PNG file, what it states.
 
         Raises:
             DataError: It cannot be read.
         """
+        path = sample.image_path if layer == "photo" else sample.mask_path
+        if path is not None and not (layer == "labels" and dataset.multilabel):
+            stored = _large_png(path, dataset)
+            if stored is not None:  # decoding it takes seconds, which a page does not wait for
+                return upright_size(stored.size, stored.orientation)
         with self._lock:
             return self._source(layer, *_opening(dataset, sample, layer))[1].size
 
@@ -196,19 +213,31 @@ class _Whole:
 
 
 class _OnDisk:
-    """A large file that was decoded whole, whose pixels lie in an unnamed file: memory is for what is looked at."""
+    """A large file that was decoded, whose pixels lie in an unnamed file: memory is for what is looked at.
 
-    def __init__(self, pixels: np.ndarray, file: BinaryIO) -> None:
-        self._shape, self._file, self.size = pixels.shape, file, (pixels.shape[0], pixels.shape[1])
-        for first in range(0, len(pixels), SIDE):
-            rows = np.ascontiguousarray(pixels[first : first + SIDE]).view(np.uint8).reshape(-1)
-            if file.write(rows.tobytes()) < len(rows):
+    Args:
+        bands: All pixels as they are stored, uint8 (h, W, ...), from top to bottom.
+        shape: Shape of all of them together.
+        file: Empty file, which is closed with this.
+        orientation: Orientation by which they are turned upright.
+    """
+
+    def __init__(
+        self, bands: Iterable[np.ndarray], shape: tuple[int, ...], file: BinaryIO, orientation: int = 1
+    ) -> None:
+        self._shape, self._file, self._orientation = shape, file, orientation
+        self.size = upright_size((shape[0], shape[1]), orientation)
+        for band in bands:
+            content = np.ascontiguousarray(band).tobytes()
+            if file.write(content) < len(content):
                 raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
     def read(self, where: Rectangle) -> np.ndarray:
         # Mapped for each: pages of a file that stay mapped count as memory of the process.
         pixels = np.memmap(self._file, np.uint8, "r", shape=self._shape)
-        return np.array(pixels[where.top : where.top + where.height, where.left : where.left + where.width])
+        stored = stored_rectangle(where, self.size, self._orientation)
+        found = np.array(pixels[stored.top : stored.bottom, stored.left : stored.right])
+        return turned_upright(found, self._orientation)
 
     def close(self) -> None:
         self._file.close()
@@ -220,10 +249,42 @@ def _decoded(pixels: np.ndarray) -> Source:
     if file is None:
         return _Whole(pixels)
     try:
-        return _OnDisk(pixels, file)
+        bands = (pixels[first : first + SIDE] for first in range(0, len(pixels), SIDE))
+        return _OnDisk(bands, pixels.shape, file)
     except OSError:
         file.close()
         return _Whole(pixels)
+
+
+def _png_on_disk(path: Path, dataset: Dataset) -> Source | None:
+    """A large PNG image, of which a band of rows at a time is in memory; None for others, and if there is no space."""
+    reading = dataset.reading
+    if reading.channels is not None and len(reading.channels) != 3:
+        return None  # how other bands become a picture is a question to all pixels
+    stored = _large_png(path, dataset)
+    if stored is None:
+        return None
+    with contextlib.ExitStack() as closing:
+        file = closing.enter_context(made) if (made := unnamed_file()) is not None else None
+        if file is None:
+            return None
+        try:
+            found = _read_into(file, path, dataset, stored)
+        except OSError:
+            return None
+        closing.pop_all()  # the file is open as long as what lies in it
+        return found
+
+
+def _read_into(file: BinaryIO, path: Path, dataset: Dataset, stored: StoredPng) -> Source:
+    with contextlib.ExitStack() as closing:
+        passes = None
+        if stored.interlaced:
+            if (made := unnamed_file()) is None:
+                raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+            passes = closing.enter_context(io.BufferedRandom(made))  # type: ignore[arg-type]
+        bands = image_bands(path, dataset.reading, _ROWS, passes)
+        return _OnDisk(bands, (*stored.size, 3), file, stored.orientation)
 
 
 class _PhotoInParts:
@@ -241,10 +302,15 @@ class _PhotoInParts:
 class _LabelsInParts:
     def __init__(self, path: Path, dataset: Dataset) -> None:
         self._regions = MaskRegions(path, dataset.label_table, dataset.reading, len(dataset.classes))
+        self._table = dataset.label_table
         self.size = self._regions.size
 
     def read(self, where: Rectangle) -> np.ndarray:
-        return self._regions.labels(where)
+        # As of a mask that is read whole, what values without a class hide is shown as ignored.
+        wider = where if self._table.tolerance is None else self._regions.surrounded(where)
+        labels = translate(self._regions.raw(wider), self._table).labels
+        top, left = where.top - wider.top, where.left - wider.left
+        return labels[top : top + where.height, left : left + where.width]
 
     def close(self) -> None:
         self._regions.close()
@@ -257,17 +323,25 @@ def _photo(path: Path, dataset: Dataset) -> Source:
         except DataError as error:
             if error.code != "D121":
                 raise
-    return _decoded(as_picture(load_image(path, dataset.reading)[0]))
+    return _png_on_disk(path, dataset) or _decoded(as_picture(load_image(path, dataset.reading)[0]))
+
+
+def _large_png(path: Path, dataset: Dataset) -> StoredPng | None:
+    """What a PNG file of many pixels states; None for smaller ones and for other files."""
+    stored = stored_png_image(path, dataset.reading)
+    return stored if stored is not None and stored.size[0] * stored.size[1] > _MOST_IN_MEMORY else None
 
 
 def _labels(sample: Sample, dataset: Dataset) -> Source:
     path = sample.mask_path
-    if path is not None and not dataset.multilabel and is_tiff(path):
+    if path is not None and not dataset.multilabel and (is_tiff(path) or _large_png(path, dataset)):
         try:
             return _LabelsInParts(path, dataset)
         except DataError as error:
             if error.code != "D121":
                 raise
+        except ResourceError:  # a PNG mask is stored in tiles in the cache folder
+            pass
     return _decoded(labels_of(sample, dataset))
 
 

@@ -34,6 +34,8 @@ from pixelwise.recipes.sizes import Size
 from pixelwise.records.run_folder import is_run, read_recipe
 
 LAYERS = ("photo", "truth", "prediction", "errors")
+_SOURCES = 4
+"""Predictions and errors that stay open: a page that compares two results asks for tiles of both by turns."""
 
 
 class LargeImage(NamedTuple):
@@ -73,6 +75,7 @@ class LargeImages:
         self._catalog, self._gallery, self._networks, self._tiles = catalog, gallery, networks, tiles
         self._large: Newest[bool] = Newest(4096)
         self._data: Newest[tuple[Dataset, dict[str, Sample]] | None] = Newest(4)
+        self._made: Newest[Source] = Newest(_SOURCES)
         self.wholes = Wholes()
 
     def find(self, opened: Opened, place: int) -> LargeImage | None:
@@ -108,28 +111,40 @@ class LargeImages:
     def _may_show(self, sample: Sample) -> bool:
         return all(map(self._catalog.holds, (sample.image_path, *sample.mask_files)))
 
-    def values(self, one: LargeImage) -> dict[str, Any]:
-        """What the page of an image needs for its viewer."""
+    def values(self, one: LargeImage, other: LargeImage | None = None) -> dict[str, Any]:
+        """What the page of an image needs for its viewer.
+
+        Args:
+            one: The image.
+            other: The same image of another result, whose prediction is shown on the other side of a divider.
+        """
         height, width = one.size
-        kept, base = self._gallery.keeps(one.opened, one.place), f"/run/{one.opened.entry.id}/image/{one.place}"
-        whole = self.wholes.known(one.key) is not None
-        stamp, predicted = stamp_of(one.sample), self._stamp(one, whole=whole) if whole or kept else ""
-        waits = "" if whole else f"{base}/whole"
-        # Halvings from which on the reduced picture shows all that is seen.
-        enough = 0 if whole else halvings_below(one.size) if kept else halvings_of(one.size) + 1
-        layers = [
-            {"name": name, "base": f"{base}/{name}/", "stamp": stamp if name == "truth" else predicted,
-             "waits": "" if name == "truth" else waits}
-            for name in LAYERS[1:]
-        ]  # fmt: skip
-        return {
+        sides = (one,) if other is None else (one, other)
+        values = {
             "height": height,
             "width": width,
             "halvings": halvings_of(one.size),
-            "photo": f"{base}/photo/",
-            "stamp": stamp,
-            "layers": layers,
-            "enough": enough,
+            "photo": f"{_base(one)}/photo/",
+            "stamp": stamp_of(one.sample),
+            "layers": [
+                {"name": "truth", "sides": [self._truth(one)]},
+                *({"name": name, "sides": [self._side(side, name) for side in sides]} for name in LAYERS[2:]),
+            ],
+        }
+        return values if other is None else {**values, "names": [side.opened.entry.name for side in sides]}
+
+    def _truth(self, one: LargeImage) -> dict[str, Any]:
+        return {"base": f"{_base(one)}/truth/", "stamp": stamp_of(one.sample), "waits": "", "enough": 0}
+
+    def _side(self, one: LargeImage, layer: str) -> dict[str, Any]:
+        """Where the tiles of a prediction, or of its errors, are; and where it is made if they are not."""
+        kept, whole = self._gallery.keeps(one.opened, one.place), self.wholes.known(one.key) is not None
+        return {
+            "base": f"{_base(one)}/{layer}/",
+            "stamp": self._stamp(one, whole=whole) if whole or kept else "",
+            "waits": "" if whole else f"{_base(one)}/whole",
+            # Halvings from which on the reduced picture shows all that is seen.
+            "enough": 0 if whole else halvings_below(one.size) if kept else halvings_of(one.size) + 1,
         }
 
     def standing(self, one: LargeImage) -> Response:
@@ -158,7 +173,9 @@ class LargeImages:
             else:
                 folder = self.wholes.known(one.key)
                 expected = self._stamp(one, whole=folder is not None)
-                pixels = self._tiles.tile_of(layer, (one.key, folder), self._predicted(one, layer), place)
+                key = layer, one.key, folder
+                source = self._made.get(key, self._predicted(one, layer))
+                pixels = self._tiles.tile_of(layer, key, lambda: source, place)
         except (DataError, Refused, OSError) as error:
             raise HTTPException(404) from error
         if pixels is None:
@@ -190,6 +207,10 @@ class LargeImages:
             return Enlarged(np.ascontiguousarray(picture), one.size)
 
         return make
+
+
+def _base(one: LargeImage) -> str:
+    return f"/run/{one.opened.entry.id}/image/{one.place}"
 
 
 _REDUCED = 1280

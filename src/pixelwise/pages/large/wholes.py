@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
 import shutil
-import tempfile
 import threading
 import time
 from collections.abc import Callable, Hashable
@@ -12,10 +12,12 @@ from typing import NamedTuple
 
 from pixelwise.errors import PixelwiseError
 from pixelwise.pages.catalog import Refused
+from pixelwise.pages.labels.tiles import MOST_PIXELS
 from pixelwise.pages.large.files import PREDICTION
+from pixelwise.storage.spilled import spilled_folder
 
-MOST_BYTES = 1 << 30
-"""Bytes of finished predictions that stay on the disk; the newest one stays in any case."""
+MOST_BYTES = 2 * MOST_PIXELS
+"""Bytes of finished predictions that stay on the disk: those of two images of any size, which a page may compare."""
 PATIENCE = 15.0
 """Seconds after which nobody waits for a prediction any more; pages ask every second."""
 
@@ -58,6 +60,7 @@ class Wholes:
         self._lock = threading.Lock()
         self._jobs: dict[Hashable, _Job] = {}
         self._scratch: Path | None = None
+        self._closing = contextlib.ExitStack()
         self._made = 0
 
     def known(self, key: Hashable) -> Path | None:
@@ -73,6 +76,9 @@ class Wholes:
             key: Tells it from others.
             pixels: Number of pixels of the image.
             make: Writes it into a folder, and gives up once that is removed.
+
+        Raises:
+            ResourceError: S601 and S606, the cache folder is full or cannot be written.
         """
         with self._lock:
             self._forget()
@@ -88,13 +94,13 @@ class Wholes:
         """Remove everything."""
         with self._lock:
             self._jobs.clear()
-            scratch, self._scratch = self._scratch, None
-        if scratch is not None:
-            shutil.rmtree(scratch, ignore_errors=True)
+            self._scratch = None
+            self._closing.close()
 
     def _folder(self) -> Path:
         if self._scratch is None:
-            self._scratch = Path(tempfile.mkdtemp(prefix="pixelwise-"))
+            # If the server is killed, the next one finds it.
+            self._scratch = self._closing.enter_context(spilled_folder())
         self._made += 1
         folder = self._scratch / str(self._made)
         folder.mkdir()

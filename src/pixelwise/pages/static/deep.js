@@ -1,13 +1,14 @@
 // A large image and its labels in tiles: at full size, at a half, at a quarter and so on, each drawn when it is there.
 const deep = document.getElementById("deep");
-const stage = deep.querySelector(".deep-stage"), [photoCanvas, labelCanvas] = stage.querySelectorAll("canvas");
+const stage = deep.querySelector(".deep-stage"), [photoCanvas, ...labelCanvases] = stage.querySelectorAll("canvas");
+const frame = stage.parentElement, divider = frame.querySelector(".deep-divider");
 const opacity = deep.querySelector("input[type=range]"), statusLine = deep.querySelector(".deep-where");
 const choices = [...deep.querySelectorAll("input[type=radio]")], progress = deep.querySelector(".deep-progress");
 const SIDE = 512, MOST_KEPT = 192, MOST_ASKED = 4, CLOSEST = 32, TRIES = 3, WAIT = 2000;
 const width = Number(deep.dataset.width), height = Number(deep.dataset.height), coarsest = Number(deep.dataset.halvings);
 const { stamp } = deep.dataset;
 const layers = [{ name: "photo", base: deep.dataset.photo, stamp, canvas: photoCanvas }];
-if (deep.dataset.labels) layers.push({ name: "labels", base: deep.dataset.labels, stamp, canvas: labelCanvas });
+if (deep.dataset.labels) layers.push({ name: "labels", base: deep.dataset.labels, stamp, canvas: labelCanvases[0] });
 const box = deep.dataset.box ? deep.dataset.box.split("-").map(Number) : null;
 
 const tiles = new Map(); // address -> { image, state: "asked" | "there" | "lost", used, again }
@@ -80,36 +81,51 @@ function draw() {
   }
   askFor();
   tell(fine);
-  if (chosen?.dataset.waits && fine < Number(deep.dataset.enough)) waitFor(chosen.dataset.waits);
+  for (const side of chosen ? sidesOf.get(chosen) : []) if (side.waits && fine < side.enough) waitFor(side.waits, side.title);
 }
 
-// ---- One of several layers over the photo ----
+// ---- One of several layers over the photo, or that of one result left of a divider and that of another right of it ----
 
-let chosen = null, waiting = false;
+let chosen = null;
+const told = new Map(); // address of a prediction that is waited for -> what is said of it
+const sidesOf = new Map(choices.map((choice) => {
+  const sides = ["left", "right"].map((at) => {
+    const [base, stamp, waits, enough, title] = ["Base", "Stamp", "Waits", "Enough", "Title"].map((one) => choice.dataset[at + one]);
+    return { base, stamp, waits, enough: Number(enough), title: title ? `${title}: ` : "" };
+  });
+  return [choice, sides.filter((side) => side.base)];
+}));
 
 function choose(choice) {
   chosen = choice;
   choice.checked = true;
-  layers[1] = { name: "labels", base: choice.dataset.base, stamp: choice.dataset.stamp, canvas: labelCanvas };
+  const sides = sidesOf.get(choice);
+  layers.splice(1, layers.length, ...sides.map(({ base, stamp }, place) => ({ name: "labels", base, stamp, canvas: labelCanvases[place] })));
+  frame.classList.toggle("divided", sides.length > 1);
   plan();
 }
 
+function say(address, text) {
+  told.set(address, text);
+  progress.textContent = [...told.values()].filter(Boolean).join("; ");
+}
+
 // A prediction at full size is made while somebody asks for it. Until it is there, a reduced one is shown.
-async function waitFor(address) {
-  if (waiting) return;
-  waiting = true;
+async function waitFor(address, title) {
+  if (told.has(address)) return;
+  told.set(address, "");
   for (;;) {
     const answer = await fetch(address).then((one) => (one.ok ? one.json() : { reason: "It cannot be predicted." }), () => null);
     if (answer?.stamp || answer?.reason) {
-      progress.textContent = answer.reason ? `Not at full size: ${answer.reason}` : "";
-      for (const one of choices.filter((one) => one.dataset.waits)) {
-        one.dataset.waits = "";
-        one.dataset.stamp = answer.stamp || one.dataset.stamp;
+      say(address, answer.reason ? `${title}Not at full size: ${answer.reason}` : "");
+      for (const side of [...sidesOf.values()].flat().filter((side) => side.waits === address)) {
+        side.waits = "";
+        side.stamp = answer.stamp || side.stamp;
       }
       choose(chosen);
       return;
     }
-    progress.textContent = answer ? `Predicting at full size: ${Math.floor(100 * answer.done)} %` : "The server does not answer.";
+    say(address, answer ? `${title}Predicting at full size: ${Math.floor(100 * answer.done)} %` : "The server does not answer.");
     await new Promise((done) => { setTimeout(done, 1000); });
   }
 }
@@ -265,10 +281,37 @@ stage.addEventListener("keydown", (event) => {
   event.preventDefault();
   event.stopPropagation(); // elsewhere on the page, arrow keys lead to other images
 });
+// The divider stays where it is while the image moves below it.
+if (divider) {
+  let at = 50;
+  const divide = (percent) => {
+    at = Math.min(100, Math.max(0, percent));
+    frame.style.setProperty("--at", `${at}%`);
+    divider.setAttribute("aria-valuenow", String(Math.round(at)));
+  };
+  const steps = { ArrowLeft: -1, ArrowDown: -1, ArrowRight: 1, ArrowUp: 1, PageDown: -10, PageUp: 10, Home: -100, End: 100 };
+  divider.addEventListener("keydown", (event) => {
+    if (!steps[event.key] || event.altKey || event.ctrlKey || event.metaKey) return;
+    divide(at + steps[event.key] * (event.shiftKey ? 10 : 1));
+    event.preventDefault();
+  });
+  divider.addEventListener("pointerdown", (event) => {
+    if (event.button !== 0) return;
+    divider.focus({ preventScroll: true });
+    divider.setPointerCapture(event.pointerId);
+    event.preventDefault();
+  });
+  divider.addEventListener("pointermove", (event) => {
+    if (divider.hasPointerCapture(event.pointerId)) divide(100 * inStage(event).x / stage.clientWidth);
+  });
+  KEYS[","] = () => divide(at - 2);
+  KEYS["."] = () => divide(at + 2);
+  divide(at);
+}
 for (const one of deep.querySelectorAll("[data-do]")) one.addEventListener("click", () => acts[one.dataset.do]());
 if (opacity) {
   const show = () => {
-    labelCanvas.style.opacity = String(opacity.value / 100);
+    for (const one of labelCanvases) one.style.opacity = String(opacity.value / 100);
   };
   opacity.addEventListener("input", show);
   show();

@@ -42,7 +42,7 @@ const chartsNow = () => {
 function following() {
   const place = document.getElementById("live-plots");
   const shown = new Map(); // title -> the chart, its place, and what it was made for
-  let source = null, last = "", wordsAt = -Infinity, wordsDue = null, stateSaid = "", again = null;
+  let source = null, last = "", state = "", wordsAt = -Infinity, wordsDue = null, stateSaid = "", again = null;
   const paused = document.getElementById("pause");
   const connection = document.getElementById("connection");
 
@@ -140,6 +140,8 @@ function following() {
     for (const [name, content] of Object.entries(news.fragments)) document.getElementById(name).innerHTML = content;
     if (news.said) say(news.said, news.state);
     if (news.pictures) showPictures(news.pictures);
+    state = news.state;
+    told();
     document.title = document.title.replace(/^(\S+ · )?/, news.state === "running" ? "" : `${news.state} · `);
     draw(false);
   };
@@ -150,10 +152,11 @@ function following() {
     source = null;
   };
   const tell = (text) => { if (connection.textContent !== text) connection.textContent = text; };
+  const told = () => tell(state === "running" || !state ? "Follows the training." : "Shows what is new as soon as the training goes on.");
   const open = () => {
     close();
     source = new EventSource(live.dataset.events + (last ? `?after=${encodeURIComponent(last)}` : ""));
-    source.onopen = () => tell("Follows the training.");
+    source.onopen = told;
     source.onmessage = take;
     source.onerror = () => {
       tell("Not connected: this is the last state that was received. Trying again.");

@@ -32,6 +32,17 @@ def interlaced(height: int, width: int, depth: int, color: int, seed: int = 0, k
     return SIGNATURE + head + palette + chunk(b"IDAT", zlib.compress(stored)) + chunk(b"IEND", b"")
 
 
+def in_rows(height: int, width: int, depth: int, color: int, key: bytes = b"") -> bytes:
+    """A file of noise that is not interlaced, with a chunk about transparency if it has content."""
+    random = np.random.default_rng(depth + color)
+    length = (width * depth * CHANNELS[color] + 7) // 8
+    stored = b"".join(bytes([random.integers(0, 5)]) + random.bytes(length) for _ in range(height))
+    head = chunk(b"IHDR", struct.pack(">IIBBBBB", width, height, depth, color, 0, 0, 0))
+    palette = chunk(b"PLTE", bytes(range(48)) * 16) if color == 3 else b""
+    hidden = chunk(b"tRNS", key) if key else b""
+    return SIGNATURE + head + palette + hidden + chunk(b"IDAT", zlib.compress(stored)) + chunk(b"IEND", b"")
+
+
 def chunks(content: bytes) -> list[tuple[bytes, int, int]]:
     """Name, position of the content and length of every chunk."""
     position, found = len(SIGNATURE), []

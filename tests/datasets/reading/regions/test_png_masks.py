@@ -149,7 +149,7 @@ def test_a_header_that_claims_more_pixels_than_its_data_has_is_refused_at_once(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """100,000 x 10,000 pixels of 1 bit are 125 MB, of which 1 kB of compressed bytes is at most 1 MB."""
-    monkeypatch.setattr(png_masks, "small_files", None)  # nothing is decoded
+    monkeypatch.setattr(png_masks, "strip_files", None)  # nothing is decoded
     path, content = tmp_path / "mask.png", grey_of_bits(2)
     claim = b"IHDR" + struct.pack(">IIBBBBB", 100_000, 10_000, 1, 0, 0, 0, 0)
     path.write_bytes(content[:12] + claim + struct.pack(">I", zlib.crc32(claim)) + content[33:])

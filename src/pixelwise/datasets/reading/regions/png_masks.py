@@ -22,13 +22,13 @@ from pixelwise.datasets.reading.georeference import Georeference, MissingPixels
 from pixelwise.datasets.reading.limits import require_pixels, require_room
 from pixelwise.datasets.reading.mask_values import stored_png
 from pixelwise.datasets.reading.orientation import png_orientation, upright_size
-from pixelwise.datasets.reading.regions.png_passes import joined_files, pass_rows
+from pixelwise.datasets.reading.regions.png_passes import strip_files
 from pixelwise.datasets.reading.regions.png_strips import (
+    DAMAGED,
     SIGNATURE,
     PngHeader,
     read_header,
     require_pixel_data,
-    small_files,
 )
 from pixelwise.datasets.reading.regions.rasters import TiffRaster, Values
 from pixelwise.datasets.reading.regions.segments import Rectangle, SegmentCache
@@ -44,8 +44,6 @@ from pixelwise.storage.json_text import json_text
 from pixelwise.storage.locks import writing_alone
 from pixelwise.storage.stores.members import Member, in_memory
 
-DAMAGED = "truncated or damaged PNG file"
-"""What a PNG file is if it cannot be read, as a phrase that follows its name."""
 TILE = 256
 """Height and width of a tile."""
 _TILES, _FACTS, _PASSES = "mask.tif", "facts.json", "passes"
@@ -254,29 +252,12 @@ def _strips(path: Path, header: PngHeader, stream: BinaryIO, scratch: Path) -> G
     Raises:
         DataError: As `PngRaster`.
     """
-    if not header.interlaced:
-        yield from _decoded(path, header, small_files(stream, header, TILE))
-        return
-    with open(scratch, "w+b") as passes:
-        rows = pass_rows(stream, header, TILE)
-        while True:
-            # What goes wrong with the cache folder is no fault of the mask.
+    with contextlib.ExitStack() as closing:
+        passes = closing.enter_context(open(scratch, "w+b")) if header.interlaced else None
+        for one in strip_files(path, stream, header, TILE, passes):
             with errors_explained(path, DAMAGED):
-                some = next(rows, None)
-            if some is None:
-                break
-            passes.write(some.tobytes())
-        yield from _decoded(path, header, joined_files(passes, header, TILE))
-
-
-def _decoded(path: Path, header: PngHeader, files: Iterator[bytes]) -> Iterator[StoredTiff]:
-    while True:
-        with errors_explained(path, DAMAGED):
-            one = next(files, None)
-            if one is None:
-                return
-            strip = stored_png(in_memory(path, one), TILE * header.size[1])
-        yield strip
+                strip = stored_png(in_memory(path, one), TILE * header.size[1])
+            yield strip
 
 
 def _tiles(first: StoredTiff, others: Iterator[StoredTiff]) -> Iterator[np.ndarray]:

@@ -7,11 +7,13 @@ lie in a file, where nothing is compressed, the rows of the image are put togeth
 from __future__ import annotations
 
 from collections.abc import Iterator
+from pathlib import Path
 from typing import BinaryIO, NamedTuple
 
 import numpy as np
 
-from pixelwise.datasets.reading.regions.png_strips import PngHeader, small_file, stored_rows
+from pixelwise.datasets.reading.files import errors_explained
+from pixelwise.datasets.reading.regions.png_strips import DAMAGED, PngHeader, small_file, small_files, stored_rows
 from pixelwise.recipes.sizes import Size
 
 _GRID = ((0, 0, 8, 8), (0, 4, 8, 8), (4, 0, 8, 4), (0, 2, 4, 4), (2, 0, 4, 2), (0, 1, 2, 2), (1, 0, 2, 1))
@@ -34,6 +36,37 @@ class _Pass(NamedTuple):
     down: int
     across: int
     size: Size
+
+
+def strip_files(path: Path, stream: BinaryIO, header: PngHeader, rows: int, passes: BinaryIO | None) -> Iterator[bytes]:
+    """The pixels of any PNG file as PNG files of at most some rows, from top to bottom.
+
+    Args:
+        path: The file, for messages.
+        stream: The file, as `read_header` leaves it.
+        header: Its header.
+        rows: Largest number of rows of a small file.
+        passes: Empty file that holds the pixels of an interlaced file meanwhile; None if it is not interlaced.
+
+    Raises:
+        DataError: D101, the file is truncated or damaged; D131, it cannot be read. What goes wrong with `passes` is no
+            fault of the file: OSError.
+    """
+    if passes is not None:
+        found = pass_rows(stream, header, rows)
+        while True:
+            with errors_explained(path, DAMAGED):
+                some = next(found, None)
+            if some is None:
+                break
+            passes.write(some.tobytes())
+    files = small_files(stream, header, rows) if passes is None else joined_files(passes, header, rows)
+    while True:
+        with errors_explained(path, DAMAGED):
+            one = next(files, None)
+        if one is None:
+            return
+        yield one
 
 
 def pass_rows(stream: BinaryIO, header: PngHeader, rows: int) -> Iterator[np.ndarray]:

@@ -20,6 +20,8 @@ from pixelwise.recipes.sizes import Size
 
 SIGNATURE = b"\x89PNG\r\n\x1a\n"
 """First bytes of PNG files."""
+DAMAGED = "truncated or damaged PNG file"
+"""What a PNG file is if it cannot be read, as a phrase that follows its name."""
 _CHUNK = struct.Struct(">I4s")
 _HEADER = struct.Struct(">IIBBBBB")
 _CHANNELS = {0: 1, 2: 3, 3: 1, 4: 2, 6: 4}
