@@ -115,16 +115,7 @@ def procedure(one: Row) -> Sections:
     epochs = 16 if one.kind == "dinov3" else 31 if one.dataset == "ade20k" else 107
     return {
         "batch": 16,
-        "augment": Augment(
-            fit=(one.side, one.side),
-            scale=(0.5, 2.0),
-            scale_law="uniform",
-            crop=(one.side, one.side),
-            flip=0.5,
-            pad="end",
-            resampling="antialiased",
-            photometric="mmseg",
-        ),
+        "augment": augmentation(one.side),
         "loss": Loss(matching=Matching()),
         "optimizer": Optimizer(
             kind="adamw",
@@ -135,6 +126,20 @@ def procedure(one: Row) -> Sections:
         ),
         "schedule": Schedule(epochs=epochs, power=0.9, warmup_iterations=first),
     }
+
+
+def augmentation(side: int) -> Augment:
+    """The authors' augmentation: resized to fit a square, scaled, a crop of that square, flipped, recoloured."""
+    return Augment(
+        fit=(side, side),
+        scale=(0.5, 2.0),
+        scale_law="uniform",
+        crop=(side, side),
+        flip=0.5,
+        pad="end",
+        resampling="antialiased",
+        photometric="mmseg",
+    )
 
 
 RECIPES = register(*map(recipe_of, ROWS))
