@@ -14,10 +14,10 @@ SIDE = 512
 MASKED = ((0, 3000), (5384, 8749), (7403, 10_769), (9422, 12_788), (11_442, 14_807), (13_461, 16_826))
 """First and last step of the windows in which the blocks lose their masks."""
 NOTES = (
-    "The encoder is kept as it is: the authors publish weights of the decoder alone. hidden_dim of the configuration is "
-    "the width of the perceptrons within the decoder's blocks; its tokens are as wide as the encoder's. Class token and "
-    "registers pass through the decoder too. Scores are computed at stride 4 and enlarged; the original enlarges the "
-    "logits of the masks. Float32; the original trains in mixed precision. A crop without any label is kept; the "
+    "The encoder is kept as it is: the authors publish weights of the decoder alone. hidden_dim of the configuration "
+    "is the width of the perceptrons in the decoder's blocks; its tokens are as wide as the encoder's. Class token "
+    "and registers pass through the decoder too. Scores are computed at stride 4 and enlarged; the original enlarges "
+    "the logits of the masks. Float32; the original trains in mixed precision. A crop without any label is kept; the "
     "original draws another one. Where images are scored during the training, their attention is not masked."
 )
 
