@@ -47,7 +47,9 @@ def drawn_state(model: nn.Module) -> dict[str, Tensor]:
     state: dict[str, Tensor] = {}
     for key, value in sorted(model.state_dict().items()):
         shape = tuple(value.shape)
-        if key.endswith(("_token", "pos_embed")) or key == "queries.weight":
+        if key.endswith("num_batches_tracked"):
+            state[key] = value
+        elif key.endswith(("_token", "pos_embed")) or key == "queries.weight":
             state[key] = torch.from_numpy(random.standard_normal(shape))
         elif len(shape) > 1:
             state[key] = torch.from_numpy(random.standard_normal(shape) * math.sqrt(2 / math.prod(shape[1:])))

@@ -8,7 +8,7 @@ import torch
 from timm.layers.patch_embed import resample_patch_embed
 from timm.layers.pos_embed import resample_abs_pos_embed
 
-from pixelwise.backbones.tokens import TokenEncoder
+from pixelwise.backbones.tokens import TappedTokens, TokenEncoder
 from pixelwise.errors import RecipeError
 
 SMALL: dict[str, Any] = {"embed_dim": 32, "depth": 2, "num_heads": 2}
@@ -73,3 +73,35 @@ def test_what_queries_cannot_join_is_refused(name: str, message: str) -> None:
     with pytest.raises(RecipeError, match=message) as caught:
         TokenEncoder(name)
     assert caught.value.code == "R207"
+
+
+@pytest.mark.parametrize(("name", "before"), [("vit_small_patch14_reg4_dinov2", 5), ("vit_tiny_patch16_224", 1)])
+def test_tapped_tokens_are_those_of_the_patches_and_then_those_before_them(name: str, before: int) -> None:
+    encoder = TappedTokens(name, (0, 2), side=64, embed_dim=32, depth=4, num_heads=2).eval()
+    tokens: list[torch.Tensor] = []
+    for block in encoder.network.blocks:
+        block.register_forward_hook(lambda module, inputs, output: tokens.append(output))
+
+    with torch.no_grad():
+        found = encoder(torch.randn(2, 3, 32, 48))
+        expected = [encoder.network.norm(tokens[block]) for block in (0, 2)]
+
+    assert (encoder.blocks, encoder.heads, encoder.strides, encoder.channels) == (3, 2, (16, 16), (32, 32))
+    assert [tuple(one.shape) for one in found] == 2 * [(2, 32, 2, 3)] + 2 * [(2, 32, 1, before)]
+    for patches, others, each in zip(found[:2], found[2:], expected, strict=True):
+        assert torch.equal(patches[1, :, 1, 0], each[1, before + 3])
+        assert torch.equal(others[1, :, 0], each[1, :before].T)
+
+
+def test_the_last_block_of_each_quarter_is_tapped_unless_others_are_named() -> None:
+    options: dict[str, Any] = {"side": 64, "embed_dim": 32, "num_heads": 2}
+    assert TappedTokens("vit_tiny_patch16_224", depth=8, **options).taps == (1, 3, 5, 7)
+    with pytest.raises(RecipeError, match=r"model\.taps is \[0, 8\]; expected blocks of .* 0\.\.7") as caught:
+        TappedTokens("vit_tiny_patch16_224", (0, 8), depth=8, **options)
+    assert caught.value.code == "R203"
+
+
+def test_an_encoder_without_a_class_token_has_its_patches_alone() -> None:
+    encoder = TappedTokens("vit_base_patch16_siglip_224", (0,), side=64, embed_dim=32, depth=2, num_heads=2)
+    assert encoder.prefix == 0
+    assert [tuple(one.shape) for one in encoder(torch.randn(1, 3, 32, 48))] == [(1, 32, 2, 3)]

@@ -2,13 +2,12 @@ from __future__ import annotations
 
 import pytest
 import torch
-from eomt_originals import BLOCKS, DEPTH, HEADS, QUERIES, WIDTH, compared_layers, network
-from torch import Tensor
+from eomt_originals import BLOCKS, DEPTH, HEADS, WIDTH, compared_layers, network
 
 from pixelwise.backbones.tokens import TokenEncoder
 from pixelwise.errors import RecipeError
 from pixelwise.models import build_model
-from pixelwise.models.eomt import EoMT, masked_share
+from pixelwise.models.eomt import EoMT
 from pixelwise.profiling.complexity import complexity
 from pixelwise.recipes.families.eomt import EoMTSpec
 from pixelwise.testing import check_model
@@ -41,40 +40,6 @@ def test_parameters_and_multiplications_are_the_original_s(
     assert counted.gmacs == pytest.approx(gmacs, rel=1e-3)
 
 
-def test_the_share_of_masked_queries_falls_within_its_window() -> None:
-    steps, window = 1000, (0.2, 0.4)
-    assert [masked_share(step, steps, window) for step in (0, 199, 200, 400, 999)] == [1, 1, 1, 0, 0]
-    assert masked_share(300, steps, window) == pytest.approx(0.5**0.9)
-    assert masked_share(300, steps, (250, 350)) == pytest.approx(0.5**0.9)
-    assert [masked_share(step, steps, (0, 0)) for step in (0, 1)] == [0, 0]
-
-
-def test_blocks_lose_their_masks_one_after_the_other() -> None:
-    model = network("dinov3")
-    found = []
-    for step in (0, 25, 50, 75):
-        model.at(step, 100)
-        found.append(None if model.shares is None else [round(value, 3) for value in model.shares.tolist()])
-    assert found == [[1, 1], [1, 1], [0, 1], None]
-
-
-def test_a_masked_query_sees_no_patch_outside_of_its_mask() -> None:
-    model = network("dinov3").train()
-    grid = (2, 3)
-    masks = torch.full((1, QUERIES, 8, 12), -1.0, dtype=torch.float64)
-    masks[0, 0, 4:, 8:] = 3.0  # the last patch
-    tokens = QUERIES + model.encoder.prefix + 6
-
-    seen = model._seen(masks, grid, tokens, torch.ones(()))[0, 0]
-
-    assert seen.shape == (tokens, tokens)
-    assert seen[:, : QUERIES + 5].all()  # queries and the tokens before the patches
-    assert seen[0, QUERIES + 5 :].tolist() == [False] * 5 + [True]
-    assert not seen[1:QUERIES, QUERIES + 5 :].any()
-    assert seen[QUERIES:].all()
-    assert model._seen(masks, grid, tokens, torch.zeros(())).all()
-
-
 @pytest.mark.heavy
 @pytest.mark.parametrize("name", ["dinov2", "dinov3"])
 def test_small_networks_keep_the_contract(name: str) -> None:
@@ -95,18 +60,3 @@ def test_more_blocks_than_the_encoder_has_are_refused() -> None:
     with pytest.raises(RecipeError, match=r"model\.blocks is 5") as caught:
         EoMT(EoMTSpec(blocks=5), ["a"], encoder)
     assert caught.value.code == "R203"
-
-
-def test_masks_change_what_is_trained_but_not_what_is_predicted() -> None:
-    model = network("dinov2")
-    images = torch.rand(1, 3, 64, 64, dtype=torch.float64)
-
-    def last(share: Tensor | None) -> Tensor:
-        model.shares = share
-        with torch.no_grad():
-            return model.training_outputs(images)[-2]
-
-    model.eval()
-    assert torch.equal(last(torch.ones(BLOCKS)), last(None))
-    model.train()
-    assert not torch.equal(last(torch.ones(BLOCKS)), last(None))

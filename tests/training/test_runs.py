@@ -11,6 +11,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import timm
 import torch
 from observers import Told
 
@@ -465,6 +466,37 @@ def test_masks_and_their_classes_resume_exactly(assignment: str, tiny_data: Path
             "generic-mask2former", data=tiny_data, output=tmp_path / name, threads=1, overrides=changes,
             observer=observer,
         )  # fmt: skip
+
+    whole = trained("whole", Told())
+    with pytest.raises(StoppedError):
+        trained("run", Told(step=interrupt))
+    resume(tmp_path / "run")
+    assert sorted(step_losses(whole)) == [1, 2, 3, 4]
+    assert final_hashes(tmp_path / "run") == final_hashes(whole)
+    assert step_losses(tmp_path / "run") == step_losses(whole)
+
+
+@pytest.mark.heavy
+@pytest.mark.parametrize("views", [0, 2])
+def test_a_decoder_on_a_frozen_transformer_resumes_exactly(views: int, tiny_data: Path, tmp_path: Path):
+    torch.manual_seed(0)
+    weights = tmp_path / "vit.pth"
+    torch.save(timm.create_model("vit_tiny_patch16_224", num_classes=0).state_dict(), weights)
+    changes = [
+        "model.encoder=vit_tiny_patch16_224", "model.queries=8", "model.blocks=2", "model.side=64",
+        f"initialize.encoder={weights}", f"data.cache_features={views}", "loss.matching.points=64",
+        "augment.crop=[64, 64]", "sampling.batch_size=2", "schedule.epochs=null", "schedule.iterations=4",
+        "selection.every_epochs=0", "selection.weights=last",
+    ]  # fmt: skip
+
+    def interrupt(status: TrainingStatus) -> None:
+        if status.step == 2:
+            os.kill(os.getpid(), signal.SIGINT)
+
+    def trained(name: str, observer: Told) -> Path:
+        return train(
+            "generic-pmt", data=tiny_data, output=tmp_path / name, threads=1, overrides=changes, observer=observer
+        )
 
     whole = trained("whole", Told())
     with pytest.raises(StoppedError):

@@ -60,17 +60,7 @@ class TappedEncoder(ViTEncoder):
         if class_token and getattr(self.network, "cls_token", None) is None:
             raise RecipeError("R207", f"'{name}' has no class token to read", "set model.readout=ignore")
         blocks = len(self.network.blocks)
-        self.taps = _quarters(name, blocks) if taps is None else taps
-        if (
-            not self.taps
-            or list(self.taps) != sorted(set(self.taps))
-            or not 0 <= self.taps[0] <= self.taps[-1] < blocks
-        ):
-            raise RecipeError(
-                "R203",
-                f"model.taps is {list(self.taps)}; expected blocks of '{name}', 0..{blocks - 1}, in increasing order",
-                "leave it out for the last block of each quarter",
-            )
+        self.taps = chosen_taps(name, blocks, taps)
         self.width: int = self.channels[-1]
         self.normalize, self.class_token = normalize, class_token
         self.network.prune_intermediate_layers(list(self.taps), prune_norm=not normalize, prune_head=True)
@@ -101,6 +91,27 @@ class TappedEncoder(ViTEncoder):
         return [
             torch.cat([patches, before[:, 0, :, None, None].expand_as(patches)], dim=1) for patches, before in found
         ]
+
+
+def chosen_taps(name: str, blocks: int, taps: tuple[int, ...] | None) -> tuple[int, ...]:
+    """The blocks that are read.
+
+    Args:
+        name: timm's name of the transformer.
+        blocks: Number of its blocks.
+        taps: The blocks, from 0, in increasing order; None: the last one of each quarter.
+
+    Raises:
+        RecipeError: R203, the network does not have such blocks; R207, it has too few for the default.
+    """
+    taps = _quarters(name, blocks) if taps is None else taps
+    if not taps or list(taps) != sorted(set(taps)) or not 0 <= taps[0] <= taps[-1] < blocks:
+        raise RecipeError(
+            "R203",
+            f"model.taps is {list(taps)}; expected blocks of '{name}', 0..{blocks - 1}, in increasing order",
+            "leave it out for the last block of each quarter",
+        )
+    return taps
 
 
 def _quarters(name: str, blocks: int) -> tuple[int, ...]:

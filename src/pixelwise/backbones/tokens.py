@@ -14,6 +14,7 @@ import torch
 from torch import Tensor
 
 from pixelwise.backbones.building import build_encoder
+from pixelwise.backbones.taps import chosen_taps
 from pixelwise.backbones.timm import REFUSALS, has_one_stride, is_model
 from pixelwise.backbones.vit import ViTEncoder
 from pixelwise.errors import RecipeError
@@ -134,6 +135,68 @@ class TokenEncoder(ViTEncoder):
         if found.is_meta:
             return 0.0
         return float((found - expected).abs().max() / expected.abs().max().clamp(min=1e-12))
+
+
+class TappedTokens(TokenEncoder):
+    """A plain timm transformer that is read after some of its blocks, the tokens before the patches included.
+
+    Blocks after the last one that is read are left out.
+
+    Args:
+        name: timm's name of the model.
+        taps: The blocks, from 0, in increasing order; None: the last one of each quarter.
+        patch: Side of the patches, a power of two.
+        side: Side of the images whose grid the position embeddings have.
+        in_channels: Number of bands of the input images.
+        **options: Further arguments of the network's constructor, such as `depth`.
+
+    Attributes:
+        taps: The blocks that are read.
+        heads: Number of heads of the attention of a block.
+
+    Raises:
+        RecipeError: R203, the network does not have such blocks; R207, as `TokenEncoder`, or it has fewer than 4.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        taps: tuple[int, ...] | None = None,
+        patch: int = 16,
+        side: int = 512,
+        in_channels: int = 3,
+        **options: Any,
+    ) -> None:
+        super().__init__(name, patch, side, in_channels, **options)
+        self.taps = chosen_taps(name, self.blocks, taps)
+        self.network.blocks = self.network.blocks[: self.taps[-1] + 1]
+        self.blocks = len(self.network.blocks)
+        try:
+            self.heads = int(self.network.blocks[0].attn.num_heads)
+        except AttributeError as error:
+            raise unusable_for_queries(name, f"its heads cannot be counted ({error})") from error
+        self.strides = (self.multiple,) * len(self.taps)
+        self.channels = (self.width,) * len(self.taps)
+
+    def forward(self, images: Tensor) -> list[Tensor]:
+        """The normalised tokens after each of the blocks that are read.
+
+        Args:
+            images: (B, in_channels, H, W), sizes multiples of `multiple`.
+
+        Returns:
+            Those of the patches, one (B, D, H / s, W / s) per block, s = `multiple`; then, if there are any, those
+            before the patches, one (B, D, 1, `prefix`) per block, for which `strides` and `channels` have no entry.
+        """
+        grid = images.shape[-2] // self.multiple, images.shape[-1] // self.multiple
+        tokens, rotary = self.embed(images)
+        read: list[Tensor] = []
+        for block in range(self.blocks):
+            tokens = self.run(block, tokens, rotary)
+            if block in self.taps:
+                read.append(self.normalised(tokens).transpose(1, 2))
+        maps = [one[:, :, self.prefix :].unflatten(2, grid) for one in read]
+        return maps + [one[:, :, None, : self.prefix] for one in read if self.prefix]
 
 
 def unusable_for_queries(name: str, reason: str) -> RecipeError:

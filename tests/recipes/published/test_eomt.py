@@ -61,3 +61,7 @@ def test_masks_disappear_in_the_published_steps(name: str, windows: tuple[tuple[
 def test_a_configuration_that_has_no_effect_is_noted() -> None:
     assert "lr_mult" in recipe("eomt-l-dinov3-ade20k").notes
     assert "lr_mult" not in recipe("eomt-l-dinov2-ade20k").notes
+
+
+def test_gradients_are_clipped_as_by_the_authors() -> None:
+    assert {recipe(name).optimizer.clip_norm for name in ("eomt-l-dinov2-ade20k", "eomt-s-dinov3-ade20k")} == {0.01}

@@ -18,7 +18,7 @@ from pixelwise.recipes.published.pages import (
     read_page,
 )
 
-ROWS = {"000": 2, "001": 12, "002": 12, "003": 12, "004": 35, "modern": 51}
+ROWS = {"000": 2, "001": 12, "002": 12, "003": 12, "004": 35, "modern": 52}
 
 
 @pytest.mark.parametrize("page", PAGES + COMPILED)

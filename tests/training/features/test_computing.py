@@ -7,6 +7,7 @@ import copy
 import pytest
 import torch
 from dpt_originals import network
+from pmt_originals import network as pmt
 from torch import Tensor, nn
 
 from pixelwise.errors import RecipeError
@@ -45,6 +46,10 @@ def test_heads_follow_from_the_maps_that_they_read(head: str):
 
 def test_the_decoder_of_a_transformer_needs_no_more_than_the_tokens_of_its_blocks():
     assert maps_read(network("vit").float()) == (0, 1, 2, 3)
+
+
+def test_a_decoder_with_queries_needs_no_more_than_all_tokens_of_the_blocks_that_it_reads():
+    assert maps_read(pmt("dinov3").float()) == (0, 1, 2, 3, 4, 5)  # patches of three blocks, then what is before them
 
 
 class Peeking(Linear):

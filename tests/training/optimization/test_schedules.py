@@ -170,8 +170,9 @@ def test_the_first_step_of_every_published_recipe_has_a_rate():
     entries = [entry for entry in map(recipe, list_recipes()) if entry.published is not None]
     rates = {entry.name: learning_rate(entry.schedule, 1.0, 0, 100) for entry in entries}
     assert rates
-    # As in its original, EoMT's warm-up begins at 0.
-    assert {name for name, rate in rates.items() if rate == 0} == {name for name in rates if name.startswith("eomt-")}
+    # As in their originals, the warm-ups of EoMT and PMT begin at 0.
+    from_nothing = {name for name in rates if name.startswith(("eomt-", "pmt-"))}
+    assert {name for name, rate in rates.items() if rate == 0} == from_nothing
     assert rates["segformer-b0-cityscapes"] == pytest.approx(1e-6)
     assert rates["enet-camvid"] == 1.0
 

@@ -36,8 +36,7 @@ class EoMTSpec(Spec, frozen=True, kw_only=True, tag="eomt"):
 
     def windows(self) -> tuple[tuple[float, float], ...]:
         """`masked`, or its default: of n blocks, number i (from 1) loses its masks from i to i + 1 parts of n + 2."""
-        parts = self.blocks + 2
-        return self.masked or tuple((block / parts, (block + 1) / parts) for block in range(1, self.blocks + 1))
+        return self.masked or even_windows(self.blocks)
 
     def check(self, recipe: Described) -> None:
         """Refuse pixels of several classes, and numbers that no network can have.
@@ -46,16 +45,45 @@ class EoMTSpec(Spec, frozen=True, kw_only=True, tag="eomt"):
             RecipeError: R203, with the field and a way out.
         """
         check_mask_classification(recipe, "EoMT", self.queries)
-        require(self.blocks >= 1, f"model.blocks is {self.blocks}; expected 1 or more", "for example 3")
-        require(
-            self.side >= self.patch_size and self.side % self.patch_size == 0,
-            f"model.side is {self.side}; expected a multiple of model.patch_size, {self.patch_size}",
-            "for example 512",
-        )
-        windows = self.windows()
-        require(
-            len(windows) == self.blocks and all(0 <= first <= last for first, last in windows),
-            f"model.masked is {[list(window) for window in windows]}; expected {self.blocks} pairs (model.blocks) of a "
-            "first and a last step, 0 or more and not decreasing",
-            "leave it out, or give shares of the training such as [[0.2, 0.4], [0.4, 0.6], [0.6, 0.8]]",
-        )
+        check_transformer(self.blocks, self.side, self.patch_size)
+        check_windows(self.windows(), self.blocks)
+
+
+def even_windows(blocks: int) -> tuple[tuple[float, float], ...]:
+    """Windows as shares of the training: of n blocks, number i (from 1) has one from i to i + 1 parts of n + 2."""
+    parts = blocks + 2
+    return tuple((block / parts, (block + 1) / parts) for block in range(1, blocks + 1))
+
+
+def check_transformer(blocks: int, side: int, patch_size: int) -> None:
+    """Refuse numbers that no transformer with queries can have.
+
+    Args:
+        blocks: Number of blocks with queries.
+        side: Side of the images whose grid position embeddings have.
+        patch_size: Side of the patches.
+
+    Raises:
+        RecipeError: R203, with the field and a way out.
+    """
+    require(blocks >= 1, f"model.blocks is {blocks}; expected 1 or more", "for example 3")
+    require(
+        side >= patch_size and side % patch_size == 0,
+        f"model.side is {side}; expected a multiple of model.patch_size, {patch_size}",
+        "for example 512",
+    )
+
+
+def check_windows(windows: tuple[tuple[float, float], ...], blocks: int) -> None:
+    """Refuse windows that do not fit the blocks with queries.
+
+    Raises:
+        RecipeError: R203, with the field and a way out.
+    """
+    example = ", ".join(f"[{first:.2g}, {last:.2g}]" for first, last in even_windows(blocks))
+    require(
+        len(windows) == blocks and all(0 <= first <= last for first, last in windows),
+        f"model.masked is {[list(window) for window in windows]}; expected {blocks} pairs (model.blocks) of a first "
+        "and a last step, 0 or more and not decreasing",
+        f"leave it out, or give shares of the training such as [{example}]",
+    )

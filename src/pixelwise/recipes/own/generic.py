@@ -13,6 +13,7 @@ from pixelwise.recipes.families.fcn import FCNSpec
 from pixelwise.recipes.families.fpn import FPNSpec
 from pixelwise.recipes.families.linear import LinearSpec
 from pixelwise.recipes.families.mask2former import Mask2FormerSpec
+from pixelwise.recipes.families.pmt import PMTSpec
 from pixelwise.recipes.families.pspnet import PSPNetSpec
 from pixelwise.recipes.families.real_time.enet import ENetSpec
 from pixelwise.recipes.families.real_time.swiftnet import SwiftNetSpec
@@ -113,6 +114,18 @@ EOMT = msgspec.structs.replace(
     ema=None,
 )
 
+PMT = msgspec.structs.replace(
+    own_images(
+        "generic-pmt",
+        "PMT, masks and their classes, over any plain transformer, which stays as it is",
+        PMTSpec(encoder="vit_small_patch14_reg4_dinov2"),
+        Loss(matching=Matching(assignment="fixed")),
+    ),
+    optimizer=Optimizer(kind="adamw", lr=2e-4, weight_decay=0.05, decay_all=True, clip_norm=0.01),
+    initialize=Initialize(encoder="default", freeze=True),
+    ema=None,
+)
+
 DPT = msgspec.structs.replace(
     own_images("generic-dpt", "DPT's decoder over any plain transformer", DPTSpec()),
     # The decoder learns from nothing, the encoder has learnt already.
@@ -146,6 +159,7 @@ OWN_IMAGES = (
     own_images("generic-linear", "a linear classifier over any encoder", LinearSpec(encoder="resnet18")),
     DPT,
     EOMT,
+    PMT,
     MASK2FORMER,
 )
 

@@ -53,13 +53,15 @@ def row(
         score: Published values, and the counts of the original implementation.
         weights: Encoder weights, their licence, and the authors' initial weights.
         **procedure: Result of a function of `procedures`: `batch` and `drop_last` for `Sampling`, further fields of
-            `Evaluation` in `evaluation`, and further sections of the recipe.
+            `Evaluation` in `evaluation` and of `Initialize` in `initialize`, and further sections of the recipe.
     """
     sampling = Sampling(batch_size=procedure.pop("batch"), drop_last=procedure.pop("drop_last", True))
     protocol, split = score.protocol, score.split
     return Recipe(
         name=name, summary=summary, model=model, data=data, sampling=sampling,
-        initialize=Initialize(encoder=weights[0], licence=weights[1], original=weights[2]),
+        initialize=Initialize(
+            encoder=weights[0], licence=weights[1], original=weights[2], **procedure.pop("initialize", {})
+        ),
         evaluation=Evaluation(protocols=(protocol,), split=split, **procedure.pop("evaluation", {})),
         published=Published(
             **origin._asdict(), miou_percent=score.miou, split=split, protocol=protocol, original=score.counted,

@@ -1,8 +1,8 @@
 """Schedules of the learning rate and of the average as pure functions of the step, with no state to save or restore.
 
-A warm-up begins at its ratio: step 0 of a linear one has `warmup_ratio` of the full rate. With a ratio of 0, as in EoMT
-and the recipes for own data, the first step changes no weight, only normalisation statistics and the optimizer's
-moments. The other published procedures that have a warm-up begin above 0, and so do their recipes:
+A warm-up begins at its ratio: step 0 of a linear one has `warmup_ratio` of the full rate. With a ratio of 0, as in
+EoMT, PMT and the recipes for own data, the first step changes no weight, only normalisation statistics and the
+optimizer's moments. The other published procedures that have a warm-up begin above 0, and so do their recipes:
 
 - United Perception, SegFormer: 1e-6 of the rate at step 0, the full rate at step 1499 of a warm-up "of 1500".
 - United Perception, HRNet: 0.25 of the rate at step 0, the full rate at step 499 of "500".
