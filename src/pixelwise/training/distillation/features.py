@@ -220,7 +220,7 @@ def load_feature_teachers(recipe: Recipe, model: SegmentationModel, device: torc
 def _of_run(name: str, expected: str | None, recipe: Recipe, model: SegmentationModel) -> tuple[Featured, Teacher]:
     folder = Path(name).expanduser()
     with torch.random.fork_rng([]):
-        trained = load_trained(folder)
+        trained = load_trained(folder, for_classes=False)
     if expected is not None:
         require_same(folder, trained.weights_sha256, expected)
     require_same_channels(trained.recipe, folder, recipe, trained.model, model)
