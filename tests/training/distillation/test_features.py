@@ -180,3 +180,75 @@ def test_what_cannot_be_compared_is_refused(changes: Sequence[str], code: str, s
     with pytest.raises(PixelwiseError, match=said) as caught:
         load_feature_teachers(recipe, build_model(recipe), CPU)
     assert caught.value.code == code
+
+
+@pytest.mark.parametrize("views", ["image", "flip"])
+def test_what_is_kept_of_a_view_is_what_the_teacher_says_of_it(
+    views: str, tiny_data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    chosen = student("cache_views=2", "augment.flip=0.5", "augment.brightness=0.3", f"views={views}")
+    state, teachers = begun(chosen)
+    dataset = open_to_learn(chosen, tiny_data)
+    pairs = TrainingPairs(dataset, learned_samples(dataset, chosen), chosen)
+    phases: list[str] = []
+    known = keep_taught(pairs, chosen, state, teachers, Told(phase=phases.append))
+    # 8 images, 2 views, 320 channels of 2 x 2 pixels in two bytes: 41 kB, before anything is written.
+    assert "keeping the teachers' answers takes about 0.0 MB of the disk" in phases
+    for epoch in (0, 1, 3):
+        batch = known.collate(known.__getitems__([(epoch, 3), (epoch, 5)]))
+        assert isinstance(batch, Batch)
+        assert batch.taught is not None
+        assert (batch.taught.dtype, tuple(batch.taught.shape)) == (torch.float16, (2, 320, 2, 2))
+        images, _ = prepare(batch, state.model.preprocessing, CPU, False)
+        like = torch.zeros(2, 320, 2, 2)
+        now = teachers.say(images, like)
+        torch.testing.assert_close(teachers.say(images, like, batch.taught), now, rtol=0.01, atol=0.01)
+    again: list[str] = []
+    keep_taught(pairs, chosen, state, teachers, Told(phase=again.append))
+    assert len(again) == 1
+
+
+def weights_of(run: Path, name: str) -> dict[str, Tensor]:
+    checkpoint = newest_checkpoint(run / "checkpoints")
+    assert checkpoint is not None
+    assert checkpoint.step == 3
+    return safetensors.torch.load_file(os.fspath(checkpoint.path / f"{name}.safetensors"))
+
+
+@pytest.mark.parametrize("cache_views", [0, pytest.param(1, marks=pytest.mark.heavy)])
+def test_a_stopped_run_goes_on_bit_for_bit_and_its_network_knows_nothing_of_the_map(
+    cache_views: int, tiny_data: Path, tmp_path: Path
+):
+    changes = [*SHORT, "ema.decay=0.9", "checkpoints.every_steps=1", f"cache_views={cache_views}"]
+    recipe = apply_overrides(find_recipe("generic-linear"), [*SMALL, f"teacher={PACKAGE}", "match=features", *changes])
+    whole = train(recipe, tiny_data, tmp_path / "whole", threads=1)
+
+    def stop(status: TrainingStatus) -> None:
+        if status.step == 2:
+            raise StoppedError("I075", "stopped")
+
+    with pytest.raises(StoppedError):
+        train(recipe, tiny_data, tmp_path / "parts", threads=1, observer=Told(step=stop))
+    resume(tmp_path / "parts")
+    for name in ("model", "ema", "distillation", "training"):
+        one, other = weights_of(whole, name), weights_of(tmp_path / "parts", name)
+        assert one.keys() == other.keys()
+        assert [key for key in one if not torch.equal(one[key], other[key])] == []
+    assert set(weights_of(whole, "distillation")) == {f"distillation.projection.{one}" for one in ("weight", "bias")}
+    for name in ("model", "ema"):
+        assert set(weights_of(whole, name)) == set(build_model(recipe).state_dict())
+    (teacher,) = read_environment(whole).derived_from
+    assert teacher.in_words.startswith(f"the encoder tf_efficientnet_lite0 with the weights {PACKAGE}, SHA-256 57934424")
+    assert teacher.in_words.endswith("licence Apache-2.0")
+
+
+def test_a_damaged_map_is_an_error_of_the_checkpoint(tmp_path: Path):
+    recipe = student()
+    state, _ = begun(recipe)
+    state.save(tmp_path, recipe)
+    checkpoint = newest_checkpoint(tmp_path)
+    assert checkpoint is not None
+    other, _ = begun(student("teacher_stage=0"))
+    with pytest.raises(CheckpointError, match=r"distillation\.safetensors does not fit: .*\(320, 288, 1, 1\) instead of"):
+        other.restore(checkpoint)

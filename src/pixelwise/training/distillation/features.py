@@ -212,7 +212,7 @@ def load_feature_teachers(recipe: Recipe, model: SegmentationModel, device: torc
         torch.manual_seed(int(random.integers(2**63)))
         projection = nn.Conv2d(encoder.channels[stage], sum(one.channels for one in featured), 1)
     layout = torch.channels_last if recipe.precision.channels_last else torch.contiguous_format
-    projection = projection.to(device).to(memory_format=layout)  # type: ignore[call-overload]
+    projection = projection.to(device, _dtype_of(model)).to(memory_format=layout)  # type: ignore[call-overload]
     stride = encoder.strides[stage]
     return FeatureTeachers(featured, section, projection, stage=stage, stride=stride, records=tuple(records))
 
@@ -253,11 +253,15 @@ def _of_encoder(name: str, expected: str | None, recipe: Recipe, model: Segmenta
 
 
 def _on_device(one: Featured, recipe: Recipe, model: SegmentationModel, device: torch.device) -> Featured:
-    encoder = one.encoder.requires_grad_(False).eval().to(device)
+    encoder = one.encoder.requires_grad_(False).eval().to(device, _dtype_of(model))
     if recipe.precision.channels_last:
         encoder = encoder.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
     scale, shift = renormalisation(model.preprocessing, one.preprocessing, device)
     return one._replace(encoder=encoder, scale=scale, shift=shift)
+
+
+def _dtype_of(model: nn.Module) -> torch.dtype:
+    return next(model.parameters()).dtype
 
 
 def _resized(features: Tensor, like: Tensor) -> Tensor:
