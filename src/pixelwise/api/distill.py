@@ -27,8 +27,8 @@ def distill(
     `distill("unet", "photos", teacher="runs/large")` is
     `train("unet", "photos", overrides={"distillation.teacher": "runs/large"})`: a teacher sees each image that the
     network is trained on, and says of every pixel how likely each class is. With `match="features"` it says what its
-    encoder computes, and may be an encoder without classes; from images without masks alone, the run then learns an encoder,
-    with which `train(..., weights=run)` begins.
+    encoder computes, and may be an encoder without classes; from images without masks alone, the run then learns an
+    encoder, with which `train(..., weights=run)` begins.
 
     Args:
         recipe: The network that learns: a recipe, its name, or the path of a `.toml` file; or the folder of the data

@@ -74,9 +74,7 @@ def initialize(
     return fill_encoder(encoder, description, say=say, warn=warn)
 
 
-def fill_encoder(
-    encoder: Encoder, description: Initialize, *, say: Say | None = None, warn: Warn | None = None
-) -> str:
+def fill_encoder(encoder: Encoder, description: Initialize, *, say: Say | None = None, warn: Warn | None = None) -> str:
     """Load the pretrained weights that a section names, and that are not `none`, into an encoder.
 
     Args:

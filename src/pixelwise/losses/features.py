@@ -1,11 +1,11 @@
 """The teacher's part of the loss where feature maps are compared: the L2 distance after a learned linear map.
 
-FitNets (Romero et al., ICLR 2015, arXiv:1412.6550, equation 3) compares the teacher's features as they are, so that the
-loss has the scale of the teacher: a fifth of the variance is a fifth of the weight. RADIO (Ranzinger et al., CVPR 2024,
-arXiv:2312.06709, and PHI-S, arXiv:2410.01680) therefore gives the features of each teacher a mean of 0 and a variance of
-1, measured over a data set before the training. Here every pixel is normalised over its channels, as in data2vec (Baevski
-et al., ICML 2022, arXiv:2202.03555, section 3.3): that has the same effect on the scale, needs no pass over the data, and
-leaves no statistics that a resumed run would have to restore. What it loses is the length of a pixel's features.
+FitNets (Romero et al., ICLR 2015, arXiv:1412.6550, equation 3) compares the teacher's features as they are, so that
+the loss has the scale of the teacher: a fifth of the variance is a fifth of the weight. RADIO (Ranzinger et al.,
+CVPR 2024, arXiv:2312.06709; PHI-S, arXiv:2410.01680) normalises each teacher by statistics of a data set. Here every
+pixel is normalised over its channels, as data2vec does (Baevski et al., ICML 2022, arXiv:2202.03555): that has the same
+effect on the scale, needs no pass over the data, and leaves no statistics that a resumed run would have to restore.
+What it loses is the length of a pixel's features.
 """
 
 from __future__ import annotations

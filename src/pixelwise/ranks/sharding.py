@@ -122,7 +122,8 @@ class Sharded(Generic[Network]):
             whole: Parameters of something else, with gradients, that every process has all of, and that count as well.
 
         Returns:
-            L2 norm of the gradient of the whole network and of `whole` before clipping, a scalar that is equal in all processes.
+            L2 norm of the gradient of the whole network and of `whole` before clipping, a scalar that is equal in all
+            processes.
         """
         for name, part in self.parts.items():
             gradient = cast("DTensor | None", self._kept[name].grad)
@@ -133,7 +134,8 @@ class Sharded(Generic[Network]):
         # In float64, in which the square of no float32 number overflows.
         square = self._ranks.sum(own.to(parts[0].device, torch.float64) ** 2)
         if whole:
-            square = square + nn.utils.get_total_norm([one.grad for one in whole if one.grad is not None]).double() ** 2
+            further = [one.grad for one in whole if one.grad is not None]
+            square = square + nn.utils.get_total_norm(further).double() ** 2
         norm = square.sqrt().to(own.dtype)
         nn.utils.clip_grads_with_norm_([*parts, *whole], limit, norm)
         return norm

@@ -183,9 +183,8 @@ def add_gradients(
             statistics = (
                 SharedStatistics(ranks, batch.total) if shared else noting if whole else contextlib.nullcontext()
             )
-            with _watching(state) as compared, clock("forward"), autocast(recipe, device):
-                with statistics, recalling(model, features):
-                    logits = _forward(head_logits, images)
+            with clock("forward"), autocast(recipe, device), statistics, recalling(model, features):
+                logits, compared = _forward(state, head_logits, images)
             with clock("teacher"), autocast(recipe, device):
                 lesson = _lesson(state, compared, logits, images, batch.taught)
             with clock("loss"):
@@ -258,11 +257,6 @@ def prepare(
     return images, batch.labels.to(device, non_blocking=True)
 
 
-def _watching(state: TrainingState) -> contextlib.AbstractContextManager[Compared | None]:
-    """Context of a forward pass in which what is compared with teachers is noted, if there are any."""
-    return contextlib.nullcontext() if state.teachers is None else state.teachers.watching(state.model)
-
-
 def _lesson(
     state: TrainingState,
     compared: Compared | None,
@@ -288,9 +282,14 @@ def autocast(recipe: Recipe, device: torch.device) -> Iterator[None]:
         yield
 
 
-def _forward(head_logits: Callable[[Tensor], tuple[Tensor, ...]], images: Tensor) -> tuple[Tensor, ...]:
+def _forward(
+    state: TrainingState, head_logits: Callable[[Tensor], tuple[Tensor, ...]], images: Tensor
+) -> tuple[tuple[Tensor, ...], Compared | None]:
+    """The logits of all heads, and how they, or what was seen on the way to them, are compared with teachers."""
+    teachers = state.teachers
     try:
-        return head_logits(images)
+        with contextlib.nullcontext() if teachers is None else teachers.watching(state.model) as compared:
+            return head_logits(images), compared
     except ValueError as error:
         if "more than 1 value per channel" not in str(error):
             raise

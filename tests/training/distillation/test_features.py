@@ -16,10 +16,9 @@ from pixelwise.backbones.base import Encoder
 from pixelwise.checkpoints.checkpoint import newest_checkpoint
 from pixelwise.checkpoints.pretrained import load_encoder
 from pixelwise.checkpoints.trained import load_trained
-from pixelwise.errors import CheckpointError, PixelwiseError, RecipeError, StoppedError
-from pixelwise.models import SegmentationModel, build_model
+from pixelwise.errors import CheckpointError, PixelwiseError, StoppedError
+from pixelwise.models import build_model
 from pixelwise.models.preprocessing import normalize
-from pixelwise.observer import SILENT
 from pixelwise.recipes.catalog import recipe as find_recipe
 from pixelwise.recipes.overrides import apply_overrides
 from pixelwise.recipes.schema.model import Preprocessing
@@ -104,7 +103,9 @@ def test_the_loss_falls_and_the_random_state_is_that_without_a_teacher():
     state, _ = begun(recipe)
     after = torch.rand(1)
     torch.manual_seed(0)
-    alone = begin_state(build_model(recipe), apply_overrides(recipe, ["teacher=none", "match=logits", "with_labels=true"]), CPU)
+    alone = begin_state(
+        build_model(recipe), apply_overrides(recipe, ["teacher=none", "match=logits", "with_labels=true"]), CPU
+    )
     assert torch.equal(torch.rand(1), after)
     assert all(torch.equal(value, alone.model.state_dict()[name]) for name, value in state.model.state_dict().items())
     for group in state.optimizer.param_groups:
@@ -165,7 +166,11 @@ def test_a_run_teaches_its_features_whatever_its_classes(tiny_data: Path, tmp_pa
 @pytest.mark.parametrize(
     ("changes", "code", "said"),
     [
-        (["distillation.stage=5"], "R299", r"stage is 5, .* 0 \(stride 2, 16 channels\), .*4 \(stride 32, 288 channels\)"),
+        (
+            ["distillation.stage=5"],
+            "R299",
+            r"stage is 5, .* 0 \(stride 2, 16 channels\), .*4 \(stride 32, 288 channels\)",
+        ),
         (["distillation.teacher_stage=-6"], "R299", "teacher_stage is -6, .* of the teacher efficientnet"),
         (["data.channels=[3,2,1]"], "K453", "sees RGB, this network the bands 3, 2, 1"),
         (["model.family=enet"], "R299", "this network, ENet, has no encoder"),
@@ -239,7 +244,9 @@ def test_a_stopped_run_goes_on_bit_for_bit_and_its_network_knows_nothing_of_the_
     for name in ("model", "ema"):
         assert set(weights_of(whole, name)) == set(build_model(recipe).state_dict())
     (teacher,) = read_environment(whole).derived_from
-    assert teacher.in_words.startswith(f"the encoder tf_efficientnet_lite0 with the weights {PACKAGE}, SHA-256 57934424")
+    assert teacher.in_words.startswith(
+        f"the encoder tf_efficientnet_lite0 with the weights {PACKAGE}, SHA-256 57934424"
+    )
     assert teacher.in_words.endswith("licence Apache-2.0")
 
 
@@ -250,5 +257,7 @@ def test_a_damaged_map_is_an_error_of_the_checkpoint(tmp_path: Path):
     checkpoint = newest_checkpoint(tmp_path)
     assert checkpoint is not None
     other, _ = begun(student("teacher_stage=0"))
-    with pytest.raises(CheckpointError, match=r"distillation\.safetensors does not fit: .*\(320, 288, 1, 1\) instead of"):
+    with pytest.raises(
+        CheckpointError, match=r"distillation\.safetensors does not fit: .*\(320, 288, 1, 1\) instead of"
+    ):
         other.restore(checkpoint)

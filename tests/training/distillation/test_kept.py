@@ -56,7 +56,9 @@ def phases_of(chosen: Recipe, data: Path) -> list[str]:
     phases: list[str] = []
     pairs, state, teachers = begun(chosen, data)
     keep_taught(pairs, chosen, state, teachers, Told(phase=phases.append))
-    assert [one for one in phases if one.startswith("keeping")] == [one for one in phases if one.endswith(" MB of the disk")]
+    assert [one for one in phases if one.startswith("keeping")] == [
+        one for one in phases if one.endswith(" MB of the disk")
+    ]
     return [one for one in phases[1:] if not one.startswith("keeping")]
 
 

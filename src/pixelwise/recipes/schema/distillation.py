@@ -117,13 +117,15 @@ class Distillation(Part, frozen=True, kw_only=True):
         by_features = self.match == "features"
         require(
             not by_features or self.temperature is None,
-            f"distillation.temperature is {self.temperature}, but distillation.match=features compares no probabilities",
+            f"distillation.temperature is {self.temperature}, but distillation.match=features compares no "
+            "probabilities",
             "leave the temperature out; distillation.weight is the weight of the teacher's part",
         )
         given = [name for name in ("stage", "teacher_stage", "teacher_encoder") if name in self._changed()]
         require(
             by_features or not given,
-            f"distillation.{' and distillation.'.join(given)} belongs to distillation.match=features; it is {self.match}",
+            f"distillation.{' and distillation.'.join(given)} belongs to distillation.match=features; it is "
+            f"{self.match}",
             "leave it out, or set distillation.match=features",
         )
 

@@ -108,7 +108,9 @@ def print_run(run: Path, *, scored: bool) -> None:
     console = Console()
     recipe = read_recipe(run)
     if not recipe.learns_classes:
-        learned = "trained: its encoder has learned the features of its teachers, and it knows no classes; begin with it:"
+        learned = (
+            "trained: its encoder has learned the features of its teachers, and it knows no classes; begin with it:"
+        )
         console.print(f"{run}: {learned} {next_training(run, recipe)}", markup=False, soft_wrap=True)
         console.print(f"\nrun     {printable(run)}", markup=False, soft_wrap=True)
         return

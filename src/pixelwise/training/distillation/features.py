@@ -177,7 +177,9 @@ class FeatureTeachers:
     def _seen_by(self, one: Featured, images: Tensor) -> Tensor:
         """The features of a teacher, averaged with those of the mirror image if `views` says so."""
         features = one.features(images)
-        return features if self._distillation.views == "image" else (features + one.features(images.flip(3)).flip(3)) / 2
+        return (
+            features if self._distillation.views == "image" else (features + one.features(images.flip(3)).flip(3)) / 2
+        )
 
 
 def load_feature_teachers(recipe: Recipe, model: SegmentationModel, device: torch.device) -> FeatureTeachers:
@@ -191,8 +193,8 @@ def load_feature_teachers(recipe: Recipe, model: SegmentationModel, device: torc
         device: Device of the network.
 
     Raises:
-        CheckpointError: As `load_trained` and `teaching_encoder`; K423, the record of a teacher is damaged; K452, it has
-            other weights than the recipe says; K453, it sees other channels, or another `data.input_range`.
+        CheckpointError: As `load_trained` and `teaching_encoder`; K423, the record of a teacher is damaged; K452, it
+            has other weights than the recipe says; K453, it sees other channels, or another `data.input_range`.
         RecipeError: R299, the network or a teacher computes no feature maps, or none of that number; as
             `teaching_encoder`.
     """

@@ -63,8 +63,8 @@ def teaching_encoder(name: str, section: Distillation) -> PretrainedEncoder:
         section: Section of the recipe.
 
     Raises:
-        CheckpointError: K405, there is no such file or package; K440 to K442, its weights cannot be fetched, do not fit,
-            or have changed; K480 or K481, they are impossible; also the errors of `read_weights`.
+        CheckpointError: K405, there is no such file or package; K440 to K442, its weights cannot be fetched, do not
+            fit, or have changed; K480 or K481, they are impossible; also the errors of `read_weights`.
         RecipeError: R203, it does not say which encoder a file is of; R207, there is no such encoder.
     """
     try:

@@ -165,9 +165,7 @@ class Teachers:
         return taught_probabilities(logits, self._distillation, multilabel=self._multilabel)
 
 
-def load_teachers(
-    recipe: Recipe, model: SegmentationModel, device: torch.device
-) -> Teachers | FeatureTeachers | None:
+def load_teachers(recipe: Recipe, model: SegmentationModel, device: torch.device) -> Teachers | FeatureTeachers | None:
     """The teachers that a recipe names, or None.
 
     The random state of PyTorch stays as it is.
