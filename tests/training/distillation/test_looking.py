@@ -30,7 +30,7 @@ def test_images_normalised_for_one_network_become_those_for_another():
 
 def test_other_channels_and_values_are_refused():
     bands = apply_overrides(PLAIN, ["data.channels=[3,2,1]"])
-    model = build_model(PLAIN)
+    model = build_model(PLAIN, num_classes=2)
     require_same_channels(PLAIN, Path("t"), PLAIN, model, model)
     require_rgb("resnet18", PLAIN)
     ranged = [apply_overrides(PLAIN, [f"data.input_range=[0,{largest}]"]) for largest in (4095, 65535)]
