@@ -11,6 +11,7 @@ def test_the_loss_of_a_linear_map_and_its_gradients_are_those_computed_by_hand()
     # Two pixels with two channels: a = (1, 2), b = (0, -1). The map gives a' = (1, 1 + 2 + 1), b' = (0, 0 - 1 + 1).
     student = torch.tensor([[1.0, 0.0], [2.0, -1.0]]).reshape(1, 2, 1, 2).requires_grad_()
     linear = nn.Conv2d(2, 2, 1)
+    assert linear.bias is not None
     with torch.no_grad():
         linear.weight.copy_(torch.tensor([[1.0, 0.0], [1.0, 1.0]]).reshape(2, 2, 1, 1))
         linear.bias.copy_(torch.tensor([0.0, 1.0]))
@@ -24,6 +25,8 @@ def test_the_loss_of_a_linear_map_and_its_gradients_are_those_computed_by_hand()
 
     # ((1 + 1)^2 + (4 - 1)^2 + (0 - 1)^2 + (0 + 1)^2) / 4; the derivatives by a' and b' are (1, 1.5) and (-0.5, 0.5).
     assert loss.item() == pytest.approx(3.75, abs=1e-5)
+    assert linear.weight.grad is not None
+    assert student.grad is not None
     close = {"rtol": 0, "atol": 1e-5}
     torch.testing.assert_close(linear.weight.grad.reshape(2, 2), torch.tensor([[1.0, 2.5], [1.5, 2.5]]), **close)
     torch.testing.assert_close(linear.bias.grad, torch.tensor([0.5, 2.0]), **close)

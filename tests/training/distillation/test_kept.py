@@ -48,7 +48,7 @@ def settings(tiny_run: Path, *changes: str) -> Recipe:
 
 def begun(chosen: Recipe, data: Path) -> tuple[TrainingPairs, TrainingState, Teachers]:
     dataset, state = open_to_learn(chosen, data), begin_state(build_model(chosen), chosen, CPU)
-    assert state.teachers is not None
+    assert isinstance(state.teachers, Teachers)
     return TrainingPairs(dataset, learned_samples(dataset, chosen), chosen), state, state.teachers
 
 
