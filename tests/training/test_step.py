@@ -10,10 +10,12 @@ from pixelwise.models import SegmentationModel
 from pixelwise.recipes.catalog import recipe as find_recipe
 from pixelwise.recipes.families.real_time.enet import ENetSpec
 from pixelwise.recipes.overrides import apply_overrides
+from pixelwise.recipes.schema.distillation import Distillation
 from pixelwise.recipes.schema.model import IMAGENET, Preprocessing
 from pixelwise.recipes.schema.recipe import Precision
 from pixelwise.training import step
 from pixelwise.training.batches import Batch
+from pixelwise.training.distillation.teachers import Teachers
 from pixelwise.training.optimization.ema import build_average
 from pixelwise.training.optimization.optimizers import build_optimizer
 from pixelwise.training.precision import training_outputs
@@ -174,20 +176,19 @@ def test_processes_batches_and_steps_draw_numbers_of_their_own():
     assert not set(seeds) & {_seed_of(other, *place) for place in places}
 
 
-class Said:
+class Said(Teachers):
     """Teachers that say the same of every image, and what they were shown."""
 
-    records = ()
-
     def __init__(self) -> None:
+        super().__init__((), Distillation(), multilabel=False, records=())
         self.seen: list[torch.Tensor] = []
 
-    def say(self, images: torch.Tensor, like: torch.Tensor, answers: torch.Tensor | None) -> torch.Tensor:
+    def say(self, images: torch.Tensor, like: torch.Tensor, answers: torch.Tensor | None = None) -> torch.Tensor:
         assert answers is None
         self.seen.append(images)
         return torch.full_like(like, 0.25)
 
-    def loss(self, logits: torch.Tensor, taught: torch.Tensor, ranks: object) -> torch.Tensor:
+    def loss(self, logits: torch.Tensor, taught: torch.Tensor, ranks: object = None) -> torch.Tensor:
         return (logits * taught).sum()
 
 
@@ -202,7 +203,7 @@ def test_what_teachers_say_is_added_to_what_labels_teach_or_takes_its_place(with
         torch.manual_seed(0)
         model = Linear()
         state = TrainingState(model, None, build_optimizer(model, recipe.optimizer))
-        state.teachers = teachers  # type: ignore[assignment]
+        state.teachers = teachers
         one = Batch(images, labels, None, ["a", "b"])
         losses.append(step.add_gradients(recipe, state, model.head_logits, [one], None))
         gradients.append(model.conv.bias.grad)
@@ -221,7 +222,7 @@ def test_a_step_without_labels_is_void_unless_a_teacher_has_an_answer():
     for words, teachers in (([], None), (["teacher=runs/t"], Said())):
         recipe = apply_overrides(find_recipe("town-demo"), [*words, "optimizer.kind=sgd"])
         state = TrainingState(model, None, build_optimizer(model, recipe.optimizer))
-        state.teachers = teachers  # type: ignore[assignment]
+        state.teachers = teachers
         one = Batch(images, ignored, None, ["a", "b"])
         kinds.append(train_step(recipe, state, model.head_logits, [one], None).kind)
     assert kinds == ["void", "done"]

@@ -26,7 +26,9 @@ def distill(
 
     `distill("unet", "photos", teacher="runs/large")` is
     `train("unet", "photos", overrides={"distillation.teacher": "runs/large"})`: a teacher sees each image that the
-    network is trained on, and says of every pixel how likely each class is.
+    network is trained on, and says of every pixel how likely each class is. With `match="features"` it says what its
+    encoder computes, and may be an encoder without classes; from images without masks alone, the run then learns an
+    encoder, with which `train(..., weights=run)` begins.
 
     Args:
         recipe: The network that learns: a recipe, its name, or the path of a `.toml` file; or the folder of the data
@@ -43,8 +45,9 @@ def distill(
 
     Raises:
         CheckpointError: K420, a teacher is not a run; K421, it has no checkpoint yet; K453, it has other classes or
-            channels than the network; others as `train`.
-        RecipeError: R203, what is asked for is impossible, such as a temperature of 0; others as `train`.
+            channels than the network; K454, it is an encoder, but classes are to be compared; others as `train`.
+        RecipeError: R203, what is asked for is impossible, such as a temperature of 0; R207, there is no such encoder;
+            R299, there is no such feature map; others as `train`.
         DataError: As `train`.
         ResourceError: As `train`.
         RunLockedError: Another process is using `output`.

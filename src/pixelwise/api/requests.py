@@ -39,7 +39,8 @@ def check_training(recipe: Named, data: AnyPath | None, output: AnyPath | None, 
     Raises:
         RecipeError: R200 to R205, R261 or R262, the recipe or an override is wrong; R213, `output` holds a run; R270,
             there is no such tracker.
-        CheckpointError: K405, there is no such weights file; K420, `begin` or a teacher is not a run.
+        CheckpointError: K405, there is no such weights file; K420, `begin` or a teacher is not a run; K454, a teacher
+            is an encoder, but classes are to be compared.
         DataError: D222, the data folder does not exist, or none is given.
     """
     from pixelwise.machine.launched import is_first
@@ -58,9 +59,25 @@ def check_training(recipe: Named, data: AnyPath | None, output: AnyPath | None, 
     if options.begin is not None:
         check_run(options.begin)
     for teacher in resolved.distillation.teachers:
-        check_run(Path(teacher).expanduser())
+        _check_teacher(teacher, resolved.distillation.match)
     _check_weights(options.weights)
     _check_data(resolved, data)
+
+
+def _check_teacher(teacher: str, match: str) -> None:
+    """Refuse a teacher that is no run; of features, names of encoders are looked up later, by timm."""
+    from pixelwise.training.distillation.kinds import may_be_encoder, refuse_encoder
+
+    if match == "features":
+        return
+    refuse_encoder(teacher, match)
+    try:
+        check_run(Path(teacher).expanduser())
+    except CheckpointError as error:
+        if error.code != "K420" or not may_be_encoder(teacher):
+            raise
+        help = f"{error.help}; if it is an encoder of timm, it can teach feature maps: distillation.match=features"
+        raise CheckpointError(error.code, error.message, help) from None
 
 
 def check_resuming(run: AnyPath, data: AnyPath | None, options: ResumeOptions) -> None:

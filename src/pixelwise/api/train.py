@@ -124,9 +124,9 @@ def is_scored(run: Path) -> bool:
 
 
 def has_images_to_score(run: Path, recipe: Recipe) -> bool:
-    """Whether the data of a run has labelled images to score it by, which images for a teacher alone are not."""
+    """Whether there are labelled images to score a run by, and classes that it has learned, not features alone."""
     facts = read_data_facts(run)
-    return not facts.unlabelled or recipe.evaluation.split in facts.splits
+    return recipe.learns_classes and (not facts.unlabelled or recipe.evaluation.split in facts.splits)
 
 
 def accompany_scoring(run: Path) -> None:

@@ -71,6 +71,25 @@ def initialize(
     encoder = getattr(model, "encoder", None)
     if not isinstance(encoder, Encoder):
         raise _do_not_fit(f"'{name}'", f"{type(model).__name__} has no encoder with pretrained weights of its own")
+    return fill_encoder(encoder, description, say=say, warn=warn)
+
+
+def fill_encoder(encoder: Encoder, description: Initialize, *, say: Say | None = None, warn: Warn | None = None) -> str:
+    """Load the pretrained weights that a section names, and that are not `none`, into an encoder.
+
+    Args:
+        encoder: Freshly built encoder.
+        description: A section `initialize`.
+        say: Receives what was found in a file.
+        warn: Receives a W480 for implausible values.
+
+    Returns:
+        As `initialize`.
+
+    Raises:
+        CheckpointError: As `initialize`.
+    """
+    name = description.encoder
     path = weights_path(name)
     if path is not None:
         return _from_file(path, description, encoder, say, warn)
@@ -78,7 +97,7 @@ def initialize(
         if "/" in name:
             source, theirs = name, _from_hub(name, encoder)
         else:
-            source = _timm_tag(name, encoder)
+            source = timm_tag(name, encoder)
             theirs = _from_timm(name, source, encoder)
     digest = _sha256(theirs)
     _compare_with_first_download(source, digest)
@@ -108,8 +127,12 @@ def _from_file(path: Path, description: Initialize, encoder: Encoder, say: Say |
     return read.sha256
 
 
-def _timm_tag(name: str, encoder: Encoder) -> str:
-    """Full timm name (`architecture.tag`) of weights given as `default`, as an architecture or in full."""
+def timm_tag(name: str, encoder: Encoder) -> str:
+    """Full timm name (`architecture.tag`) of weights given as `default`, as an architecture or in full.
+
+    Raises:
+        CheckpointError: K441, timm has no such weights.
+    """
     import timm
 
     architecture = encoder.timm_name or encoder.name

@@ -14,6 +14,7 @@ from pixelwise.models.quantization.aware import quantization_aware
 from pixelwise.observer import Warn
 from pixelwise.recipes.class_sets.tables import Color
 from pixelwise.recipes.schema.recipe import Recipe
+from pixelwise.records.advice import next_training
 from pixelwise.records.history import run_hash
 from pixelwise.records.run_folder import CHECKPOINTS, naming_missing_packages, palette_of, read_recipe
 from pixelwise.storage import printable
@@ -44,17 +45,29 @@ class TrainedModel(msgspec.Struct, frozen=True, kw_only=True):
         return self.checkpoint.sha256(self.weights)
 
 
-def load_trained(run: Path, warn: Warn | None = None) -> TrainedModel:
+def load_trained(run: Path, warn: Warn | None = None, *, for_classes: bool = True) -> TrainedModel:
     """Load the result of a run: the best or the last checkpoint, as its recipe says.
 
     Averaged weights are preferred if the run kept an average.
 
+    Args:
+        run: The run folder.
+        warn: Receives warnings about damaged checkpoints and implausible values.
+        for_classes: Whether it has to know classes, and not features alone.
+
     Raises:
-        CheckpointError: K420 not a run, K421 no checkpoint yet, K412 all damaged; K423, the history is damaged; K480 or
-            K481, impossible values.
+        CheckpointError: K420 not a run, K421 no checkpoint yet, K412 all damaged; K423, the history is damaged; K455,
+            it has learned features alone; K480 or K481, impossible values.
         RecipeError: R273, packages of its plug-ins are not installed here; also the errors of `read_recipe`.
     """
     recipe = read_recipe(run)
+    if for_classes and not recipe.learns_classes:
+        raise CheckpointError(
+            "K455",
+            f"{printable(run)} has learned the features of its teachers alone (distillation.match=features without "
+            "labels): its encoder is trained, its head is as random as it began, so it knows no classes",
+            f"begin a training with its encoder: {next_training(run, recipe)}",
+        )
     checkpoint, weights = result_of(run, recipe, warn)
     with naming_missing_packages(run):
         model = quantization_aware(build_model(recipe), recipe.quantization)

@@ -1,4 +1,4 @@
-"""`pixelwise distill STUDENT --teacher RUN`: train a network that learns from trained ones."""
+"""`pixelwise distill STUDENT --teacher RUN|ENCODER`: train a network that learns from trained ones."""
 
 from __future__ import annotations
 
@@ -18,6 +18,7 @@ EXAMPLES = (
     "pixelwise distill photos --teacher runs/a --teacher runs/b --match channels",
     "pixelwise distill photos --teacher runs/large --no-labels --minutes 20  # the teacher alone teaches",
     "pixelwise distill unet --teacher runs/large --data camera-roll --cache-views 8  # images without masks",
+    "pixelwise distill unet --teacher tf_efficientnet_lite0 --match features --data camera-roll  # no classes either",
 )
 """Shown at the end of the help."""
 
@@ -49,7 +50,9 @@ def run(
 
     A teacher is a run with the same classes. It sees the images that the network sees, and says of every pixel how
     likely each class is, beside the labels or (--no-labels) instead of them; training images without a mask teach
-    through it alone. Everything else is as in `pixelwise
+    through it alone. With --match features the teacher may have other classes, or none: an encoder by itself, whose
+    feature maps are learned from any images, and --weights of the next training begins with what was learned.
+    Everything else is as in `pixelwise
     train`, and `pixelwise resume` continues the run. What the run is exported to names the teachers and their licences.
     """
     asked = training(words, recipe, data)

@@ -261,7 +261,11 @@ def _eager(candidate: Candidate, size: Size, batch: int) -> Callable[[], object]
     from pixelwise.models import build_model
 
     path = Path(candidate.source)
-    model = load_trained(path).model if path.is_dir() else build_model(candidate.source, candidate.num_classes)
+    model = (
+        load_trained(path, for_classes=False).model
+        if path.is_dir()
+        else build_model(candidate.source, candidate.num_classes)
+    )
     model.eval()
     images = torch.randn(batch, len(model.preprocessing.mean), *size)
     form = EAGER[candidate.runtime].precision

@@ -10,7 +10,7 @@ from __future__ import annotations
 import contextlib
 import copy
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from typing import Generic, TypeVar, cast
 
 import torch
@@ -112,13 +112,18 @@ class Sharded(Generic[Network]):
         """The logits of all heads."""
         return self._network(images)
 
-    def clip_gradients(self, limit: float) -> Tensor:
+    def clip_gradients(self, limit: float, whole: Sequence[nn.Parameter] = ()) -> Tensor:
         """Give each part its gradient, with the norm of all of them at most `limit`.
 
         Every process has to call this, once after all backward passes of a step.
 
+        Args:
+            limit: The largest norm.
+            whole: Parameters of something else, with gradients, that every process has all of, and that count as well.
+
         Returns:
-            L2 norm of the gradient of the whole network before clipping, a scalar that is equal in all processes.
+            L2 norm of the gradient of the whole network and of `whole` before clipping, a scalar that is equal in all
+            processes.
         """
         for name, part in self.parts.items():
             gradient = cast("DTensor | None", self._kept[name].grad)
@@ -127,8 +132,12 @@ class Sharded(Generic[Network]):
         parts = list(self.parts.values())
         own = nn.utils.get_total_norm([part.grad for part in parts if part.grad is not None])
         # In float64, in which the square of no float32 number overflows.
-        norm = self._ranks.sum(own.to(parts[0].device, torch.float64) ** 2).sqrt().to(own.dtype)
-        nn.utils.clip_grads_with_norm_(parts, limit, norm)
+        square = self._ranks.sum(own.to(parts[0].device, torch.float64) ** 2)
+        if whole:
+            further = [one.grad for one in whole if one.grad is not None]
+            square = square + nn.utils.get_total_norm(further).double() ** 2
+        norm = square.sqrt().to(own.dtype)
+        nn.utils.clip_grads_with_norm_([*parts, *whole], limit, norm)
         return norm
 
     def state_dict(self) -> dict[str, Tensor]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from pathlib import Path
 from typing import NamedTuple
 
 from pixelwise.recipes.schema.recipe import Recipe
@@ -44,6 +45,18 @@ class Confusion(NamedTuple):
     prediction: int
     part: float
     share: float
+
+
+def next_training(run: Path, recipe: Recipe) -> str:
+    """The command that begins a training with the encoder of a run which has learned features alone.
+
+    Args:
+        run: The run folder.
+        recipe: Its recipe.
+    """
+    encoder = getattr(recipe.model, "encoder", None)
+    chosen = f" model.encoder={encoder}" if isinstance(encoder, str) else ""
+    return f"pixelwise train unet{chosen} --data FOLDER --weights {printable(run)}"
 
 
 def advice(recipe: Recipe, log: Log, result: Result | None) -> list[str]:

@@ -34,13 +34,15 @@ class Ancestor(msgspec.Struct, frozen=True, kw_only=True):
     """A trained network that others were derived from by learning from it, and where its weights come from.
 
     Attributes:
-        recipe: Name of its recipe.
+        recipe: Name of its recipe; of an encoder by itself, the encoder's name.
         step: Step of the checkpoint whose weights were used.
         weights_sha256: SHA-256 of the weights file.
-        licence: Licence of imported weights; `unknown` for those that were trained here: their owner decides.
+        licence: Licence of imported weights, or of an encoder's; `unknown` for those that were trained here: their
+            owner decides.
         encoder: The weights that its encoder began with; `none` if they were random or those of another run.
         encoder_licence: Licence of these, as stated by their publisher; empty if it is not known.
         unlabelled: Number of images without labels, of which only it said what they show.
+        only_encoder: Whether it is an encoder by itself, without classes, whose weights are `encoder`.
     """
 
     recipe: str
@@ -50,10 +52,16 @@ class Ancestor(msgspec.Struct, frozen=True, kw_only=True):
     encoder: str = "none"
     encoder_licence: str = ""
     unlabelled: int = 0
+    only_encoder: bool = False
 
     @property
     def in_words(self) -> str:
         """`unet, step 300, SHA-256 0123456789abcdef; its encoder began with resnet18.a1_in1k (Apache-2.0)`."""
+        if self.only_encoder:
+            words = f"the encoder {self.recipe} with the weights {self.encoder}, SHA-256 {self.weights_sha256[:16]}"
+            words += f", licence {self.licence}"
+            images = counted(self.unlabelled, "image")
+            return words + (f"; it alone said what {images} without labels show" if self.unlabelled else "")
         words = f"{self.recipe}, step {self.step:,}, SHA-256 {self.weights_sha256[:16]}"
         if self.licence != "unknown":
             words += f", licence {self.licence}"
@@ -114,11 +122,13 @@ class InitialWeights(msgspec.Struct, frozen=True, kw_only=True):
         sha256: SHA-256 of the encoder's weights, or of the file that holds them; None if there were none, or timm
             loaded its own.
         run: The other run whose weights were loaded; None if there was none.
+        derived_from: The networks that the weights of the encoder were derived from, if they are those of another run.
     """
 
     encoder: str = "none"
     sha256: str | None = None
     run: StartedFrom | None = None
+    derived_from: tuple[Ancestor, ...] = ()
 
 
 class Teacher(Ancestor, frozen=True, kw_only=True):
@@ -178,7 +188,7 @@ class Environment(msgspec.Struct, frozen=True, kw_only=True):
         """The networks that the weights were derived from: the teachers, and what they and the first weights are of."""
         start = self.initial_weights.run
         further = [one for teacher in self.teachers for one in teacher.derived_from]
-        before = () if start is None else start.derived_from
+        before = self.initial_weights.derived_from if start is None else start.derived_from
         return _unique([*(teacher.alone for teacher in self.teachers), *further, *before])
 
 

@@ -79,7 +79,12 @@ def _weights(start: InitialWeights) -> str:
 
 def _taught(teachers: tuple[Teacher, ...]) -> str:
     """`; it learns from unet, step 300`, or nothing."""
-    names = " and ".join(f"{printable(one.recipe)}, step {one.step}" for one in teachers)
+    names = " and ".join(
+        f"the features of {printable(one.recipe)} ({printable(one.encoder)})"
+        if one.only_encoder
+        else f"{printable(one.recipe)}, step {one.step}"
+        for one in teachers
+    )
     return f"; it learns from {names}" if names else ""
 
 

@@ -12,7 +12,8 @@ import torch
 
 from pixelwise.checkpoints.encoders.defaults import with_available_default
 from pixelwise.checkpoints.encoders.normalisation import following_weights
-from pixelwise.checkpoints.encoders.paths import identified
+from pixelwise.checkpoints.encoders.paths import identified, weights_path
+from pixelwise.checkpoints.encoders.runs import derived_from
 from pixelwise.checkpoints.initial_weights import initialize
 from pixelwise.checkpoints.starting import Start, begin_with_run
 from pixelwise.datasets.auditing.audit import Audit, audit, raise_for_errors
@@ -251,12 +252,17 @@ def prepare_run(
     bytes_per_checkpoint = copies * sum(tensor.nbytes for tensor in state.model.state_dict().values())
     require_space(run, FREE_SPACE_FACTOR * bytes_per_checkpoint, f"{FREE_SPACE_FACTOR} checkpoints")
     other = StartedFrom(**start._asdict()) if start is not None else None
-    encoder = recipe.initialize.encoder if recipe.initialize.run is None else "none"
-    weights = InitialWeights(encoder=encoder, sha256=sha256, run=other)
+    weights = _initial_weights(recipe, sha256, other, begins=begins)
     drawn = len(drawn_samples(dataset, recipe, largest))
     if drawn != len(learned_samples(dataset, recipe)):
         facts = msgspec.structs.replace(facts, drawn=drawn)
     return PreparedRun(recipe, dataset, facts, state, steps, weights)
+
+
+def _initial_weights(recipe: Recipe, sha256: str | None, other: StartedFrom | None, *, begins: bool) -> InitialWeights:
+    encoder = recipe.initialize.encoder if recipe.initialize.run is None else "none"
+    derived = derived_from(weights_path(encoder)) if begins else ()
+    return InitialWeights(encoder=encoder, sha256=sha256, run=other, derived_from=derived)
 
 
 def held_against_data(prepared: PreparedRun) -> tuple[Unfit, ...]:

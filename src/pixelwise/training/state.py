@@ -20,6 +20,7 @@ from pixelwise.ranks import ALONE, Ranks
 from pixelwise.ranks.sharding import Sharded
 from pixelwise.recipes.schema.recipe import Ema, Recipe, to_plain
 from pixelwise.storage import printable
+from pixelwise.training.distillation.features import FeatureTeachers
 from pixelwise.training.distillation.teachers import Teachers, load_teachers
 from pixelwise.training.memory import is_out_of_memory
 from pixelwise.training.optimization.adapters import adapter_tensors, add_adapters, restore_adapters
@@ -29,6 +30,8 @@ from pixelwise.training.optimization.optimizers import build_optimizer
 
 ADAPTERS = "adapters"
 """File of a checkpoint with the original weights of adapted layers, and their adapters."""
+BESIDE = "distillation"
+"""File of a checkpoint with what is trained beside the network: the linear map to the teachers' features."""
 
 
 class Progress(msgspec.Struct):
@@ -90,7 +93,7 @@ class TrainingState:
         self.optimizer = optimizer
         self.device = next(model.parameters()).device
         self.progress = Progress()
-        self.teachers: Teachers | None = None
+        self.teachers: Teachers | FeatureTeachers | None = None
         """The networks that the network learns from; every process has its own, and no checkpoint has them."""
         self.ranks = ALONE
         """The processes that all have this state."""
@@ -98,15 +101,31 @@ class TrainingState:
         """The network, if every process keeps only a part of its parameters; the optimizer then moves that part."""
         self._sharded_average: Sharded[SegmentationModel] | None = None
 
+    @property
+    def beside(self) -> dict[str, nn.Parameter]:
+        """Name -> parameter that is trained beside the network, without being a part of it or of its average.
+
+        Every process has all of them.
+        """
+        return {} if self.teachers is None else self.teachers.learned
+
+    def add_gradients_beside(self) -> None:
+        """Give the parameters beside the network the sum of all processes' gradients, in the order of the processes."""
+        for parameter in self.beside.values():
+            if parameter.grad is not None:
+                first, *others = self.ranks.gather(parameter.grad[None], lengths=[1] * self.ranks.world)[0]
+                parameter.grad = functools.reduce(torch.add, others, first).view_as(parameter)
+
     def clip_gradients(self, limit: float) -> Tensor:
         """The L2 norm of the gradient, a scalar that all processes have, and the gradient with at most that norm.
 
         Called once, after all backward passes of a step.
         """
+        beside = [parameter for parameter in self.beside.values() if parameter.grad is not None]
         if self.sharded is not None:
-            return self.sharded.clip_gradients(limit)
+            return self.sharded.clip_gradients(limit, beside)
         parameters = [parameter for parameter in self.model.parameters() if parameter.grad is not None]
-        return nn.utils.clip_grad_norm_(parameters, limit)
+        return nn.utils.clip_grad_norm_([*parameters, *beside], limit)
 
     def update_average(self, ema: Ema, finite: Tensor | None = None) -> None:
         """Move the average, if there is one, towards the network after a step that `progress` does not count yet.
@@ -187,6 +206,8 @@ class TrainingState:
                     load_weights(network, checkpoint, name)
         if adapted_layers(self.model):
             self._restore_file(checkpoint, ADAPTERS, functools.partial(restore_adapters, self.model, self.average))
+        if self.beside:
+            self._restore_file(checkpoint, BESIDE, self._restore_beside)
         self._restore_file(checkpoint, "training", self._restore_training)
         self.progress = progress
 
@@ -215,7 +236,8 @@ class TrainingState:
         ranks.share([*self.model.state_dict().values()])
         if self.average is not None:
             ranks.share([*self.average.state_dict().values()])
-        parameters = list(self.model.parameters())
+        ranks.share([parameter.data for parameter in self.beside.values()])
+        parameters = [*self.model.parameters(), *self.beside.values()]
         kinds = ranks.told(
             [
                 {
@@ -247,10 +269,16 @@ class TrainingState:
             self._sharded_average = Sharded(self.average, self.average.training_outputs, ranks)
         names = {id(parameter): name for name, parameter in before.items()}
         for group in self.optimizer.param_groups:
-            group["params"] = [sharded.parts[names[id(parameter)]] for parameter in group["params"]]
+            group["params"] = [
+                sharded.parts[names[id(parameter)]] if id(parameter) in names else parameter
+                for parameter in group["params"]
+            ]
         moments = dict(self.optimizer.state)
         self.optimizer.state.clear()
         for parameter, values in moments.items():
+            if id(parameter) not in names:  # of what every process has all
+                self.optimizer.state[parameter] = values
+                continue
             name = names[id(parameter)]
             self.optimizer.state[sharded.parts[name]] = {
                 key: sharded.part_of(name, value) if _is_moment(value) else value for key, value in values.items()
@@ -264,16 +292,27 @@ class TrainingState:
                 tensors["ema"] = merged_state(self.average)
             if adapters := adapter_tensors(self.model, self.average):
                 tensors[ADAPTERS] = adapters
-            return tensors
+            return tensors | self._tensors_beside()
         # Nothing is gathered unless all are here: one that an error of its own has led here must not mix up tensors.
         self.ranks.wait()
         tensors = {"model": self.sharded.whole_state(everywhere=False), "training": self._training_tensors()}
         if self._sharded_average is not None:
             tensors["ema"] = self._sharded_average.whole_state(everywhere=False)
-        return tensors
+        return tensors | self._tensors_beside()
+
+    def _tensors_beside(self) -> dict[str, dict[str, Tensor]]:
+        beside = dict(self.beside)
+        return {BESIDE: {name: parameter.data for name, parameter in beside.items()}} if beside else {}
+
+    def _restore_beside(self, tensors: dict[str, Tensor]) -> None:
+        for name, parameter in self.beside.items():
+            if tensors[name].shape != parameter.shape:
+                raise ValueError(f"{name} is {tuple(tensors[name].shape)} instead of {tuple(parameter.shape)}")
+            parameter.data.copy_(tensors[name])
 
     def _training_tensors(self) -> dict[str, Tensor]:
-        trained = self.sharded.parts if self.sharded is not None else dict(self.model.named_parameters())
+        trained = {**(self.sharded.parts if self.sharded is not None else dict(self.model.named_parameters()))}
+        trained |= self.beside
         tensors = {"random.cpu": torch.get_rng_state()}
         if self.device.type == "cuda":
             tensors["random.cuda"] = torch.cuda.get_rng_state(self.device)
@@ -285,7 +324,7 @@ class TrainingState:
         return tensors
 
     def _whole(self, name: str, moment: Tensor) -> Tensor:
-        if self.sharded is None:
+        if self.sharded is None or name in self.beside:
             return moment
         whole = self.sharded.whole(name, moment)
         return whole.cpu() if self.ranks.first else moment
@@ -295,7 +334,7 @@ class TrainingState:
         cuda = tensors.pop("random.cuda", None)
         if cuda is not None and self.device.type == "cuda":
             torch.cuda.set_rng_state(cuda, self.device)
-        parameters = dict(self.model.named_parameters())
+        parameters = {**dict(self.model.named_parameters()), **self.beside}
         for name, tensor in tensors.items():
             _, key, parameter_name = name.split(".", 2)
             parameter = parameters[parameter_name]
@@ -322,7 +361,8 @@ def begin_state(model: SegmentationModel, recipe: Recipe, device: torch.device) 
         device: Device to train on.
 
     Raises:
-        RecipeError: R295, there is no encoder to freeze; R297, as `add_adapters`; as `build_optimizer`.
+        RecipeError: R295, there is no encoder to freeze; R297, as `add_adapters`; as `build_optimizer` and
+            `load_teachers`.
         CheckpointError: As `load_teachers`.
     """
     if recipe.initialize.keeps_encoder:
@@ -333,6 +373,8 @@ def begin_state(model: SegmentationModel, recipe: Recipe, device: torch.device) 
     if recipe.precision.channels_last:
         model = model.to(memory_format=torch.channels_last)
     average = build_average(model) if recipe.ema is not None else None
-    state = TrainingState(model, average, build_optimizer(model, recipe.optimizer))
-    state.teachers = load_teachers(recipe, model, device)
+    teachers = load_teachers(recipe, model, device)
+    beside = {} if teachers is None else teachers.learned
+    state = TrainingState(model, average, build_optimizer(model, recipe.optimizer, beside))
+    state.teachers = teachers
     return state

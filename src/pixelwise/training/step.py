@@ -23,6 +23,7 @@ from pixelwise.recipes.schema.recipe import Recipe
 from pixelwise.training.batches import Batch
 from pixelwise.training.clock import Clock, untimed
 from pixelwise.training.dilated import DilatedInFloat32
+from pixelwise.training.distillation.looking import Compared
 from pixelwise.training.features.recalling import recalled, recalling, without_pixels
 from pixelwise.training.guard import Verdict, copy_all, decides_on_device, restore_unless, step_if
 from pixelwise.training.optimization.freezing import set_training_mode
@@ -54,6 +55,18 @@ class Outcome(NamedTuple):
         if self.verdict is None:
             return self
         return self._replace(kind=self.kind if self.verdict else "bad", verdict=None)
+
+
+class Lesson(NamedTuple):
+    """What is compared of a network and its teachers.
+
+    Attributes:
+        mine: (B, C, h, w) of the network: its main logits, or its mapped features.
+        taught: (B, C, h, w), what the teachers say.
+    """
+
+    mine: Tensor
+    taught: Tensor
 
 
 def train_step(
@@ -171,30 +184,27 @@ def add_gradients(
                 SharedStatistics(ranks, batch.total) if shared else noting if whole else contextlib.nullcontext()
             )
             with clock("forward"), autocast(recipe, device), statistics, recalling(model, features):
-                logits = _forward(head_logits, images)
-            among = ranks if shared else ALONE
-            taught = None
-            if state.teachers is not None:
-                with clock("teacher"), autocast(recipe, device):
-                    taught = state.teachers.say(images, logits[0], batch.taught)
+                logits, compared = _forward(state, head_logits, images)
+            with clock("teacher"), autocast(recipe, device):
+                lesson = _lesson(state, compared, logits, images, batch.taught)
             with clock("loss"):
                 truth = Truth(labels, batch.classes, recipe.data.multilabel)
                 seed = _seed_of(recipe, step, place, 0 if batch.repeated else ranks.rank)
-                loss = _loss(recipe, state, logits, truth, class_weights, taught, among, seed) / number
+                among = ranks if shared else ALONE
+                loss = _loss(recipe, state, logits, truth, class_weights, lesson, among, seed) / number
                 losses.append(loss.detach())
                 if batch.repeated:
                     loss = loss / ranks.world  # every process adds the same gradient
             with clock("backward"):
                 loss.backward()
+    if division.kind != "alone":
+        state.add_gradients_beside()
     if whole:
         update_running(noting.noted, ranks)
         for counter, before in counters:
             counter.add_((counter - before) * (ranks.world - 1))
         losses = list(ranks.gather(torch.stack(losses), lengths=[len(losses)] * ranks.world)[0])
-    total = torch.zeros((), device=device)
-    for one in losses:
-        total += one
-    return total
+    return sum(losses, start=torch.zeros((), device=device))
 
 
 def _loss(
@@ -203,15 +213,15 @@ def _loss(
     logits: tuple[Tensor, ...],
     truth: Truth,
     class_weights: Tensor | None,
-    taught: Tensor | None,
+    lesson: Lesson | None,
     ranks: Ranks,
     seed: int,
 ) -> Tensor:
-    """The loss of a batch: what its labels teach, and what its teachers say; or that of its masks."""
+    """The loss of a batch: what its labels, or its masks, teach, and what its teachers say."""
     model = state.model
-    if recipe.loss.matching is not None:
-        return mask_loss(logits, truth, recipe.loss.matching, seed=seed, ranks=ranks)
-    if recipe.distillation.with_labels:
+    if recipe.distillation.with_labels and recipe.loss.matching is not None:
+        loss = mask_loss(logits, truth, recipe.loss.matching, seed=seed, ranks=ranks)
+    elif recipe.distillation.with_labels:
         aligned, boundaries = model.align_corners, model.boundary_head
         loss = segmentation_loss(
             logits, truth, recipe.loss, class_weights, align_corners=aligned, boundary_head=boundaries, ranks=ranks
@@ -219,9 +229,9 @@ def _loss(
     else:
         # Several processes expect a gradient of every parameter, be it 0.
         loss = torch.stack([0 * one.float().sum() for one in logits]).sum()
-    if state.teachers is None or taught is None:
+    if state.teachers is None or lesson is None:
         return loss
-    return loss + state.teachers.loss(logits[0], taught, ranks)
+    return loss + state.teachers.loss(lesson.mine, lesson.taught, ranks)
 
 
 def prepare(
@@ -247,6 +257,20 @@ def prepare(
     return images, batch.labels.to(device, non_blocking=True)
 
 
+def _lesson(
+    state: TrainingState,
+    compared: Compared | None,
+    logits: tuple[Tensor, ...],
+    images: Tensor,
+    answers: Tensor | None,
+) -> Lesson | None:
+    """What the teachers say of a batch, and what of the network is compared with it; None without teachers."""
+    if state.teachers is None or compared is None:
+        return None
+    mine = compared(logits, images)
+    return Lesson(mine, state.teachers.say(images, mine, answers))
+
+
 @contextlib.contextmanager
 def autocast(recipe: Recipe, device: torch.device) -> Iterator[None]:
     """Context of the forward pass in the recipe's number format."""
@@ -258,9 +282,14 @@ def autocast(recipe: Recipe, device: torch.device) -> Iterator[None]:
         yield
 
 
-def _forward(head_logits: Callable[[Tensor], tuple[Tensor, ...]], images: Tensor) -> tuple[Tensor, ...]:
+def _forward(
+    state: TrainingState, head_logits: Callable[[Tensor], tuple[Tensor, ...]], images: Tensor
+) -> tuple[tuple[Tensor, ...], Compared | None]:
+    """The logits of all heads, and how they, or what was seen on the way to them, are compared with teachers."""
+    teachers = state.teachers
     try:
-        return head_logits(images)
+        with contextlib.nullcontext() if teachers is None else teachers.watching(state.model) as compared:
+            return head_logits(images), compared
     except ValueError as error:
         if "more than 1 value per channel" not in str(error):
             raise

@@ -41,6 +41,18 @@ def test_every_way_of_matching_has_a_temperature():
         (["teacher=a", "match=dist", "between=0", "within=0"], "are 0"),
         (["teacher=a", f"teacher_sha256=[{FIRST}, {SECOND}]"], "each of 1 teachers"),
         (["teacher=a", "teacher_sha256=[abc]"], "64 hexadecimal digits"),
+        (["teacher=a", "match=features", "temperature=2"], r"temperature is 2\.0, but distillation\.match=features"),
+        (["teacher=a", "distillation.stage=1"], r"stage belongs to distillation\.match=features; it is logits"),
+        (
+            ["teacher=a", "teacher_stage=1", "teacher_encoder=b"],
+            r"teacher_stage and distillation\.teacher_encoder belongs",
+        ),
+        (
+            ["teacher=a", "match=features", "freeze=true", "initialize.encoder=default"],
+            "freeze=true keeps it as it begins",
+        ),
+        (["teacher=a", "match=features", "quantization=x86-8bit"], "no longer by itself"),
+        (["teacher=a", "match=features", "precision.compile=true"], "precision.compile compiles it into the network"),
         (
             ["teacher=a", "match=dist", "data.multilabel=true", "loss.class_weights=none"],
             "distillation.match=dist needs pixels of exactly one",
@@ -51,6 +63,21 @@ def test_impossible_settings_are_refused(overrides: list[str], told: str):
     with pytest.raises(RecipeError, match=told) as caught:
         with_(*overrides)
     assert caught.value.code == "R203"
+
+
+def test_features_alone_are_no_classes_unless_a_head_was_trained_before():
+    alone = with_("teacher=a", "match=features", "with_labels=false")
+    assert not alone.learns_classes
+    assert apply_overrides(alone, ["initialize.run=runs/b"]).learns_classes
+    assert with_("teacher=a", "match=features").learns_classes
+    assert with_("teacher=a", "with_labels=false").learns_classes
+    assert with_().learns_classes
+
+
+def test_networks_trained_by_their_masks_may_learn_features():
+    assert apply_overrides(recipe("mask2former-r50-ade20k"), ["teacher=a", "match=features"]).distillation.teachers
+    with pytest.raises(RecipeError, match=r"set distillation\.match=features"):
+        apply_overrides(recipe("mask2former-r50-ade20k"), ["teacher=a"])
 
 
 def test_the_hash_knows_a_teacher_by_its_weights_and_not_by_its_place():

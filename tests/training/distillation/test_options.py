@@ -14,7 +14,10 @@ from pixelwise.training.options import TrainOptions
 
 
 def test_what_teaches_is_listed_before_the_options_of_train():
-    own = ["--teacher", "--match", "--temperature", "--weight", "--labels/--no-labels", "--views", "--cache-views"]
+    own = [
+        "--teacher", "--teacher-encoder", "--match", "--stage", "--teacher-stage", "--temperature", "--weight",
+        "--labels/--no-labels", "--views", "--cache-views",
+    ]  # fmt: skip
     assert [flag.flags for flag in flags_of(DistillOptions)] == [
         *own, *(flag.flags for flag in flags_of(TrainOptions)),
     ]  # fmt: skip
@@ -34,6 +37,10 @@ def test_what_teaches_is_listed_before_the_options_of_train():
         (
             {"teacher": "a", "match": "dist", "temperature": 2, "weight": 0.5, "labels": False},
             Distillation(teacher="a", match="dist", temperature=2.0, weight=0.5, with_labels=False),
+        ),
+        (
+            {"teacher": "w.pth", "teacher_encoder": "resnet18", "match": "features", "stage": 2, "teacher_stage": 0},
+            Distillation(teacher="w.pth", teacher_encoder="resnet18", match="features", stage=2, teacher_stage=0),
         ),
     ],
 )

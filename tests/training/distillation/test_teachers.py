@@ -32,7 +32,7 @@ def student(tiny_run: Path, *changes: str) -> tuple[Recipe, SegmentationModel]:
 
 def loaded(recipe: Recipe, model: SegmentationModel) -> Teachers:
     found = load_teachers(recipe, model, CPU)
-    assert found is not None
+    assert isinstance(found, Teachers)
     return found
 
 

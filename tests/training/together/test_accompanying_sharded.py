@@ -18,7 +18,7 @@ from pixelwise.records.exits import read_exit
 from pixelwise.records.log import EvaluationRecord, FinishedRecord, ProcessesRecord, StepRecord
 from pixelwise.training.runs import resume, train
 from tests.ranks.processes import in_ranks
-from tests.training.together.test_accompanying import SMALL, UNSCORED, in_float64, records, tensors_of
+from tests.training.together.test_accompanying import FEATURES, SMALL, UNSCORED, in_float64, records, tensors_of
 
 AVERAGED = ["ema.decay=0.9", "optimizer.clip_norm=0.5"]
 TRANSFORMER = ["model.encoder=vit_tiny_patch16_224", "augment.crop=[32,32]", "schedule.kind=constant"]
@@ -68,6 +68,24 @@ def test_parts_give_the_result_of_whole_networks(tmp_path: Path, world: int, acc
     for shard in ("never", "always"):
         (record,) = records(tmp_path / shard, ProcessesRecord)
         assert (record.world, record.sharded) == (world, shard == "always")
+
+
+@pytest.mark.heavy
+def test_the_map_to_features_is_whole_in_every_process_and_clipped_with_the_parts(tmp_path: Path):
+    words = [*AVERAGED, *UNSCORED, *FEATURES, "schedule.epochs=1"]
+
+    def work(ranks: Ranks) -> None:
+        in_float64()
+        for shard in ("never", "always"):
+            trained(tmp_path / shard, *words, shard=shard)
+
+    in_ranks(2, work)
+    whole, parts = (records(tmp_path / shard, StepRecord) for shard in ("never", "always"))
+    assert [one.loss for one in parts] == pytest.approx([one.loss for one in whole], rel=1e-6)
+    assert [one.grad_norm for one in parts] == pytest.approx([one.grad_norm for one in whole], rel=1e-9)
+    found = tensors_of(tmp_path / "always")
+    assert "training.optimizer.exp_avg_sq.distillation.projection.bias" in found
+    assert_close(found, tensors_of(tmp_path / "never"))
 
 
 @pytest.mark.heavy

@@ -79,12 +79,22 @@ def normalisation_of_weights(recipe: Recipe) -> Normalisation | None:
     encoder = getattr(recipe.model, "encoder", None)
     if start.encoder == "none" or not isinstance(encoder, str) or recipe.data.bands != 3:
         return None
-    path = weights_path(start.encoder)
+    return normalisation_of_encoder(start.encoder, encoder)
+
+
+def normalisation_of_encoder(weights: str, encoder: str) -> Normalisation | None:
+    """The normalisation of weights that are named as in `initialize.encoder`; None if it is not known.
+
+    Args:
+        weights: Name or path of the weights, or `default`.
+        encoder: Name of the encoder that they are for.
+    """
+    path = weights_path(weights)
     if path is not None:
         return _of_folder(path) or _of_timm(encoder)
-    if "/" in start.encoder:  # on the hub, encoders of the MiT family are read, which were all trained with these
-        return Normalisation(IMAGENET, start.encoder)
-    return _of_timm(encoder if start.encoder == "default" else start.encoder)
+    if "/" in weights:  # on the hub, encoders of the MiT family are read, which were all trained with these
+        return Normalisation(IMAGENET, weights)
+    return _of_timm(encoder if weights == "default" else weights)
 
 
 def _of_folder(path: Path) -> Normalisation | None:

@@ -131,6 +131,8 @@ class Recipe(Part, frozen=True, kw_only=True):
         if self.data.cache_features:
             self._require_lasting_features()
         self._require_lasting_answers()
+        if self.distillation.match == "features":
+            self._require_learning_encoder()
         bands, normalised = self.data.bands, self.model.preprocessing.in_channels
         # Every recipe begins with three values; for other bands they are measured when the data is opened.
         require(
@@ -176,9 +178,11 @@ class Recipe(Part, frozen=True, kw_only=True):
             msgspec.structs.force_setattr(self, "loss", msgspec.structs.replace(self.loss, matching=Matching()))
         self.loss.require_mask_classification(family, available=masks)
         require(
-            not self.distillation.teachers or not masks,
-            f"distillation compares classes per pixel, but {family} is trained by its masks",
-            "leave out distillation.teacher, or train another network, for example model.family=unet",
+            not self.distillation.teachers or not masks or self.distillation.match == "features",
+            f"distillation.match={self.distillation.match} compares classes per pixel, but {family} is trained by its "
+            "masks",
+            "leave out distillation.teacher, set distillation.match=features, or train another network, for example "
+            "model.family=unet",
         )
         require(
             self.quantization == "none" or not masks,
@@ -248,6 +252,33 @@ class Recipe(Part, frozen=True, kw_only=True):
             "batch",
             "set augment.mix=none, or distillation.cache_views=0",
         )
+
+    def _require_learning_encoder(self) -> None:
+        """Refuse settings under which features teach nothing, or are not there to be compared."""
+        cases = (
+            (self.initialize.freeze, "initialize.freeze=true keeps it as it begins", "initialize.freeze=false"),
+            (
+                self.quantization != "none",
+                f"quantization={self.quantization} trains a graph in which it is no longer by itself",
+                "quantization=none; a run that begins with the result (initialize.run=RUN) can be trained with it",
+            ),
+            (
+                self.precision.compile,
+                "precision.compile compiles it into the network",
+                "precision.compile=false precision.cuda_graphs=false",
+            ),
+        )
+        for wrong, why, instead in cases:
+            require(
+                not wrong,
+                f"distillation.match=features teaches the encoder by its feature maps; {why}",
+                f"set {instead}",
+            )
+
+    @property
+    def learns_classes(self) -> bool:
+        """Whether the result says what classes are where: not if a random head is left as it is, see `features`."""
+        return self.distillation.learns_classes or self.initialize.run is not None
 
     def _require_binary_terms(self) -> None:
         """Refuse settings that are undefined if a pixel can belong to several classes."""

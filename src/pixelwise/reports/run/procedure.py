@@ -108,11 +108,15 @@ def distillation_in_words(distillation: Distillation) -> str:
     """`match logits at temperature 2 with weight 1, beside the labels; the average of 2 teachers`."""
     match, temperature = distillation.match, distillation.used_temperature
     words = f"match {match} at temperature {temperature:g} with weight {distillation.weight:g}"
+    if match == "features":
+        maps = f"of feature map {distillation.stage} with the teacher's {distillation.teacher_stage}"
+        words = f"match features {maps} with weight {distillation.weight:g}"
     words += ", beside the labels" if distillation.with_labels else ", without labels"
     if distillation.unlabelled_images:
         words += f", and of {many(distillation.unlabelled_images, 'image')} without a mask"
     views = len(distillation.teachers)
-    said = [f"the average of {views} teachers"] if views > 1 else []
+    several = f"features of {views} teachers" if match == "features" else f"the average of {views} teachers"
+    said = [several] if views > 1 else []
     said += ["mirror images seen too"] if distillation.views == "flip" else []
     return "; ".join([words, *said])
 

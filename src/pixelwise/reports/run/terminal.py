@@ -12,7 +12,7 @@ from rich.text import Text
 
 from pixelwise.machine.launched import is_first
 from pixelwise.metrics import CONVENTIONS, miou
-from pixelwise.records.advice import advice
+from pixelwise.records.advice import advice, next_training
 from pixelwise.records.evaluations import find_result
 from pixelwise.records.history import read_history
 from pixelwise.records.log import read_log
@@ -106,10 +106,17 @@ def print_run(run: Path, *, scored: bool) -> None:
     if not is_first():
         return  # another process speaks
     console = Console()
+    recipe = read_recipe(run)
+    if not recipe.learns_classes:
+        learned = (
+            "trained: its encoder has learned the features of its teachers, and it knows no classes; begin with it:"
+        )
+        console.print(f"{run}: {learned} {next_training(run, recipe)}", markup=False, soft_wrap=True)
+        console.print(f"\nrun     {printable(run)}", markup=False, soft_wrap=True)
+        return
     if not scored:
         console.print(f"{run}: trained. Score it with: pixelwise evaluate {run}", markup=False, soft_wrap=True)
         return
-    recipe = read_recipe(run)
     found = [find_result(run, recipe.evaluation.split, protocol) for protocol in recipe.evaluation.protocols]
     results = [result for result in found if result is not None]
     for result in results:

@@ -27,6 +27,7 @@ from pixelwise.storage.arrays import DamagedArrayError
 from pixelwise.storage.cache_kinds import TAUGHT
 from pixelwise.storage.caches import subject_of
 from pixelwise.training.batches import Batch, Item, Items, TrainingPairs
+from pixelwise.training.distillation.features import FeatureTeachers
 from pixelwise.training.distillation.teachers import Teachers
 from pixelwise.training.features.views import Kept, Row, batches_of_one, keep_views, opened, stored
 from pixelwise.training.state import TrainingState
@@ -108,7 +109,7 @@ class TaughtItems(Items):
 
 
 def keep_taught(
-    pairs: TrainingPairs, recipe: Recipe, state: TrainingState, teachers: Teachers, observer: Observer
+    pairs: TrainingPairs, recipe: Recipe, state: TrainingState, teachers: Teachers | FeatureTeachers, observer: Observer
 ) -> TaughtPairs:
     """Ask the teachers about `distillation.cache_views` views of every image, unless the cache has their answers.
 
@@ -135,8 +136,8 @@ def keep_taught(
     return TaughtPairs(pairs, recipe, files)
 
 
-def answered(batch: Batch, recipe: Recipe, state: TrainingState, teachers: Teachers) -> Tensor:
-    """What the teachers say of a batch, as the cache keeps it: (B, K, h, w), see `Teachers.answer`."""
+def answered(batch: Batch, recipe: Recipe, state: TrainingState, teachers: Teachers | FeatureTeachers) -> Tensor:
+    """What the teachers say of a batch, as the cache keeps it: (B, C, h, w), see the teachers' `answer`."""
     preprocessing, layout = state.model.preprocessing, recipe.precision.channels_last
     images, _ = prepare(batch, preprocessing, state.device, layout)
     with autocast(recipe, state.device):
@@ -147,7 +148,7 @@ def _rows(
     pairs: TrainingPairs,
     recipe: Recipe,
     state: TrainingState,
-    teachers: Teachers,
+    teachers: Teachers | FeatureTeachers,
     view: int,
     indices: Sequence[int],
 ) -> Iterator[Row]:
@@ -156,7 +157,7 @@ def _rows(
         yield (stored(answered(batch, recipe, state, teachers)[0]),)
 
 
-def _key(pairs: TrainingPairs, recipe: Recipe, state: TrainingState, teachers: Teachers) -> str:
+def _key(pairs: TrainingPairs, recipe: Recipe, state: TrainingState, teachers: Teachers | FeatureTeachers) -> str:
     """Hash of everything that the answers about a view depend on.
 
     These are the teachers, the order of the classes, the pairs, their augmentation and normalisation, the number

@@ -7,11 +7,15 @@ from typing import Annotated, Literal
 
 from msgspec import Meta
 
+from pixelwise.recipes.schema.distillation import Match
 from pixelwise.training.options import TrainOptions, with_shorthands
 
 SHORTHANDS = {
     "teacher": "distillation.teacher",
+    "teacher_encoder": "distillation.teacher_encoder",
     "match": "distillation.match",
+    "stage": "distillation.stage",
+    "teacher_stage": "distillation.teacher_stage",
     "temperature": "distillation.temperature",
     "weight": "distillation.weight",
     "labels": "distillation.with_labels",
@@ -25,10 +29,16 @@ class DistillOptions(TrainOptions, frozen=True, kw_only=True):
     """Options of `distill`: those of `train`, and what the network learns from.
 
     Attributes:
-        teacher: Run folder of a trained network to learn from; may be given several times, and the probabilities are
-            then averaged. As the override `distillation.teacher`.
+        teacher: Run folder of a trained network to learn from, or with `match` features an encoder by itself: a name of
+            timm, a weights file or a package with weights. May be given several times; the probabilities are then
+            averaged, features compared with each. As the override `distillation.teacher`.
+        teacher_encoder: Encoder that a weights file given as a teacher is of; as `distillation.teacher_encoder`.
         match: What is compared: the classes of every pixel (`logits`), where in the image each class is (`channels`),
-            or correlations between and within classes (`dist`); as `distillation.match`. Left out, the recipe decides.
+            correlations between and within classes (`dist`), or feature maps of the encoders (`features`); as
+            `distillation.match`. Left out, the recipe decides.
+        stage: Feature map of the network's encoder that is compared, 0 for the finest, -1 for the coarsest; as
+            `distillation.stage`.
+        teacher_stage: Feature map of the teacher's encoder; as `distillation.teacher_stage`.
         temperature: Divisor of the logits of both networks; as `distillation.temperature`.
         weight: Weight of the teacher's part of the loss; as `distillation.weight`.
         labels: Whether the labels teach as well, or the teacher alone; as `distillation.with_labels`.
@@ -37,8 +47,11 @@ class DistillOptions(TrainOptions, frozen=True, kw_only=True):
             step; as `distillation.cache_views`.
     """
 
-    teacher: Annotated[tuple[Path, ...], Meta(extra={"early": True, "many": True, "metavar": "RUN"})]
-    match: Annotated[Literal["logits", "channels", "dist"] | None, Meta(extra={"early": True})] = None
+    teacher: Annotated[tuple[Path, ...], Meta(extra={"early": True, "many": True, "metavar": "RUN|ENCODER"})]
+    teacher_encoder: Annotated[str | None, Meta(extra={"early": True, "metavar": "ENCODER"})] = None
+    match: Annotated[Match | None, Meta(extra={"early": True})] = None
+    stage: Annotated[int | None, Meta(extra={"early": True})] = None
+    teacher_stage: Annotated[int | None, Meta(extra={"early": True})] = None
     temperature: Annotated[float | None, Meta(extra={"early": True})] = None
     weight: Annotated[float | None, Meta(extra={"early": True})] = None
     labels: Annotated[bool | None, Meta(extra={"early": True, "flag": "--labels/--no-labels"})] = None

@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import contextlib
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
 import msgspec
 import torch
 import torch.nn.functional as F
-from torch import Tensor
+from torch import Tensor, nn
 
-from pixelwise.checkpoints.import_folder import licence_of_weights
 from pixelwise.checkpoints.trained import TrainedModel, load_trained
 from pixelwise.datasets.classes.agreement import are_numbers, listed, order_of
 from pixelwise.errors import CheckpointError
@@ -20,11 +20,18 @@ from pixelwise.losses.distillation import distillation_loss, taught_probabilitie
 from pixelwise.models import SegmentationModel
 from pixelwise.models.probabilities import NOTHING, probabilities
 from pixelwise.ranks import ALONE, Ranks
-from pixelwise.recipes.schema.model import Preprocessing
 from pixelwise.recipes.schema.recipe import Distillation, Recipe
-from pixelwise.records.environment import Teacher, read_environment
+from pixelwise.records.environment import Teacher
 from pixelwise.storage import printable
+from pixelwise.training.distillation.features import FeatureTeachers, load_feature_teachers
 from pixelwise.training.distillation.identity import require_same
+from pixelwise.training.distillation.looking import (
+    Compared,
+    record_of_run,
+    renormalisation,
+    require_same_channels,
+    require_same_range,
+)
 
 _LEAST = 1e-6
 """Probability of a class by itself below which, and above 1 minus which, answers do not go."""
@@ -130,6 +137,16 @@ class Teachers:
             return temperature * said.logit(_LEAST)
         return temperature * said.clamp(min=NOTHING).log()
 
+    @contextlib.contextmanager
+    def watching(self, model: SegmentationModel) -> Iterator[Compared]:
+        """Context of a forward pass of the network, whose main logits are what is compared."""
+        yield lambda logits, images: logits[0]
+
+    @property
+    def learned(self) -> dict[str, nn.Parameter]:
+        """What is trained beside the network: nothing."""
+        return {}
+
     def loss(self, logits: Tensor, taught: Tensor, ranks: Ranks = ALONE) -> Tensor:
         """The weighted teacher's part of the loss, a scalar.
 
@@ -148,7 +165,7 @@ class Teachers:
         return taught_probabilities(logits, self._distillation, multilabel=self._multilabel)
 
 
-def load_teachers(recipe: Recipe, model: SegmentationModel, device: torch.device) -> Teachers | None:
+def load_teachers(recipe: Recipe, model: SegmentationModel, device: torch.device) -> Teachers | FeatureTeachers | None:
     """The teachers that a recipe names, or None.
 
     The random state of PyTorch stays as it is.
@@ -161,10 +178,14 @@ def load_teachers(recipe: Recipe, model: SegmentationModel, device: torch.device
     Raises:
         CheckpointError: As `load_trained`; K423, the record of a teacher is damaged; K452, it has other weights than
             the recipe says; K453, it has other classes or channels than the network, or another `data.input_range`.
+            As `load_feature_teachers`.
+        RecipeError: As `load_feature_teachers`.
     """
     section = recipe.distillation
     if not section.teachers:
         return None
+    if section.match == "features":
+        return load_feature_teachers(recipe, model, device)
     sighted, records = [], []
     hashes = section.teacher_sha256 or (None,) * len(section.teachers)
     for name, expected in zip(section.teachers, hashes, strict=True):
@@ -174,7 +195,7 @@ def load_teachers(recipe: Recipe, model: SegmentationModel, device: torch.device
         if expected is not None:
             require_same(folder, trained.weights_sha256, expected)
         sighted.append(_looking(trained, folder, recipe, model, device))
-        records.append(_record(trained, folder, section.unlabelled_images))
+        records.append(record_of_run(trained, folder, section.unlabelled_images))
     return Teachers(sighted, section, multilabel=model.multilabel, records=tuple(records))
 
 
@@ -184,55 +205,11 @@ def _looking(
     teacher = trained.model.requires_grad_(False).to(device)
     if recipe.precision.channels_last:
         teacher = teacher.to(memory_format=torch.channels_last)
-    _require_same_channels(trained.recipe, folder, recipe, teacher, model)
-    _require_same_range(trained.recipe, folder, recipe)
+    require_same_channels(trained.recipe, folder, recipe, teacher, model)
+    require_same_range(trained.recipe, folder, recipe)
     order = _order(folder, teacher, model)
-    scale, shift = _renormalisation(model.preprocessing, teacher.preprocessing, device)
+    scale, shift = renormalisation(model.preprocessing, teacher.preprocessing, device)
     return Sighted(teacher, scale, shift, None if order is None else torch.tensor(order, device=device))
-
-
-def _renormalisation(
-    ours: Preprocessing, theirs: Preprocessing, device: torch.device
-) -> tuple[Tensor, Tensor] | tuple[None, None]:
-    """Factor and summand (C, 1, 1) that turn images normalised for one network into those for another."""
-    if ours == theirs:
-        return None, None
-    own_mean, own_std, mean, std = (
-        torch.tensor(values, dtype=torch.float64)[:, None, None]
-        for values in (ours.mean, ours.std, theirs.mean, theirs.std)
-    )
-    return (own_std / std).float().to(device), ((own_mean - mean) / std).float().to(device)
-
-
-def _require_same_channels(
-    theirs: Recipe, folder: Path, ours: Recipe, teacher: SegmentationModel, model: SegmentationModel
-) -> None:
-    alike = teacher.preprocessing.in_channels == model.preprocessing.in_channels
-    if alike and theirs.data.channels == ours.data.channels:
-        return
-    raise CheckpointError(
-        "K453",
-        f"the teacher {printable(folder)} sees {_channels(theirs)}, this network {_channels(ours)}",
-        "give this recipe the teacher's data.channels, or train the teacher on this network's",
-    )
-
-
-def _require_same_range(theirs: Recipe, folder: Path, ours: Recipe) -> None:
-    """Refuse a teacher that knows the same values as other brightnesses. One of images of 8 bits has no range."""
-    their_range, our_range = theirs.data.input_range, ours.data.input_range
-    if their_range is None or our_range is None or their_range == our_range:
-        return
-    raise CheckpointError(
-        "K453",
-        f"the teacher {printable(folder)} sees the values {list(their_range)} as 0 to 255 (data.input_range), this "
-        f"network {list(our_range)}",
-        f"set data.input_range={list(their_range)}, or train the teacher with this network's",
-    )
-
-
-def _channels(recipe: Recipe) -> str:
-    channels = recipe.data.channels
-    return "RGB" if channels is None else f"the bands {', '.join(map(str, channels))}"
 
 
 def _order(folder: Path, teacher: SegmentationModel, model: SegmentationModel) -> tuple[int, ...] | None:
@@ -255,17 +232,3 @@ def _order(folder: Path, teacher: SegmentationModel, model: SegmentationModel) -
 
 def _listed(order: Tensor | None) -> list[int] | None:
     return None if order is None else order.tolist()
-
-
-def _record(trained: TrainedModel, folder: Path, unlabelled: int) -> Teacher:
-    start = trained.recipe.initialize
-    return Teacher(
-        recipe=trained.recipe.name,
-        step=trained.checkpoint.step,
-        weights_sha256=trained.weights_sha256,
-        licence=licence_of_weights(folder),
-        encoder=start.encoder,
-        encoder_licence=start.licence,
-        unlabelled=unlabelled,
-        derived_from=read_environment(folder).derived_from,
-    )

@@ -19,12 +19,14 @@ from pixelwise.observer import Observer
 from pixelwise.recipes.schema.data import Data
 from pixelwise.recipes.schema.recipe import Recipe
 from pixelwise.records.data_facts import DataFacts
-from pixelwise.records.run_folder import read_recipe
+from pixelwise.records.run_folder import is_run, read_recipe
 from pixelwise.storage import printable
 from pixelwise.storage.names import counted
 from pixelwise.storage.stores.addresses import address_of
 
 _UNPAIRED, _NO_DATA = "D220", "D222"
+NO_CLASSES = ("unlabelled",)
+"""Classes of a network that learns nothing but features, of images that nobody has named any for."""
 
 
 def open_to_learn(recipe: Recipe, root: Path | None) -> Dataset:
@@ -68,28 +70,33 @@ def learning_without_labels(recipe: Recipe, dataset: Dataset, observer: Observer
     """
     number, section, split = len(dataset.splits.get(WITHOUT_MASKS, ())), recipe.distillation, recipe.data.train_split
     section = msgspec.structs.replace(section, unlabelled_images=number)
-    if not number:
-        return msgspec.structs.replace(recipe, distillation=section)
-    labelled = len(dataset.splits[split])
-    whom = "the teacher alone teaches" if not labelled else "of these the teacher says what they show"
-    observer.phase(f"{counted(number, 'image')} of {split} without a mask, {labelled} with one: {whom}")
-    if not labelled:
-        section = msgspec.structs.replace(section, with_labels=False)
+    if number:
+        labelled = len(dataset.splits[split])
+        whom = "the teacher alone teaches" if not labelled else "of these the teacher says what they show"
+        observer.phase(f"{counted(number, 'image')} of {split} without a mask, {labelled} with one: {whom}")
+        if not labelled:
+            section = msgspec.structs.replace(section, with_labels=False)
     recipe = msgspec.structs.replace(recipe, distillation=section)
     if is_scored(dataset, recipe):
         return recipe
-    observer.phase("no image has a mask to be scored by: the result, the weights of the last step, has no score")
+    why = "no image has a mask to be scored by" if recipe.learns_classes else "features alone are learned, no classes"
+    result = "the weights of the last step" if recipe.learns_classes else "the encoder of the last step"
+    observer.phase(f"{why}: the result, {result}, has no score")
     unscored = msgspec.structs.replace(recipe.selection, weights="last", every_epochs=0, patience=None, min_delta=0.0)
     return msgspec.structs.replace(recipe, selection=unscored)
 
 
 def is_scored(dataset: Dataset, recipe: Recipe) -> bool:
-    """Whether there are images to score by, as there have to be unless no image beside the training split has labels.
+    """Whether the result has a score, as it has unless no image beside the training split has labels.
+
+    One that has learned features alone has none: its classes are those of a random head.
 
     Args:
         dataset: The data of a run, from `open_to_learn`.
         recipe: Its recipe.
     """
+    if not recipe.learns_classes:
+        return False
     if not dataset.splits.get(WITHOUT_MASKS):
         return True
     train = recipe.data.train_split
@@ -122,17 +129,24 @@ def open_again(recipe: Recipe, root: Path | None, facts: DataFacts) -> Dataset:
 
 
 def _with_classes(recipe: Recipe, root: Path) -> Data:
-    """How the images of a folder without masks are read, with the classes of the teacher if nothing else names any."""
+    """How the images of a folder without masks are read, with the classes of a teacher if nothing else names any."""
     data = recipe.data
     if data.class_names() is not None or described_classes(root)[0] is not None:
         return data
-    teacher = read_recipe(Path(recipe.distillation.teachers[0]).expanduser())
+    run = next((one for one in map(_folder, recipe.distillation.teachers) if is_run(one)), None)
+    if run is None and recipe.distillation.match == "features":
+        return msgspec.structs.replace(data, classes=NO_CLASSES)
+    teacher = read_recipe(run or _folder(recipe.distillation.teachers[0]))
     return msgspec.structs.replace(
         data,
         classes=teacher.data.class_names(),
         palette=teacher.data.palette,
         multilabel=teacher.data.multilabel,
     )
+
+
+def _folder(teacher: str) -> Path:
+    return Path(teacher).expanduser()
 
 
 def _without_theirs(problems: Sequence[Finding], found: Sequence[Unlabelled]) -> tuple[Finding, ...]:

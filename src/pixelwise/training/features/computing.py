@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import contextlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 
 import torch
 from torch import Tensor
@@ -12,7 +11,7 @@ from pixelwise.errors import RecipeError
 from pixelwise.models import SegmentationModel
 from pixelwise.models.encoding import encode
 from pixelwise.training.batches import Batch
-from pixelwise.training.features.recalling import recalling, without_pixels
+from pixelwise.training.features.recalling import recalling, unchanged, without_pixels
 from pixelwise.training.optimization.freezing import encoder_of, set_training_mode
 from pixelwise.training.step import prepare
 
@@ -54,7 +53,7 @@ def maps_read(model: SegmentationModel) -> tuple[int, ...]:
     # Two images: batch normalisation cannot be trained on one whose map is a single pixel.
     shape = (2, model.preprocessing.in_channels, *model.traced_size)
     images = torch.rand(shape, generator=torch.Generator().manual_seed(0)).to(device)
-    with torch.no_grad(), _unchanged(model, device):
+    with torch.no_grad(), unchanged(model, device):
         model.eval()
         expected, features = model.head_logits(images), encode(encoder, images)
         if not all(map(_alike, _from(model, features, shape), expected)):
@@ -78,21 +77,6 @@ def _reads(model: SegmentationModel, features: list[Tensor], index: int, shape: 
 def _from(model: SegmentationModel, features: list[Tensor], shape: Sequence[int]) -> tuple[Tensor, ...]:
     with recalling(model, features):
         return model.head_logits(without_pixels(shape, features[0].device))
-
-
-@contextlib.contextmanager
-def _unchanged(model: SegmentationModel, device: torch.device) -> Iterator[None]:
-    """Context after which the modes and statistics of a network and the random generators are as before."""
-    modes = {module: module.training for module in model.modules()}
-    before = [buffer.clone() for buffer in model.buffers()]
-    with torch.random.fork_rng([device] if device.type == "cuda" else []):
-        try:
-            yield
-        finally:
-            for module, training in modes.items():
-                module.training = training
-            for buffer, value in zip(model.buffers(), before, strict=True):
-                buffer.copy_(value)
 
 
 def _alike(found: Tensor, expected: Tensor) -> bool:

@@ -1,4 +1,4 @@
-"""Forward passes of a whole network whose encoder answers with features that are known already."""
+"""Forward passes of a whole network whose encoder answers with features that are known, or that change nothing."""
 
 from __future__ import annotations
 
@@ -31,6 +31,21 @@ def recalling(model: nn.Module, features: Sequence[Tensor] | None) -> Iterator[N
         yield
     finally:
         del encoder.forward  # the method of the class is there again
+
+
+@contextlib.contextmanager
+def unchanged(model: nn.Module, device: torch.device) -> Iterator[None]:
+    """Context after which the modes and statistics of a network and the random generators are as before."""
+    modes = {module: module.training for module in model.modules()}
+    before = [buffer.clone() for buffer in model.buffers()]
+    with torch.random.fork_rng([device] if device.type == "cuda" else []):
+        try:
+            yield
+        finally:
+            for module, training in modes.items():
+                module.training = training
+            for buffer, value in zip(model.buffers(), before, strict=True):
+                buffer.copy_(value)
 
 
 def without_pixels(shape: Sequence[int], device: torch.device) -> Tensor:

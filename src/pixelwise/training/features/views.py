@@ -143,6 +143,7 @@ def _write(
     first = next(iter(views.values()))
     sizes = [sum(array.nbytes for array in row) for row in compute(first, probed)]
     needed = int(_MARGIN * sum(sizes) / len(sizes) * len(pairs) * len(views))
+    observer.phase(f"keeping the {kept.what} takes about {needed / 1e6:.1f} MB of the disk")
     folder = next(iter(views)).parent
     require_space(folder, needed, f"keeping the {kept.what} of {len(pairs)} images ({kept.field})", kept.help)
     done, total = 0, len(views) * len(pairs)

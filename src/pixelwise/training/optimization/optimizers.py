@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 
 import torch
 from torch import nn
@@ -26,7 +26,9 @@ _CONTAINER = re.compile(r"(?:stages?|layers?|blocks?|features)(?:_?\d+)?|[sb]\d+
 """Part of a parameter's name that stands for stages or blocks: `blocks`, `stages_0`, `layer1`, RegNet's `s1.b2`."""
 
 
-def build_optimizer(model: nn.Module, optimizer: Optimizer) -> torch.optim.Optimizer:
+def build_optimizer(
+    model: nn.Module, optimizer: Optimizer, beside: Mapping[str, nn.Parameter] | None = None
+) -> torch.optim.Optimizer:
     """The optimizer over all parameters of `model` that require gradients.
 
     Without `decay_all`, parameters with fewer than two dimensions (biases, normalisation, activation slopes) have no
@@ -35,12 +37,15 @@ def build_optimizer(model: nn.Module, optimizer: Optimizer) -> torch.optim.Optim
     Args:
         model: The network; the patterns of `optimizer.groups` are searched in the names of its parameters.
         optimizer: Section `optimizer` of the recipe.
+        beside: Name -> parameter that is trained beside the network, as its head is: patterns are searched in these
+            names as well, and `layer_decay` does not concern them.
 
     Raises:
         RecipeError: R230, a group has no parameter; R231, `layer_decay` is set for a network without an encoder whose
             blocks can be counted.
     """
     named = {name: parameter for name, parameter in model.named_parameters() if parameter.requires_grad}
+    named |= beside or {}
     frozen = [name for name, parameter in model.named_parameters() if not parameter.requires_grad]
     groups = _groups_of(named, optimizer.groups, frozen)
     depths = _depth_factors(model, named, optimizer.layer_decay)
