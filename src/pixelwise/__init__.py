@@ -42,6 +42,7 @@ if TYPE_CHECKING:
     from pixelwise.deployment.export.export import export
     from pixelwise.deployment.int8.quantize import quantize
     from pixelwise.errors import PixelwiseError
+    from pixelwise.installation.doctor import doctor
     from pixelwise.models import SegmentationModel, build_model
     from pixelwise.observer import Observer
     from pixelwise.prediction.loading import load
@@ -89,6 +90,7 @@ _HOMES = {
     "describe": "pixelwise.reports.meanings",
     "display": "pixelwise.reports.displays",
     "distill": "pixelwise.api.distill",
+    "doctor": "pixelwise.installation.doctor",
     "draw_town": "pixelwise.datasets.preparing.drawing",
     "evaluate": "pixelwise.api.evaluate",
     "explain": "pixelwise.recipes.explaining",
@@ -145,6 +147,7 @@ __all__ = [
     "describe",
     "display",
     "distill",
+    "doctor",
     "draw_town",
     "evaluate",
     "explain",

@@ -96,7 +96,7 @@ IN_PARTS = {
 ROWS = TABLE | IN_PARTS
 READ_ONLY = (
     "recipes", "show", "ui", "explain", "models", "table", "profile", "data stats", "data cache", "data verify",
-    "serve",
+    "serve", "doctor",
 )  # fmt: skip
 """Verbs that write nothing but the cache, or print what they write."""
 COVERED_ELSEWHERE = {
