@@ -50,6 +50,7 @@ if TYPE_CHECKING:
     from pixelwise.prediction.segmenter import Segmenter
     from pixelwise.profiling.complexity import Complexity, complexity
     from pixelwise.recipes.catalog import list_recipes
+    from pixelwise.recipes.editors import schema
     from pixelwise.recipes.explaining import explain
     from pixelwise.recipes.files import find as recipe
     from pixelwise.recipes.overrides import apply_overrides
@@ -108,6 +109,7 @@ _HOMES = {
     "quantize": "pixelwise.deployment.int8.quantize",
     "recipe": "pixelwise.recipes.files:find",
     "resume": "pixelwise.api.resume",
+    "schema": "pixelwise.recipes.editors",
     "search": "pixelwise.zoo.searching",
     "serve": "pixelwise.api.serve",
     "shard": "pixelwise.datasets.preparing.sharding",
@@ -165,6 +167,7 @@ __all__ = [
     "quantize",
     "recipe",
     "resume",
+    "schema",
     "search",
     "serve",
     "shard",

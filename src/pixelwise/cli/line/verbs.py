@@ -16,7 +16,7 @@ PANELS = {
     "Train": ("train", "distill", "resume", "watch", "recipes", "show", "explain"),
     "Use": ("evaluate", "ui", "predict", "serve", "report", "export", "quantize", "deploy", "profile"),
     "Published models": ("models", "table", "import-weights"),
-    "Set up": ("doctor",),
+    "Set up": ("doctor", "schema"),
 }
 """Title of a group in the help -> its verbs."""
 VERBS = tuple(verb for verbs in PANELS.values() for verb in verbs)
