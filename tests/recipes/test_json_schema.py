@@ -27,7 +27,9 @@ VALUES: tuple[Any, ...] = (
     True, 0, 1, 3, -1, 300, 0.5, -0.5, 1.5, "text", "none", [], [1, 2], [0.5, 2], ["a"], [[1, 2, 3]], {}, {"a": 1},
     {"a": {"weight": 1}},
 )  # fmt: skip
-OF_TYPE = re.compile(r"expected .*, got|invalid (enum )?value|there is no|missing required field|is not a table")
+OF_TYPE = re.compile(
+    r"expected .*, got|invalid (enum )?value|^recipe: (model: )?there is no|missing required field|is not a table"
+)
 
 
 @cache
