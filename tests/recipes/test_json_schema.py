@@ -107,7 +107,8 @@ def test_schema_and_loader_agree_on_changed_recipes(data: st.DataObject):
 
 
 @pytest.mark.fuzz
-@settings(max_examples=8000)
+@pytest.mark.timeout(1800)
+@settings(max_examples=2000)
 @given(st.data())
 def test_schema_and_loader_agree_on_thousands_of_changed_recipes(data: st.DataObject):
     agree(changed(data))
