@@ -73,8 +73,8 @@ def html_legend(names: Sequence[str], colors: Sequence[tuple[int, int, int]]) ->
     """The names of classes, each behind a square of its colour; HTML in which no text can be markup."""
     square = "display:inline-block;width:0.8em;height:0.8em;margin-right:0.3em;border:1px solid #888;background:"
     entries = (
-        f'<span style="display:inline-block;margin-right:0.9em"><span style="{square}#{red:02x}{green:02x}{blue:02x}"></span>'
-        f"{_escaped(name)}</span>"
+        '<span style="display:inline-block;margin-right:0.9em">'
+        f'<span style="{square}#{red:02x}{green:02x}{blue:02x}"></span>{_escaped(name)}</span>'
         for name, (red, green, blue) in zip(names, colors, strict=True)
     )
     return f"<p>{''.join(entries)}</p>"
