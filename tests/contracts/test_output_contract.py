@@ -103,6 +103,7 @@ def test_the_json_of_data_verbs_says_what_was_made(tiny_data: Path, tmp_path: Pa
     assert (found["images"], found["problems"]) == (14, [])
 
 
+@pytest.mark.heavy
 def test_the_report_of_a_run_is_named_in_json(tiny_run: Path, tmp_path: Path, run_cli: Callable):
     run = tmp_path / "run"
     shutil.copytree(tiny_run, run)
