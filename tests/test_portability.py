@@ -264,7 +264,7 @@ def test_text_without_an_encoding_is_found(source: str, unclear: int):
 
 TORCH_FREE = (
     "errors", "suggestions", "entry_points", "options", "observer", "plugins", "telemetry", "machine", "storage",
-    "recipes", "records",
+    "recipes", "records", "installation",
 )  # fmt: skip
 IMPORT = """
 import importlib, pkgutil, sys

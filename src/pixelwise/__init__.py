@@ -42,6 +42,7 @@ if TYPE_CHECKING:
     from pixelwise.deployment.export.export import export
     from pixelwise.deployment.int8.quantize import quantize
     from pixelwise.errors import PixelwiseError
+    from pixelwise.installation.doctor import doctor
     from pixelwise.models import SegmentationModel, build_model
     from pixelwise.observer import Observer
     from pixelwise.prediction.loading import load
@@ -49,6 +50,7 @@ if TYPE_CHECKING:
     from pixelwise.prediction.segmenter import Segmenter
     from pixelwise.profiling.complexity import Complexity, complexity
     from pixelwise.recipes.catalog import list_recipes
+    from pixelwise.recipes.editors import schema
     from pixelwise.recipes.explaining import explain
     from pixelwise.recipes.files import find as recipe
     from pixelwise.recipes.overrides import apply_overrides
@@ -89,6 +91,7 @@ _HOMES = {
     "describe": "pixelwise.reports.meanings",
     "display": "pixelwise.reports.displays",
     "distill": "pixelwise.api.distill",
+    "doctor": "pixelwise.installation.doctor",
     "draw_town": "pixelwise.datasets.preparing.drawing",
     "evaluate": "pixelwise.api.evaluate",
     "explain": "pixelwise.recipes.explaining",
@@ -106,6 +109,7 @@ _HOMES = {
     "quantize": "pixelwise.deployment.int8.quantize",
     "recipe": "pixelwise.recipes.files:find",
     "resume": "pixelwise.api.resume",
+    "schema": "pixelwise.recipes.editors",
     "search": "pixelwise.zoo.searching",
     "serve": "pixelwise.api.serve",
     "shard": "pixelwise.datasets.preparing.sharding",
@@ -145,6 +149,7 @@ __all__ = [
     "describe",
     "display",
     "distill",
+    "doctor",
     "draw_town",
     "evaluate",
     "explain",
@@ -162,6 +167,7 @@ __all__ = [
     "quantize",
     "recipe",
     "resume",
+    "schema",
     "search",
     "serve",
     "shard",

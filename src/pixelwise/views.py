@@ -1,4 +1,4 @@
-"""How objects look in Python: one line as text, a table or a picture in a notebook, a pandas frame."""
+"""How objects look in Python: one line as text, a table or a picture in a notebook, a pandas or polars frame."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ from pixelwise.errors import RecipeError, harmless
 
 if TYPE_CHECKING:
     import pandas  # type: ignore[import-not-found]
+    import polars  # type: ignore[import-not-found]
 
 NOT_AVAILABLE = "n/a"
 SHOWN_NAMES = 4
@@ -72,8 +73,8 @@ def html_legend(names: Sequence[str], colors: Sequence[tuple[int, int, int]]) ->
     """The names of classes, each behind a square of its colour; HTML in which no text can be markup."""
     square = "display:inline-block;width:0.8em;height:0.8em;margin-right:0.3em;border:1px solid #888;background:"
     entries = (
-        f'<span style="margin-right:0.9em"><span style="{square}#{red:02x}{green:02x}{blue:02x}"></span>'
-        f"{_escaped(name)}</span>"
+        '<span style="display:inline-block;margin-right:0.9em">'
+        f'<span style="{square}#{red:02x}{green:02x}{blue:02x}"></span>{_escaped(name)}</span>'
         for name, (red, green, blue) in zip(names, colors, strict=True)
     )
     return f"<p>{''.join(entries)}</p>"
@@ -100,6 +101,23 @@ def frame(columns: Mapping[str, Sequence[Any]], index: str | None = None) -> pan
         raise RecipeError("R240", "pandas is not installed", "pip install 'pixelwise[pandas]'") from error
     made = pandas.DataFrame(dict(columns))
     return made if index is None else made.set_index(index)
+
+
+def polars_frame(columns: Mapping[str, Sequence[Any]]) -> polars.DataFrame:
+    """A polars frame; NaN stays NaN, and None becomes null.
+
+    Args:
+        columns: Values by the name of their column, all of one length.
+
+    Raises:
+        RecipeError: R240, polars is not installed.
+    """
+    try:
+        import polars  # type: ignore[import-not-found]
+    except ImportError as error:
+        raise RecipeError("R240", "polars is not installed", "pip install 'pixelwise[polars]'") from error
+    # A column whose first values are missing has its type from the later ones.
+    return polars.DataFrame({name: list(values) for name, values in columns.items()}, infer_schema_length=None)
 
 
 def _escaped(text: str) -> str:

@@ -73,6 +73,7 @@ TABLE = {
     "export": Row(("export", "{linear}", "--output", "{out}/a", *SIZE), same="a/model.onnx"),
     "quantize": Row(("quantize", "{linear}", "--output", "{out}/a", "--force", *SIZE)),
     "deploy": Row(("deploy", "{linear}", "--output", "{out}/a", "--targets", "onnx", "--rounds", "1", *SIZE)),
+    "schema": Row(("schema", "{out}/recipe.toml"), copied="run", quick=True, same="recipe*"),
     "data split": Row(("data", "split", "{out}"), copied="data", quick=True, same="*.txt", refuses_existing=True),
     "data convert": Row(("data", "convert", "{data}", "{out}/a"), quick=True, same="a/**/*.png", refuses_existing=True),
     "data shard": Row(
@@ -109,7 +110,7 @@ OTHERWISE = {
 ROWS = TABLE | IN_PARTS | OTHERWISE
 READ_ONLY = (
     "recipes", "show", "ui", "explain", "models", "table", "profile", "data stats", "data cache", "data verify",
-    "serve",
+    "serve", "doctor",
 )  # fmt: skip
 """Verbs that write nothing but the cache, or print what they write."""
 COVERED_ELSEWHERE = {

@@ -18,6 +18,7 @@ from pixelwise.machine.facts import (
     gpu_memory_in_use,
     machine_facts,
     may_have_bfloat16,
+    nvidia_driver,
     peak_memory_bytes,
     processor_features,
     version_facts,
@@ -61,6 +62,23 @@ def test_the_processor_is_called_as_the_system_says(monkeypatch: pytest.MonkeyPa
     assert machine_facts().cpu == "Apple M9"
     sysctl.write_text("#!/bin/sh\nexit 1\n")
     assert machine_facts().cpu in (platform.processor(), platform.machine())
+
+
+HEADER = "| NVIDIA-SMI 535.104 {0} Driver Version: 535.104.05 {0} CUDA Version: 12.2 |"
+
+
+def test_the_driver_is_described_by_its_own_program(tmp_path: Path):
+    program = tmp_path / "nvidia-smi"
+    program.write_text(
+        f"#!/bin/sh\nif [ $# = 0 ]; then echo '{HEADER}'; else echo 'NVIDIA H200'; echo 'Tesla T4'; fi\n", "utf-8"
+    )
+    program.chmod(0o755)
+    found = nvidia_driver(str(program))
+    assert found is not None
+    assert (found.version, found.cuda, found.gpus) == ("535.104.05", "12.2", ("NVIDIA H200", "Tesla T4"))
+    program.write_text("#!/bin/sh\necho 'NVIDIA-SMI has failed because it could not communicate'; exit 9\n", "utf-8")
+    assert nvidia_driver(str(program)) is None
+    assert nvidia_driver(str(tmp_path / "missing")) is None
 
 
 def test_windows_keeps_the_processor_s_name_in_its_registry(monkeypatch: pytest.MonkeyPatch):

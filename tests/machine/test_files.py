@@ -1,5 +1,6 @@
 import errno
 import os
+import shutil
 import stat
 import sys
 import time
@@ -8,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from pixelwise.machine import files
-from pixelwise.machine.files import flush, is_disk_full, let_others_read, link_new, rename, replace_file
+from pixelwise.machine.files import disk_room, flush, is_disk_full, let_others_read, link_new, rename, replace_file
 
 
 def busy(number: int) -> PermissionError:
@@ -129,3 +130,9 @@ def test_a_file_is_made_newer_than_another(tmp_path: Path):
     assert ahead < made < ahead + 10**7
     files.make_newer(new, old)
     assert new.stat().st_mtime_ns == made
+
+
+def test_the_room_of_a_folder_that_does_not_exist_yet_is_that_above_it(tmp_path: Path):
+    found = disk_room(tmp_path / "a" / "b")
+    assert found.total == shutil.disk_usage(tmp_path).total
+    assert 0 < found.free <= found.total

@@ -1,4 +1,5 @@
 import mmap
+import os
 import platform
 import subprocess
 import sys
@@ -15,6 +16,7 @@ from pixelwise.machine.memory import (
     memory_in_use,
     peak_memory,
     return_freed_memory,
+    room_between_processes,
     shared_memory_at,
     total_memory,
 )
@@ -37,7 +39,7 @@ def test_memory_in_use_grows_with_what_is_used():
 
 
 def test_a_container_s_limit_holds(monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.setattr(memory, "_left_in_container", lambda: 12345)
+    monkeypatch.setattr(memory, "memory_left", lambda: 12345)
     assert available_memory() == 12345
 
 
@@ -129,3 +131,13 @@ def test_a_file_that_is_not_the_shared_memory_is_not_opened(tmp_path: Path):
 def test_memory_that_is_missing_is_an_error():
     with pytest.raises(OSError):
         SharedMemory(1 << 62)
+
+
+@on_linux
+def test_the_room_between_processes_is_that_of_its_file_system(monkeypatch: pytest.MonkeyPatch, tmp_path: Path):
+    found = room_between_processes()
+    facts = os.statvfs("/dev/shm")
+    assert found is not None
+    assert found.total == facts.f_blocks * facts.f_frsize
+    monkeypatch.setattr(memory, "SHARED", tmp_path / "missing")
+    assert room_between_processes() is None

@@ -2,7 +2,7 @@ from pathlib import Path
 
 import pytest
 
-from pixelwise.machine.quotas import cpu_quota
+from pixelwise.machine.quotas import cpu_quota, memory_left, memory_limit
 
 V2_HERE = "0::/\n"
 V1_DOCKER = "12:pids:/docker/1f3a\n4:cpu,cpuacct:/docker/1f3a\n1:name=systemd:/docker/1f3a\n"
@@ -160,3 +160,60 @@ def test_bytes_that_are_no_text_are_no_quota(tmp_path: Path):
     path.parent.mkdir(parents=True)
     path.write_bytes(b"\xff\xfe\x00 100000")
     assert cpu_quota(tmp_path) is None
+
+
+NO_LIMIT_V1 = "9223372036854771712\n"
+MEMORY: dict[str, tuple[dict[str, str], int | None, int | None]] = {
+    "nothing at all": ({}, None, None),
+    "v2, what can be dropped counts as free": (
+        {
+            "proc/self/cgroup": V2_HERE,
+            "sys/fs/cgroup/memory.max": "1000\n",
+            "sys/fs/cgroup/memory.current": "700\n",
+            "sys/fs/cgroup/memory.stat": "anon 400\ninactive_file 250\nactive_file 50\n",
+        },
+        1000,
+        550,
+    ),
+    "v2, no limit": ({"proc/self/cgroup": V2_HERE, "sys/fs/cgroup/memory.max": "max\n"}, None, None),
+    "v2, the pod is smaller than its container": (
+        {
+            "proc/self/cgroup": "0::/pod/c1\n",
+            "sys/fs/cgroup/pod/memory.max": "2000\n",
+            "sys/fs/cgroup/pod/memory.current": "100\n",
+            "sys/fs/cgroup/pod/c1/memory.max": "3000\n",
+            "sys/fs/cgroup/pod/c1/memory.current": "2950\n",
+        },
+        2000,
+        50,
+    ),
+    "v1, with the group outside of what is visible": (
+        {
+            "proc/self/cgroup": "5:memory:/docker/1f3a\n",
+            "sys/fs/cgroup/memory/memory.limit_in_bytes": "4096\n",
+            "sys/fs/cgroup/memory/memory.usage_in_bytes": "4000\n",
+            "sys/fs/cgroup/memory/memory.stat": "inactive_file 1\nno number\nword\ntotal_inactive_file 1000\n",
+        },
+        4096,
+        1096,
+    ),
+    "v1, no limit": (
+        {"proc/self/cgroup": "5:memory:/\n", "sys/fs/cgroup/memory/memory.limit_in_bytes": NO_LIMIT_V1},
+        None,
+        None,
+    ),
+    "more in use than allowed": (
+        {"sys/fs/cgroup/memory.max": "10\n", "sys/fs/cgroup/memory.current": "20\n"},
+        10,
+        0,
+    ),
+}
+
+
+@pytest.mark.parametrize(("files", "limit", "left"), MEMORY.values(), ids=MEMORY.keys())
+def test_the_smallest_memory_limit_on_the_path_counts(tmp_path: Path, files: dict[str, str], limit, left):
+    for name, text in files.items():
+        path = tmp_path / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(text, "ascii")
+    assert (memory_limit(tmp_path), memory_left(tmp_path)) == (limit, left)

@@ -99,6 +99,29 @@ def test_without_pandas_the_extra_is_named(result: Result, monkeypatch: pytest.M
         assert "pixelwise[pandas]" in caught.value.help
 
 
+def test_without_polars_the_extra_is_named(result: Result, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setitem(sys.modules, "polars", None)
+    for call in (result.to_polars, LOG.to_polars):
+        with pytest.raises(RecipeError) as caught:
+            call()
+        assert caught.value.code == "R240"
+        assert "pixelwise[polars]" in caught.value.help
+
+
+def test_polars_gets_the_columns_that_pandas_gets(result: Result, monkeypatch: pytest.MonkeyPatch):
+    given: list[Any] = []
+    stand_in = SimpleNamespace(DataFrame=lambda columns, **options: given.append((columns, options)))
+    monkeypatch.setitem(sys.modules, "polars", stand_in)
+    result.to_polars()
+    LOG.to_polars()
+    (classes, options), (steps, _) = given
+    assert classes["class"] == ["grass", "path", "hut"]
+    assert classes["iou"][:2] == [0.875, 0.625]
+    assert options == {"infer_schema_length": None}  # else a column that begins with None has no type
+    assert steps["step"] == [1, 2, 3]
+    assert steps["split"] == [None, "val", "val"]
+
+
 def test_scores_of_classes_in_images_survive_the_disk(result: Result, tmp_path: Path):
     save_result(result, IMAGES, tmp_path)
     assert (tmp_path / "per_image_iou.csv").read_text() == "id,grass,path,hut\na,0.5,1.0,\n'=b,,,\n"

@@ -53,6 +53,7 @@ def prepare(
     ),
     *,
     options: PrepareOptions,
+    json: bool = typer.Option(False, "--json", help="Print everything as JSON."),
 ) -> None:
     """Prepare a public data set: download, verify, unpack and convert it.
 
@@ -64,11 +65,11 @@ def prepare(
     from pixelwise.reports.displays import display
 
     if name is None:
-        print_public_data(pixelwise.list_public_data())
+        print_public_data(pixelwise.list_public_data(), as_json=json)
         return
     with display(phases=True) as observer:
         prepared = pixelwise.prepare(name, root, options, observer=observer)
-    print_prepared(prepared)
+    print_prepared(prepared, as_json=json)
 
 
 @app.command(cls=Verb)
@@ -80,6 +81,7 @@ def split(
     ),
     *,
     options: SplitOptions,
+    json: bool = typer.Option(False, "--json", help="Print everything as JSON."),
 ) -> None:
     """Split a data set into train, val and test by writing lists; no file is moved.
 
@@ -93,7 +95,7 @@ def split(
 
     with display() as observer:
         division = pixelwise.split(root, overrides or (), options, observer=observer)
-    print_division(division)
+    print_division(division, as_json=json)
 
 
 @app.command(cls=Verb)
@@ -106,6 +108,7 @@ def convert(
     ),
     *,
     options: ConvertOptions,
+    json: bool = typer.Option(False, "--json", help="Print everything as JSON."),
 ) -> None:
     """Write a data set of any supported format as images and masks of class ids."""
     import pixelwise
@@ -114,7 +117,7 @@ def convert(
 
     with display() as observer:
         written = pixelwise.convert(root, output, overrides or (), options, observer=observer)
-    print_written_data(written)
+    print_written_data(written, as_json=json)
 
 
 @app.command(cls=Verb)
@@ -129,6 +132,7 @@ def shard(
     ),
     *,
     options: ShardOptions,
+    json: bool = typer.Option(False, "--json", help="Print everything as JSON."),
 ) -> None:
     """Put a data set into shards: large tars of its files as they are, and an index of them.
 
@@ -141,12 +145,13 @@ def shard(
 
     with display() as observer:
         sharded = pixelwise.shard(root, output, overrides or (), options, observer=observer)
-    print_sharded(sharded)
+    print_sharded(sharded, as_json=json)
 
 
 @app.command(cls=Verb)
 def verify(
     root: Path = typer.Argument(..., metavar="DATA", help="Folder of a data set in shards."),
+    json: bool = typer.Option(False, "--json", help="Print everything as JSON."),
 ) -> None:
     """Compare every file in shards with its SHA-256, and the tars with their index.
 
@@ -158,7 +163,7 @@ def verify(
 
     with display() as observer:
         found = pixelwise.verify(root, observer=observer)
-    print_verification(found)
+    print_verification(found, as_json=json)
     if found.problems:
         raise typer.Exit(3)
 
@@ -210,6 +215,7 @@ def town(
         metavar="[FIELD=VALUE]...",
         help="Changes to the data section of the town-demo recipe, such as data.town_images=[100,20,20].",
     ),
+    json: bool = typer.Option(False, "--json", help="Print everything as JSON."),
 ) -> None:
     """Draw the synthetic town: street scenes with exact labels for CamVid's 11 classes."""
     import pixelwise
@@ -218,4 +224,4 @@ def town(
 
     with display() as observer:
         written = pixelwise.draw_town(output, overrides or (), observer=observer)
-    print_written_data(written)
+    print_written_data(written, as_json=json)

@@ -45,6 +45,7 @@ def run(
     ),
     *,
     options: DistillOptions,
+    json: bool = typer.Option(False, "--json", help="Print folder, report and scores as JSON at the end."),
 ) -> None:
     """Train a network that learns from trained ones, usually a small one from a large one.
 
@@ -65,4 +66,4 @@ def run(
     with display(phases=True) as observer:
         observer.phase("loading PyTorch")
         run = pixelwise.distill(asked.recipe, asked.data, output, options, observer=observer)
-    print_run(run, scored=options.evaluate)
+    print_run(run, scored=options.evaluate, as_json=json)

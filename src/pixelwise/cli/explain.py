@@ -22,9 +22,14 @@ def run(
         help="An error code (D204), a field of recipes (schedule.warmup_iterations, or just lr), a metric (mIoU), a "
         "protocol (native) or a recipe (unet).",
     ),
+    json: bool = typer.Option(False, "--json", help="Print the Markdown within JSON."),
 ) -> None:
     """Explain an error code, a field of recipes, a metric, a protocol or a recipe."""
     import pixelwise
-    from pixelwise.reports.standard_output import write_markdown
+    from pixelwise.reports.standard_output import write_json, write_markdown
 
-    write_markdown(pixelwise.describe(name))
+    found = pixelwise.describe(name)
+    if json:
+        write_json({"name": name, "markdown": found})
+    else:
+        write_markdown(found)

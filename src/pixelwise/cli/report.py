@@ -10,9 +10,12 @@ EXAMPLES = ("pixelwise report runs/unet-1",)
 """Shown at the end of the help."""
 
 
-def run(run: Path = typer.Argument(..., metavar="RUN", help="Run folder.")) -> None:
+def run(
+    run: Path = typer.Argument(..., metavar="RUN", help="Run folder."),
+    json: bool = typer.Option(False, "--json", help="Print the path of the report as JSON."),
+) -> None:
     """Write RUN/report.html from the files in the run folder."""
     import pixelwise
     from pixelwise.reports.run.terminal import print_page
 
-    print_page(run, pixelwise.write_report(run))
+    print_page(run, pixelwise.write_report(run), as_json=json)

@@ -32,6 +32,7 @@ def run(
     ),
     *,
     options: ResumeOptions,
+    json: bool = typer.Option(False, "--json", help="Print folder, report and scores as JSON at the end."),
 ) -> None:
     """Continue a stopped or killed run; if it has stages, with the unfinished one.
 
@@ -49,4 +50,4 @@ def run(
     with display(phases=True) as observer:
         observer.phase("loading PyTorch")
         pixelwise.resume(run, options, observer=observer)
-    print_run(run, scored=options.evaluate)
+    print_run(run, scored=options.evaluate, as_json=json)

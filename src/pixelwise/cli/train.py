@@ -44,6 +44,7 @@ def run(
     ),
     *,
     options: TrainOptions,
+    json: bool = typer.Option(False, "--json", help="Print folder, report and scores as JSON at the end."),
 ) -> None:
     """Train a network, score it and write a report.
 
@@ -61,4 +62,4 @@ def run(
     with display(phases=True) as observer:
         observer.phase("loading PyTorch")
         run = pixelwise.train(asked.recipe, asked.data, output, options, observer=observer)
-    print_run(run, scored=options.evaluate)
+    print_run(run, scored=options.evaluate, as_json=json)

@@ -20,6 +20,21 @@ from pixelwise.machine.threads import usable_cores
 if TYPE_CHECKING:
     import torch
 
+
+class Driver(msgspec.Struct, frozen=True, kw_only=True):
+    """The driver of NVIDIA's GPUs, as its own program describes it.
+
+    Attributes:
+        version: Version of the driver.
+        cuda: Newest CUDA that it supports, such as `12.8`; empty if it does not say.
+        gpus: Names of the GPUs.
+    """
+
+    version: str
+    cuda: str = ""
+    gpus: tuple[str, ...] = ()
+
+
 PACKAGES = ("pixelwise", "torch", "timm", "numpy", "opencv-python-headless", "Pillow")
 """Packages whose version can change a result."""
 FEATURES = (
@@ -63,16 +78,21 @@ def machine_facts() -> Machine:
     import torch
 
     return Machine(
-        cpu=_cpu_name(),
+        cpu=processor_name(),
         cores=usable_cores(),
         threads=torch.get_num_threads(),
         gpu=torch.cuda.get_device_name(0) if torch.cuda.is_available() else None,
         memory_bytes=total_memory(),
-        platform=f"{platform.system()} {platform.release()} {platform.machine()}",
+        platform=system_name(),
         features=processor_features(),
         processes=world_size(),
         hosts=hosts(),
     )
+
+
+def system_name() -> str:
+    """Operating system, its release and the processor architecture: `Linux 6.8.0 x86_64`."""
+    return f"{platform.system()} {platform.release()} {platform.machine()}"
 
 
 def processor_features(description: Path = CPU_DESCRIPTION) -> tuple[str, ...]:
@@ -142,7 +162,30 @@ def gpu_memory_in_use() -> int | None:
     return sum(torch.cuda.memory_reserved(number) for number in range(torch.cuda.device_count()))
 
 
-def _cpu_name() -> str:
+def nvidia_driver(program: str = "nvidia-smi") -> Driver | None:
+    """The driver of NVIDIA's GPUs; None without one, or if its program does not answer.
+
+    Args:
+        program: Name or path of the driver's program, which comes with it on every system.
+    """
+    table, names = _printed([program]), _printed([program, "--query-gpu=name", "--format=csv,noheader"])
+    version = re.search(r"Driver Version:\s*([\d.]+)", table)
+    if version is None:
+        return None
+    cuda = re.search(r"CUDA(?: UMD)? Version:\s*([\d.]+)", table)
+    gpus = tuple(line.strip() for line in names.splitlines() if line.strip())
+    return Driver(version=version[1], cuda=cuda[1] if cuda else "", gpus=gpus)
+
+
+def _printed(command: list[str]) -> str:
+    """What a program prints; empty if there is none, it fails or does not answer."""
+    try:
+        return subprocess.run(command, capture_output=True, encoding="utf-8", timeout=10, check=True).stdout
+    except (OSError, subprocess.SubprocessError, UnicodeDecodeError):
+        return ""
+
+
+def processor_name() -> str:
     """Model name of the processor, or its architecture if the system does not report the name."""
     name = {"win32": _name_in_registry, "darwin": _name_by_sysctl}.get(sys.platform, _name_in_proc)()
     return name.strip() or platform.processor() or platform.machine()
@@ -167,8 +210,4 @@ def _name_in_registry() -> str:
 
 
 def _name_by_sysctl() -> str:
-    command = ["sysctl", "-n", "machdep.cpu.brand_string"]
-    try:
-        return subprocess.run(command, capture_output=True, encoding="utf-8", timeout=10, check=True).stdout
-    except (OSError, subprocess.SubprocessError):
-        return ""
+    return _printed(["sysctl", "-n", "machdep.cpu.brand_string"])

@@ -5,12 +5,14 @@ from __future__ import annotations
 import contextlib
 import errno
 import os
+import shutil
 import stat
 import sys
 import tempfile
 import time
 from collections.abc import Callable
 from pathlib import Path
+from typing import NamedTuple
 
 MOVES_OPEN_FILES = sys.platform != "win32"
 """Whether open files, and folders that contain open files, can be renamed and removed."""
@@ -24,6 +26,30 @@ _PAUSES = (0.01, 0.05, 0.1, 0.2, 0.4)
 _BUSY = (5, 32, 33)
 # Disk full (twice) and quota exceeded: Windows error codes without an errno equivalent.
 _FULL_ON_WINDOWS = (39, 112, 1295)
+
+
+class Room(NamedTuple):
+    """The room on a file system.
+
+    Attributes:
+        total: Size in bytes.
+        free: Bytes that this user may still write.
+    """
+
+    total: int
+    free: int
+
+
+def disk_room(folder: Path) -> Room:
+    """The room on the file system of a folder, or of the nearest folder above it that exists.
+
+    Raises:
+        OSError: The system does not tell.
+    """
+    while not folder.exists() and folder != folder.parent:
+        folder = folder.parent
+    found = shutil.disk_usage(folder)
+    return Room(found.total, found.free)
 
 
 def replace_file(source: Path, target: Path) -> None:

@@ -11,7 +11,11 @@ import secrets
 import sys
 from pathlib import Path
 
-_UNLIMITED = 1 << 60
+from pixelwise.machine.files import Room, disk_room
+from pixelwise.machine.quotas import memory_left
+
+SHARED = Path("/dev/shm")
+"""Where PyTorch's loader processes hand over batches on Linux."""
 _STATUS = Path("/proc/self/status")
 # Options of glibc's mallopt(3), from <malloc.h>.
 _TRIM_THRESHOLD, _MMAP_MAX = -1, -4
@@ -21,7 +25,9 @@ def available_memory() -> int:
     """Bytes that can be allocated without swapping: page cache counts as free, and a container's limit applies."""
     import psutil
 
-    return min(psutil.virtual_memory().available, _left_in_container())
+    left = memory_left()
+    available = psutil.virtual_memory().available
+    return available if left is None else min(available, left)
 
 
 def total_memory() -> int:
@@ -89,13 +95,12 @@ def return_freed_memory() -> bool:
     return False
 
 
-def _left_in_container() -> int:
-    try:
-        limit = Path("/sys/fs/cgroup/memory.max").read_text("ascii").strip()
-        used = int(Path("/sys/fs/cgroup/memory.current").read_text("ascii"))
-        return max(0, int(limit) - used) if limit != "max" else _UNLIMITED
-    except (OSError, ValueError):
-        return _UNLIMITED  # no container, or its limit is not visible
+def room_between_processes() -> Room | None:
+    """The file system in which loader processes hand over their batches; None on systems without one.
+
+    Only Linux has it, and there a container's is often small: 64 MiB with Docker, unless `--shm-size` says more.
+    """
+    return disk_room(SHARED) if SHARED.is_dir() else None
 
 
 class SharedMemory:

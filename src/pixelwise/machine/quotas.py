@@ -1,4 +1,4 @@
-"""The CPU quota of a container, read from Linux's control groups (version 1, version 2 and hybrid)."""
+"""The CPU quota and the memory limit of a container, from Linux's control groups (version 1, version 2, hybrid)."""
 
 from __future__ import annotations
 
@@ -12,6 +12,9 @@ _MEMBERSHIP = "proc/self/cgroup"
 # systemd mounts version 2 at the first path, or at the second if version 1 has the CPU controller.
 _MOUNTS_V2 = ("sys/fs/cgroup", "sys/fs/cgroup/unified")
 _MOUNTS_V1 = ("sys/fs/cgroup/cpu", "sys/fs/cgroup/cpu,cpuacct")
+_MEMORY_V1 = ("sys/fs/cgroup/memory",)
+_NO_LIMIT = 1 << 60
+"""Version 1 writes a number near 2^63 where there is no limit."""
 
 
 def cpu_quota(root: Folder = ROOT) -> float | None:
@@ -25,6 +28,46 @@ def cpu_quota(root: Folder = ROOT) -> float | None:
     quotas = [_quota_v2(group) for group in _groups(root, _MOUNTS_V2, _path_v2(root))]
     quotas += [_quota_v1(group) for group in _groups(root, _MOUNTS_V1, _path_v1(root))]
     return min((quota for quota in quotas if quota is not None), default=None)
+
+
+def memory_limit(root: Folder = ROOT) -> int | None:
+    """Bytes of main memory that the process and the others of its groups may use; None if there is no limit.
+
+    Args:
+        root: Folder that contains `proc` and `sys`.
+    """
+    return min((limit for limit, _ in _memory(root)), default=None)
+
+
+def memory_left(root: Folder = ROOT) -> int | None:
+    """Bytes that the groups of the process may still use; None if there is no limit.
+
+    File contents that the system can drop at any time count as free, as they do for the whole machine.
+
+    Args:
+        root: Folder that contains `proc` and `sys`.
+    """
+    return min((max(0, limit - used) for limit, used in _memory(root)), default=None)
+
+
+def _memory(root: Folder) -> Iterator[tuple[int, int]]:
+    """Limit and used bytes of each group that has a limit."""
+    v1 = ("memory.limit_in_bytes", "memory.usage_in_bytes", "total_inactive_file")
+    v2 = ("memory.max", "memory.current", "inactive_file")
+    for mounts, path, (most, current, droppable) in (
+        (_MOUNTS_V2, _path_v2(root), v2),
+        (_MEMORY_V1, _path_v1(root, "memory"), v1),
+    ):
+        for group in _groups(root, mounts, path):
+            limit, used = (_number(_text(os.path.join(group, name))) for name in (most, current))
+            if limit is not None and limit < _NO_LIMIT:
+                lines = _text(os.path.join(group, "memory.stat")).splitlines()
+                facts = {name: value for name, _, value in (line.partition(" ") for line in lines)}
+                yield limit, (used or 0) - (_number(facts.get(droppable, "")) or 0)
+
+
+def _number(text: str) -> int | None:
+    return int(text) if text.isdecimal() else None
 
 
 def _groups(root: Folder, mounts: tuple[str, ...], group: str) -> Iterator[str]:
@@ -43,8 +86,8 @@ def _path_v2(root: Folder) -> str:
     return next((path for number, _, path in _memberships(root) if number == "0"), "/")
 
 
-def _path_v1(root: Folder) -> str:
-    return next((path for _, names, path in _memberships(root) if "cpu" in names.split(",")), "/")
+def _path_v1(root: Folder, controller: str = "cpu") -> str:
+    return next((path for _, names, path in _memberships(root) if controller in names.split(",")), "/")
 
 
 def _memberships(root: Folder) -> Iterator[tuple[str, str, str]]:

@@ -12,10 +12,11 @@ from pixelwise.records import showing
 from pixelwise.storage import write_bytes
 from pixelwise.storage.atomic import full_disk_explained
 from pixelwise.storage.documents import DocumentError, is_irregular, read_document
-from pixelwise.views import frame
+from pixelwise.views import frame, polars_frame
 
 if TYPE_CHECKING:
     import pandas  # type: ignore[import-not-found]
+    import polars  # type: ignore[import-not-found]
 
 LOG = "log.jsonl"
 MAX_BAD_STEPS = 5
@@ -208,6 +209,14 @@ class Log(msgspec.Struct, frozen=True):
             RecipeError: R240, pandas is not installed.
         """
         return frame(showing.log_columns(self))
+
+    def to_polars(self) -> polars.DataFrame:
+        """The steps and evaluations as a polars frame, one row per step; the columns are those of `to_pandas`.
+
+        Raises:
+            RecipeError: R240, polars is not installed.
+        """
+        return polars_frame(showing.log_columns(self))
 
     def of(self, kind: type[OneKind]) -> list[OneKind]:
         """The records of one kind, in order."""

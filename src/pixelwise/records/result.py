@@ -24,10 +24,11 @@ from pixelwise.records.scores import BinaryCounts, CalibrationBin, ClassResult, 
 from pixelwise.storage import json_text, printable, write_bytes, write_text
 from pixelwise.storage.cells import cell, text_in
 from pixelwise.storage.documents import DocumentError, read_document, read_text, reading
-from pixelwise.views import frame
+from pixelwise.views import frame, polars_frame
 
 if TYPE_CHECKING:
     import pandas  # type: ignore[import-not-found]
+    import polars  # type: ignore[import-not-found]
 
     from pixelwise.records.showing import Rows
 
@@ -197,6 +198,17 @@ class Result(msgspec.Struct, frozen=True, kw_only=True):
         """
         columns, index = showing.result_columns(self, rows)
         return frame(columns, index)
+
+    def to_polars(self, rows: Rows = "class") -> polars.DataFrame:
+        """The scores as a polars frame, fractions 0..1; NaN where a score is undefined.
+
+        Args:
+            rows: As for `to_pandas`; the classes or images are the first column.
+
+        Raises:
+            RecipeError: R240, polars is not installed; R260, there are no such rows.
+        """
+        return polars_frame(showing.result_columns(self, rows)[0])
 
     @property
     def multilabel(self) -> bool:

@@ -25,8 +25,11 @@ _NAMED_FILES = 5
 """Number of skipped files listed by name; the rest are counted."""
 
 
-def print_public_data(known: Mapping[str, Publication]) -> None:
+def print_public_data(known: Mapping[str, Publication], *, as_json: bool = False) -> None:
     """Print a table of the data sets that can be prepared."""
+    if as_json:
+        write_json([{"name": name, "summary": one.summary, "terms": one.terms} for name, one in known.items()])
+        return
     table = Table(box=None, header_style="bold", pad_edge=False)
     for heading in ("name", "description", "terms"):
         table.add_column(heading, overflow="fold")
@@ -35,8 +38,12 @@ def print_public_data(known: Mapping[str, Publication]) -> None:
     Console().print(table)
 
 
-def print_prepared(prepared: Prepared) -> None:
+def print_prepared(prepared: Prepared, *, as_json: bool = False) -> None:
     """Print which files of a public data set are there, and the next command."""
+    if as_json:
+        files = {pattern: {"found": found, "expected": number} for pattern, (found, number) in prepared.counts.items()}
+        write_json({"name": prepared.publication.name, "root": prepared.root, "files": files})
+        return
     _say(f"{prepared.publication.name}: {prepared.publication.summary}")
     _say(f"terms: {prepared.publication.terms}")
     for pattern, (found, number) in prepared.counts.items():
@@ -44,8 +51,11 @@ def print_prepared(prepared: Prepared) -> None:
     _say(f"complete; next: pixelwise check {shlex.quote(printable(prepared.root))}")
 
 
-def print_division(division: Division) -> None:
+def print_division(division: Division, *, as_json: bool = False) -> None:
     """Print the lists that a data set was split into."""
+    if as_json:
+        write_json(division)
+        return
     total = sum(division.pairs.values())
     for name, path in division.lists.items():
         _say(f"{printable(path)}: {name} {count(division.pairs[name])} of {count(total)}")
@@ -54,8 +64,11 @@ def print_division(division: Division) -> None:
     _say("no file was moved; `pixelwise check` reads the lists and finds near-duplicate images across splits")
 
 
-def print_written_data(written: WrittenData) -> None:
+def print_written_data(written: WrittenData, *, as_json: bool = False) -> None:
     """Print how many pairs were written, which were left out, and what was found in the folder that was read."""
+    if as_json:
+        write_json(written)
+        return
     pairs = ", ".join(f"{number} {split}" for split, number in written.pairs.items())
     _say(f"{printable(written.root)}: {pairs}, {len(written.classes)} classes")
     for file, code in list(written.left_out.items())[:_NAMED_FILES]:
@@ -66,8 +79,11 @@ def print_written_data(written: WrittenData) -> None:
         _say(f"  found: {problem.code} {problem.message}")
 
 
-def print_sharded(sharded: ShardedData) -> None:
+def print_sharded(sharded: ShardedData, *, as_json: bool = False) -> None:
     """Print how many images are in how many tars, which of them cannot be used, and what is not in them."""
+    if as_json:
+        write_json(sharded)
+        return
     pairs = ", ".join(f"{count(number)} {split}" for split, number in sharded.pairs.items())
     megabytes = f"{count(round(sharded.bytes / 1e6))} MB"
     _say(
@@ -83,8 +99,11 @@ def print_sharded(sharded: ShardedData) -> None:
     _say(f"next: pixelwise check {shlex.quote(printable(sharded.root))}")
 
 
-def print_verification(found: Verification) -> None:
+def print_verification(found: Verification, *, as_json: bool = False) -> None:
     """Print how many files in shards were compared, and which of them are wrong."""
+    if as_json:
+        write_json(found)
+        return
     _say(
         f"{printable(found.root)}: {count(found.images)} images, {count(found.files)} files, "
         f"{count(round(found.bytes / 1e6))} MB compared"

@@ -7,9 +7,10 @@ import sys
 from collections.abc import Sequence
 
 from pixelwise.recipes.catalog import recipe as find_recipe
+from pixelwise.recipes.editors import EditorHelp
 from pixelwise.recipes.explaining import readable
 from pixelwise.recipes.schema.recipe import Recipe, to_plain
-from pixelwise.reports.standard_output import write, write_json
+from pixelwise.reports.standard_output import write, write_json, write_path
 
 OWN_IMAGES = "for your own images: pixelwise train PHOTOS, or pixelwise train PHOTOS --recipe NAME"
 MORE = "pixelwise explain NAME tells more about one; pixelwise models search finds by score and cost"
@@ -21,6 +22,15 @@ def show_recipe(recipe: Recipe, *, as_json: bool = False) -> None:
         write_json(to_plain(recipe))
     else:
         write(readable(recipe))
+
+
+def show_schema(made: EditorHelp) -> None:
+    """Print a JSON Schema, or the paths of the files that were written."""
+    if made.output is None:
+        write_json(made.schema)
+        return
+    for path in (made.output, *made.recipes):
+        write_path(path)
 
 
 def show_recipes(names: Sequence[str], *, as_json: bool = False) -> None:

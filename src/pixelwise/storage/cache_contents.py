@@ -142,7 +142,7 @@ def clear_cache(kinds: Collection[str] = ()) -> Cleared:
         name = _kind_name(one)
         if name not in kinds if kinds else one.kind is not None and one.kind.permanent:
             continue
-        bytes_of_it = _size(one.path)
+        bytes_of_it = size_of(one.path)
         if reason := remove(one):
             left[_relative(one.path)] = reason
         else:
@@ -180,14 +180,14 @@ def _entry(one: Found) -> CacheEntry:
             about = one.kind.describe(one.path)
         except (OSError, ValueError, KeyError, msgspec.MsgspecError):
             about = "being written, or damaged"
-    return CacheEntry(name=_relative(one.path), bytes=_size(one.path), about=about)
+    return CacheEntry(name=_relative(one.path), bytes=size_of(one.path), about=about)
 
 
 def _relative(path: Path) -> str:
     return printable(path.relative_to(cache_folder()).as_posix())
 
 
-def _size(path: Path) -> int:
+def size_of(path: Path) -> int:
     """Size of a file or of all files in a folder, as far as they are accessible; links are not followed."""
     total = 0
     with contextlib.suppress(OSError):

@@ -256,3 +256,8 @@ def test_one_line_and_a_table_of_the_findings(checked: Callable[..., Checked]):
     assert "&lt;b&gt;" in page
     assert all(name in page for name in one.dataset.classes)
     assert "nothing</td>" in checked({"train": 3})._repr_html_()
+    assert "nothing</td>" in checked({"train": 3}).audit._repr_html_()
+    found = one.audit._repr_html_()
+    assert "folder: 3 train, 2 val; " in found
+    assert [finding.code in found for finding in one.audit.findings] == [True] * len(one.audit.findings)
+    assert "<script" not in found

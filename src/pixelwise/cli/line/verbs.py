@@ -16,11 +16,16 @@ PANELS = {
     "Train": ("train", "distill", "resume", "watch", "recipes", "show", "explain"),
     "Use": ("evaluate", "ui", "predict", "serve", "report", "export", "quantize", "deploy", "profile"),
     "Published models": ("models", "table", "import-weights"),
+    "Set up": ("doctor", "schema"),
 }
 """Title of a group in the help -> its verbs."""
 VERBS = tuple(verb for verbs in PANELS.values() for verb in verbs)
 """Names of the verbs, in the order of the help. The module of each has the same name, with underscores."""
-_PACKAGES = {"prelabel": "labelling"} | dict.fromkeys(PANELS["Published models"], "published")
+_PACKAGES = {
+    "prelabel": "labelling",
+    **dict.fromkeys(PANELS["Published models"], "published"),
+    **dict.fromkeys(PANELS["Set up"], "setting_up"),
+}
 """Verb -> the package of its module, for those that have one."""
 MARKUP: Literal["markdown"] = "markdown"
 

@@ -43,7 +43,7 @@ from pixelwise.storage import printable, remembered
 from pixelwise.storage.cache_kinds import AUDIT
 from pixelwise.storage.caches import subject_of
 from pixelwise.storage.names import counted
-from pixelwise.views import line
+from pixelwise.views import classes_in_words, html_table, line
 
 
 class _ProgressCallback(Observer):
@@ -148,6 +148,12 @@ class Audit(msgspec.Struct, frozen=True, kw_only=True):
         return line(
             "Audit", self.dataset, pairs, f"{counted(len(self.errors), 'error')}, {counted(warnings, 'warning')}"
         )
+
+    def _repr_html_(self) -> str:
+        pairs = ", ".join(f"{number} {split}" for split, number in self.splits.items())
+        rows = [(one.code, one.message, one.fix) for one in self.findings] or [("", "nothing", "")]
+        title = f"{self.dataset}: {pairs}; {classes_in_words(self.classes)}"
+        return html_table(("code", "found", "fix"), rows, title=title, prose=True)
 
     @property
     def errors(self) -> tuple[Finding, ...]:

@@ -21,6 +21,7 @@ from pixelwise.recipes.schema.matching import Matching
 from pixelwise.recipes.schema.model import SPECS, Spec
 from pixelwise.recipes.schema.planning import PLANNABLE
 from pixelwise.recipes.schema.roles import Role, paths_with, role, without
+from pixelwise.recipes.schema.showing import recipe_html
 from pixelwise.recipes.schema.training import (
     Checkpoints,
     Ema,
@@ -111,6 +112,9 @@ class Recipe(Part, frozen=True, kw_only=True):
         network = f"{self.model.family} on {encoder}" if encoder else self.model.family
         planned = f"{len(self.planned)} fields planned from the data" if self.planned else ""
         return line("Recipe", self.name, network, planned)
+
+    def _repr_html_(self) -> str:
+        return recipe_html(self.name, self.summary, changed_values(self))
 
     def __post_init__(self) -> None:
         self._require_names()

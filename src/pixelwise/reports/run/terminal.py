@@ -72,9 +72,12 @@ def show_unfinished(found: Unfinished, *, as_json: bool = False) -> None:
     write("whoever finds all of them scored writes the result\n")
 
 
-def print_page(run: Path, page: Path) -> None:
+def print_page(run: Path, page: Path, *, as_json: bool = False) -> None:
     """Print where the report of a run is, and whether the run is finished."""
-    write(f"{printable(page)}\n")
+    if as_json:
+        write_json({"run": run, "report": page})
+    else:
+        write(f"{printable(page)}\n")
     print_standing(run)
 
 
@@ -101,10 +104,13 @@ def print_result(result: Result, console: Console) -> None:
         console.print(Text("! only one image contains this class, so its score means little"), soft_wrap=True)
 
 
-def print_run(run: Path, *, scored: bool) -> None:
+def print_run(run: Path, *, scored: bool, as_json: bool = False) -> None:
     """Print the paths of a finished run, and its scores if it was scored with every protocol of its recipe."""
     if not is_first():
         return  # another process speaks
+    if as_json:
+        _write_run(run)
+        return
     console = Console()
     recipe = read_recipe(run)
     if not recipe.learns_classes:
@@ -133,6 +139,20 @@ def print_run(run: Path, *, scored: bool) -> None:
     for sentence in advice(recipe, read_log(run), next(iter(results), None)):
         console.print(f"next: {sentence}", markup=False, soft_wrap=True)
     console.print(f"\nrun     {printable(run)}\nreport  {printable(run / REPORT)}", markup=False, soft_wrap=True)
+
+
+def _write_run(run: Path) -> None:
+    """Print a run as JSON: its folder, its report if there is one, its scores under every protocol, and advice."""
+    recipe, page = read_recipe(run), run / REPORT
+    found = [find_result(run, recipe.evaluation.split, protocol) for protocol in recipe.evaluation.protocols]
+    results = [result for result in found if result is not None]
+    content = {
+        "run": run,
+        "report": page if page.is_file() else None,
+        "results": [to_plain(result) for result in results],
+        "next": advice(recipe, read_log(run), next(iter(results), None)),
+    }
+    write_json(content)
 
 
 def result_table(result: Result, width: int) -> Table:

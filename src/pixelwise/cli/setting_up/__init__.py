@@ -1,0 +1,1 @@
+"""Verbs that help with setting up: the machine, the editor."""
