@@ -60,6 +60,8 @@ if TYPE_CHECKING:
     from pixelwise.storage.cache_contents import cache
     from pixelwise.zoo.searching import search
 
+__version__ = "0.1.0"
+
 _openmp.configure()  # before anything imports torch
 
 # Where each public name is defined: `module`, or `module:name` where it has another name there.

@@ -13,6 +13,7 @@ from typing import Any
 
 import typer
 
+from pixelwise import __version__
 from pixelwise.cli.line.verbs import MARKUP, Verbs
 from pixelwise.errors import PixelwiseError, PixelwiseWarning, RecipeError, ResourceError, StoppedError, harmless
 from pixelwise.machine.console import print_anything
@@ -49,9 +50,7 @@ def _options(
     global _debug
     _debug = debug
     if version:
-        from importlib.metadata import version as version_of
-
-        print(version_of("pixelwise"))
+        print(__version__)
         raise typer.Exit
 
 
