@@ -6,8 +6,9 @@ The names below are the public API; each is imported when it is first used, so t
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
+from pixelwise.errors import without_pytorch as _without_pytorch
 from pixelwise.lazy_names import lazy_names as _lazy_names
 from pixelwise.machine import openmp as _openmp
 from pixelwise.telemetry import switch_off as _switch_off
@@ -181,7 +182,17 @@ __all__ = [
 _switch_off()
 
 
-__getattr__ = _lazy_names(__name__, _HOMES)
+_find = _lazy_names(__name__, _HOMES)
+
+
+def __getattr__(name: str) -> Any:
+    """Import a name on first use (PEP 562)."""
+    try:
+        return _find(name)
+    except ModuleNotFoundError as error:
+        if lacking := _without_pytorch(error, f"pixelwise.{name}"):
+            raise lacking from error
+        raise
 
 
 def __dir__() -> list[str]:
