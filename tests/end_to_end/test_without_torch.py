@@ -94,6 +94,7 @@ def test_what_needs_pytorch_says_how_to_get_it(arguments: list[str], tiny_data: 
     assert "pip install 'pixelwise[train]'" in done.stderr
 
 
+@pytest.mark.heavy
 def test_a_run_says_that_it_needs_pytorch(tmp_path: Path, photos: Path, tiny_run: Path):
     done = without_torch("predict", tiny_run, photos, "-o", tmp_path / "masks")
     assert done.returncode == 2

@@ -234,10 +234,13 @@ class Segmenter:
         protocol = fitted_to(self.protocol_for(seen_size), self.model.fixed_size)
         several = self.model.multilabel
         if isinstance(self.model, PlainArtefact):
-            from pixelwise.prediction.light.looking import looked_at as look
+            from pixelwise.prediction.light import looking
+
+            found = looking.looked_at(self.model, seen, size, protocol, scores=scores)
         else:
-            from pixelwise.prediction.engine.looking import looked_at as look
-        found = look(self.model, seen, size, protocol, scores=scores)
+            from pixelwise.prediction.engine import looking
+
+            found = looking.looked_at(self.model, seen, size, protocol, scores=scores)
         return [
             Prediction(
                 image=image,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Literal
 
 import numpy as np
 
@@ -42,7 +43,7 @@ class PlainArtefact(Artefact):
         self.multilabel = sidecar.multilabel
         self.align_corners = sidecar.output.align_corners
         self.fixed_size = sidecar.input.size
-        self.scores = sidecar.output.scores
+        self.scores: Literal["logits", "probabilities"] = sidecar.output.scores
         self.gives_scores = sidecar.output.name == "logits"
         self.enlarged_to = sidecar.output.enlarged_to
 
