@@ -8,7 +8,7 @@ from typing import Self, TypeVar
 
 import numpy as np
 
-from pixelwise.errors import CheckpointError, RecipeError
+from pixelwise.errors import CheckpointError, RecipeError, without_pytorch
 from pixelwise.recipes.sizes import Size
 from pixelwise.runtimes.reading import read_sidecar
 from pixelwise.runtimes.sidecar import Sidecar
@@ -199,10 +199,16 @@ def _opened(target: str, file: Path, opening: Callable[[Path, T], Engine], threa
         return opening(file, threads)
     except (CheckpointError, RecipeError):
         raise
+    except ModuleNotFoundError as error:
+        raise without_pytorch(error, f"running {printable(file)}") or _not_opened(target, file, error) from error
     except Exception as error:  # every runtime has exceptions of its own
-        reason = (str(error).strip() or type(error).__name__).partition("\n")[0]
-        raise CheckpointError(
-            "K463",
-            f"{printable(file)}: {target} cannot open it: {reason}",
-            "it was written by a newer version of the runtime, or some of its files are missing: export it again",
-        ) from error
+        raise _not_opened(target, file, error) from error
+
+
+def _not_opened(target: str, file: Path, error: Exception) -> CheckpointError:
+    reason = (str(error).strip() or type(error).__name__).partition("\n")[0]
+    return CheckpointError(
+        "K463",
+        f"{printable(file)}: {target} cannot open it: {reason}",
+        "it was written by a newer version of the runtime, or some of its files are missing: export it again",
+    )
