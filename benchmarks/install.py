@@ -52,13 +52,13 @@ def page(figures: dict[str, dict[str, object]]) -> str:
         for extra, found in figures["extras"].items()
         if isinstance(found, dict)
     ]
-    where = figures["machine"]
+    machine, version = (figures["machine"][key] for key in ("system", "python"))
     return "\n".join(
         [
             "# Installing",
             "",
-            f"`python benchmarks/install.py WHEEL`, on {where['system']} with Python {where['python']}, whose PyTorch from "
-            "PyPI is the one with CUDA:",
+            f"`python benchmarks/install.py WHEEL`, on {machine} with Python {version}, for which PyPI has "
+            "PyTorch with CUDA:",
             "",
             "| | for | packages | MB on the disk | PyTorch |",
             "|---|---|---|---|---|",

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from pixelwise.errors import without_pytorch as _without_pytorch
+from pixelwise.errors import explained as _explained
 from pixelwise.lazy_names import lazy_names as _lazy_names
 from pixelwise.machine import openmp as _openmp
 from pixelwise.telemetry import switch_off as _switch_off
@@ -190,9 +190,7 @@ def __getattr__(name: str) -> Any:
     try:
         return _find(name)
     except ModuleNotFoundError as error:
-        if lacking := _without_pytorch(error, f"pixelwise.{name}"):
-            raise lacking from error
-        raise
+        raise _explained(error, f"pixelwise.{name}") from error.__cause__
 
 
 def __dir__() -> list[str]:

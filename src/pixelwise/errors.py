@@ -162,3 +162,8 @@ def without_pytorch(error: ModuleNotFoundError, what: str = "this") -> RecipeErr
         "install it: pip install 'pixelwise[train]'; checking data, and predicting with an exported ONNX file, do "
         "without",
     )
+
+
+def explained(error: ModuleNotFoundError, what: str) -> Exception:
+    """The error of `without_pytorch`, or `error` itself if it is about another module."""
+    return without_pytorch(error, what) or error
