@@ -1,9 +1,10 @@
-"""What an installation costs: packages and megabytes of the wheel with each extra, in an empty environment.
+"""What an installation costs: packages and megabytes of the wheel with each extra, in an environment of its own.
 
-    python benchmarks/install.py dist/pixelwise-*.whl
+    python -m venv light && light/bin/pip install --no-compile 'dist/pixelwise-0.1.0-py3-none-any.whl[runtime]'
+    python benchmarks/install.py runtime=light [EXTRA=FOLDER]...
 
-Writes benchmarks/install.md and benchmarks/measurements/install.json. Files are counted as they lie on the disk, before
-Python compiles them.
+An environment without an extra is `=FOLDER`. Writes benchmarks/install.md and benchmarks/measurements/install.json. pip itself and
+what Python compiles are not counted.
 """
 
 from __future__ import annotations
@@ -11,10 +12,6 @@ from __future__ import annotations
 import argparse
 import json
 import platform
-import subprocess
-import sys
-import tempfile
-import venv
 from pathlib import Path
 
 HERE = Path(__file__).resolve().parent
@@ -26,59 +23,39 @@ EXTRAS = {
 }
 
 
-def installed(wheel: Path, extra: str) -> dict[str, object]:
-    """Packages and bytes of an empty environment into which the wheel was installed with an extra."""
-    with tempfile.TemporaryDirectory() as folder:
-        venv.create(folder, with_pip=False)
-        (python,) = (path for path in Path(folder).glob("*/python*") if path.stem == "python")
-        wanted = f"{wheel}[{extra}]" if extra else str(wheel)
-        subprocess.run(
-            [sys.executable, "-m", "pip", "--python", python, "install", "--quiet", "--no-compile", wanted], check=True
-        )
-        (site,) = Path(folder).glob("[Ll]ib/**/site-packages")
-        files = [path for path in site.rglob("*") if path.is_file() and not path.is_symlink()]
-        return {
-            "packages": len(list(site.glob("*.dist-info"))),
-            "bytes": sum(path.stat().st_size for path in files),
-            "torch": (site / "torch").is_dir(),
-        }
+def installed(environment: Path) -> dict[str, int]:
+    """Packages and bytes of an environment."""
+    (site,) = (path for path in environment.rglob("site-packages") if path.parent.name != "lib64")
+    own = [path for path in site.iterdir() if path.name.partition("-")[0] not in ("pip", "_virtualenv.py")]
+    files = [path for top in own for path in (top.rglob("*") if top.is_dir() else [top]) if path.is_file()]
+    kept = [path for path in files if "__pycache__" not in path.parts and not path.is_symlink()]
+    return {
+        "packages": sum(path.name.endswith(".dist-info") for path in own),
+        "bytes": sum(path.stat().st_size for path in kept),
+    }
 
 
-def page(figures: dict[str, dict[str, object]]) -> str:
+def page(figures: dict[str, dict[str, int]], where: str) -> str:
     """The figures as Markdown."""
     rows = [
-        f"| `pip install pixelwise{f'[{extra}]' if extra else ''}` | {EXTRAS[extra]} | {found['packages']} | "
-        f"{int(str(found['bytes'])) / 1e6:,.0f} | {'yes' if found['torch'] else 'no'} |"
-        for extra, found in figures["extras"].items()
-        if isinstance(found, dict)
+        f"| `pip install 'pixelwise{f'[{extra}]' if extra else ''}'` | {EXTRAS[extra]} | {found['packages']} | "
+        f"{found['bytes'] / 1e6:,.0f} |"
+        for extra, found in figures.items()
     ]
-    machine, version = (figures["machine"][key] for key in ("system", "python"))
-    return "\n".join(
-        [
-            "# Installing",
-            "",
-            f"`python benchmarks/install.py WHEEL`, on {machine} with Python {version}, for which PyPI has "
-            "PyTorch with CUDA:",
-            "",
-            "| | for | packages | MB on the disk | PyTorch |",
-            "|---|---|---|---|---|",
-            *rows,
-            "",
-        ]
-    )
+    heading = f"`python benchmarks/install.py ...`, on {where}, for which PyPI has PyTorch with CUDA:"
+    table = ["| | for | packages | MB on the disk |", "|---|---|---|---|", *rows]
+    return "\n".join(["# Installing", "", heading, "", *table, ""])
 
 
 def main() -> None:
     """Measure and write both files."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("wheel", type=Path)
-    wheel = parser.parse_args().wheel.resolve()
-    figures: dict[str, dict[str, object]] = {
-        "machine": {"system": f"{platform.system()} {platform.machine()}", "python": platform.python_version()},
-        "extras": {extra: installed(wheel, extra) for extra in EXTRAS},
-    }
-    FIGURES.write_text(json.dumps(figures, indent=2) + "\n", "utf-8")
-    (HERE / "install.md").write_text(page(figures), "utf-8")
+    parser.add_argument("environments", nargs="+", metavar="EXTRA=FOLDER")
+    named = dict(one.split("=", 1) for one in parser.parse_args().environments)
+    figures = {extra: installed(Path(named[extra])) for extra in EXTRAS if extra in named}
+    where = f"{platform.system()} {platform.machine()} with Python {platform.python_version()}"
+    FIGURES.write_text(json.dumps({"machine": where, "extras": figures}, indent=2) + "\n", "utf-8")
+    (HERE / "install.md").write_text(page(figures, where), "utf-8")
 
 
 if __name__ == "__main__":
