@@ -3,8 +3,8 @@
     python -m venv light && light/bin/pip install --no-compile 'dist/pixelwise-0.1.0-py3-none-any.whl[runtime]'
     python benchmarks/install.py runtime=light [EXTRA=FOLDER]...
 
-An environment without an extra is `=FOLDER`. Writes benchmarks/install.md and benchmarks/measurements/install.json. pip itself and
-what Python compiles are not counted.
+An environment without an extra is `=FOLDER`. Writes benchmarks/install.md and benchmarks/measurements/install.json. pip
+itself and what Python compiles are not counted.
 """
 
 from __future__ import annotations
