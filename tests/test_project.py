@@ -45,7 +45,8 @@ def test_the_tree_that_is_shown_exists():
 
 def test_every_dependency_has_a_reason():
     project = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["project"]
-    named = [*project["dependencies"], *project["optional-dependencies"]["dev"]]
+    extras = project["optional-dependencies"]
+    named = [*project["dependencies"], *(one for name in ("train", "runtime", "dev") for one in extras[name])]
     section = HOUSE.split("## Dependencies and why")[1].split("\n## ")[0].lower()
     missing = [name for name in named if re.split(r"[<>=\[;]", name)[0].lower() not in section]
     assert missing == []
@@ -279,7 +280,7 @@ def test_no_folder_holds_more_than_a_reader_oversees():
 
 @pytest.mark.parametrize(
     "page",
-    [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md")), *sorted((ROOT / "benchmarks").glob("*.md"))],
+    [*sorted(ROOT.glob("*.md")), *sorted((ROOT / "docs").glob("*.md")), *sorted((ROOT / "benchmarks").glob("*.md"))],
     ids=lambda page: page.name,
 )
 def test_links_lead_to_files(page: Path):

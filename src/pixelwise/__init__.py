@@ -6,8 +6,9 @@ The names below are the public API; each is imported when it is first used, so t
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
+from pixelwise.errors import explained as _explained
 from pixelwise.lazy_names import lazy_names as _lazy_names
 from pixelwise.machine import openmp as _openmp
 from pixelwise.telemetry import switch_off as _switch_off
@@ -61,6 +62,8 @@ if TYPE_CHECKING:
     from pixelwise.reports.meanings import describe
     from pixelwise.storage.cache_contents import cache
     from pixelwise.zoo.searching import search
+
+__version__ = "0.1.0"
 
 _openmp.configure()  # before anything imports torch
 
@@ -185,7 +188,15 @@ __all__ = [
 _switch_off()
 
 
-__getattr__ = _lazy_names(__name__, _HOMES)
+_find = _lazy_names(__name__, _HOMES)
+
+
+def __getattr__(name: str) -> Any:
+    """Import a name on first use (PEP 562)."""
+    try:
+        return _find(name)
+    except ModuleNotFoundError as error:
+        raise _explained(error, f"pixelwise.{name}") from error.__cause__
 
 
 def __dir__() -> list[str]:

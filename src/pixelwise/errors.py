@@ -141,3 +141,29 @@ class StoppedError(PixelwiseError):
 
     def __reduce__(self) -> tuple[type, tuple[str, str, str, int]]:  # type: ignore[override]
         return type(self), (self.code, self.message, self.help, self.exit_code)
+
+
+_OF_TRAINING = ("torch", "timm", "torchvision", "huggingface_hub")
+
+
+def without_pytorch(error: ModuleNotFoundError, what: str = "this") -> RecipeError | None:
+    """The error R240 that a user sees where PyTorch, or what comes with it, is not installed; None for other modules.
+
+    Args:
+        error: What an import raised.
+        what: What was asked for, such as `pixelwise.train`.
+    """
+    package = (error.name or "").partition(".")[0]
+    if package not in _OF_TRAINING:
+        return None
+    return RecipeError(
+        "R240",
+        f"{what} needs the package {package}, which is not installed",
+        "install it: pip install 'pixelwise[train]'; checking data, and predicting with an exported ONNX file, do "
+        "without",
+    )
+
+
+def explained(error: ModuleNotFoundError, what: str) -> Exception:
+    """The error of `without_pytorch`, or `error` itself if it is about another module."""
+    return without_pytorch(error, what) or error

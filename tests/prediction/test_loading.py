@@ -51,7 +51,7 @@ def test_windows_can_be_asked_for(tiny_run: Path, tiny_data: Path):
 
 def test_an_artefact_of_one_size_has_no_windows(monkeypatch: pytest.MonkeyPatch):
     artefact = SimpleNamespace(fixed_size=(48, 64), sidecar=sidecar_of())
-    monkeypatch.setattr(loading, "load_artefact", lambda path, threads, trust: artefact)
+    monkeypatch.setattr(loading, "open_artefact", lambda path, kind, threads, trust: artefact)
     with pytest.raises(RecipeError) as caught:
         load("model.onnx", window=(32, 48))
     assert caught.value.code == "R251"

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import msgspec
 
 from pixelwise.recipes.catalog import recipe
@@ -37,3 +39,20 @@ def sidecar_of(**changes: object) -> Sidecar:
         recipe=to_plain(recipe("town-demo")),
     )
     return msgspec.structs.replace(sidecar, **changes)
+
+
+def small_sidecar(**changes: Any) -> Sidecar:
+    """One of two classes that takes normalised images of 2x3 one by one unless `changes` say otherwise."""
+    facts: dict[str, Any] = {
+        "input": Input(name="images", dtype="float32", layout="NCHW", size=(2, 3), batch=1),
+        "output": Output(name="logits", dtype="float32", stride=1, align_corners=False),
+        "preprocessing": Preprocessing(mean=(0.5, 0.25, 0.0), std=(0.5, 0.5, 1.0)),
+        "inference": None,
+        "scoring": None,
+        "verification": None,
+        "score": None,
+        "files": {},
+        "versions": {},
+        **changes,
+    }
+    return sidecar_of(**facts)

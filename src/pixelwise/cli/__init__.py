@@ -13,8 +13,17 @@ from typing import Any
 
 import typer
 
+from pixelwise import __version__
 from pixelwise.cli.line.verbs import MARKUP, Verbs
-from pixelwise.errors import PixelwiseError, PixelwiseWarning, RecipeError, ResourceError, StoppedError, harmless
+from pixelwise.errors import (
+    PixelwiseError,
+    PixelwiseWarning,
+    RecipeError,
+    ResourceError,
+    StoppedError,
+    harmless,
+    without_pytorch,
+)
 from pixelwise.machine.console import print_anything
 from pixelwise.machine.ending import end_process
 from pixelwise.machine.launched import is_first, local_rank, world_size
@@ -49,9 +58,7 @@ def _options(
     global _debug
     _debug = debug
     if version:
-        from importlib.metadata import version as version_of
-
-        print(version_of("pixelwise"))
+        print(__version__)
         raise typer.Exit
 
 
@@ -126,6 +133,8 @@ def _foreign(error: Exception) -> PixelwiseError:
                 "another process that this one works with is gone, or can no longer be reached",
                 "see its own messages, and those of its host; `pixelwise resume` goes on with a training",
             )
+    if isinstance(error, ModuleNotFoundError) and (lacking := without_pytorch(error)) is not None:
+        return lacking
     text = str(error).strip().partition("\n")[0] or "without a message"
     return PixelwiseError(
         "R280",

@@ -16,6 +16,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from pixelwise.metrics.winners import first_of_best
+
 CHUNK_VALUES = 1 << 19
 """Source logits of undecided cells processed together, per corner: 2 MB of float32 for every image size."""
 ACCELERATOR_CHUNK_VALUES = 1 << 22
@@ -148,27 +150,13 @@ def _winners(logits: Tensor) -> Tensor:
             elif part.stride(0) == 1:
                 found = torch.from_numpy(_as_numpy(part.permute(1, 2, 0)).argmax(2))
             else:
-                found = torch.from_numpy(_first_of_best(_as_numpy(part)))
+                found = torch.from_numpy(first_of_best(_as_numpy(part)))
             winners[image, first : first + height] = found
     return winners
 
 
 def _as_numpy(values: Tensor) -> np.ndarray:
     return values.numpy() if values.dtype in (torch.float32, torch.float64) else values.float().numpy()
-
-
-def _first_of_best(values: np.ndarray) -> np.ndarray:
-    """`values.argmax(0)` of (K, h, w), class by class: each step is one vectorised operation."""
-    kind = np.uint8 if len(values) <= 256 else np.int64
-    best, ids = values[0].copy(), np.zeros(values.shape[1:], kind)
-    ahead, update = np.empty(ids.shape, np.bool_), np.empty(ids.shape, kind)
-    for class_id in range(1, len(values)):
-        np.greater(values[class_id], best, out=ahead)
-        # Class ids increase, so the maximum is the class that was ahead last; uint8 products are faster than a mask.
-        np.multiply(ahead.view(np.uint8), kind(class_id), out=update)
-        np.maximum(ids, update, out=ids)
-        np.maximum(best, values[class_id], out=best)
-    return ids
 
 
 def _undecided(winners: Tensor, rows: _Spans, columns: _Spans, first: int, last: int) -> tuple[Tensor, Tensor]:

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from typing import TYPE_CHECKING
 
-from pixelwise.models import SegmentationModel
 from pixelwise.observer import Warn
-from pixelwise.prediction.windows import windows_of
+from pixelwise.prediction.engine.grid import windows_of
 from pixelwise.recipes.protocols import Protocol
 from pixelwise.recipes.sizes import Size
 from pixelwise.runtimes.inference import fitted_to
+
+if TYPE_CHECKING:
+    from pixelwise.models import SegmentationModel
 
 Remark = tuple[str, str]
 """Code and message of a warning."""

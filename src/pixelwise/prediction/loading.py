@@ -5,16 +5,14 @@ from __future__ import annotations
 import math
 import os
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import msgspec
-import torch
 
-from pixelwise.checkpoints.trained import load_trained
 from pixelwise.datasets.labels import LabelTable, table_of
 from pixelwise.datasets.reading.overrides import overridden
 from pixelwise.datasets.samples import Reading
 from pixelwise.errors import PixelwiseError, RecipeError
-from pixelwise.machine.devices import choose_device
 from pixelwise.observer import SILENT, Observer, Warn
 from pixelwise.prediction.deviations import Once
 from pixelwise.prediction.rules import rules_of
@@ -24,8 +22,16 @@ from pixelwise.recipes.protocols import protocol as find_protocol
 from pixelwise.recipes.schema.data import Data
 from pixelwise.recipes.sizes import Size
 from pixelwise.records.data_facts import read_data_facts
-from pixelwise.runtimes import ArtefactModel, is_artefact, load_artefact
+from pixelwise.runtimes import is_artefact
+from pixelwise.runtimes.opened import Artefact, open_artefact
+from pixelwise.runtimes.packages import TRAIN, has_torch, require
+from pixelwise.runtimes.plain import PlainArtefact
 from pixelwise.storage import printable
+
+if TYPE_CHECKING:
+    import torch
+
+    from pixelwise.runtimes.artefact import ArtefactModel
 
 
 def load(
@@ -62,9 +68,14 @@ def load(
             reading of images.
     """
     if is_artefact(Path(run)):
-        segmenter = _exported(Path(run), load_artefact(Path(run), threads, trust=trust), window, overrides)
+        artefact = open_artefact(Path(run), _kind(), threads, trust=trust)
+        segmenter = _exported(Path(run), artefact, window, overrides)
         segmenter.warn, segmenter.observer = Once(warn or observer.warn), observer
         return segmenter
+    require("torch", f"predicting with a run ({printable(Path(run))}) rather than an exported network", TRAIN)
+    from pixelwise.checkpoints.trained import load_trained
+    from pixelwise.machine.devices import choose_device
+
     trained = load_trained(Path(run), warn or observer.warn)
     protocol = find_protocol(trained.recipe.evaluation.protocols[0])
     segmenter = Segmenter(
@@ -105,7 +116,16 @@ def recorded_table(data: Data) -> LabelTable | None:
     return msgspec.structs.replace(table, threshold=data.mask_threshold, from_alpha=data.mask_channel == "alpha")
 
 
-def _exported(path: Path, model: ArtefactModel, window: Size | None, overrides: Overrides) -> Segmenter:
+def _kind() -> type[ArtefactModel] | type[PlainArtefact]:
+    """What computes around an artefact's runtime: PyTorch, if it is there."""
+    if not has_torch():
+        return PlainArtefact
+    from pixelwise.runtimes.artefact import ArtefactModel
+
+    return ArtefactModel
+
+
+def _exported(path: Path, model: ArtefactModel | PlainArtefact, window: Size | None, overrides: Overrides) -> Segmenter:
     sidecar = model.sidecar
     rules = rules_of(sidecar, sidecar.resolved_recipe(path) if sidecar.inference is None else None)
     protocol = rules.protocol
@@ -133,7 +153,7 @@ def _exported(path: Path, model: ArtefactModel, window: Size | None, overrides: 
     return segmenter
 
 
-def _table_of_artefact(model: ArtefactModel, path: Path) -> LabelTable | None:
+def _table_of_artefact(model: Artefact, path: Path) -> LabelTable | None:
     """The label table of an artefact's run; None if its description does not hold it: most predictions need none."""
     try:
         return recorded_table(model.sidecar.data_section(path))

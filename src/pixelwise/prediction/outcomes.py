@@ -21,8 +21,7 @@ from pixelwise.errors import DataError, RecipeError
 from pixelwise.observer import Observer
 from pixelwise.prediction.annotation_files import Annotations, Pictured
 from pixelwise.prediction.inputs import Input
-from pixelwise.prediction.large.choice import reason_for_parts
-from pixelwise.prediction.large.parts import predict_in_parts
+from pixelwise.prediction.large.choice import parts_need_pytorch, reason_for_parts
 from pixelwise.prediction.large.previews import middles, reduced_image, reduction
 from pixelwise.prediction.large.probabilities import PROBABILITIES, write_probabilities
 from pixelwise.prediction.large.writing import Plane
@@ -32,6 +31,7 @@ from pixelwise.prediction.overlays import jpeg
 from pixelwise.prediction.prediction import Prediction, choose_palette
 from pixelwise.prediction.segmenter import Segmenter
 from pixelwise.recipes.class_sets.tables import IGNORE
+from pixelwise.runtimes.plain import PlainArtefact
 from pixelwise.storage import portable, printable, write_bytes
 from pixelwise.storage.names import distinct
 
@@ -201,6 +201,10 @@ def predict_and_write(
         annotations: Receives the objects of the image.
     """
     source, classes = outcome.source, segmenter.classes
+    if isinstance(segmenter.model, PlainArtefact):
+        return Outcome(source, parts_need_pytorch(source.path, str(outcome.value)))
+    from pixelwise.prediction.large.parts import predict_in_parts
+
     _, ignored = mask_values(options.mask_format, classes, segmenter.label_table)
     if segmenter.model.multilabel:
         planes = [

@@ -2,54 +2,42 @@
 
 from __future__ import annotations
 
-import functools
 import math
 import os
-import tempfile
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
-from typing import Any, overload
+from typing import TYPE_CHECKING, Any, overload
 
 import msgspec
 import numpy as np
-import torch
-import torch.nn.functional as F
 from PIL import Image
-from torch import Tensor
 
 from pixelwise.datasets.labels import LabelTable
 from pixelwise.datasets.reading.images import from_pillow, read_image
-from pixelwise.datasets.reading.regions.images import Region
 from pixelwise.datasets.samples import Reading
 from pixelwise.errors import CheckpointError, DataError
-from pixelwise.models import SegmentationModel
-from pixelwise.models.probabilities import probabilities
 from pixelwise.observer import SILENT
 from pixelwise.prediction.combinations import unpacked
 from pixelwise.prediction.deviations import Once, Remark, deviations, stretching
 from pixelwise.prediction.engine.batching import ON_CPU, ON_GPU, SINGLE, Batch, Limits, batches, in_order
 from pixelwise.prediction.feeding import Fed, OneImage, each, is_one, read_one, way_out
-from pixelwise.prediction.large.blocks import Blocks, Joining, joined_labels
-from pixelwise.prediction.large.choice import InParts, reason_for_parts
-from pixelwise.prediction.network import (
-    NetworkOutput,
-    decide,
-    main_logits,
-    padded_size,
-    prediction_mode,
-    probability_bands,
-    views_of,
-)
+from pixelwise.prediction.large.choice import InParts, parts_need_pytorch, reason_for_parts
 from pixelwise.prediction.prediction import Prediction
 from pixelwise.prediction.sizes import RESIZE, fitted_size
 from pixelwise.recipes.class_sets.palettes import colorblind_palette
 from pixelwise.recipes.class_sets.tables import Color
 from pixelwise.recipes.protocols import PROTOCOLS, Protocol
 from pixelwise.recipes.sizes import Size
-from pixelwise.runtimes import ArtefactModel
 from pixelwise.runtimes.inference import fitted_to
+from pixelwise.runtimes.opened import Artefact
+from pixelwise.runtimes.plain import PlainArtefact
 from pixelwise.storage import printable
 from pixelwise.views import classes_in_words, line
+
+if TYPE_CHECKING:
+    import torch
+
+    from pixelwise.models import SegmentationModel
 
 WHOLE_PIXELS = 1 << 24
 """Number of input pixels above which an image is predicted by windows."""
@@ -61,7 +49,8 @@ class Segmenter:
     """A network that is ready to predict.
 
     Args:
-        model: The network with its weights; moved to `device` and put into evaluation mode.
+        model: The network with its weights; moved to `device` and put into evaluation mode. A `PlainArtefact`, which
+            has what is read of a network here, needs no PyTorch.
         classes: Class names; None for those of the model.
         palette: Colour of each class; None for colours that colour-blind people can tell apart.
         input_size: (height, width) the network was trained for: images are resized to that area with their aspect
@@ -89,7 +78,7 @@ class Segmenter:
 
     def __init__(
         self,
-        model: SegmentationModel,
+        model: SegmentationModel | PlainArtefact,
         classes: Sequence[str] | None = None,
         palette: Sequence[Color] | None = None,
         input_size: Size | None = None,
@@ -97,7 +86,9 @@ class Segmenter:
         reading: Reading = Reading(),  # noqa: B008 (immutable)
         protocol: Protocol = PROTOCOLS["native"],
     ) -> None:
-        self.model = model.to(device).eval() if device is not None else model.eval()
+        self.model: SegmentationModel = model  # type: ignore[assignment]  # or what stands for one
+        if not isinstance(model, PlainArtefact):
+            self.model = model.to(device).eval() if device is not None else model.eval()
         self.classes = tuple(classes if classes is not None else model.classes)
         self.palette = tuple(palette if palette is not None else colorblind_palette(len(self.classes)))
         self.input_size = input_size
@@ -115,8 +106,10 @@ class Segmenter:
                 raise ValueError(f"{len(values)} {name} for a model of {model.num_classes} classes")
 
     def __repr__(self) -> str:
-        parameters = sum(parameter.numel() for parameter in self.model.parameters())
-        network = f"{type(self.model).__name__}, {parameters / 1e6:.1f} M parameters" if parameters else "artefact"
+        network = "artefact"
+        if not isinstance(self.model, Artefact):
+            parameters = sum(parameter.numel() for parameter in self.model.parameters())
+            network = f"{type(self.model).__name__}, {parameters / 1e6:.1f} M parameters"
         return line("Segmenter", network, classes_in_words(self.classes))
 
     @overload
@@ -181,6 +174,8 @@ class Segmenter:
         """The prediction of an image: a `Prediction`, or a `LargePrediction` of a file that is not decoded whole."""
         pixels = fed.pixels
         if isinstance(pixels, InParts):
+            if isinstance(self.model, PlainArtefact):
+                raise parts_need_pytorch(pixels.path, pixels.reason)
             # Imported here: it uses segmenters.
             from pixelwise.prediction.large.prediction import LargePrediction
 
@@ -218,8 +213,8 @@ class Segmenter:
     @property
     def batch_limits(self) -> Limits:
         """How many images of equal size are predicted in one forward pass."""
-        if isinstance(self.model, ArtefactModel) and self.model.sidecar.input.batch is not None:
-            return SINGLE
+        if isinstance(self.model, Artefact):
+            return ON_CPU if self.model.sidecar.input.batch is None else SINGLE
         return ON_CPU if next(self.model.parameters()).device.type == "cpu" else ON_GPU
 
     def predict_alike(
@@ -238,24 +233,28 @@ class Segmenter:
         seen_size = (seen[0].shape[0], seen[0].shape[1])
         protocol = fitted_to(self.protocol_for(seen_size), self.model.fixed_size)
         several = self.model.multilabel
-        found = []
-        with prediction_mode(self.model):
-            logits = main_logits(self.model, seen, pad_to=protocol.pad_to) if protocol.one_look else None
-            for place, image in enumerate(images):
-                own = None if logits is None else logits[place : place + 1]
-                labels, found_scores = self._labels_and_scores(seen[place], own, size, protocol, scores)
-                found.append(
-                    Prediction(
-                        image=image,
-                        labels=unpacked(labels, len(self.classes)) if several else labels,
-                        scores=found_scores,
-                        classes=self.classes,
-                        palette=self.palette,
-                        multilabel=several,
-                        source=sources[place] if sources is not None else "",
-                    )
-                )
-        return found
+        if isinstance(self.model, PlainArtefact):
+            from pixelwise.prediction.light import looking
+
+            found = looking.looked_at(self.model, seen, size, protocol, scores=scores)
+        else:
+            from pixelwise.prediction.engine import looking
+
+            found = looking.looked_at(self.model, seen, size, protocol, scores=scores)
+        return [
+            Prediction(
+                image=image,
+                labels=unpacked(labels, len(self.classes)) if several else labels,
+                scores=found_scores,
+                classes=self.classes,
+                palette=self.palette,
+                multilabel=several,
+                source=source,
+            )
+            for image, (labels, found_scores), source in zip(
+                images, found, sources if sources is not None else [""] * len(images), strict=True
+            )
+        ]
 
     def seen_size(self, size: Size) -> Size:
         """(height, width) of the network's input for an image of that size, without padding."""
@@ -283,53 +282,6 @@ class Segmenter:
         if self.protocol.window is None and seen[0] * seen[1] > self.whole_pixels:
             return through_windows(self.protocol, self.large_window)
         return self.protocol
-
-    def _labels_and_scores(
-        self, seen: np.ndarray, logits: Tensor | None, size: Size, protocol: Protocol, scores: bool
-    ) -> tuple[np.ndarray, np.ndarray | None]:
-        """Class ids or bit fields (H, W) at `size` for an image at the input size, and on request its scores.
-
-        `logits` (1, K, h, w) are those of the image if the protocol takes it in at one look.
-        """
-        seen_size = (seen.shape[0], seen.shape[1])
-        if protocol.window is not None and size == seen_size and not scores:
-            return self._labels_of_windows(seen, protocol), None
-        output: NetworkOutput = views_of(self.model, [seen], protocol, keep=scores) if logits is None else logits
-        labels = decide(self.model, output, seen_size, size, protocol).labels.cpu().numpy()
-        if not scores:
-            return labels, None
-        if isinstance(output, Tensor):
-            return labels, self._probabilities(output, seen_size, size, protocol.pad_to)
-        parts = [values for _, values in probability_bands(self.model, output, seen_size, size, protocol)]
-        return labels, torch.cat(parts, 1).cpu().numpy()
-
-    def _labels_of_windows(self, seen: np.ndarray, protocol: Protocol) -> np.ndarray:
-        """Class ids or bit fields (H, W) of an image at its own size, seen through windows of the protocol.
-
-        They are those of `decide`, with a quarter of the logits in memory at once.
-        """
-        if not self.model.gives_scores:
-            # Class ids cannot be averaged.
-            protocol = msgspec.structs.replace(protocol, blend="central")
-        size = (seen.shape[0], seen.shape[1])
-        blocks = Blocks(
-            functools.partial(main_logits, self.model),
-            lambda where: Region(seen[where.top : where.bottom, where.left : where.right]),
-            size,
-            Joining(protocol, self.model.align_corners, self.model.multilabel, scores=self.model.scores),
-            scratch=Path(tempfile.gettempdir()),
-        )
-        return joined_labels(blocks, size)
-
-    def _probabilities(self, logits: Tensor, seen_size: Size, size: Size, pad_to: Size | None) -> np.ndarray:
-        """Scores float32 (K, H, W) from the logits of the whole image with its padding."""
-        enlarge = functools.partial(F.interpolate, mode="bilinear", align_corners=self.model.align_corners)
-        full = logits.float()
-        if pad_to is not None:
-            full = enlarge(full, padded_size(seen_size, pad_to))[:, :, : seen_size[0], : seen_size[1]]
-        full = enlarge(full, size)
-        several = self.model.multilabel
-        return probabilities(full, self.model.scores, multilabel=several, dim=1)[0].cpu().numpy()
 
     def _pixels(self, image: Path | np.ndarray | Image.Image) -> np.ndarray | InParts:
         if isinstance(image, np.ndarray):

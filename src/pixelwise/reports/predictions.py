@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import shlex
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from pixelwise.errors import DataError
 from pixelwise.prediction.labelling.listing import QUEUE
-from pixelwise.prediction.labelling.prelabel import PrelabelSummary
 from pixelwise.prediction.receipts.shares import Share
 from pixelwise.prediction.receipts.summaries import PredictSummary
 from pixelwise.prediction.shards.listing import TABLE
@@ -16,6 +16,9 @@ from pixelwise.reports.numbers import pace
 from pixelwise.reports.standard_output import write, write_json
 from pixelwise.storage import printable
 from pixelwise.storage.names import counted
+
+if TYPE_CHECKING:
+    from pixelwise.prediction.labelling.prelabel import PrelabelSummary
 
 SHOWN = 3
 """Number of errors that are printed; all of them are in `problems.jsonl`."""

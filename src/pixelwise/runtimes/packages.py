@@ -3,13 +3,24 @@
 from __future__ import annotations
 
 import importlib
+import importlib.util
 from types import ModuleType
 
 from pixelwise.errors import RecipeError
 from pixelwise.telemetry import switch_off_openvino
 
+TRAIN = "pixelwise[train]"
+"""Requirement for `pip install` that brings PyTorch."""
 EXPORT = "pixelwise[export]"
 """Requirement for `pip install` that brings the packages for ONNX and OpenVINO."""
+
+
+def has_torch() -> bool:
+    """Whether PyTorch is installed; does not import it."""
+    try:
+        return importlib.util.find_spec("torch") is not None
+    except (ImportError, ValueError):  # something keeps it from being found
+        return False
 
 
 def require(package: str, purpose: str, install: str = EXPORT) -> ModuleType:

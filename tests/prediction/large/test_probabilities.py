@@ -8,6 +8,7 @@ from evaluation.color_model import CLASSES, PALETTE, GreyModel, image_of
 from prediction.large.images import Multilabel, labels_of, saved
 
 from pixelwise.errors import CheckpointError
+from pixelwise.prediction.large import blocks
 from pixelwise.prediction.large.probabilities import in_steps, tags_of
 from pixelwise.prediction.predict import predict_paths
 from pixelwise.prediction.segmenter import Segmenter
@@ -16,7 +17,9 @@ from pixelwise.recipes.protocols import PROTOCOLS, Protocol, protocol
 
 def test_probabilities_are_rounded_to_steps_of_255():
     values = torch.tensor([0.0, 1.0, 0.5 / 255 - 1e-4, 0.5 / 255 + 1e-4, 100.4 / 255, 2.5 / 255 + 1e-4, 1 + 1e-7])
-    assert in_steps(values[:, None, None]).ravel().tolist() == [0, 255, 0, 1, 100, 3, 255]
+    wanted = [0, 255, 0, 1, 100, 3, 255]
+    assert in_steps(values[:, None, None].numpy()).ravel().tolist() == wanted
+    assert blocks.in_steps(values[:, None, None]).ravel().tolist() == wanted  # where they still are tensors
 
 
 def test_names_of_bands_survive_as_xml():

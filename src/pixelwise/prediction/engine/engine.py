@@ -8,20 +8,21 @@ import functools
 import math
 import queue
 from collections.abc import Callable, Generator, Iterable, Iterator
-from typing import TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
 import numpy as np
-import torch
 
 from pixelwise.machine.threads import default_threads
-from pixelwise.models import SegmentationModel
 from pixelwise.prediction.background import in_background
 from pixelwise.prediction.engine.batching import Batch, batches, in_order
-from pixelwise.prediction.engine.folding import copied, made_for_prediction
 from pixelwise.prediction.prediction import Prediction
 from pixelwise.prediction.segmenter import WHOLE_PIXELS, Segmenter
 from pixelwise.recipes.sizes import Size
-from pixelwise.runtimes import ArtefactModel
+from pixelwise.runtimes.opened import Artefact
+from pixelwise.runtimes.plain import PlainArtefact
+
+if TYPE_CHECKING:
+    from pixelwise.models import SegmentationModel
 
 VERSION = 1
 """Counts the ways in which the engine has computed masks so far: each may round in another way."""
@@ -52,12 +53,17 @@ class Engine:
 
     def __init__(self, segmenter: Segmenter, images: int = FEW) -> None:
         self.given, self._few = segmenter, images < FEW
-        self._device = next(segmenter.model.parameters()).device.type
+        self._light = isinstance(segmenter.model, PlainArtefact)
+        self._device = "cpu" if self._light else next(segmenter.model.parameters()).device.type
 
     @functools.cached_property
     def segmenter(self) -> Segmenter:
         """The segmenter with a network made for prediction, for images that are predicted alone."""
-        return self.given if self._few else self._with(made_for_prediction(self.given.model))
+        if self._few or isinstance(self.given.model, Artefact):
+            return self.given
+        from pixelwise.prediction.engine.folding import made_for_prediction
+
+        return self._with(made_for_prediction(self.given.model))
 
     def shares(self, size: Size) -> bool:
         """Whether an image of that (height, width) is predicted together with others."""
@@ -87,8 +93,8 @@ class Engine:
                 return batch
             helper = free.get()
             try:
-                if self._device == "cpu" and len(helpers) > 1:
-                    torch.set_num_threads(1)
+                if self._device == "cpu" and len(helpers) > 1 and not self._light:
+                    _one_thread()
                 found = helper.predict_alike(images)
             finally:
                 free.put(helper)
@@ -107,7 +113,7 @@ class Engine:
 
         threads = len(helpers)
         work = in_background(predicted, checked(), ahead=2 * threads, threads=threads)
-        with _threads_kept(), contextlib.closing(work):
+        with contextlib.nullcontext() if self._light else _threads_kept(), contextlib.closing(work):
             yield from in_order(work)
 
     @functools.cached_property
@@ -116,9 +122,11 @@ class Engine:
         given, threads = self.given.model, min(default_threads(), MOST_THREADS)
         if self._device != "cpu" or self._few:
             return [self._with(given)]
-        if isinstance(given, ArtefactModel):
+        if isinstance(given, Artefact):
             shared = given.for_threads(threads) if threads > 1 else None
             return [self._with(given)] if shared is None else [self._with(shared)] * threads
+        from pixelwise.prediction.engine.folding import copied
+
         made = self.segmenter.model
         # What a module notes while it computes is not shared; weights are.
         others = [copied(made, shared=True) for _ in range(threads - 1)]
@@ -136,9 +144,17 @@ class Engine:
         return math.prod(self.given.seen_size(size))
 
 
+def _one_thread() -> None:
+    import torch
+
+    torch.set_num_threads(1)
+
+
 @contextlib.contextmanager
 def _threads_kept() -> Iterator[None]:
     """Restore PyTorch's number of threads, which also counts for threads that are started later."""
+    import torch
+
     before = torch.get_num_threads()
     try:
         yield

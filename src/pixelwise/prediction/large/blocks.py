@@ -29,9 +29,10 @@ from pixelwise.metrics.argmax import source_cells
 from pixelwise.metrics.multilabel import bits_of
 from pixelwise.models.probabilities import Scores, probabilities
 from pixelwise.prediction.background import in_background
+from pixelwise.prediction.engine.grid import central_parts, windows_of
 from pixelwise.prediction.large.carry import Waiting
-from pixelwise.prediction.large.probabilities import in_steps
-from pixelwise.prediction.windows import BAND_VALUES, Cut, central_parts, interpolated_rows, windows_of
+from pixelwise.prediction.large.probabilities import STEPS
+from pixelwise.prediction.windows import BAND_VALUES, Cut, interpolated_rows
 from pixelwise.recipes.class_sets.tables import IGNORE
 from pixelwise.recipes.protocols import Protocol
 from pixelwise.recipes.sizes import Size
@@ -334,3 +335,8 @@ def tapers(spans: Sequence[tuple[int, int]]) -> dict[int, Tensor]:
 def _part(values: np.ndarray, of: Rectangle, where: Rectangle) -> np.ndarray:
     """The values (h, w, ...) of a rectangle that lies within another one."""
     return values[where.top - of.top : where.bottom - of.top, where.left - of.left : where.right - of.left]
+
+
+def in_steps(values: Tensor) -> np.ndarray:
+    """As that of `pixelwise.prediction.large.probabilities`; on the device, which sends a quarter of the bytes."""
+    return (values * STEPS).round_().clamp_(0, STEPS).to(torch.uint8).permute(1, 2, 0).cpu().numpy()

@@ -7,7 +7,9 @@ from typing import NamedTuple
 
 from pixelwise.datasets.reading.regions.images import Layout, large_image
 from pixelwise.datasets.samples import Reading
+from pixelwise.errors import DataError
 from pixelwise.machine.memory import available_memory
+from pixelwise.storage import printable
 
 _SMALL_PIXELS = 1 << 24
 """Images of fewer pixels are decoded whole, however little memory is left: other things need more of it."""
@@ -56,3 +58,17 @@ def reason_for_parts(path: Path, reading: Reading, channels: int, above: int | N
 def needed_bytes(layout: Layout, channels: int) -> int:
     """Memory that an image needs if it is decoded and predicted whole."""
     return layout.pixels * (layout.pixel_bytes + channels + _WORK_BYTES)
+
+
+def parts_need_pytorch(path: Path, reason: str) -> DataError:
+    """Error D120 of an image that only PyTorch can predict in parts, where it is not installed.
+
+    Args:
+        path: The image.
+        reason: Why it is predicted in parts.
+    """
+    return DataError(
+        "D120",
+        f"{printable(path)}: predicting it in parts needs PyTorch, which is not installed: {reason}",
+        "install it: pip install 'pixelwise[train]'; or cut the image into smaller ones",
+    )

@@ -12,8 +12,6 @@ from typing import Any
 from xml.sax.saxutils import escape
 
 import numpy as np
-import torch
-from torch import Tensor
 
 from pixelwise.datasets.reading.georeference import Georeference
 from pixelwise.prediction.large.pyramids import Look, MaskPyramid
@@ -28,9 +26,9 @@ _METADATA_TAG = 42112
 _ROWS = 256
 
 
-def in_steps(values: Tensor) -> np.ndarray:
+def in_steps(values: np.ndarray) -> np.ndarray:
     """Probabilities float32 (K, H, W), 0..1, as uint8 (H, W, K), 0..255."""
-    return (values * STEPS).round_().clamp_(0, STEPS).to(torch.uint8).permute(1, 2, 0).cpu().numpy()
+    return np.rint(values * np.float32(STEPS)).clip(0, STEPS).astype(np.uint8).transpose(1, 2, 0)
 
 
 def look_of(classes: Sequence[str]) -> Look:
@@ -73,7 +71,7 @@ def write_probabilities(
         file = MaskPyramid((height, width), look_of(classes), folder)
         try:
             for first in range(0, height, _ROWS):
-                band = in_steps(torch.from_numpy(scores[:, first : first + _ROWS]))
+                band = np.ascontiguousarray(in_steps(scores[:, first : first + _ROWS]))
                 if missing is not None:
                     band[missing[first : first + _ROWS]] = 0
                 file.add(band)

@@ -13,8 +13,7 @@ import numpy as np
 from pixelwise.datasets.reading.regions.images import Region
 from pixelwise.datasets.reading.regions.segments import Rectangle
 from pixelwise.models import SegmentationModel
-from pixelwise.prediction.large.blocks import Block
-from pixelwise.prediction.large.probabilities import in_steps
+from pixelwise.prediction.large.blocks import Block, in_steps
 from pixelwise.prediction.network import NetworkOutput, label_bands, main_logits, probability_bands, views_of
 from pixelwise.prediction.sizes import RESIZE
 from pixelwise.recipes.class_sets.tables import IGNORE

@@ -4,18 +4,20 @@ from __future__ import annotations
 
 import contextlib
 from pathlib import Path
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
 from pixelwise.datasets.reading.georeference import Georeference
-from pixelwise.prediction.large.blocks import Block
 from pixelwise.prediction.large.outlines import Drawing
 from pixelwise.prediction.large.previews import Preview
 from pixelwise.prediction.large.probabilities import look_of, save, tags_of
 from pixelwise.prediction.large.pyramids import Look, MaskPyramid
 from pixelwise.prediction.mask_formats import MaskCode
 from pixelwise.recipes.sizes import Size
+
+if TYPE_CHECKING:
+    from pixelwise.prediction.large.blocks import Block
 
 WHITE = 255
 

@@ -6,19 +6,21 @@ import contextlib
 import hashlib
 import inspect
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import msgspec
-import torch
-from torch import nn
 
 from pixelwise.machine.facts import version_facts
-from pixelwise.models import SegmentationModel
 from pixelwise.prediction.engine.engine import VERSION as ENGINE
 from pixelwise.prediction.options import PredictOptions
 from pixelwise.prediction.segmenter import Segmenter
-from pixelwise.runtimes import ArtefactModel
+from pixelwise.runtimes.opened import Artefact
 from pixelwise.storage import sha256_bytes, sha256_file
+
+if TYPE_CHECKING:
+    from torch import nn
+
+    from pixelwise.models import SegmentationModel
 
 _OWN = "pixelwise"
 _NOT_IN_FILES = {
@@ -75,8 +77,10 @@ def job_of(segmenter: Segmenter, options: PredictOptions) -> str:
 
 def weights_of(model: SegmentationModel) -> str:
     """SHA-256 of the values of a network, or of the files of an artefact."""
-    if isinstance(model, ArtefactModel):
+    if isinstance(model, Artefact):
         return model.sidecar.files_sha256
+    import torch
+
     digest = hashlib.sha256()
     for name, values in sorted(model.state_dict().items()):
         if not isinstance(values, torch.Tensor):  # the extra state of a module of another package
@@ -89,8 +93,9 @@ def weights_of(model: SegmentationModel) -> str:
 
 def network_of(model: SegmentationModel) -> tuple[object, ...]:
     """What a network computes with its values: its description, and the code of what is not Pixelwise's own."""
-    described: Any = model.sidecar if isinstance(model, ArtefactModel) else model.spec
-    return described, model.multilabel, model.align_corners, _foreign_code(model)
+    artefact = isinstance(model, Artefact)
+    described: Any = model.sidecar if artefact else model.spec
+    return described, model.multilabel, model.align_corners, () if artefact else _foreign_code(model)
 
 
 def _foreign_code(model: nn.Module) -> tuple[str, ...]:

@@ -6,6 +6,7 @@ from collections.abc import Collection
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from pixelwise.runtimes.packages import TRAIN, require
 from pixelwise.runtimes.safety import pt2_problem
 from pixelwise.runtimes.targets import Engine, Target, register_target
 
@@ -47,6 +48,7 @@ def open_engine(file: Path, threads: int | None) -> Engine:
 
 def check(file: Path, listed: Collection[str]) -> str:
     """What is wrong with the members of the archive; empty if they are graphs and tensors alone."""
+    require("torch", "running a torch.export artefact", TRAIN)
     return pt2_problem(file)
 
 
