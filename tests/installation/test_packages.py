@@ -43,6 +43,17 @@ def test_extras_are_listed_with_versions_and_without_those_of_developers(site: P
     assert not extra.is_complete
 
 
+def test_an_extra_has_the_packages_of_the_extras_that_it_brings(site: Path, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(packages, "OURS", "acme")
+    add(site, "acme", "1.0", ["acme[maps]; extra == 'all'", "more; extra == 'all'", "shapes>=2; extra == 'maps'"])
+    metadata = site / "acme-1.0.dist-info" / "METADATA"
+    metadata.write_text(metadata.read_text("utf-8") + "Provides-Extra: all\nProvides-Extra: maps\n", "utf-8")
+    assert {one.name: [two.name for two in one.packages] for one in packages.extras()} == {
+        "all": ["shapes", "more"],
+        "maps": ["shapes"],
+    }
+
+
 def test_a_folder_that_is_not_installed_needs_nothing(monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setattr(packages, "OURS", "acme-that-nobody-installs")
     assert (packages.needed(), packages.extras(), packages.unmet()) == ((), (), ())

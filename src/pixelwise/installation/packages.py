@@ -94,9 +94,8 @@ def extras() -> tuple[Extra, ...]:
         names = distribution(OURS).metadata.get_all("Provides-Extra") or []
     except PackageNotFoundError:
         return ()
-    asked = _requirements(OURS)
     return tuple(
-        Extra(name=name, packages=tuple(_package(one) for one in asked if not _applies(one) and _applies(one, name)))
+        Extra(name=name, packages=tuple(map(_package, _of_extra(name, _requirements(OURS)))))
         for name in sorted(names)
         if name not in DEVELOPMENT
     )
@@ -166,6 +165,17 @@ def _parsed(texts: Iterable[str]) -> Iterator[Requirement]:
 
 def _applies(requirement: Requirement, extra: str = "") -> bool:
     return requirement.marker is None or requirement.marker.evaluate({"extra": extra})
+
+
+def _of_extra(extra: str, asked: list[Requirement]) -> Iterator[Requirement]:
+    """What an extra adds, and what the extras add that it brings."""
+    for one in asked:
+        if _applies(one) or not _applies(one, extra):
+            continue
+        if canonicalize_name(one.name) != OURS:
+            yield one
+        for brought in sorted(one.extras) if canonicalize_name(one.name) == OURS else ():
+            yield from _of_extra(brought, asked)
 
 
 def _package(requirement: Requirement) -> Package:
