@@ -36,6 +36,7 @@ POLICIES = {
     "export": REFUSED,
     "quantize": REFUSED,
     "deploy": REFUSED,
+    "schema": WHOLE_FILES,
     "data split": REFUSED,
     "data convert": REFUSED,
     "data shard": REFUSED,

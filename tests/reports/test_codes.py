@@ -33,9 +33,9 @@ def test_a_wheel_carries_the_document(tmp_path: Path):
     clone = tmp_path / "clone"
     (clone / "docs").mkdir(parents=True)
     (clone / "src" / "pixelwise").mkdir(parents=True)
-    (clone / "src" / "pixelwise" / "__init__.py").touch()
     root = DOCUMENT.parents[1]
-    for name in ("setup.py", "pyproject.toml", "README.md", "LICENSE", "docs/errors.md"):
+    package = "src/pixelwise/__init__.py"  # which has the version
+    for name in ("setup.py", "pyproject.toml", "README.md", "LICENSE", "docs/errors.md", package):
         shutil.copyfile(root / name, clone / name)
     command = [sys.executable, "setup.py", "-q", "build_py", "--build-lib", tmp_path / "built"]
     done = subprocess.run(command, cwd=clone, capture_output=True, text=True, check=False)

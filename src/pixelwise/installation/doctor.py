@@ -10,7 +10,6 @@ from pathlib import Path
 
 import msgspec
 
-from pixelwise.errors import ResourceError
 from pixelwise.installation import imports, packages
 from pixelwise.installation.examination import Examination, Folder, Memory, Processor, Torch
 from pixelwise.installation.known import problems
@@ -20,8 +19,7 @@ from pixelwise.machine.memory import available_memory, room_between_processes, t
 from pixelwise.machine.quotas import cpu_quota, memory_limit
 from pixelwise.machine.threads import default_threads, scheduled_cores, usable_cores
 from pixelwise.plugins import GROUP
-from pixelwise.storage.cache_contents import size_of
-from pixelwise.storage.caches import cache_folder
+from pixelwise.storage.cache_contents import place, size_of
 from pixelwise.storage.names import printable
 
 
@@ -104,18 +102,13 @@ def _plugins() -> dict[str, str]:
 
 
 def _folders() -> tuple[Folder, ...]:
-    from huggingface_hub.constants import HF_HUB_CACHE
-
-    failed = ""
+    own, failed = place()
+    folders = (_folder("current folder", Path.cwd(), counted=False), _folder("cache of Pixelwise", own, failed=failed))
     try:
-        own = cache_folder()
-    except ResourceError as error:
-        own, failed = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "pixelwise", error.message
-    return (
-        _folder("current folder", Path.cwd(), counted=False),
-        _folder("cache of Pixelwise", own, failed=failed),
-        _folder("weights from the hub", Path(HF_HUB_CACHE)),
-    )
+        from huggingface_hub.constants import HF_HUB_CACHE
+    except ImportError:  # not needed to predict with an exported network
+        return folders
+    return (*folders, _folder("weights from the hub", Path(HF_HUB_CACHE)))
 
 
 def _folder(purpose: str, path: Path, *, counted: bool = True, failed: str = "") -> Folder:

@@ -37,7 +37,7 @@ class Package(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Extra(msgspec.Struct, frozen=True, kw_only=True):
-    """What `pip install 'pixelwise[NAME]'` adds.
+    """What `pip install` adds if the name of an extra is asked for.
 
     Attributes:
         name: Name of the extra.

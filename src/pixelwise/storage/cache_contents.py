@@ -9,9 +9,9 @@ from pathlib import Path
 
 import msgspec
 
-from pixelwise.errors import RecipeError
+from pixelwise.errors import RecipeError, ResourceError
 from pixelwise.storage.cache_kinds import KINDS, CacheKind
-from pixelwise.storage.caches import Found, cache_folder, found_in_cache, remove
+from pixelwise.storage.caches import Found, cache_folder, folder_of_caches, found_in_cache, remove
 from pixelwise.storage.names import printable
 
 OTHER = "of other versions"
@@ -185,6 +185,14 @@ def _entry(one: Found) -> CacheEntry:
 
 def _relative(path: Path) -> str:
     return printable(path.relative_to(cache_folder()).as_posix())
+
+
+def place() -> tuple[Path, str]:
+    """The cache folder, and why it cannot be used; an empty text if it can."""
+    try:
+        return cache_folder(), ""
+    except ResourceError as error:
+        return folder_of_caches(), error.message
 
 
 def size_of(path: Path) -> int:

@@ -61,11 +61,16 @@ def cache_folder() -> Path:
     Raises:
         ResourceError: S606, the folder cannot be created.
     """
-    base = os.environ.get("XDG_CACHE_HOME")
-    folder = (Path(base) if base else Path.home() / ".cache") / "pixelwise"
+    folder = folder_of_caches()
     with _unwritable_explained(folder):
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
     return folder
+
+
+def folder_of_caches() -> Path:
+    """The path of the cache folder, whether it can be created or not."""
+    base = os.environ.get("XDG_CACHE_HOME")
+    return (Path(base) if base else Path.home() / ".cache") / "pixelwise"
 
 
 def is_cached(path: Path) -> bool:

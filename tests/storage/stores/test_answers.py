@@ -23,8 +23,8 @@ ASKED = f"Error performing GET {SECRET} in 1ms - Server returned non-2xx status 
     [
         (NotFoundError(f"{ASKED} 404 Not Found: <Code>NoSuchKey</Code>"), errno.ENOENT, "no such file"),
         (FileNotFoundError(SECRET), errno.ENOENT, "no such file"),
-        (NotFoundError(f"{ASKED} 404 Not Found: <Code>NoSuchBucket</Code>"), errno.ENXIO, "no such bucket"),
-        (FileNotFoundError(f"{ASKED} 404 Not Found: <Code>ContainerNotFound</Code>"), errno.ENXIO, "no such bucket"),
+        (NotFoundError(f"{ASKED} 404 Not Found: <Code>NoSuchBucket</Code>"), errno.ENOTDIR, "no such bucket"),
+        (FileNotFoundError(f"{ASKED} 404 Not Found: <Code>ContainerNotFound</Code>"), errno.ENOTDIR, "no such bucket"),
         (AlreadyExistsError(SECRET), errno.EEXIST, "such a file in the store already"),
         (PermissionError(SECRET), errno.EACCES, "refuses access"),
         (GenericError(f"{ASKED} 403 Forbidden: "), errno.EACCES, "refuses access"),
@@ -47,7 +47,7 @@ def test_errors_are_told_apart_without_what_they_were_asked_with(error: Exceptio
 def test_each_error_has_a_way_out():
     otherwise = "check the network"
     for number, part in (
-        (errno.ENXIO, "az://CONTAINER/FOLDER"),
+        (errno.ENOTDIR, "az://CONTAINER/FOLDER"),
         (errno.EACCES, "explain D272"),
         (errno.EINVAL, "mend"),
     ):

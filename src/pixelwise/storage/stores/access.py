@@ -194,7 +194,7 @@ def _section(file: Path, name: str) -> dict[str, str]:
     """
     reader = configparser.RawConfigParser(strict=False)
     try:
-        with open(file, encoding="utf-8-sig") as lines:
+        with open(file, encoding="utf-8-sig", newline=None) as lines:
             reader.read_file(lines)
     except FileNotFoundError:
         return {}

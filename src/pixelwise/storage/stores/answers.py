@@ -20,7 +20,7 @@ _NO_ACCOUNT = "MissingAccount"
 _BEFORE_ASKING = re.compile(r"Decode[A-Z]\w+|InvalidAccessKey|Unable to (decode|open)")
 
 _BY_ERRNO = {
-    errno.ENXIO: "check the name of the bucket or container (s3://BUCKET/FOLDER, gs://BUCKET/FOLDER, "
+    errno.ENOTDIR: "check the name of the bucket or container (s3://BUCKET/FOLDER, gs://BUCKET/FOLDER, "
     "az://CONTAINER/FOLDER), and make it first if it is new",
     errno.EACCES: "check the credentials and what they allow; `pixelwise explain D272` lists the variables that count",
     errno.EINVAL: "mend this variable or file; `pixelwise explain D272` lists those that count",
@@ -34,13 +34,13 @@ def reason_of(error: Exception) -> OSError:
         error: What obstore raised.
 
     Returns:
-        `FileNotFoundError`, `FileExistsError`, `PermissionError`, or an `OSError` with `ENXIO` if there is no such
+        `FileNotFoundError`, `FileExistsError`, `PermissionError`, or an `OSError` with `ENOTDIR` if there is no such
         bucket, `EINVAL` if the environment cannot be used, or `EIO` for anything else.
     """
     kind, text = type(error).__name__, str(error)
     status = _STATUS.search(text)
     if _NO_BUCKET.search(text):
-        return OSError(errno.ENXIO, "there is no such bucket or container in the store")
+        return OSError(errno.ENOTDIR, "there is no such bucket or container in the store")
     if isinstance(error, FileNotFoundError) or kind == "NotFoundError":
         return FileNotFoundError(errno.ENOENT, "there is no such file in the store")
     if kind in _TAKEN:
