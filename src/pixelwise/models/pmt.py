@@ -1,7 +1,7 @@
 """PMT: a decoder of transformer blocks with queries, over several blocks of a plain vision transformer that is frozen.
 
-Cavagnero, Norouzi, Dubbelman and de Geus, CVPR Workshops 2026, arXiv:2603.25398. Implemented from the paper and from
-the graph of the authors' code (MIT). All tokens of the encoder (class token, registers, patches) after four of its
+Cavagnero, Norouzi, Dubbelman and de Geus, CVPR Workshops 2026, arXiv:2603.25398. Implemented from the graph of the
+authors' code (MIT), which decides. All tokens of the encoder (class token, registers, patches) after four of its
 blocks, after its last normalisation, are normalised per channel over batch and tokens; a perceptron of half the width
 is added to them, channels are scaled, and the four are summed. Learnt queries are put before them, and all pass through
 blocks of the decoder's own, which turn queries and keys of the patches by DINOv3's rotary embedding and whose keys have

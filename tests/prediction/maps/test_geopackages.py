@@ -128,6 +128,7 @@ def test_an_object_of_more_corners_than_a_row_holds_is_refused(tmp_path):
         file.add(1, "road", SQUARE)
         with pytest.raises(DataError, match="8 corners") as caught:
             file.add(1, "road", RING)
+        file._connection.setlimit(sqlite3.SQLITE_LIMIT_LENGTH, 10**6)  # statements are shorter than that
     assert (caught.value.code, caught.value.help) == ("D151", "choose `polygons` geojson")
 
 
@@ -162,3 +163,65 @@ def test_a_failed_image_leaves_no_file(tmp_path):
 
     assert [path.name for path in (tmp_path / "polygons").iterdir()] == ["a.gpkg"]
     assert (tmp_path / "polygons/a.gpkg").read_bytes() == before
+
+
+def with_functions(path: Path) -> sqlite3.Connection:
+    """A connection with the functions that programs for maps bring, by the reader above."""
+    connection = sqlite3.connect(path)
+    for place, name in enumerate(("ST_MinX", "ST_MaxX", "ST_MinY", "ST_MaxY")):
+        connection.create_function(name, 1, lambda blob, place=place: rings_of(blob)[1][place])
+    connection.create_function("ST_IsEmpty", 1, lambda blob: not rings_of(blob)[2])
+    return connection
+
+
+INDEX = "rtree_objects_geom"
+
+
+def test_an_index_has_the_rectangle_of_every_object(tmp_path: Path):
+    with writing_geopackage(
+        tmp_path / "a.gpkg", "a", Placement((0.5, 0.0, 500000.0, 0.0, -0.5, 5000000.0), 32633)
+    ) as package:
+        package.add(1, "road", SQUARE)
+        package.add(2, "car", RING)
+    found = rows(tmp_path / "a.gpkg", f"SELECT * FROM {INDEX} ORDER BY id")
+    # 0.5 m per pixel from (500000, 5000000); an index has 32 bits and is never smaller than its object.
+    assert found == [(1, 500000.5, 500001.5, 4999999.0, 5000000.0), (2, 500000.0, 500001.5, 4999998.5, 5000000.0)]
+    assert rows(tmp_path / "a.gpkg", "SELECT extension_name, scope FROM gpkg_extensions") == [
+        ("gpkg_rtree_index", "write-only")
+    ]
+    inside = f"SELECT id FROM {INDEX} WHERE minx <= 500000.25 AND maxx >= 500000.25"
+    assert rows(tmp_path / "a.gpkg", inside) == [(2,)]
+
+
+def test_the_index_follows_programs_that_change_objects(tmp_path: Path):
+    path = tmp_path / "a.gpkg"
+    with writing_geopackage(path, "a", None) as package:
+        package.add(1, "road", SQUARE)
+        package.add(2, "car", RING)
+    connection = with_functions(path)
+    rectangles = f"SELECT * FROM {INDEX} ORDER BY id"
+    try:
+        connection.execute("INSERT INTO objects SELECT 7, geom, class, class_id, pixels FROM objects WHERE fid = 1")
+        assert connection.execute(rectangles).fetchall()[2] == (7, 1.0, 3.0, 0.0, 2.0)
+        connection.execute("UPDATE objects SET geom = (SELECT geom FROM objects WHERE fid = 2) WHERE fid = 7")
+        assert connection.execute(rectangles).fetchall()[2] == (7, 0.0, 3.0, 0.0, 3.0)
+        connection.execute("UPDATE objects SET fid = 9 WHERE fid = 7")
+        assert [row[0] for row in connection.execute(rectangles)] == [1, 2, 9]
+        connection.execute("DELETE FROM objects WHERE fid < 9")
+        assert connection.execute(rectangles).fetchall() == [(9, 0.0, 3.0, 0.0, 3.0)]
+    finally:
+        connection.close()
+
+
+def test_where_sqlite_has_no_index_everything_else_is_written(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, request: pytest.FixtureRequest
+):
+    monkeypatch.setattr(geopackages, "_MODULE", "nothing_such(id)")
+    geopackages._has_index.cache_clear()
+    request.addfinalizer(geopackages._has_index.cache_clear)
+    with writing_geopackage(tmp_path / "a.gpkg", "a", None) as package:
+        package.add(1, "road", SQUARE)
+    assert rows(tmp_path / "a.gpkg", "SELECT class FROM objects") == [("road",)]
+    names = rows(tmp_path / "a.gpkg", "SELECT name FROM sqlite_master WHERE type = 'trigger' OR name LIKE '%rtree%'")
+    assert [name for (name,) in names if "rtree" in name] == []
+    assert rows(tmp_path / "a.gpkg", "PRAGMA integrity_check") == [("ok",)]

@@ -1,5 +1,6 @@
 """GeoPackages (OGC 12-128r17, version 1.3): polygons with their class in one table of an SQLite file.
 
+An index of their rectangles (the extension `gpkg_rtree_index`) lets programs draw a part of a map without reading all.
 Polygons are written one by one, and the largest in pieces, so that memory depends neither on their number nor on their
 size. The same polygons give the same file.
 """
@@ -11,6 +12,7 @@ import errno
 import sqlite3
 import struct
 from collections.abc import Iterator
+from functools import cache
 from pathlib import Path
 
 import numpy as np
@@ -33,6 +35,7 @@ _WGS84_WKT = (
 )
 _CHANGED = "2000-01-01T00:00:00.000Z"
 """Time of the last change that the file states: always the same, so that equal polygons give equal files."""
+_INDEX = f"rtree_{TABLE}_geom"
 _SCHEMA = f"""
 CREATE TABLE gpkg_spatial_ref_sys (
     srs_name TEXT NOT NULL, srs_id INTEGER NOT NULL PRIMARY KEY, organization TEXT NOT NULL,
@@ -53,6 +56,31 @@ CREATE TABLE {TABLE} (
     fid INTEGER PRIMARY KEY AUTOINCREMENT NOT NULL, geom POLYGON NOT NULL, class TEXT NOT NULL,
     class_id INTEGER NOT NULL, pixels DOUBLE NOT NULL);
 """
+_MODULE = "rtree(id, minx, maxx, miny, maxy)"
+_INDEXED = f"""
+CREATE VIRTUAL TABLE {_INDEX} USING {_MODULE};
+CREATE TABLE gpkg_extensions (
+    table_name TEXT, column_name TEXT, extension_name TEXT NOT NULL, definition TEXT NOT NULL, scope TEXT NOT NULL,
+    CONSTRAINT ge_tce UNIQUE (table_name, column_name, extension_name));
+INSERT INTO gpkg_extensions VALUES (
+    '{TABLE}', 'geom', 'gpkg_rtree_index', 'http://www.geopackage.org/spec130/#extension_rtree', 'write-only');
+"""
+_ENTERED = (
+    f"INSERT OR REPLACE INTO {_INDEX} VALUES "
+    "(NEW.fid, ST_MinX(NEW.geom), ST_MaxX(NEW.geom), ST_MinY(NEW.geom), ST_MaxY(NEW.geom))"
+)
+_FORGOTTEN = f"DELETE FROM {_INDEX} WHERE id"
+_SOLID = "(NEW.geom NOT NULL AND NOT ST_IsEmpty(NEW.geom))"
+_TRIGGERS = {
+    "insert": ("INSERT", _SOLID, _ENTERED),
+    "update1": ("UPDATE OF geom", f"OLD.fid = NEW.fid AND {_SOLID}", _ENTERED),
+    "update2": ("UPDATE OF geom", f"OLD.fid = NEW.fid AND NOT {_SOLID}", f"{_FORGOTTEN} = OLD.fid"),
+    "update3": ("UPDATE", f"OLD.fid != NEW.fid AND {_SOLID}", f"{_FORGOTTEN} = OLD.fid; {_ENTERED}"),
+    "update4": ("UPDATE", f"OLD.fid != NEW.fid AND NOT {_SOLID}", f"{_FORGOTTEN} IN (OLD.fid, NEW.fid)"),
+    "delete": ("DELETE", "OLD.geom NOT NULL", f"{_FORGOTTEN} = OLD.fid"),
+}
+"""Name -> event, condition and action of the triggers by which programs that change polygons keep the index right. They
+use functions of those programs, so they are made when all polygons are there."""
 
 
 class GeoPackage:
@@ -107,12 +135,15 @@ class GeoPackage:
         with _errors(self._path):
             insert = f"INSERT INTO {TABLE} (geom, class, class_id, pixels) VALUES"  # a constant
             if size <= 16 * POINTS:
-                self._connection.execute(f"{insert} (?, ?, ?, ?)", (b"".join(pieces), *values))
+                row = self._connection.execute(f"{insert} (?, ?, ?, ?)", (b"".join(pieces), *values)).lastrowid
             else:
                 row = self._connection.execute(f"{insert} (zeroblob(?), ?, ?, ?)", (size, *values)).lastrowid
                 with self._connection.blobopen(TABLE, "geom", row or 0) as blob:
                     for piece in pieces:
                         blob.write(piece)
+            if self._indexed:
+                entry = (row, low[0], high[0], low[1], high[1])
+                self._connection.execute(f"INSERT INTO {_INDEX} VALUES (?, ?, ?, ?, ?)", entry)
         self._bounds = np.minimum(self._bounds[0], low), np.maximum(self._bounds[1], high)
 
     def finish(self) -> None:
@@ -125,6 +156,10 @@ class GeoPackage:
         bounds = (left, bottom, right, top) if np.isfinite(left) else (None,) * 4
         with _errors(self._path):
             self._connection.execute("UPDATE gpkg_contents SET min_x = ?, min_y = ?, max_x = ?, max_y = ?", bounds)
+            for name, (event, condition, action) in _TRIGGERS.items() if self._indexed else ():
+                self._connection.execute(
+                    f"CREATE TRIGGER {_INDEX}_{name} AFTER {event} ON {TABLE} WHEN {condition} BEGIN {action}; END"
+                )
             self._connection.execute("COMMIT")
 
     def close(self) -> None:
@@ -138,7 +173,8 @@ class GeoPackage:
             run(f"PRAGMA {setting}")
         run(f"PRAGMA user_version = {_VERSION}")
         run("BEGIN")
-        for statement in _SCHEMA.split(";\n")[:-1]:
+        self._indexed = _has_index()
+        for statement in (_SCHEMA + (_INDEXED if self._indexed else "")).split(";\n")[:-1]:
             run(statement)
         systems = [
             ("Undefined Cartesian SRS", _CARTESIAN, "NONE", _CARTESIAN, _UNDEFINED),
@@ -175,6 +211,18 @@ class GeoPackage:
         for first in range(0, len(ring), POINTS):
             part = ring[first : first + POINTS]
             yield part.astype(np.float64) if self._placement is None else self._placement.points(part)
+
+
+@cache
+def _has_index() -> bool:
+    """Whether SQLite has what the index is made of; some systems leave it out, and everything else works without."""
+    # Not in the file itself, where nothing is undone if it fails.
+    with contextlib.closing(sqlite3.connect(":memory:")) as trial:
+        try:
+            trial.execute(f"CREATE VIRTUAL TABLE trial USING {_MODULE}")
+        except sqlite3.OperationalError:
+            return False
+    return True
 
 
 @contextlib.contextmanager
