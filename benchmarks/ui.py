@@ -206,12 +206,15 @@ def filtered(page: Page, address: str) -> Iterator[float]:
 
 
 def cells(page: Page, root: str) -> Iterator[float]:
-    """From the matrix of one run after the other to the places behind a cell, which are cut out for the first time."""
+    """From one run after the other to the places behind a frequent confusion, which are cut out for the first time.
+
+    Of the rarest cells, no picture may have been kept.
+    """
     page.goto(f"{root}/runs")
     runs = page.eval_on_selector_all("a[href^='/run/']", "all => all.map((one) => one.href)")
     for place, run in enumerate(list(dict.fromkeys(runs))[:20]):
         page.goto(run)
-        found = page.eval_on_selector_all("#matrix a[href*='/cell/']", "all => all.map((one) => one.href)")
+        found = page.eval_on_selector_all("li a[href*='/cell/']", "all => all.map((one) => one.href)")
         yield opened(page, found[place % len(found)], "main img")
 
 

@@ -20,6 +20,12 @@ _RASTER_KEY, _IS_AREA = 1025, 1
 _DOUBLE, _SHORT = 12, 3
 """TIFF's types of numbers."""
 _HIGHEST_CODE = 32766
+_NAMED = re.compile(
+    r"(?:EPSG:|urn:ogc:def:crs:EPSG:[\d.]*:|https?://www\.opengis\.net/def/crs/EPSG/[\d.]+/)([0-9]{4,5})", re.I
+)
+"""A system that is named by its code alone."""
+_GEOGRAPHIC_CODES, _PROJECTED_CODES = range(4000, 5000), (*range(20000, 32761), 3857)
+"""What kind of system a code means: the ranges of the GeoTIFF specification 1.0, and the one of maps on the web."""
 
 
 class MapSystem(NamedTuple):
@@ -35,7 +41,16 @@ class MapSystem(NamedTuple):
 
 
 def map_system(text: str) -> MapSystem | None:
-    """The system that WKT describes, by the code of EPSG in it; None if it has none, or is no WKT."""
+    """The system that a text means, by the code of EPSG in it; None without any, or if only a registry knows it.
+
+    Args:
+        text: WKT, or a code as in `EPSG:32633` and `urn:ogc:def:crs:EPSG::32633`, if its number says what kind it is.
+    """
+    named = _NAMED.fullmatch(text.strip()) if len(text) < 100 else None
+    if named is not None:
+        code = int(named[1])
+        known = code in _GEOGRAPHIC_CODES or code in _PROJECTED_CODES
+        return MapSystem(code, projected=code in _PROJECTED_CODES) if known else None
     node = _tree(text[:_LONGEST])
     while node is not None and node[0] in _AROUND:
         node = next((part for part in node[1:] if isinstance(part, list) and part[0] in _SYSTEMS), None)
