@@ -111,7 +111,6 @@ def _runs(site: Site, request: Request) -> Response:
         "runs.html",
         under_way=under_way,
         board=board,
-        has_data=bool(site.shelf.surveys),
         state=state,
         folders=site.folders,
         pending=site.costs.pending,
