@@ -115,9 +115,13 @@ def maps(folder: Path) -> None:
         pixels, (top, left, bottom, right) = photo(index, 96)
         mask = np.zeros((96, 96), np.uint8)
         mask[top:bottom, left:right] = 1
-        tifffile.imwrite(folder / "fields" / "images" / f"{index}.tif", bands(pixels), extratags=ground)
+        tifffile.imwrite(
+            folder / "fields" / "images" / f"{index}.tif", bands(pixels), photometric="minisblack", extratags=ground
+        )
         tifffile.imwrite(folder / "fields" / "masks" / f"{index}.tif", mask, extratags=ground)
-    tifffile.imwrite(folder / "map.tif", bands(photo(99, 300)[0]), extratags=ground, tile=(64, 64))
+    tifffile.imwrite(
+        folder / "map.tif", bands(photo(99, 300)[0]), photometric="minisblack", extratags=ground, tile=(64, 64)
+    )
 
 
 @pytest.mark.parametrize("page", sorted(path.stem for path in TUTORIALS.glob("*.md")))

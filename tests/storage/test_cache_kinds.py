@@ -33,7 +33,7 @@ def test_names_of_entries_are_read(kind: CacheKind, name: str, expected: tuple[s
 
 
 def test_entries_have_the_names_of_their_versions():
-    assert AUDIT.entry_name(KEY) == f"audit-v12-{KEY}.msgpack"
+    assert AUDIT.entry_name(KEY) == f"audit-v13-{KEY}.msgpack"
     assert MASK_IDS.entry_name("0123-0") == "mask-ids-v7-0123-0.msgpack"
     assert DRAWN.entry_name(KEY, variant="labelme") == f"drawn-labelme-v3-{KEY}"
     assert {kind.name: kind.entry_name("ab12") for kind in KINDS if not kind.variants} == {
@@ -43,7 +43,7 @@ def test_entries_have_the_names_of_their_versions():
         "tiled-masks": "tiled-masks/v1-ab12",
         "cocoseg21": "cocoseg21-v1-ab12",
         "town": "town-ab12",
-        "audit": "audit-v12-ab12.msgpack",
+        "audit": "audit-v13-ab12.msgpack",
         "examined": "examined-v9-ab12.msgpack",
         "examining": "examining-v1-ab12.msgpack",
         "hashes": "hashes-v2-ab12.msgpack",

@@ -151,7 +151,7 @@ AUDIT = CacheKind(
     purpose="findings of `pixelwise check` for a data set",
     prefix="audit-",
     suffix=".msgpack",
-    version=12,
+    version=13,
     unmarked=6,
 )
 EXAMINED = CacheKind(

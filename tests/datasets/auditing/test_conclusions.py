@@ -218,3 +218,37 @@ def test_masks_of_other_photos_are_w261_with_the_exchanged_pair_or_the_shift(tmp
     assert "shifted" not in exchanged.message
     assert shifted is not None
     assert "the names may be shifted by one" in shifted.message
+
+
+def sixteen_bits(root: Path, high: int) -> Path:
+    """Four images of 16 bits whose values are uniform from 0 to `high`, with masks of two classes."""
+    for kind in ("images", "masks"):
+        (root / kind / "train").mkdir(parents=True)
+    for index in range(4):
+        values = np.random.default_rng(index).integers(0, high + 1, (40, 40)).astype(np.uint16)
+        Image.fromarray(values).save(root / "images" / "train" / f"{index}.png")
+        Image.fromarray(np.uint8(values > high // 2)).save(root / "masks" / "train" / f"{index}.png")
+    return root
+
+
+def test_a_range_of_which_little_is_used_is_w142_with_the_one_that_is(tmp_path: Path):
+    # Uniform from 0 to 3000: mean 1500, standard deviation 3000 / sqrt(12) = 866, 3.4 of 255 steps of 65535.
+    root = sixteen_bits(tmp_path, 3000)
+    found = findings(root, Data(classes=("a", "b"), input_range=(0, 65535)))["W142"]
+    assert "of the 255 steps of data.input_range=[0, 65535]" in found.message
+    (low, high) = map(float, re.findall(r"input_range=\[([\d.]+), ([\d.]+)\]", found.fix)[0])
+    assert low == 0
+    assert 1500 + 4 * 866 * 0.97 < high < 1500 + 4 * 866 * 1.05
+    assert "W142" not in findings(root, Data(classes=("a", "b"), input_range=(low, high)))
+
+
+def test_a_range_below_zero_is_found_again(tmp_path: Path):
+    root = sixteen_bits(tmp_path, 10)
+    found = findings(root, Data(classes=("a", "b"), input_range=(-1000, 1000)))["W142"]
+    (low, high) = map(float, re.findall(r"input_range=\[(-?[\d.]+), ([\d.]+)\]", found.fix)[0])
+    assert -10 < low < 0 < 10 < high < 25
+    assert "W142" not in findings(root, Data(classes=("a", "b"), input_range=(low, high)))
+
+
+def test_half_of_a_range_is_enough(tmp_path: Path):
+    assert "W142" not in findings(sixteen_bits(tmp_path, 30_000), Data(classes=("a", "b"), input_range=(0, 65535)))

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import math
 import shlex
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
+
+import numpy as np
 
 from pixelwise.datasets.auditing.conventions import mixed_conventions
 from pixelwise.datasets.auditing.correspondence import MaskFit
@@ -35,6 +38,8 @@ _HAS = ("has", "have")
 # Masks that are exchanged here and there are fewer than this share.
 _SHIFTED = 0.3
 _OF_MASKS = frozenset({"D202", "D203", "D204", "D205", "D206", "W213", "W217", "W218", "W263"})
+# Deviations from the mean that hold practically all values, and the least one of pictures with enough levels of 255.
+_WITHIN, _FEW_LEVELS = 4, 4
 _SUPERSEDED = {
     "D262": _OF_MASKS | {"D260", "D264"},
     "D261": _OF_MASKS,
@@ -75,6 +80,7 @@ def collect_findings(
     findings += _foreign_masks(dataset, fits)
     findings += [found for found in _different_palettes(facts.palettes) if found.code not in superfluous]
     findings += _image_warnings(facts)
+    findings += _coarse_values(dataset, splits)
     findings += _transparent_masks(facts)
     findings += facts.positions.findings()
     if not facts.unusable_labels:  # else the missing classes may be in the pairs that cannot be used
@@ -83,6 +89,34 @@ def collect_findings(
     findings += _class_warnings(facts, splits)
     # A name that resembles that of another data set matters least.
     return tuple(sorted(findings, key=lambda found: (found.severity != "error", found.code == "W262")))
+
+
+def _coarse_values(dataset: Dataset, splits: Mapping[str, SplitSums]) -> list[Finding]:
+    """W142 if the values of all bands lie in so small a part of `data.input_range` that few of 256 levels are left."""
+    given = dataset.reading.input_range
+    if given is None:
+        return []
+    low, width = given[0], given[1] - given[0]
+    for name, sums in splits.items():
+        mean, std = (np.array(values) for values in sums.normalisation())
+        if not sums.images or not 0 < std.max() < _FEW_LEVELS / 255:
+            continue
+        least, most = (mean - _WITHIN * std).min(), (mean + _WITHIN * std).max()
+        least, most = max(0.0, float(least)), min(1.0, float(most))
+        digits = 1 - math.floor(math.log10(width * (most - least)))
+        wanted = math.floor((low + width * least) * 10**digits), math.ceil((low + width * most) * 10**digits)
+        wanted = ", ".join(f"{value / 10**digits:.{max(0, digits)}f}" for value in wanted)
+        return [
+            finding(
+                "W142",
+                f"the images of {name} use about {math.ceil(255 * (most - least))} of the 255 steps of "
+                f"data.input_range=[{given[0]:g}, {given[1]:g}], so that most of what they show is lost by rounding",
+                [],
+                f"choose the range that the values have: for example, 'data.input_range=[{wanted}]', which is "
+                f"{_WITHIN} standard deviations around their mean",
+            )
+        ]
+    return []
 
 
 def _shorten(text: str, root: Path) -> str:
