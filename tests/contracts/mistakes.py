@@ -245,13 +245,17 @@ def upright(root: Path) -> Truth:
     return {name: np.rot90(labels, -1) for name, labels in found.items()}
 
 
-def deep(root: Path) -> Truth:
-    """Grey images of 16 bits."""
-    found = pairs(root, lambda labels, index: labels)
-    for index in range(PAIRS):
-        (root / "images" / f"p{index:02d}.jpg").unlink()
-        save(root / "images" / f"p{index:02d}.png", scene(index)[0][..., 1].astype(np.uint16) * 200)
-    return found
+def deep(step: int) -> Callable[[Path], Truth]:
+    """Grey images of 16 bits, whose values are multiples of `step` up to 255 times as large."""
+
+    def write(root: Path) -> Truth:
+        found = pairs(root, lambda labels, index: labels)
+        for index in range(PAIRS):
+            (root / "images" / f"p{index:02d}.jpg").unlink()
+            save(root / "images" / f"p{index:02d}.png", scene(index)[0][..., 1].astype(np.uint16) * step)
+        return found
+
+    return write
 
 
 def bands(root: Path) -> Truth:
@@ -502,7 +506,8 @@ MISTAKES = (
     Mistake("missing", missing, "D220", ["1 of 12 images has no mask", "p05.jpg"]),
     Mistake("sideways", sideways, "D110", ["EXIF orientation 6", "upright"]),
     Mistake("upright", upright, "D110", ["EXIF orientation 6"], settings=["data.exif=ignore"]),
-    Mistake("deep", deep, "D104", ["8 bits per channel"]),
+    Mistake("deep", deep(200), "D104", ["8 bits per channel"]),
+    Mistake("dim", deep(10), "W142", ["255 steps"], settings=["data.input_range=[0,65535]"]),
     Mistake("bands", bands, "D105", ["5"]),
     Mistake("large", lambda root: pairs(root, lambda labels, index: labels), "D120", settings=["data.max_pixels=9000"]),
     Mistake("unnamed-label", unnamed_label, "D207", ["dirt"], settings=['data.classes=["background","road"]']),
