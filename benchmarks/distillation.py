@@ -29,6 +29,7 @@ from pixelwise.recipes.overrides import apply_overrides
 from pixelwise.records.evaluations import evaluation_folder
 from pixelwise.records.result import RESULT, Result, load_result
 from pixelwise.storage import write_text
+from pixelwise.storage.names import counted
 from pixelwise.training.distillation.identity import with_teachers
 
 RECIPE = "camvid-cpu-1h-pretrained"
@@ -53,12 +54,10 @@ class Score(NamedTuple):
     Attributes:
         miou: Mean IoU, 0..1.
         int8: The same of its int8 artefact.
-        seconds: Training time.
     """
 
     miou: float
     int8: float
-    seconds: float
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -130,8 +129,7 @@ def scored(job: Job, options: argparse.Namespace) -> Score:
     kept = evaluation_folder(artefact, SPLIT, PROTOCOL)
     if not (kept / RESULT).is_file():
         evaluate(artefact, split=SPLIT, protocol=PROTOCOL, data=options.data, group=SEQUENCES)
-    assert result.training is not None  # noqa: S101 (a run that was trained here has a cost)
-    return Score(miou=result.miou, int8=load_result(kept).miou, seconds=result.training.seconds)
+    return Score(miou=result.miou, int8=load_result(kept).miou)
 
 
 def interval(values: Sequence[float]) -> tuple[float, float]:
@@ -154,13 +152,13 @@ def page(command: str, teacher: Result, scores: Mapping[tuple[str, int], Score],
         f"steps of 8 crops of 320x240 without ClassMix, which kept answers exclude. The teacher sees {VIEWS} "
         f"views of each image, once. Intervals are those of "
         f"Student's t over {len(options.seeds)} seeds; gains are differences between runs of the same seed. int8: "
-        f"after training, calibrated on training images, ONNX Runtime. Machine: {machine.cpu}, {machine.cores} cores, "
-        f"{options.jobs} {'runs' if options.jobs > 1 else 'run'} at once.",
+        f"after training, calibrated on training images, ONNX Runtime. Machine: {machine.cpu}, "
+        f"{counted(machine.cores, 'core')}, {options.jobs} {'runs' if options.jobs > 1 else 'run'} at once.",
         "",
-        f"| teacher | {' | '.join(f'seed {seed}' for seed in options.seeds)} | mean | gain | int8 | lost by int8 "
-        "| minutes |",
-        f"|---|{'---|' * (len(options.seeds) + 5)}",
+        f"| teacher | {' | '.join(f'seed {seed}' for seed in options.seeds)} | mean | gain | int8 | lost by int8 |",
+        f"|---|{'---|' * (len(options.seeds) + 4)}",
     ]
+    gains = []
     for way in options.ways:
         of_way = [scores[way, seed] for seed in options.seeds]
         gain = "-"
@@ -169,6 +167,7 @@ def page(command: str, teacher: Result, scores: Mapping[tuple[str, int], Score],
                 [100 * (scores[way, seed].miou - scores["none", seed].miou) for seed in options.seeds]
             )
             gain = f"{mean:+.2f} ± {half:.2f}"
+            gains.append((mean, half))
         lost, spread = interval([100 * (one.miou - one.int8) for one in of_way])
         cells = [
             WORDS[way],
@@ -177,9 +176,10 @@ def page(command: str, teacher: Result, scores: Mapping[tuple[str, int], Score],
             gain,
             f"{100 * statistics.mean(one.int8 for one in of_way):.2f}",
             f"{lost:.2f} ± {spread:.2f}",
-            f"{statistics.mean(one.seconds for one in of_way) / 60:.0f}",
         ]
         lines.append(f"| {' | '.join(cells)} |")
+    if any(gain <= half for gain, half in gains):
+        lines += ["", "A gain whose interval includes 0 is not told from chance by so few seeds."]
     return "\n".join(lines) + "\n"
 
 
