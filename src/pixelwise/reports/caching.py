@@ -71,4 +71,4 @@ def _megabytes(size: int) -> str:
 
 
 def _say(console: Console, text: str) -> None:
-    console.print(text, markup=False, soft_wrap=True)
+    console.say(text)

@@ -150,4 +150,4 @@ def _table(measured: Statistics) -> Table:
 
 
 def _say(text: str) -> None:
-    Console().print(text, markup=False, highlight=False, soft_wrap=True)
+    Console().say(text)

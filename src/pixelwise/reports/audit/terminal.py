@@ -157,14 +157,15 @@ def _print_findings(found: Audit, console: Console) -> None:
 def _print_finding(finding: Finding, console: Console) -> None:
     console.print()
     style = "bold red" if finding.severity == "error" else "bold yellow"
-    console.print(f"{finding.severity} {finding.code}", style=style, end="  ")
-    _say(console, finding.message)
+    head = f"{finding.severity} {finding.code}  "
+    console.print(head, style=style, end="")
+    console.say(finding.message, behind=len(head))
     for file in finding.files:
         _say(console, f"    {file}")
     if finding.total > len(finding.files):
         _say(console, f"    and {finding.total - len(finding.files)} more")
     if finding.fix:
-        _say(console, f"  fix: {finding.fix}")
+        console.say(f"  fix: {finding.fix}", indent=7)
 
 
 def _print_verdict(checked: Checked, console: Console) -> None:
@@ -177,8 +178,8 @@ def _print_verdict(checked: Checked, console: Console) -> None:
         sign, color = ("error D221", "red") if training else ("hint", "yellow")
         console.print(sign, style=f"bold {color}", end="  ")
         present = ", ".join(f"{name} ({pairs})" for name, pairs in checked.usable_pairs.items() if pairs)
-        _say(console, f"{field} is '{split}', which has no usable pairs; splits with usable pairs: {present or 'none'}")
-        _say(console, f"  fix: {' '.join(checked.split_fix(field))}")
+        console.say(f"{field} is '{split}', which has no usable pairs; splits with usable pairs: {present or 'none'}")
+        console.say(f"  fix: {' '.join(checked.split_fix(field))}", indent=7)
     console.print()
     _say(console, checked.verdict if checked.refused else f"{checked.verdict}: {checked.train_command}")
     code = next((found.code for found in checked.audit.findings if found.severity == "error"), None)
@@ -215,5 +216,4 @@ def _class_table(found: Audit) -> Table:
 
 
 def _say(console: Console, text: str) -> None:
-    # File names may contain what rich would read as markup.
-    console.print(text, markup=False, highlight=False, soft_wrap=True)
+    console.say(text, indent=10)  # behind the word that begins a line
