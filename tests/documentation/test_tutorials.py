@@ -8,6 +8,7 @@ import signal
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -45,15 +46,22 @@ def shortened(line: str) -> str:
 def answers_until_stopped(words: list[str]) -> None:
     """Start a verb that stays, wait until it says its address, and end it as Ctrl-C does."""
     command = [sys.executable, "-m", "pixelwise", *words]
-    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True) as process:
-        said = ""
-        for line in process.stdout or ():
-            said += line
-            if "http://" in said:
-                break
-        assert "http://" in said, said
-        process.send_signal(signal.SIGINT)
-        rest, _ = process.communicate(timeout=60)
+    # Where the tests run in the background, they and their children ignore Ctrl-C.
+    heeding = partial(signal.signal, signal.SIGINT, signal.default_int_handler)
+    with subprocess.Popen(
+        command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, encoding="utf-8", preexec_fn=heeding
+    ) as process:
+        try:
+            said = ""
+            for line in process.stdout or ():
+                said += line
+                if "http://" in said:
+                    break
+            assert "http://" in said, said
+            process.send_signal(signal.SIGINT)
+            rest, _ = process.communicate(timeout=60)
+        finally:
+            process.kill()
     assert process.returncode in (0, 130), said + rest
 
 

@@ -1,4 +1,5 @@
 import re
+import signal
 import threading
 import urllib.error
 import urllib.request
@@ -56,3 +57,16 @@ def test_the_pages_are_served_until_the_server_ends(tmp_path: Path, monkeypatch:
     thread.join(60)
     assert not thread.is_alive()
     assert b"" in iter(events.readline, None)
+
+
+def test_ctrl_c_before_the_server_heeds_signals_ends_it(tmp_path: Path):
+    before = signal.getsignal(signal.SIGINT)
+    addresses: list[str] = []
+
+    def ready(address: str) -> None:
+        addresses.append(address)
+        signal.raise_signal(signal.SIGINT)
+
+    serving.serve([tmp_path], 0, ready)
+    assert len(addresses) == 1
+    assert signal.getsignal(signal.SIGINT) is before

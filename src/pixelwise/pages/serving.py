@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import contextlib
 import socket
+import threading
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import uvicorn
 
+from pixelwise.machine.signals import handled
 from pixelwise.pages.access import TOKEN, new_token
 from pixelwise.pages.app import Site, application
 from pixelwise.serving.server import bound
@@ -36,7 +38,9 @@ def serve(
     Raises:
         ResourceError: S609, the port cannot be used.
     """
-    with contextlib.closing(listening(port)) as listener:
+    asked = threading.Event()
+    # From here on, threads import modules. Ctrl-C as an exception within an import of this one would leave them waiting.
+    with contextlib.closing(listening(port)) as listener, handled({"SIGINT": asked.set}):
         taken = listener.getsockname()[1]
         token = new_token()
         remove_spilled()
@@ -44,8 +48,8 @@ def serve(
         app = application(folders, token, f"pixelwise-{taken}", site=site)
         settings = uvicorn.Config(app, log_level="error", lifespan="off", server_header=False, access_log=False)
         ready(f"http://{HOST}:{taken}/{'fix' if edit else 'runs' if folders else 'data'}?{TOKEN}={token}")
-        with contextlib.suppress(KeyboardInterrupt), contextlib.closing(site):
-            Server(settings, site).run(sockets=[listener])
+        with contextlib.closing(site):
+            Server(settings, site, asked).run(sockets=[listener])
 
 
 class Server(uvicorn.Server):
@@ -54,11 +58,17 @@ class Server(uvicorn.Server):
     Args:
         settings: Settings of the server.
         site: What its pages are made of.
+        asked: Set if the server is to end as soon as it has begun.
     """
 
-    def __init__(self, settings: uvicorn.Config, site: Site) -> None:
+    def __init__(self, settings: uvicorn.Config, site: Site, asked: threading.Event | None = None) -> None:
         super().__init__(settings)
-        self._site = site
+        self._site, self._asked = site, asked or threading.Event()
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        """Begin to answer, unless the server was asked to end before it heeded signals itself."""
+        await super().startup(sockets)
+        self.should_exit = self.should_exit or self._asked.is_set()
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
         """End the events of open pages, then all connections."""
