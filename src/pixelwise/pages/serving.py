@@ -39,7 +39,7 @@ def serve(
         ResourceError: S609, the port cannot be used.
     """
     asked = threading.Event()
-    # From here on, threads import modules. Ctrl-C as an exception within an import of this one would leave them waiting.
+    # From here on, threads import modules. Ctrl-C as an exception within an import here would leave them waiting.
     with contextlib.closing(listening(port)) as listener, handled({"SIGINT": asked.set}):
         taken = listener.getsockname()[1]
         token = new_token()
