@@ -20,7 +20,7 @@ from pixelwise.reports.run.errors import places_of_errors
 from pixelwise.reports.run.pictures import hexadecimal
 from pixelwise.reports.run.procedure import procedures
 from pixelwise.reports.run.reliability import reliability_of
-from pixelwise.reports.run.tables import class_rows, confusion_cells, frequent_confusions
+from pixelwise.reports.run.tables import class_rows, confusion_cells, frequent_confusions, summary_of
 
 FIRST_CARDS = 12
 """Images on the page of a result, those with the lowest scores."""
@@ -48,7 +48,7 @@ def result_values(opened: Opened, others: list[Any]) -> dict[str, Any]:
         "procedures": [] if records is None else procedures(records.recipe),
         "choices": [],
         "trained": records is not None and bool(curves_of(records.log, ())),
-        "summary": "" if records is None else records.recipe.summary,
+        "summary": "" if records is None else summary_of(records),
         "train_command": "" if records is None else records.environment.command,
         "result": None,
     }

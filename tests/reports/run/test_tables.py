@@ -10,7 +10,14 @@ from pixelwise.recipes.catalog import recipe
 from pixelwise.recipes.overrides import apply_overrides
 from pixelwise.records.result import ClassResult
 from pixelwise.reports.run.records import read_run
-from pixelwise.reports.run.tables import changed_fields, class_rows, confusion_cells, frequent_confusions, remarks
+from pixelwise.reports.run.tables import (
+    changed_fields,
+    class_rows,
+    confusion_cells,
+    frequent_confusions,
+    remarks,
+    summary_of,
+)
 
 
 def entry(name: str, iou: float, **changes) -> ClassResult:
@@ -114,6 +121,17 @@ def test_few_images_seed_skipped_steps_and_resumes_are_said(run, result):
 def test_changed_fields_of_the_recipe_are_listed(run, result):
     assert "schedule.epochs 10 instead of 300" in remarks_on(run, result, "schedule.epochs=10")
     assert "changes the recipe" not in remarks_on(run, result)
+
+
+def test_the_summary_of_a_changed_recipe_says_what_it_no_longer_holds_for(run):
+    def said(*changes: str) -> str:
+        return summary_of(msgspec.structs.replace(run, recipe=apply_overrides(run.recipe, changes)))
+
+    assert said() == run.recipe.summary
+    assert said("data.workers=3", "notes=mine") == run.recipe.summary  # nothing that is trained differs
+    assert said("schedule.epochs=10") == f"{run.recipe.summary}; here changed in schedule.epochs"
+    many = said("schedule.epochs=10", "optimizer.lr=0.5", "sampling.batch_size=3", "loss.dice=0.25")
+    assert many.endswith(" and 1 more")
 
 
 def test_fields_filled_in_from_the_data_do_not_count_as_changes():

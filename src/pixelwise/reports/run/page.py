@@ -43,6 +43,7 @@ from pixelwise.reports.run.tables import (
     group_headings,
     group_rows,
     remarks,
+    summary_of,
 )
 from pixelwise.reports.run.thresholds import thresholds_of
 from pixelwise.reports.standard_output import harmless_json
@@ -88,7 +89,7 @@ def render(run: RunRecords) -> tuple[str, dict[str, bytes]]:
     text = page.render(
         title=run.recipe.name,
         folder=printable(run.folder.name or run.folder.resolve().name),
-        summary=run.recipe.summary,
+        summary=summary_of(run),
         headline=shown,
         # Only a page with thumbnails beside it may load any file.
         picture_sources=" file: 'self'" if files else "",

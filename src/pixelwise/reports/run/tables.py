@@ -18,6 +18,7 @@ from pixelwise.reports.numbers import NOT_AVAILABLE, count, percent, share
 from pixelwise.reports.run.metrics import class_columns, group_values
 from pixelwise.reports.run.records import RunRecords
 from pixelwise.reports.run.sentences import about_data, about_weights, trained_here
+from pixelwise.storage.names import some
 
 FEW_IMAGES = 30
 SHOWN_CONFUSIONS = 8
@@ -250,6 +251,16 @@ def _remarks_on_classes(result: Result) -> list[str]:
     if rare:
         found.append(f"Labelled in one image only, so the score means little: {', '.join(rare)}.")
     return found
+
+
+def summary_of(run: RunRecords) -> str:
+    """What the recipe of a run is, in its own words; of a changed one also what these words no longer hold for."""
+    beside = fields_with(Role.OPERATIONAL, Role.DISPLAY, Role.TEXT, Role.PLACE, Role.MOVABLE)
+    fields = [change.partition(" ")[0] for change in changed_fields(run.recipe, planned_fields(run))]
+    fields = [field for field in fields if not is_in(field, beside)]
+    if not fields:
+        return run.recipe.summary
+    return f"{run.recipe.summary}; here changed in {some(fields, 3)}"
 
 
 def planned_fields(run: RunRecords) -> tuple[str, ...]:
