@@ -64,6 +64,9 @@ def test_compacting_closes_gaps_and_keeps_255_ignored():
         ({3}, {1, 2, 3}, 3, "'data.label_map={1 = 0, 2 = 1, 3 = 2}'"),
         ({3}, {0, 1, 2, 3}, 3, "'data.label_map={0 = 255, 1 = 0, 2 = 1, 3 = 2}'"),
         ({23, 26, 33}, {7, 8, 23, 26, 33}, 19, label_map_override(CITYSCAPES.label_table)),
+        ({-1, 26}, {-1, 7, 8, 26}, 19, label_map_override({-1: 255, **CITYSCAPES.label_table})),
+        # Ids of training with -1 for the rest are not the full ids.
+        ({-1}, {-1, *range(19)}, 19, "to ignore them, add 'data.label_map={-1 = 255, 0 = 0, 1 = 1,"),
         ({7}, {0, 1, 2, 7}, 3, "'data.label_map={0 = 0, 1 = 1, 2 = 2, 7 = 255}'"),
         ({7, 14}, {0, 7, 14, 255}, 3, "'data.label_map={0 = 0, 7 = 1, 14 = 2, 255 = 255}'"),
         ({128}, {0, 128, 255}, 3, "'data.label_map={0 = 0, 128 = 1, 255 = 2}'"),
@@ -96,6 +99,12 @@ def test_what_would_leave_one_class_is_not_proposed():
         advice = explain_unknown_ids(set(seen) - {0}, seen, 3)
         assert "data.label_map={" not in advice
         assert "class is left" in advice
+
+
+def test_a_table_that_names_one_class_is_not_proposed_again_for_a_few_unknown_pixels():
+    advice = explain_unknown_ids({-1}, {-1: 1, 0: 5_000, 1: 5_000}, 2, {0: 0, 1: 0})
+    assert "data.label_map={" not in advice
+    assert "only one class is left" in advice
 
 
 @given(

@@ -11,6 +11,7 @@ from collections.abc import Collection, Mapping, Sequence, Sized
 from pixelwise.datasets.labels import format_color
 from pixelwise.recipes.class_sets.tables import CAMVID, CITYSCAPES, IGNORE, VOC, Color, voc_color
 
+_CITYSCAPES_IDS = CITYSCAPES.label_table
 _MANY_IDS = 64
 _MANY_COLORS = 40
 _SHOWN = 5
@@ -174,7 +175,8 @@ def explain_unknown_ids(
     if table == identity and not few and meant == set(range(num_classes)) and min(unknown) >= 0:
         return f"there are as many values as classes: if they are in the same order, add {label_map_override(named)}"
     kept = {table[raw] for raw in labelled if raw in table} - {IGNORE}
-    if len(kept) > 1 or few:
+    several = len(set(table.values()) - {IGNORE}) > 1
+    if len(kept) > 1 or (few and several):
         return f"to ignore them, add {ignoring}; if they are classes, map them and name them in data.classes"
     return (
         "say what each value means with data.label_map (RAW = ID, 255 to ignore it): without these values, "
@@ -190,8 +192,10 @@ def _other_numbering(unknown: set[int], seen: Collection[int], num_classes: int)
     from_one = {raw: raw - 1 for raw in range(1, num_classes + 1)}
     if min(labelled) >= 1 and max(labelled) == num_classes:
         return f"the ids seem to count from 1: add {label_map_override(from_one)}"
-    if num_classes == len(CITYSCAPES.names) and max(labelled) <= 33:
-        return f"these look like full Cityscapes ids: add {label_map_override(CITYSCAPES.label_table)}"
+    negative = {raw for raw in labelled if raw < 0}
+    if num_classes == len(CITYSCAPES.names) and unknown - negative and set(labelled) - negative <= set(_CITYSCAPES_IDS):
+        full = {**_CITYSCAPES_IDS, **dict.fromkeys(negative, IGNORE)}
+        return f"these look like full Cityscapes ids: add {label_map_override(full)}"
     if unknown == {num_classes} and 0 in labelled:
         return (
             f"if 0 means unlabelled, add {label_map_override({0: IGNORE, **from_one})}; "
