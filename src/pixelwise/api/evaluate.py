@@ -9,6 +9,7 @@ from typing import Any, overload
 
 from pixelwise.api.default_observer import observer_or_display
 from pixelwise.api.together import call_together, unlaunched
+from pixelwise.checkpoints.hub.resolving import own_run_path
 from pixelwise.errors import RecipeError
 from pixelwise.evaluation.options import EvaluateOptions
 from pixelwise.evaluation.runs import score_by_name, score_by_name_in_units
@@ -80,8 +81,8 @@ def evaluate(
     is written by whoever finds all units done. `per_image.parquet` has a row of counts per image.
 
     Args:
-        model_or_run: A run folder, an exported artefact (its folder or its file), or a model in memory, which is
-            moved to the device that scores it and stays there.
+        model_or_run: A run folder, an exported artefact (its folder or its file), `hub://OWNER/NAME`, of which a copy
+            in `runs/` is scored, or a model in memory, which is moved to the device that scores it and stays there.
         data: Folder of the data set; None for the data the run was trained on.
         split: Name of the split; None for the recipe's `evaluation.split`, or `val` for a model in memory.
         protocol: Name of a protocol; None for the recipe's first, or `native` for a model in memory. A list of names is
@@ -110,6 +111,8 @@ def evaluate(
         options = in_words(chosen(EvaluateOptions, options, changes))
         refuse_unfit(options, options.device)
         _ = options.by_units, options.share
+        if not isinstance(model_or_run, SegmentationModel):
+            model_or_run = own_run_path(model_or_run, watcher.warn)
         if options.devices is not None and world_size() == 1:
             return _by_several(model_or_run, data, split, protocol, options, watcher)
         results = _scored(model_or_run, data, split, names, options, watcher)
