@@ -17,11 +17,11 @@ import msgspec
 
 from pixelwise.checkpoints.hub import client
 from pixelwise.checkpoints.hub.addresses import HubAddress, hub_address, is_address
-from pixelwise.checkpoints.hub.layout import DESCRIPTION, Description, no_run, read_description, refuse_differing
+from pixelwise.checkpoints.hub.layout import DESCRIPTION, Description, no_run, read_description, refuse_differing, refused
 from pixelwise.errors import CheckpointError
 from pixelwise.observer import Warn
 from pixelwise.recipes.schema.recipe import Recipe
-from pixelwise.storage import building_folder, portable
+from pixelwise.storage import building_folder, portable, printable
 from pixelwise.storage.atomic import require_space
 
 _DIGITS = 8
@@ -169,9 +169,20 @@ def fetch(address: HubAddress, warn: Warn | None = None) -> Fetched:
     described = read_description(file, where)
     with client.bars_on_a_terminal():
         for name in described.files:
-            _answered(lambda name=name: _download(commit, name), commit)
+            _fetch_listed(commit, name)
     refuse_differing(folder, described, where)
     return Fetched(commit, folder, described)
+
+
+def _fetch_listed(commit: HubAddress, name: str) -> None:
+    """Fetch a file that the description lists."""
+    errors = client.library().errors
+    try:
+        _download(commit, name)
+    except Exception as error:  # huggingface_hub passes on whatever its transport raises
+        if isinstance(error, errors.EntryNotFoundError) and not isinstance(error, errors.LocalEntryNotFoundError):
+            raise refused(str(commit), f"{printable(name)}, which {DESCRIPTION} lists, is missing") from None
+        raise client.explained(error, commit) from None
 
 
 def _description(address: HubAddress, warn: Warn | None) -> Path:
@@ -181,7 +192,7 @@ def _description(address: HubAddress, warn: Warn | None) -> Path:
         return kept
     try:
         return _download(address, DESCRIPTION, answered=True)
-    except Exception as error:  # huggingface_hub passes on whatever its transport raises
+    except Exception as error:  # as above
         kept = _kept(address) if client.is_unreachable(error) else None
         if kept is not None:
             if warn is not None and client.is_temporary(error):
