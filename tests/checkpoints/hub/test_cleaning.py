@@ -53,7 +53,8 @@ def test_a_recipe_keeps_everything_but_folders():
     recipe = find("unet-resnet18")
     assert clean_recipe(recipe) == recipe
     named = apply_overrides(
-        recipe, ["initialize.run=runs/large", "distillation.teacher=[/home/ada/t,hub://a/b@main]", "notes=as /home/ada/n"]
+        recipe,
+        ["initialize.run=runs/large", "distillation.teacher=[/home/ada/t,hub://a/b@main]", "notes=as /home/ada/n"],
     )
     cleaned = clean_recipe(named)
     assert cleaned.initialize.run == "large"

@@ -85,7 +85,7 @@ def test_without_the_hub_the_last_download_is_used(published: Repository, hub: M
     monkeypatch.setattr(client.library().constants, "HF_HUB_OFFLINE", True)
     assert run_path(ADDRESS, warned) == folder
     assert len(warned) == 2
-    with pytest.raises(CheckpointError, match="is not in the cache .*HF_HUB_OFFLINE") as caught:
+    with pytest.raises(CheckpointError, match=r"is not in the cache .*HF_HUB_OFFLINE") as caught:
         run_path("hub://me/other")
     assert caught.value.code == "K494"
 
@@ -202,7 +202,9 @@ def test_a_description_that_is_none_is_refused(published: Repository):
 def test_files_that_differ_from_the_description_are_refused(published: Repository):
     recipe = published.files["recipe.toml"]
     published.add({"recipe.toml": recipe + b"\n"})
-    with pytest.raises(CheckpointError, match=f"recipe.toml has {len(recipe) + 1} bytes, .* says {len(recipe)}") as caught:
+    with pytest.raises(
+        CheckpointError, match=f"recipe.toml has {len(recipe) + 1} bytes, .* says {len(recipe)}"
+    ) as caught:
         run_path(ADDRESS)
     assert caught.value.code == "K496"
     published.add({"recipe.toml": recipe.replace(b"0", b"1", 1)})
@@ -219,7 +221,7 @@ def test_a_download_that_was_damaged_on_the_disk_is_found(published: Repository)
     content = bytearray(weights.read_bytes())
     content[-1] ^= 1
     weights.write_bytes(content)
-    with pytest.raises(CheckpointError, match="ema.safetensors has SHA-256") as caught:
+    with pytest.raises(CheckpointError, match=r"ema\.safetensors has SHA-256") as caught:
         run_path(ADDRESS)
     assert caught.value.code == "K496"
 

@@ -33,6 +33,8 @@ def library() -> Any:
         RecipeError: R240, it is not installed.
     """
     try:
+        for part in ("constants", "errors", "utils"):  # which are attributes once they are imported
+            importlib.import_module(f"huggingface_hub.{part}")
         return importlib.import_module("huggingface_hub")
     except ModuleNotFoundError as error:
         missing = (error.name or "").partition(".")[0]

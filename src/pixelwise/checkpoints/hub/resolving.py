@@ -17,7 +17,14 @@ import msgspec
 
 from pixelwise.checkpoints.hub import client
 from pixelwise.checkpoints.hub.addresses import HubAddress, hub_address, is_address
-from pixelwise.checkpoints.hub.layout import DESCRIPTION, Description, no_run, read_description, refuse_differing, refused
+from pixelwise.checkpoints.hub.layout import (
+    DESCRIPTION,
+    Description,
+    no_run,
+    read_description,
+    refuse_differing,
+    refused,
+)
 from pixelwise.errors import CheckpointError
 from pixelwise.observer import Warn
 from pixelwise.recipes.schema.recipe import Recipe
