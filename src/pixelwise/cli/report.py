@@ -18,4 +18,4 @@ def run(
     import pixelwise
     from pixelwise.reports.run.terminal import print_page
 
-    print_page(run, pixelwise.write_report(run), as_json=json)
+    print_page(pixelwise.write_report(run), as_json=json)

@@ -256,7 +256,7 @@ def test_what_cannot_go_on_is_said():
     with pytest.raises(CheckpointError, match="without the state with which it could go on") as caught:
         refuse_to_continue(ADDRESS)
     assert caught.value.code == "K497"
-    assert f"--begin {ADDRESS}" in caught.value.help
+    assert f"--from {ADDRESS}" in caught.value.help
 
 
 def test_the_missing_package_is_named(monkeypatch: pytest.MonkeyPatch):

@@ -150,9 +150,9 @@ def _head(subject: Subject) -> str:
 
 def _usage(subject: Subject) -> str:
     address = f"hub://{subject.repository}"
-    extra = "train,hub" if subject.recipe is not None else "runtime,hub"
+    extra = "train" if subject.recipe is not None else "runtime,hub"
     verbs = (
-        f"pixelwise evaluate {address} --data DATA\npixelwise train RECIPE --data DATA --begin {address}\n"
+        f"pixelwise evaluate {address} --data DATA\npixelwise train RECIPE --data DATA --from {address}\n"
         if subject.recipe is not None
         else ""
     )

@@ -9,7 +9,7 @@ from typing import Any
 
 import msgspec
 
-from pixelwise.checkpoints.checkpoint import MANIFEST, Checkpoint, FileRecord, Manifest
+from pixelwise.checkpoints.checkpoint import MANIFEST, STATE, Checkpoint, FileRecord, Manifest
 from pixelwise.checkpoints.hub.card import Subject, card_of
 from pixelwise.checkpoints.hub.cleaning import (
     clean_data,
@@ -37,6 +37,8 @@ from pixelwise.storage import json_text, printable, scratch_folder, sha256_bytes
 from pixelwise.storage.documents import read_json, read_toml
 
 Content = bytes | Path
+_REACHED = ("progress", "imported")
+"""Parts of `state.json` that are sent: steps, seconds and scores, and where imported weights come from."""
 
 
 class Contents(msgspec.Struct, frozen=True, kw_only=True):
@@ -127,13 +129,18 @@ def _run(run: Path, repository: str, options: PushOptions, warn: Warn | None) ->
 
 
 def _weights(checkpoint: Checkpoint, weights: str) -> dict[str, Content]:
-    """The weights that are scored and exported, and a manifest of them alone: no state of the training."""
+    """The weights that are scored and exported, how far the training was, and a manifest of these alone."""
     name = f"{weights}.safetensors"
-    manifest = Manifest(
-        step=checkpoint.step, miou=checkpoint.manifest.miou, files={name: checkpoint.manifest.files[name]}
-    )
+    reached = {key: one for key, one in checkpoint.state().items() if key in _REACHED}
+    state = json_text(scrubbed(reached)).encode()
+    records = {name: checkpoint.manifest.files[name], STATE: FileRecord(sha256_bytes(state), len(state))}
+    manifest = Manifest(step=checkpoint.step, miou=checkpoint.manifest.miou, files=records)
     folder = f"{CHECKPOINTS}/{checkpoint.path.name}"
-    return {f"{folder}/{name}": checkpoint.path / name, f"{folder}/{MANIFEST}": json_text(manifest).encode()}
+    return {
+        f"{folder}/{name}": checkpoint.path / name,
+        f"{folder}/{STATE}": state,
+        f"{folder}/{MANIFEST}": json_text(manifest).encode(),
+    }
 
 
 def _is_published(run: Path, one: Evaluation) -> bool:

@@ -155,7 +155,7 @@ def refuse_to_continue(run: AnyPath) -> None:
         raise CheckpointError(
             "K497",
             f"{address} holds the weights of a finished training, without the state with which it could go on",
-            f"begin a new training with them: pixelwise train RECIPE --data DATA --begin {address}",
+            f"begin a new training with them: pixelwise train RECIPE --data DATA --from {address}",
         )
 
 
