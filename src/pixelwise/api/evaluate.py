@@ -111,8 +111,7 @@ def evaluate(
         options = in_words(chosen(EvaluateOptions, options, changes))
         refuse_unfit(options, options.device)
         _ = options.by_units, options.share
-        if not isinstance(model_or_run, SegmentationModel):
-            model_or_run = own_run_path(model_or_run, watcher.warn)
+        model_or_run = _opened(model_or_run, watcher)
         if options.devices is not None and world_size() == 1:
             return _by_several(model_or_run, data, split, protocol, options, watcher)
         results = _scored(model_or_run, data, split, names, options, watcher)
@@ -122,6 +121,11 @@ def evaluate(
             watcher.phase("writing the report")
             write_report(Path(model_or_run))
     return results if protocol is not None and not isinstance(protocol, str) else results[0]
+
+
+def _opened(model_or_run: SegmentationModel | str | os.PathLike[str], observer: Observer) -> SegmentationModel | Path:
+    """A model in memory as it is, anything else as the folder in which its scores are saved."""
+    return model_or_run if isinstance(model_or_run, SegmentationModel) else own_run_path(model_or_run, observer.warn)
 
 
 def _by_several(

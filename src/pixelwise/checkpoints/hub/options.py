@@ -18,7 +18,7 @@ class PushOptions(Options, frozen=True, kw_only=True):
         licence: Licence of the weights, such as `apache-2.0` or `cc-by-nc-4.0`; by default the one that imported
             weights came with, else `unknown`.
         data_licence: Licence or terms of the data, for the page; needed with samples.
-        message: Message of the commit.
+        message: Message of the commit; by default recipe and weights.
     """
 
     public: bool = False
@@ -27,4 +27,4 @@ class PushOptions(Options, frozen=True, kw_only=True):
     samples: bool = False
     licence: str | None = None
     data_licence: str | None = None
-    message: str = ""
+    message: str | None = None

@@ -13,7 +13,7 @@ from pixelwise.cli.line.options import takes
 EXAMPLES = (
     "pixelwise push runs/unet-1 me/unet-town --dry-run  # lists what would be sent",
     "pixelwise push runs/unet-1 me/unet-town --licence apache-2.0",
-    "pixelwise predict hub://me/unet-town photos  # wherever a run is accepted",
+    "pixelwise push exported me/unet-town-onnx --licence apache-2.0  # what `pixelwise export` wrote",
 )
 """Shown at the end of the help."""
 
