@@ -81,8 +81,8 @@ def evaluate(
     is written by whoever finds all units done. `per_image.parquet` has a row of counts per image.
 
     Args:
-        model_or_run: A run folder, an exported artefact (its folder or its file), `hub://OWNER/NAME`, of which a copy
-            in `runs/` is scored, or a model in memory, which is moved to the device that scores it and stays there.
+        model_or_run: A run folder, an exported artefact (its folder or its file), `hub://OWNER/NAME` (copied to
+            `runs/`), or a model in memory, which is moved to the device that scores it and stays there.
         data: Folder of the data set; None for the data the run was trained on.
         split: Name of the split; None for the recipe's `evaluation.split`, or `val` for a model in memory.
         protocol: Name of a protocol; None for the recipe's first, or `native` for a model in memory. A list of names is

@@ -142,8 +142,8 @@ def _head(subject: Subject) -> str:
         )
     kind = "A network" if subject.recipe is not None else f"An exported network ({subject.artefact.get('runtime', '')})"
     return (
-        f"# {_text(name)}\n\n{said}{kind} for semantic segmentation, trained with Pixelwise from the recipe `{subject.name}`: "
-        f"{len(subject.classes)} classes.{score}"
+        f"# {_text(name)}\n\n{said}{kind} for semantic segmentation, trained with Pixelwise from the recipe "
+        f"`{subject.name}`: {len(subject.classes)} classes.{score}"
     )
 
 

@@ -51,8 +51,15 @@ def endpoint() -> str:
 
 
 def api() -> Any:
-    """The client of the hub's interface."""
-    return library().HfApi(endpoint=endpoint())
+    """The client of the hub's interface.
+
+    Raises:
+        OfflineModeIsEnabled: HF_HUB_OFFLINE asks for no network; older versions notice it in new connections alone.
+    """
+    hub = library()
+    if hub.constants.HF_HUB_OFFLINE:
+        raise hub.errors.OfflineModeIsEnabled("HF_HUB_OFFLINE is set")
+    return hub.HfApi(endpoint=endpoint())
 
 
 @contextlib.contextmanager

@@ -23,7 +23,7 @@ EXAMPLES = (
 @takes(PrelabelOptions)
 def run(
     run: Path = typer.Argument(
-        ..., metavar="RUN", help="Run folder, hub://OWNER/NAME, or a model.onnx with probabilities."
+        ..., metavar="RUN", help="Run folder, hub://OWNER/NAME, or model.onnx with probabilities."
     ),
     words: list[str] = typer.Argument(
         ...,
