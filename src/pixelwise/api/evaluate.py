@@ -86,7 +86,7 @@ def evaluate(
         data: Folder of the data set; None for the data the run was trained on.
         split: Name of the split; None for the recipe's `evaluation.split`, or `val` for a model in memory.
         protocol: Name of a protocol; None for the recipe's first, or `native` for a model in memory. A list of names is
-            scored in one pass: images are decoded once, and predicted once for all with the same network input.
+            scored in one pass, equal names once: images are decoded once, and predicted once for each network input.
         options: Options of the evaluation; None for the defaults.
         observer: Receives progress after every batch, and a warning if a damaged checkpoint was skipped. None shows
             them on a terminal or in a notebook; `pixelwise.Observer()` shows nothing.

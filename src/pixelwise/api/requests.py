@@ -21,6 +21,7 @@ from pixelwise.storage.stores.addresses import address_of, place_of
 from pixelwise.storage.stores.containers import names_containers
 
 if TYPE_CHECKING:
+    from pixelwise.checkpoints.hub.options import PushOptions
     from pixelwise.deployment.card.options import DeployOptions
     from pixelwise.deployment.export.options import ArtefactOptions, ExportOptions
     from pixelwise.evaluation.options import EvaluateOptions
@@ -162,16 +163,18 @@ def check_prelabelling(run: AnyPath, paths: Iterable[str]) -> None:
     refuse_missing(paths)
 
 
-def check_pushing(run: AnyPath, repository: str) -> None:
+def check_pushing(run: AnyPath, repository: str, options: PushOptions) -> None:
     """Refuse to publish what is not a run or an artefact, or under a name that the hub does not accept.
 
     Raises:
         CheckpointError: K420, `run` is not a run folder; K490, `repository` is no name of a repository.
+        RecipeError: R251, samples are asked for without a licence of the data.
     """
     from pixelwise.checkpoints.hub.addresses import require_repository
     from pixelwise.runtimes import is_artefact
 
     require_repository(repository.removeprefix("hub://"))
+    options.refuse_contradictions()
     run = run_path(run)
     if not is_artefact(run):
         check_run(run)

@@ -117,6 +117,14 @@ def test_samples_are_pictures_without_the_names_of_their_files(scored: Path):
     assert not set(json.loads(files["pixelwise.json"])["files"]) & set(pictures)
 
 
+def test_the_terms_of_a_public_data_set_are_on_the_page_unless_others_are_named(tiny_run: Path, tmp_path: Path):
+    run = tmp_path / "run"
+    shutil.copytree(tiny_run, run)
+    write_data_facts(run, msgspec.structs.replace(read_data_facts(run), dataset="voc-aug"))
+    assert "Flickr's terms of use" in collected(run)["README.md"].decode()
+    assert "Flickr" not in collected(run, data_licence="ours")["README.md"].decode()
+
+
 def artefact(folder: Path, **more: object) -> Path:
     """A folder that looks like an exported network, as far as publishing reads it."""
     folder.mkdir()

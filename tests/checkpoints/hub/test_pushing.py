@@ -2,7 +2,11 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 import shutil
+import subprocess
+import sys
+import threading
 from pathlib import Path
 
 import msgspec
@@ -196,3 +200,29 @@ def test_a_damaged_run_is_not_published(hub: ModelHub, tiny_run: Path, tmp_path:
     with pytest.raises(CheckpointError, match=r"none of .* checkpoints is intact"):
         pixelwise.push(run, "me/tiny")
     assert hub.requests == []
+
+
+@pytest.mark.heavy
+def test_a_push_that_is_killed_leaves_no_half_model_and_the_next_one_succeeds(hub: ModelHub, tiny_run: Path):
+    reached, go_on = threading.Event(), threading.Event()
+
+    def hang(method: str, path: str) -> None:
+        if method == "PUT":
+            reached.set()
+            go_on.wait(60)
+
+    hub.interrupt = hang
+    environment = {**os.environ, "HF_HUB_OFFLINE": "0", "HF_HUB_DISABLE_XET": "1"}
+    command = [sys.executable, "-m", "pixelwise", "push", os.fspath(tiny_run), "me/tiny", "--licence", "mit"]
+    process = subprocess.Popen(command, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)
+    try:
+        assert reached.wait(60)
+        process.kill()
+    finally:
+        _, said = process.communicate()
+        go_on.set()
+    assert WRITER not in said
+    assert set(hub.repositories["me/tiny"].files) == {".gitattributes"}
+    hub.interrupt = lambda method, path: None
+    pixelwise.push(tiny_run, "me/tiny", licence="mit")
+    assert "pixelwise.json" in hub.repositories["me/tiny"].files

@@ -74,7 +74,7 @@ def contents_of(folder: Path, repository: str, options: PushOptions, warn: Warn 
     Raises:
         CheckpointError: K412, K420, K421 or K423, the run cannot be read; K498, an artefact is none of those that are
             fetched from the hub, or names folders of this computer.
-        RecipeError: R251, samples are asked for without a licence of the data, or of an artefact.
+        RecipeError: R251, samples are asked for of an artefact.
         DataError: D240, a score is damaged.
     """
     if not is_run(folder) and (folder / SIDECAR).is_file():
@@ -111,7 +111,7 @@ def _run(run: Path, repository: str, options: PushOptions, warn: Warn | None) ->
         repository=repository,
         recipe=cleaned,
         licence=licence,
-        data_licence=options.data_licence or "",
+        data_licence=options.data_licence or _terms(facts.dataset or recipe.data.dataset),
         facts=facts,
         environment=environment,
         scores=tuple(clean_result(one.result) for one in scores),
@@ -179,14 +179,16 @@ def _licence(
 def _pictures(run: Path, recipe: Recipe, options: PushOptions) -> dict[str, Content]:
     if not options.samples:
         return {}
-    if not options.data_licence:
-        raise RecipeError(
-            "R251",
-            "`samples` publishes images of the data, and nothing says that they may be",
-            "name the licence of the data with `data_licence`, or leave `samples` out",
-        )
     found = find_evaluation(run, recipe.evaluation.split, recipe.evaluation.protocols[0])
     return {} if found is None else dict(sample_pictures(found.folder))
+
+
+def _terms(dataset: str) -> str:
+    """Terms of use of a public data set, as `data prepare` shows them; empty for own data."""
+    from pixelwise.datasets.format import FORMATS
+
+    known = FORMATS.look_up(dataset) if dataset != "auto" else None
+    return known.publications[0].terms if known is not None and known.publications else ""
 
 
 def _artefact(folder: Path, repository: str, options: PushOptions, warn: Warn | None) -> Contents:

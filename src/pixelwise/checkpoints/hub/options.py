@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pixelwise.errors import RecipeError
 from pixelwise.options import Options
 
 
@@ -28,3 +29,16 @@ class PushOptions(Options, frozen=True, kw_only=True):
     licence: str | None = None
     data_licence: str | None = None
     message: str | None = None
+
+    def refuse_contradictions(self) -> None:
+        """Refuse to publish images of which nothing says that they may be published.
+
+        Raises:
+            RecipeError: R251, samples are asked for without a licence of the data.
+        """
+        if self.samples and not self.data_licence:
+            raise RecipeError(
+                "R251",
+                "`samples` publishes images of the data, and nothing says that they may be",
+                "name the licence of the data with `data_licence`, or leave `samples` out",
+            )

@@ -96,6 +96,7 @@ def push(
         RecipeError: R240, huggingface_hub is not installed; R251, samples are asked for without a licence of the data.
     """
     wanted = chosen(PushOptions, options, changes)
+    wanted.refuse_contradictions()
     address = HubAddress(require_repository(repository.removeprefix("hub://")))
     observer.phase(f"collecting what is published of {os.fspath(run)}")
     contents = contents_of(run_path(run, observer.warn), address.repository, wanted, observer.warn)

@@ -33,7 +33,7 @@ def run(
     --public is given. Needs a token that may write: `hf auth login`, or HF_TOKEN. Others use the run as
     hub://OWNER/NAME wherever a run is accepted.
     """
-    check_pushing(run, repository)
+    check_pushing(run, repository, options)
     import pixelwise
     from pixelwise.reports.displays import display
     from pixelwise.reports.pushing import show_pushed
