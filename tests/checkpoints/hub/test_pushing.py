@@ -180,7 +180,7 @@ def test_the_token_goes_to_the_hub_alone(hub: ModelHub, tiny_run: Path, tmp_path
     assert {token for host, _, _, token in hub.requests if host == "hub"} == {f"Bearer {WRITER}"}
     assert {token for host, _, _, token in hub.requests if host == "files"} == {None}
     kept = [*hub.repositories["me/tiny"].files.values(), msgspec.json.encode(pushed)]
-    cache = Path(client.cache_folder())
+    cache = Path(client.downloads_folder())
     kept += [path.read_bytes() for path in cache.rglob("*") if path.is_file()]
     assert not [content for content in kept if WRITER.encode() in content]
 

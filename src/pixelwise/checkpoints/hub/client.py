@@ -117,7 +117,7 @@ def explained(error: Exception, address: HubAddress, *, writing: bool = False) -
     if isinstance(error, (*_OURS, PixelwiseError)):
         return error
     if isinstance(error, OSError) and status_of(error) is None:
-        full = full_disk_behind(error, Path(cache_folder()), 1) if error.errno is not None else None
+        full = full_disk_behind(error, Path(downloads_folder()), 1) if error.errno is not None else None
         if full is not None:
             return full
     errors = library().errors
@@ -166,7 +166,7 @@ def unreachable(address: HubAddress, error: Exception) -> CheckpointError:
     )
 
 
-def cache_folder() -> str:
+def downloads_folder() -> str:
     """The folder in which huggingface_hub keeps downloads."""
     constants = library().constants
     return os.environ.get("HF_HUB_CACHE", "").strip() or constants.HF_HUB_CACHE

@@ -220,7 +220,7 @@ def _arrived(address: HubAddress, contents: Contents) -> str:
             DESCRIPTION,
             revision=found.commit,
             endpoint=client.endpoint(),
-            cache_dir=client.cache_folder(),
+            cache_dir=client.downloads_folder(),
         )
         same = isinstance(sent, bytes) and sha256_bytes(Path(path).read_bytes()) == sha256_bytes(sent)
     except Exception:  # whatever has failed before has failed again

@@ -230,7 +230,7 @@ def _download(address: HubAddress, name: str, *, answered: bool = False) -> Path
         name,
         revision=address.revision,
         endpoint=client.endpoint(),
-        cache_dir=client.cache_folder(),
+        cache_dir=client.downloads_folder(),
         library_name="pixelwise",
     )
     return Path(path)
@@ -240,7 +240,7 @@ def _kept(address: HubAddress) -> Path | None:
     """The `pixelwise.json` of an earlier download."""
     hub = client.library()
     found = hub.try_to_load_from_cache(
-        address.repository, DESCRIPTION, cache_dir=client.cache_folder(), revision=address.revision
+        address.repository, DESCRIPTION, cache_dir=client.downloads_folder(), revision=address.revision
     )
     return Path(found) if isinstance(found, str) else None
 
