@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
+from pixelwise.checkpoints.hub.resolving import own_run_path
 from pixelwise.reports.run import page
 
 
@@ -14,7 +15,7 @@ def write_report(run: str | os.PathLike[str]) -> Path:
     A run that is not finished or not scored gets a shorter report.
 
     Args:
-        run: The run folder.
+        run: The run folder; of `hub://OWNER/NAME`, a copy in `runs/` gets the report.
 
     Returns:
         Path of the report.
@@ -24,4 +25,4 @@ def write_report(run: str | os.PathLike[str]) -> Path:
         DataError: D240, a file of an evaluation is damaged.
         ResourceError: S601, the disk is full.
     """
-    return page.write_report(Path(run))
+    return page.write_report(own_run_path(run))
