@@ -54,6 +54,7 @@ class Outcome(NamedTuple):
         animated: Whether the file holds further frames or pages.
         files: What is written for it, relative to the output.
         remarks: Of a video, code and text of what is to be said of it.
+        frames: Number of its frames that were predicted.
     """
 
     source: Input
@@ -63,6 +64,7 @@ class Outcome(NamedTuple):
     animated: bool = False
     files: tuple[str, ...] = ()
     remarks: tuple[tuple[str, str], ...] = ()
+    frames: int = 0
 
 
 def read_input(

@@ -245,7 +245,7 @@ def predict_all(
     # for itself.
     with contextlib.closing(outcomes(steps, engine, left, observer)) as written:
         for done, outcome in enumerate(written, len(inputs.problems) + 1):
-            facts = Facts(outcome.animated, outcome.lost, outcome.remarks)
+            facts = Facts(outcome.animated, outcome.lost, outcome.remarks, outcome.frames)
             ledger.add(outcome.source, outcome.files, facts)
             if isinstance(outcome.value, DataError):
                 record.problem(printable(outcome.source.path), outcome.value)

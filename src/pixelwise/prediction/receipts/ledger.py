@@ -33,11 +33,13 @@ class Facts(NamedTuple):
         animated: Whether its file holds further frames or pages.
         lost: The reason why its position on the map was not kept; empty if it was, or if there is none.
         remarks: Of a video, code and text of what is to be said of it.
+        frames: Number of its frames that were predicted; 0 of an image.
     """
 
     animated: bool = False
     lost: str = ""
     remarks: tuple[tuple[str, str], ...] = ()
+    frames: int = 0
 
 
 class Done(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):

@@ -26,11 +26,13 @@ class PredictSummary(msgspec.Struct, frozen=True, kw_only=True):
     """Summary of a prediction.
 
     Attributes:
-        ok: Number of images whose masks are written.
+        ok: Number of images and videos whose masks are written.
         kept: Number of images that were not predicted again, because an earlier call with the same weights and options
             has done it; in tars those that failed are kept, too.
         failed: Number of files that failed.
         problems: The error of each failed file.
+        videos: Number of those that are videos.
+        frames: Number of frames of these.
         seconds: Wall time of the call.
         warnings: What was left out without an error: W107 frames after the first, W160 positions on the map, W215
             files of folders and patterns that are not taken for images, W280 videos among them; and what is to be said
@@ -43,6 +45,8 @@ class PredictSummary(msgspec.Struct, frozen=True, kw_only=True):
     problems: tuple[Problem, ...]
     seconds: float
     warnings: tuple[Finding, ...] = ()
+    videos: int = 0
+    frames: int = 0
 
 
 class Record:
@@ -59,6 +63,7 @@ class Record:
         self._problems: list[Problem] = []
         self._animated: list[str] = []
         self._lost: list[tuple[str, str]] = []
+        self._frames: list[int] = []
         self._remarks: dict[str, list[tuple[str, str]]] = {}
 
     @property
@@ -83,6 +88,8 @@ class Record:
             self._animated.append(file)
         if facts.lost:
             self._lost.append((file, facts.lost))
+        if facts.frames:
+            self._frames.append(facts.frames)
         for code, text in facts.remarks:
             self._remarks.setdefault(code, []).append((file, text))
 
@@ -132,6 +139,8 @@ class Record:
             problems=tuple(self._problems),
             seconds=0.0,
             warnings=tuple(found),
+            videos=len(self._frames),
+            frames=sum(self._frames),
         )
 
 

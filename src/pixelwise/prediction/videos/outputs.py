@@ -78,6 +78,9 @@ class Outputs:
         overlay: File of the overlay; None to write none.
         as_video: Whether masks are written as videos.
         every: Every how many frames there is one.
+
+    Attributes:
+        frames: Number of frames that were added.
     """
 
     def __init__(
@@ -98,6 +101,7 @@ class Outputs:
         self._overlay: OverlayVideo | None = None
         self._sound: Sound | None = None
         self._shift, self._last = 0, -1
+        self.frames = 0
 
     def __enter__(self) -> Outputs:
         with contextlib.ExitStack() as closing:
@@ -142,6 +146,7 @@ class Outputs:
             if self._sound is not None:
                 self._sound.copy(self._video.seconds(frame.pts))
         self._last = frame.number
+        self.frames += 1
 
     def _begin(self, drawn: Drawn) -> None:
         """Open the videos, whose size and shape are known with the first frame."""

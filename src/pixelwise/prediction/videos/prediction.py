@@ -108,7 +108,7 @@ def predict_video_and_write(
     except DataError as error:
         return Outcome(source, error)
     files = tuple(path.relative_to(output).as_posix() for path in outputs.files)
-    return Outcome(source, None, files=files, remarks=tuple(video.remarks.items()))
+    return Outcome(source, None, files=files, remarks=tuple(video.remarks.items()), frames=outputs.frames)
 
 
 def predicted_frames(engine: Engine, video: Video, every: int = 1) -> Generator[Predicted, None, None]:

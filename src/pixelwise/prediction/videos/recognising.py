@@ -60,6 +60,23 @@ def holds_video(path: Path) -> bool:
         return is_video(stream.read(HEAD))
 
 
+def require_video(path: Path) -> None:
+    """Refuse a file that does not begin like a video: FFmpeg would also open lists of other files and addresses.
+
+    Raises:
+        DataError: D102, it is something else; D131, it is unreadable or not a regular file; D223, there is no file.
+    """
+    if not os.path.lexists(path):
+        raise DataError("D223", f"{printable(path)}: no such file or folder", "check the spelling")
+    if not holds_video(path):
+        raise DataError(
+            "D102",
+            f"{printable(path)}: not a video that can be recognised by its first bytes",
+            "give an image to `Segmenter.predict`; put a video into another container, for example with "
+            "`ffmpeg -i FILE -c copy COPY.mkv`",
+        )
+
+
 def named_like_video(path: str | os.PathLike[str]) -> bool:
     """Whether the name of a file has the extension of a video."""
     return os.path.splitext(os.fspath(path))[1].lower() in VIDEO_SUFFIXES
