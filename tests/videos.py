@@ -14,6 +14,10 @@ import numpy as np
 av: Any = importlib.import_module("av")
 
 
+EXACT = 4 + 8192 + 262144
+"""Bicubic, chroma of every pixel, rounded: the numbers of libswscale/swscale.h."""
+
+
 class Coded(NamedTuple):
     """How a video is encoded; by default so that every RGB value is kept."""
 
@@ -95,7 +99,7 @@ def read_video(path: Path, pixels: str = "rgb24") -> Read:
         return Read(
             stream.codec_context.name,
             [frame.pts * stream.time_base for frame in frames],
-            [frame.to_ndarray(format=pixels) for frame in frames],
+            [frame.to_ndarray(format=pixels, interpolation=EXACT) for frame in frames],
             stream.sample_aspect_ratio,
             [one.codec_context.name for one in file.streams.audio],
         )

@@ -25,6 +25,9 @@ from pixelwise.prediction.videos.tones import NAMES, standard_range
 from pixelwise.storage import printable
 
 RGB = 3
+_EXACT = 0x4 | 0x2000 | 0x40000
+"""How FFmpeg converts colours, by the numbers of libswscale's `SWS_BICUBIC`, `SWS_FULL_CHR_H_INT` and
+`SWS_ACCURATE_RND`; by default values of 10 bits come out by up to two too dark."""
 _EXTRACT = "extract its frames as images, for example `ffmpeg -i FILE frame-%06d.png`, and give their folder"
 _AGAIN = (
     "copy the file again; if its recording was not ended properly, a program that repairs videos may help, such as "
@@ -260,9 +263,7 @@ class Video:
 
     def _converted(self, frame: Any, pixels: str) -> np.ndarray:
         """A frame in RGB; the matrix and range that it states apply, or those of BT.601 if it states none."""
-        # Without these, values of 10 bits come out by up to two too dark.
-        kinds = self._av.video.reformatter.Interpolation
-        return frame.to_ndarray(format=pixels, interpolation=kinds.BICUBIC | kinds.ACCURATE_RND | kinds.FULL_CHR_H_INT)
+        return frame.to_ndarray(format=pixels, interpolation=_EXACT)
 
     def _unsuitable(self, reason: str) -> DataError:
         return DataError(
