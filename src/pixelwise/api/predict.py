@@ -31,7 +31,8 @@ def predict(
     """Write masks and overlays for images and videos.
 
     Images are resized to the size at which the network was evaluated; very large ones are predicted by windows, and
-    TIFF images that are too large to be decoded whole in parts. Videos are predicted frame by frame. A bad file is skipped and listed in `problems.jsonl`.
+    TIFF images that are too large to be decoded whole in parts. Videos are predicted frame by frame. A bad file is
+    skipped and listed in `problems.jsonl`.
     `pixelwise.prediction.predict.predict_paths` describes the files that are written.
 
     Args:

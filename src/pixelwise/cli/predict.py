@@ -50,7 +50,9 @@ def run(
     Masks are indexed PNG files (pixel value = class id) of the same size as the image, GeoTIFF files for GeoTIFF
     images. Images are resized to the size
     at which the network was evaluated; very large ones are processed in windows, and TIFF images that do not fit into
-    memory in parts. Of a video, every frame has a mask, and the overlay has its time stamps. Files with problems are skipped and listed in problems.jsonl; the exit status is then 3.
+    memory in parts. Of a video, every frame has a mask, and the
+    overlay has its time stamps. Files with problems are skipped and listed in problems.jsonl; the exit status is
+    then 3.
     The same command again goes on where it was stopped.
     """
     asked = images(words)

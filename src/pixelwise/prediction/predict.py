@@ -64,29 +64,25 @@ def predict_paths(
     below `output`, at the size of the upright image. NAME is the name of the image, with `_` in place of characters
     that some system does not accept. Files that cannot be read are listed in `problems.jsonl`.
 
-    A multi-label network has one mask per class, `masks/CLASS/NAME.png`, 255 where the class is present and 0
-    elsewhere; these masks can be used for training as they are.
+    A multi-label network has one mask per class, `masks/CLASS/NAME.png`, 255 where the class is present, else 0.
 
     Masks of images with a position on the map keep it: those of GeoTIFF files are GeoTIFF files, `masks/NAME.tif`, and
     world files are repeated beside the masks. Pixels that a GeoTIFF file marks as missing become ignored pixels.
 
     TIFF images that are too large to be decoded whole (see `PredictOptions.parts_above`) are read, predicted and
     written in parts, within a memory that does not depend on their size: their masks are tiled TIFF files with
-    overviews, `masks/NAME.tif`, and their overlays are reduced. Outlines are written to GeoJSON and
-    GeoPackages as they are completed.
-
+    overviews, `masks/NAME.tif`, and their overlays are reduced.
     With `probabilities`, `probabilities/NAME.tif` has one band per class: 255 times the probability, rounded.
 
-    Of videos, every frame has a mask, `masks/NAME/000000.png`, or all of them are in `masks/NAME/masks.mkv`;
-    `masks/NAME/frames.csv` lists their times, and `overlays/NAME.mp4` has the same ones. Frames are decoded, predicted
-    and written one after the other, so that the memory does not depend on their number.
+    Of videos, every frame has a mask, `masks/NAME/000000.png` (or all are in `masks/NAME/masks.mkv`), listed with its
+    time in `masks/NAME/frames.csv`, and `overlays/NAME.mp4` has the same times.
 
     What an earlier call has done with the same weights and options is not done again, unless the image or its masks
     have changed; so a prediction that was stopped goes on where it was. `PredictOptions.again` predicts all images.
 
     Args:
         segmenter: Segmenter that predicts; the options do not change its device and windows.
-        paths: Image files, folders and patterns.
+        paths: Image and video files, folders and patterns.
         output: Folder for all files that are written.
         options: Options of the prediction; None for the defaults.
         observer: Receives progress after every file.
