@@ -50,6 +50,7 @@ if TYPE_CHECKING:
     from pixelwise.prediction.loading import load
     from pixelwise.prediction.prediction import Prediction
     from pixelwise.prediction.segmenter import Segmenter
+    from pixelwise.prediction.videos.frames import VideoFrame
     from pixelwise.profiling.complexity import Complexity, complexity
     from pixelwise.recipes.catalog import list_recipes
     from pixelwise.recipes.editors import schema
@@ -83,6 +84,7 @@ _HOMES = {
     "SegmentationModel": "pixelwise.models",
     "Segmenter": "pixelwise.prediction.segmenter",
     "Unfinished": "pixelwise.records.result",
+    "VideoFrame": "pixelwise.prediction.videos.frames",
     "apply_overrides": "pixelwise.recipes.overrides",
     "audit": "pixelwise.datasets.auditing.audit",
     "build_model": "pixelwise.models",
@@ -142,6 +144,7 @@ __all__ = [
     "SegmentationModel",
     "Segmenter",
     "Unfinished",
+    "VideoFrame",
     "apply_overrides",
     "audit",
     "build_model",

@@ -21,6 +21,8 @@ DRAWING = "drawing pictures"
 """Name of the phase in which pictures of scored images are drawn."""
 PARTS = "predicting parts of a large image"
 """Name of the phase in which an image is predicted in parts; its progress counts windows."""
+FRAMES = "predicting frames of a video"
+"""Name of the phase in which a video is predicted; its progress counts frames."""
 
 
 class TrainingStatus(msgspec.Struct, frozen=True, kw_only=True):
@@ -164,7 +166,8 @@ class Callbacks(Observer):
 
     Args:
         progress: Called with the number of finished items and their total; not for the pictures drawn afterwards nor
-            for parts of images, because a function that knows no phases would take them for more images.
+            for parts of images and frames of videos, because a function that knows no phases would take them for more
+            images.
         warn: Called with the code and the message of a warning.
     """
 
@@ -178,7 +181,7 @@ class Callbacks(Observer):
 
     def progress(self, done: int, total: int | None) -> None:
         """Call the function for progress, unless the total is unknown."""
-        if self._progress is not None and total is not None and self._phase not in (DRAWING, PARTS):
+        if self._progress is not None and total is not None and self._phase not in (DRAWING, PARTS, FRAMES):
             self._progress(done, total)
 
     def warn(self, code: str, message: str) -> None:

@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 from PIL import Image
 from runtimes.descriptions import sidecar_of, small_sidecar
+from videos import read_video, write_video
 
 from pixelwise.recipes.schema.model import Preprocessing
 from pixelwise.runtimes.inference import Inference
@@ -84,6 +85,21 @@ def test_masks_are_the_same_byte_for_byte(artefact: Path, photos: Path, tmp_path
         for kind in ("light", "full")
     ]
     assert names[0] == names[1]
+
+
+def test_a_video_is_predicted_without_pytorch(artefact: Path, photos: Path, tmp_path: Path, run_cli: Callable):
+    images = [np.asarray(Image.open(path)) for path in sorted(photos.glob("*.png")) if Image.open(path).height == 48]
+    clip = write_video(tmp_path / "clip.mkv", images)
+    done = without_torch("predict", artefact / "model.onnx", clip, "-o", tmp_path / "light", "--video-masks", "ffv1")
+    assert done.returncode == 0, done.stderr
+    assert f"1 video ({len(images)} frames), 1 ok" in done.stdout
+    assert run_cli(["predict", artefact / "model.onnx", clip, "-o", tmp_path / "full"]).code == 0
+
+    found = read_video(tmp_path / "light" / "masks" / "clip" / "masks.mkv", "gray").frames
+    masks = sorted((tmp_path / "full" / "masks" / "clip").glob("*.png"))
+    assert len(found) == len(masks) == len(images)
+    for frame, mask in zip(found, masks, strict=True):
+        assert np.array_equal(frame, np.asarray(Image.open(mask)))
 
 
 @pytest.mark.parametrize("arguments", [["train", "photos"], ["profile", "town-demo"]])

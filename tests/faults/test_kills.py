@@ -16,11 +16,13 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import NamedTuple
 
+import numpy as np
 import pytest
 import typer
 from faults.commands import Commands
 from PIL import Image
 from safetensors import safe_open
+from videos import read_video, write_video
 
 from pixelwise.cli import data as data_verbs
 from pixelwise.cli.line.verbs import VERBS
@@ -95,6 +97,13 @@ IN_PARTS = {
 }
 """Verbs by units, each of which leaves a receipt or a part of the cache."""
 OTHERWISE = {
+    # Frames of a video are written one by one, and its table and overlay when all of them are.
+    "predict clip.mkv": Row(
+        ("predict", "{run}", "{clip}", "--output", "{out}/a"), same="a/masks/*/*.*"
+    ),
+    "predict clip.mkv --video-masks": Row(
+        ("predict", "{run}", "{clip}", "--output", "{out}/a", "--video-masks", "ffv1"), same="a/masks/*/*.csv"
+    ),
     # What is learned beside the network is a part of every checkpoint, and answers of the teacher are kept.
     "distill --match features": Row(
         (
@@ -107,6 +116,8 @@ OTHERWISE = {
     ),
 }  # fmt: skip
 """Verbs that write something else with other options."""
+FRAMES = 30
+"""Number of frames of the video that is predicted."""
 ROWS = TABLE | IN_PARTS | OTHERWISE
 READ_ONLY = (
     "recipes", "show", "ui", "explain", "models", "table", "profile", "data stats", "data cache", "data verify",
@@ -126,8 +137,15 @@ def test_every_verb_has_a_row():
 
 
 @pytest.fixture
-def inputs(tiny_data: Path, tiny_run: Path, linear_run: Path, tiny_recipe: Path) -> dict[str, Path]:
-    return {"data": tiny_data, "run": tiny_run, "linear": linear_run, "recipe": tiny_recipe}
+def inputs(tiny_data: Path, tiny_run: Path, linear_run: Path, tiny_recipe: Path, clip: Path) -> dict[str, Path]:
+    return {"data": tiny_data, "run": tiny_run, "linear": linear_run, "recipe": tiny_recipe, "clip": clip}
+
+
+@pytest.fixture(scope="module")
+def clip(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    random = np.random.default_rng(0)
+    images = [random.integers(0, 256, (48, 64, 3)).astype(np.uint8) for _ in range(FRAMES)]
+    return write_video(tmp_path_factory.mktemp("clip") / "clip.mkv", images)
 
 
 @pytest.mark.parametrize("name", [name for name, row in TABLE.items() if row.quick])
@@ -201,6 +219,8 @@ def is_whole(path: Path) -> bool:
             return path.read_text("utf-8").rstrip().endswith("</html>")
         case ".png" | ".jpg" | ".webp":
             Image.open(path).load()
+        case ".mp4" | ".mkv":
+            return len(read_video(path).frames) == FRAMES
         case ".csv":
             text = path.read_text("utf-8")
             return text.endswith("\n") and len({len(row) for row in csv.reader(io.StringIO(text))}) == 1

@@ -119,7 +119,7 @@ def test_a_pipe_in_a_run_ends_every_verb(
     assert "Traceback" not in stderr
 
 
-@pytest.mark.parametrize("name", ["a.npy", "a.tif", "a.png", "a.jpg"])
+@pytest.mark.parametrize("name", ["a.npy", "a.tif", "a.png", "a.jpg", "a.mp4"])
 @pytest.mark.parametrize("folder", [False, True])
 def test_a_pipe_as_a_photo_is_a_problem(name: str, folder: bool, run_cli: Callable, tiny_run: Path, tmp_path: Path):
     photos = tmp_path / "photos"

@@ -229,3 +229,30 @@ def test_output_names_are_always_different_and_never_too_long(relative):
     assert len(folded) == len(relative)
     assert all(len(os.fsencode(name.name + ".png")) <= 255 for name in names)
     assert [name.parent for name in names] == [path.parent for path in relative]
+
+
+def test_videos_of_folders_are_inputs_only_where_they_are_asked_for(tmp_path: Path):
+    for name in ("a.png", "b.MP4", "c/d.mkv", "notes.txt"):
+        (tmp_path / "in" / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / "in" / name).touch()
+    without = find_inputs([tmp_path / "in"], [])
+    assert [one.name.as_posix() for one in without.images] == ["a"]
+    assert sorted(path.name for path in without.left_out) == ["b.MP4", "d.mkv"]
+    with_them = find_inputs([tmp_path / "in"], [], videos=True)
+    assert [one.name.as_posix() for one in with_them.images] == ["a", "b", "c/d"]
+    assert with_them.left_out == []
+    pattern = find_inputs([str(tmp_path / "in" / "*.*")], [], videos=True)
+    assert [one.name.as_posix() for one in pattern.images] == ["a", "b"]
+
+
+def test_a_video_does_not_share_the_name_of_a_folder_or_an_image():
+    relative = ["clip.mp4", "clip/1.png", "day.mkv", "day.jpg", "night.mov", "Night/x/1.png", "dusk.png", "dusk/1.png"]
+    assert [name.as_posix() for name in output_names([Path(one) for one in relative])] == [
+        "clip.mp4", "clip/1", "day.mkv", "day.jpg", "night.mov", "Night/x/1", "dusk", "dusk/1",
+    ]  # fmt: skip
+
+
+def test_the_address_of_a_video_is_refused():
+    with pytest.raises(DataError) as caught:
+        find_inputs(["s3://bucket/clip.mp4"], [], videos=True)
+    assert caught.value.code == "D285"

@@ -236,7 +236,7 @@ POSITION = [
 
 
 def test_what_is_left_out_is_said(segmenter, photos, tmp_path):
-    (photos / "clip.mp4").write_bytes(b"x")
+    (photos / "photo.heic").write_bytes(b"x")
     frames = [Image.fromarray(image_of((LABELS + number) % 4)) for number in range(2)]
     frames[0].save(photos / "moving.gif", save_all=True, append_images=frames[1:])
     tifffile.imwrite(
@@ -252,7 +252,7 @@ def test_what_is_left_out_is_said(segmenter, photos, tmp_path):
 
     assert (summary.ok, summary.failed) == (5, 0)
     assert [(one.code, [Path(file).name for file in one.files]) for one in summary.warnings] == [
-        ("W215", ["clip.mp4"]),
+        ("W215", ["photo.heic"]),
         ("W107", ["moving.gif"]),
         ("W160", ["turned.tif"]),
     ]

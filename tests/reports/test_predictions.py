@@ -39,3 +39,10 @@ def test_as_json_it_is_the_summary(capsys: pytest.CaptureFixture[str]):
     show_summary(PredictSummary(ok=1, failed=1, problems=(PROBLEM,), seconds=1.0), Path("out"), as_json=True)
     plain = json.loads(capsys.readouterr().out)
     assert (plain["ok"], plain["problems"][0]["code"]) == (1, "D101")
+
+
+def test_videos_are_counted_with_their_frames(capsys):
+    show_summary(PredictSummary(ok=3, failed=0, problems=(), seconds=2.0, videos=1, frames=250), Path("out"))
+    assert capsys.readouterr().out == "2 images and 1 video (250 frames), 3 ok, 0 failed -> out\n"
+    show_summary(PredictSummary(ok=2, failed=0, problems=(), seconds=2.0, videos=2, frames=9), Path("out"))
+    assert capsys.readouterr().out == "2 videos (9 frames), 2 ok, 0 failed -> out\n"

@@ -1,4 +1,4 @@
-"""`pixelwise.predict`: masks and overlays of images, written by a run or an exported artefact."""
+"""`pixelwise.predict`: masks and overlays of images and videos, written by a run or an exported artefact."""
 
 from __future__ import annotations
 
@@ -28,15 +28,16 @@ def predict(
     observer: Observer | None = None,
     **changes: Any,
 ) -> PredictSummary:
-    """Write masks and overlays for images.
+    """Write masks and overlays for images and videos.
 
     Images are resized to the size at which the network was evaluated; very large ones are predicted by windows, and
-    TIFF images that are too large to be decoded whole in parts. A bad file is skipped and listed in `problems.jsonl`.
+    TIFF images that are too large to be decoded whole in parts. Videos are predicted frame by frame. A bad file is
+    skipped and listed in `problems.jsonl`.
     `pixelwise.prediction.predict.predict_paths` describes the files that are written.
 
     Args:
         run: A run folder, or an exported artefact (its folder or its file).
-        paths: An image file, a folder or a pattern such as `photos/**/*.jpg`, or several of them.
+        paths: An image or video file, a folder or a pattern such as `photos/**/*.jpg`, or several of them.
         output: Folder for all files that are written.
         options: Options of the prediction; None for the defaults.
         observer: Receives progress after every file, and warnings if a damaged checkpoint was skipped, or if an
@@ -51,7 +52,8 @@ def predict(
         CheckpointError: The folder is not a run or has no valid checkpoint, or the artefact is damaged.
         DataError: D223, one of `paths` yields no image; with `strict`, the error of the first bad file.
         RecipeError: R220, an input is inside an output folder; R221, an output folder holds files that are not
-            predictions; R222, the mask format belongs to a data set with other classes; R260, an option is not one of
+            predictions; R222, the mask format belongs to a data set with other classes; R240, a video is given and
+            PyAV is not installed; R251, options exclude each other; R260, an option is not one of
             its choices; R285, an override does not concern the reading of images.
         RunLockedError: L701, another process writes to `output`.
         ResourceError: S601, the disk is full.

@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from pixelwise.prediction.feeding import OneImage
     from pixelwise.prediction.prediction import Prediction
     from pixelwise.prediction.segmenter import Segmenter
+    from pixelwise.prediction.videos.frames import VideoFrame
     from pixelwise.recipes.schema.recipe import Recipe
     from pixelwise.records.result import Result, Unfinished
 
@@ -167,6 +168,24 @@ class Run(_Path):
             ValueError: An array is not uint8 (H, W, C) with the C channels of the network.
         """
         return self._segmenter().predict(images, scores)
+
+    def predict_video(self, path: str | os.PathLike[str], scores: bool = False, every: int = 1) -> Iterator[VideoFrame]:
+        """Segment the frames of a video one after the other, as `Segmenter.predict_video` does.
+
+        Args:
+            path: The video file.
+            scores: Whether predictions have scores, too.
+            every: Predict every n-th frame only, beginning with the first.
+
+        Returns:
+            An iterator over frames: their index, their time in seconds, and their `Prediction`.
+
+        Raises:
+            CheckpointError: The run has no valid checkpoint.
+            DataError: D280 to D284, the file cannot be decoded, or does not suit the network.
+            RecipeError: R240, PyAV is not installed.
+        """
+        return self._segmenter().predict_video(path, scores, every)
 
     @overload
     def evaluate(  # pyright: ignore[reportOverlappingOverload]

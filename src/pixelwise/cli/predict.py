@@ -1,4 +1,4 @@
-"""`pixelwise predict RUN PATH...`: write masks and overlays for images."""
+"""`pixelwise predict RUN PATH...`: write masks and overlays for images and videos."""
 
 from __future__ import annotations
 
@@ -17,6 +17,7 @@ from pixelwise.storage.stores.addresses import place_of
 EXAMPLES = (
     "pixelwise predict runs/unet-1 photos -o masks",
     'pixelwise predict runs/unet-1 a.jpg "more/*.png" --alpha 0.3',
+    "pixelwise predict runs/unet-1 clip.mp4 -o masks  # a video; needs pixelwise[video]",
     "pixelwise predict runs/unet-1 slides --window 1024x1024  # very large images",
     "pixelwise predict runs/unet-1 photos -o masks --shard 3/8  # one of the jobs 0 to 7 of an array",
     "pixelwise predict runs/unet-1 s3://bucket/photos -o s3://bucket/masks --engine ray  # data in shards, a cluster",
@@ -44,17 +45,19 @@ def run(
     options: PredictOptions,
     json: bool = typer.Option(False, "--json", help="Print the summary as JSON."),
 ) -> None:
-    """Write masks and overlays for images.
+    """Write masks and overlays for images and videos.
 
     Masks are indexed PNG files (pixel value = class id) of the same size as the image, GeoTIFF files for GeoTIFF
     images. Images are resized to the size
     at which the network was evaluated; very large ones are processed in windows, and TIFF images that do not fit into
-    memory in parts. Files with problems are skipped and listed in problems.jsonl; the exit status is then 3.
+    memory in parts. Of a video, every frame has a mask, and the
+    overlay has its time stamps. Files with problems are skipped and listed in problems.jsonl; the exit status is
+    then 3.
     The same command again goes on where it was stopped.
     """
     asked = images(words)
     if not asked.names:
-        raise typer.BadParameter("there are settings but no image; give at least one file, folder or pattern")
+        raise typer.BadParameter("there are settings but no image or video; give at least one file, folder or pattern")
     options = msgspec.structs.replace(options, overrides=asked.settings)
     check_predicting(run, asked.names, output, options)
     import pixelwise

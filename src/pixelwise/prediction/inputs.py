@@ -21,13 +21,14 @@ from pixelwise.datasets.reading.regions.mosaics import MOSAIC_SUFFIX, is_mosaic
 from pixelwise.datasets.shards.foreign.loose import image_at, images_below, is_image_address
 from pixelwise.datasets.shards.layout import is_sharded, sharded_layout
 from pixelwise.errors import DataError, RecipeError
+from pixelwise.prediction.videos.recognising import named_like_video
 from pixelwise.storage import printable
 from pixelwise.storage.names import distinct, folded
 from pixelwise.storage.stores.addresses import address_of, place_of
 from pixelwise.storage.stores.braces import has_braces
 from pixelwise.storage.stores.containers import names_containers
 
-ENDINGS = (".png", ".jpg", ".tif", ".pgw", ".prj")
+ENDINGS = (".png", ".jpg", ".tif", ".pgw", ".prj", ".mp4")
 """File extensions of outputs."""
 
 
@@ -57,8 +58,8 @@ class Inputs(NamedTuple):
     left_out: list[Path]
 
 
-def find_inputs(paths: Sequence[str | os.PathLike[str]], outputs: Sequence[Path]) -> Inputs:
-    """All images given by `paths`.
+def find_inputs(paths: Sequence[str | os.PathLike[str]], outputs: Sequence[Path], *, videos: bool = False) -> Inputs:
+    """All images given by `paths`, and videos if they are asked for.
 
     Args:
         paths: Image files (with any name), folders (searched with their subfolders, without hidden files and without
@@ -66,10 +67,11 @@ def find_inputs(paths: Sequence[str | os.PathLike[str]], outputs: Sequence[Path]
             addresses of images and of folders of images, and patterns such as `photos/**/*.jpg`. Mosaics (`.vrt`) of a
             folder count only if it holds no other images. A path that exists is never treated as a pattern.
         outputs: Folders to which predictions are written; files inside them are not inputs.
+        videos: Whether files of folders and patterns with the extension of a video are inputs, too.
 
     Raises:
         DataError: D223, one of `paths` yields no image; D222, D270, D272, D273 or D274, an address or shards cannot be
-            read.
+            read; D285, an address is that of a video.
         RecipeError: R220, one of `paths` is inside an output folder.
     """
     written = [os.path.realpath(folder) for folder in outputs]
@@ -84,7 +86,7 @@ def find_inputs(paths: Sequence[str | os.PathLike[str]], outputs: Sequence[Path]
                 f"{printable(path)} is inside a folder to which predictions are written",
                 "choose another `output`, so that no input is overwritten",
             )
-        images, unreadable, others = _images_of(path)
+        images, unreadable, others = _images_of(path, videos)
         images = [(file, name) for file, name in images if not _is_inside(file, written)]
         others = [file for file in others if not _is_inside(file, written)]
         if not images and not unreadable:
@@ -110,7 +112,14 @@ def output_names(relative: Sequence[Path]) -> list[Path]:
     """
     stems = [path.with_suffix("").as_posix() for path in relative]
     shared = Counter(folded(stem) for stem in stems)
-    named = (stem if shared[folded(stem)] == 1 else path.as_posix() for path, stem in zip(relative, stems, strict=True))
+    # The masks of a video are in a folder of its name, which may not be that of a folder of images.
+    films = any(map(named_like_video, relative))
+    folders = {folded(parent.as_posix()) for path in relative for parent in path.parents} if films else set()
+
+    def is_free(stem: str, path: Path) -> bool:
+        return shared[folded(stem)] == 1 and not (folded(stem) in folders and named_like_video(path))
+
+    named = (stem if is_free(stem, path) else path.as_posix() for path, stem in zip(relative, stems, strict=True))
     return [Path(name) for name in distinct(list(named), endings=ENDINGS)]
 
 
@@ -122,7 +131,13 @@ class _Found(NamedTuple):
     others: list[Path]
 
 
-def _images_of(path: Path) -> _Found:
+def _images_of(path: Path, videos: bool) -> _Found:
+    if address_of(path) is not None and named_like_video(path):
+        raise DataError(
+            "D285",
+            f"{printable(path)}: videos are read from this machine alone",
+            "download it and give the file",
+        )
     if is_image_address(path):
         return _Found([(image_at(path), Path(path.name))], [], [])
     if address_of(path) is not None:
@@ -132,7 +147,7 @@ def _images_of(path: Path) -> _Found:
     if address_of(path) is not None or names_containers(path):
         return _images_of_shards(path)
     if path.is_dir():
-        return _images_of_shards(path) if is_sharded(path) else _images_in(path, path)
+        return _images_of_shards(path) if is_sharded(path) else _images_in(path, path, videos)
     # A dangling link or an unreadable file counts as an image: reading it reports what is wrong.
     if os.path.lexists(path):
         return _Found([(path, Path(path.name))], [], [])
@@ -143,9 +158,9 @@ def _images_of(path: Path) -> _Found:
     for match in sorted(glob.glob(os.fspath(path), recursive=True)):
         file = Path(match)
         if file.is_dir():
-            below = _images_in(file, base)
+            below = _images_in(file, base, videos)
             found = _Found(found.images + below.images, found.problems + below.problems, found.others + below.others)
-        elif file.suffix.lower() in SUFFIXES or is_mosaic(file):
+        elif file.suffix.lower() in SUFFIXES or is_mosaic(file) or (videos and named_like_video(file)):
             found.images.append((file, file.relative_to(base)))
         else:
             found.others.append(file)
@@ -163,7 +178,7 @@ def _images_of_shards(root: Path) -> _Found:
     return _Found(images, [], [])
 
 
-def _images_in(folder: Path, base: Path) -> _Found:
+def _images_in(folder: Path, base: Path, videos: bool) -> _Found:
     listing = list_images(folder)
     images = [(entry.path, entry.path.relative_to(base)) for entry in listing.entries]
     others = list(listing.others)
@@ -171,6 +186,11 @@ def _images_in(folder: Path, base: Path) -> _Found:
         # Beside other images a mosaic usually shows these, which would be predicted twice.
         images = [(path, path.relative_to(base)) for path in sorted(others) if is_mosaic(path)]
         others = [path for path in others if not is_mosaic(path)]
+    if videos:
+        # In the order of all names, so that frames that were extracted stand beside their video.
+        films = [(path, path.relative_to(base)) for path in others if named_like_video(path)]
+        images = sorted([*images, *films], key=lambda one: one[1].as_posix()) if films else images
+        others = [path for path in others if not named_like_video(path)]
     unreadable = [problem for problem in listing.problems if problem.code == "D131"]
     return _Found(images, unreadable, others)
 

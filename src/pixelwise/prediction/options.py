@@ -21,6 +21,9 @@ MaskFormat = Literal["ids", "original", "cityscapes", "voc", "ade20k"]
 network was trained with; `cityscapes`: 8-bit labelIds (road is 7);
 `voc`: class ids with VOC's palette; `ade20k`: 8-bit, class id + 1. Ignored pixels are 255, 0, 255 and 0."""
 
+VideoMasks = Literal["png", "ffv1"]
+"""`png`: a PNG file for every frame; `ffv1`: one video whose decoded grey values are exactly those of the masks."""
+
 PolygonFormat = Literal["labelme", "coco", "geojson", "gpkg"]
 """`labelme`: one JSON file per image; `coco`: one `annotations.json`; `geojson` and `gpkg` (GeoPackage): one file per
 image, exact outlines in coordinates of the map."""
@@ -44,6 +47,8 @@ class PredictOptions(Options, frozen=True, kw_only=True):
             GeoPackage per image, in its coordinates. The background is left out.
         probabilities: Also write the probabilities of the classes, a TIFF file with one band per class: 0 to 255 for 0
             to 1, rounded. Artefacts that output class ids have none.
+        video_masks: How masks of videos are written: a PNG file for every frame, or one lossless video (FFV1).
+        every: Predict every N-th frame of videos only, beginning with the first.
         window: Size of overlapping sliding windows for prediction, for example 1024x1024. Left out, the protocol
             decides.
         parts_above: Number of pixels above which a TIFF image is read, predicted and written in parts, so that the
@@ -80,6 +85,8 @@ class PredictOptions(Options, frozen=True, kw_only=True):
     mask_format: Annotated[MaskFormat, Meta(extra={"flag": "--format"})] = "ids"
     polygons: PolygonFormat | None = None
     probabilities: bool = False
+    video_masks: VideoMasks = "png"
+    every: Annotated[int, Meta(ge=1, extra={"metavar": "N"})] = 1
     window: Annotated[Size | None, Meta(extra={"metavar": "WIDTHxHEIGHT"})] = None
     parts_above: Annotated[int | None, Meta(ge=0, extra={"metavar": "PIXELS"})] = None
     scale: Annotated[float | None, Meta(gt=0, le=1)] = None

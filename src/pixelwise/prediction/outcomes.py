@@ -30,6 +30,7 @@ from pixelwise.prediction.options import PredictOptions
 from pixelwise.prediction.overlays import jpeg
 from pixelwise.prediction.prediction import Prediction, choose_palette
 from pixelwise.prediction.segmenter import Segmenter
+from pixelwise.prediction.videos.recognising import InFrames, has_pyav, holds_video, needs_pyav
 from pixelwise.recipes.class_sets.tables import IGNORE
 from pixelwise.runtimes.plain import PlainArtefact
 from pixelwise.storage import portable, printable, write_bytes
@@ -47,23 +48,29 @@ class Outcome(NamedTuple):
     Attributes:
         source: The input.
         value: Its pixels once it was read, its prediction once it was predicted, or the error that occurred; the reason
-            why it is predicted in parts, and None once its files are written.
+            why it is predicted in parts, or that it is a video; and None once the files of such a one are written.
         place: Its position on the map, if it has one.
         lost: The reason why its position is not kept; empty if it is, or if there is none.
         animated: Whether the file holds further frames or pages.
         files: What is written for it, relative to the output.
+        remarks: Of a video, code and text of what is to be said of it.
+        frames: Number of its frames that were predicted.
     """
 
     source: Input
-    value: np.ndarray | Prediction | DataError | str | None
+    value: np.ndarray | Prediction | DataError | InFrames | str | None
     place: Georeference | None = None
     lost: str = ""
     animated: bool = False
     files: tuple[str, ...] = ()
+    remarks: tuple[tuple[str, str], ...] = ()
+    frames: int = 0
 
 
-def read_input(source: Input, *, reading: Reading, channels: int, parts_above: int | None = None) -> Outcome:
-    """The pixels and the position of an input, its error, or the reason why it is to be predicted in parts.
+def read_input(
+    source: Input, *, reading: Reading, channels: int, parts_above: int | None = None, videos: bool = False
+) -> Outcome:
+    """The pixels and the position of an input, its error, or the way in which it is predicted otherwise.
 
     Args:
         source: The input.
@@ -71,6 +78,7 @@ def read_input(source: Input, *, reading: Reading, channels: int, parts_above: i
         channels: Number of channels that the network receives.
         parts_above: Number of pixels above which TIFF images and mosaics are predicted in parts; None to decide by the
             memory.
+        videos: Whether videos are predicted, too.
     """
     if reason := reason_for_parts(source.path, reading, channels, parts_above):
         return Outcome(source, reason)
@@ -79,6 +87,8 @@ def read_input(source: Input, *, reading: Reading, channels: int, parts_above: i
             return Outcome(source, *read_whole_mosaic(source.path, reading))
         pixels, facts = load_image(source.path, reading)
     except DataError as error:
+        if videos and error.code == "D102" and holds_video(source.path):
+            return Outcome(source, InFrames(source.path) if has_pyav() else needs_pyav(error))
         return Outcome(source, with_way_out(error, channels))
     try:
         place, lost = read_georeference(source.path, is_tiff=facts.format == "TIFF"), ""
@@ -235,11 +245,12 @@ def predict_and_write(
     files = [_below(plane.path.parent, Path(plane.path.name), ".tif") for plane in planes]
     if shown is not None:
         files.append(_below(output / OVERLAYS, source.name, ".jpg"))
-        write_bytes(files[-1], jpeg(_drawing(options)(shown)))
+        write_bytes(files[-1], jpeg(drawing(options)(shown)))
     return Outcome(source, None, image.place, image.lost, image.animated, _relative(files, output))
 
 
-def _drawing(options: PredictOptions) -> Callable[[Prediction], np.ndarray]:
+def drawing(options: PredictOptions) -> Callable[..., np.ndarray]:
+    """The function that draws the overlay of a prediction, uint8 (H, W, 3), as the options say."""
     return functools.partial(
         Prediction.overlay,
         alpha=options.alpha,
@@ -279,7 +290,7 @@ def writer(
         output=output,
         encode=encode,
         save=save,
-        draw=_drawing(options) if options.overlay else None,
+        draw=drawing(options) if options.overlay else None,
         annotations=annotations,
     )
 

@@ -1,4 +1,4 @@
-"""Prediction of masks and overlays for images, folders and patterns, with a record of bad files."""
+"""Prediction of masks and overlays for images, videos, folders and patterns, with a record of bad files."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from pixelwise.options import chosen
 from pixelwise.prediction.annotation_files import Annotations, annotations_of
 from pixelwise.prediction.background import in_background
 from pixelwise.prediction.deviations import Once
-from pixelwise.prediction.engine.engine import Engine
+from pixelwise.prediction.engine.engine import FEW, Engine
 from pixelwise.prediction.inputs import Input, Inputs, find_inputs
 from pixelwise.prediction.large.probabilities import PROBABILITIES
 from pixelwise.prediction.mask_formats import mask_values
@@ -34,6 +34,8 @@ from pixelwise.prediction.receipts.ledger import Facts, Ledger
 from pixelwise.prediction.receipts.shares import Share
 from pixelwise.prediction.receipts.summaries import PredictSummary, Record
 from pixelwise.prediction.segmenter import Segmenter
+from pixelwise.prediction.videos.prediction import planes_of, predict_video_and_write
+from pixelwise.prediction.videos.recognising import InFrames, named_like_video, takes_videos, way_out_of_left_out
 from pixelwise.records.problems import append_problems, clear_problems, problems_name
 from pixelwise.storage import json_text, printable, write_text
 from pixelwise.storage.locks import writing_alone
@@ -62,25 +64,25 @@ def predict_paths(
     below `output`, at the size of the upright image. NAME is the name of the image, with `_` in place of characters
     that some system does not accept. Files that cannot be read are listed in `problems.jsonl`.
 
-    A multi-label network has one mask per class, `masks/CLASS/NAME.png`, 255 where the class is present and 0
-    elsewhere; these masks can be used for training as they are.
+    A multi-label network has one mask per class, `masks/CLASS/NAME.png`, 255 where the class is present, else 0.
 
     Masks of images with a position on the map keep it: those of GeoTIFF files are GeoTIFF files, `masks/NAME.tif`, and
     world files are repeated beside the masks. Pixels that a GeoTIFF file marks as missing become ignored pixels.
 
     TIFF images that are too large to be decoded whole (see `PredictOptions.parts_above`) are read, predicted and
     written in parts, within a memory that does not depend on their size: their masks are tiled TIFF files with
-    overviews, `masks/NAME.tif`, and their overlays are reduced. Outlines are written to GeoJSON and
-    GeoPackages as they are completed.
-
+    overviews, `masks/NAME.tif`, and their overlays are reduced.
     With `probabilities`, `probabilities/NAME.tif` has one band per class: 255 times the probability, rounded.
+
+    Of videos, every frame has a mask, `masks/NAME/000000.png` (or all are in `masks/NAME/masks.mkv`), listed with its
+    time in `masks/NAME/frames.csv`, and `overlays/NAME.mp4` has the same times.
 
     What an earlier call has done with the same weights and options is not done again, unless the image or its masks
     have changed; so a prediction that was stopped goes on where it was. `PredictOptions.again` predicts all images.
 
     Args:
         segmenter: Segmenter that predicts; the options do not change its device and windows.
-        paths: Image files, folders and patterns.
+        paths: Image and video files, folders and patterns.
         output: Folder for all files that are written.
         options: Options of the prediction; None for the defaults.
         observer: Receives progress after every file.
@@ -90,8 +92,8 @@ def predict_paths(
         CheckpointError: K466, `probabilities` of an artefact that outputs class ids.
         DataError: D223, one of `paths` yields no image; with `strict`, the error of the first bad file.
         RecipeError: R220, an input is inside an output folder; R221, an output folder holds files that are not
-            predictions; R222, the mask format belongs to a data set with other classes; R251, options exclude each
-            other; R260, an option is not one of its choices.
+            predictions; R222, the mask format belongs to a data set with other classes; R240, a video is given and
+            PyAV is not installed; R251, options exclude each other; R260, an option is not one of its choices.
         RunLockedError: L701, another process writes to `output`.
         ResourceError: S601, the disk is full.
     """
@@ -100,10 +102,11 @@ def predict_paths(
     options = chosen(PredictOptions, options, changes)
     apply_options(options, segmenter)
     polygons = None if options.polygons is None else annotations_of(options.polygons, output, segmenter.classes)
-    inputs = _part_of(find_inputs(paths, [output / folder for folder in FOLDERS]), options.share)
+    videos = takes_videos(paths, options)
+    inputs = _part_of(find_inputs(paths, [output / folder for folder in FOLDERS], videos=videos), options.share)
     if options.mask_format == "original":
         _warn_of_merged(segmenter, observer)
-    steps = steps_of(segmenter, output, options, polygons, observer)
+    steps = steps_of(segmenter, output, options, polygons, observer, videos=videos)
     summary = _predict_into(output, steps, inputs, options, polygons, observer)
     return msgspec.structs.replace(summary, seconds=time.monotonic() - start)
 
@@ -134,9 +137,13 @@ def _predict_into(
         # One file of all outlines is made from all predictions.
         job = None if options.polygons == "coco" else job_of(steps.segmenter, options)
         ledger = Ledger(output, job, again=options.again)
-        record = Record(strict=options.strict, write=lambda problem: append_problems(output, [problem], problems))
+        record = Record(
+            strict=options.strict,
+            write=lambda problem: append_problems(output, [problem], problems),
+            videos=way_out_of_left_out(),
+        )
         with ledger.opened():
-            engine = Engine(steps.segmenter, len(inputs.images))
+            engine = Engine(steps.segmenter, sum(FEW if named_like_video(one.path) else 1 for one in inputs.images))
             summary = predict_all(steps, engine, inputs, ledger, record, observer)
         if polygons is not None:
             polygons.finish()
@@ -158,16 +165,35 @@ def _warn_of_merged(segmenter: Segmenter, observer: Observer) -> None:
 
 
 def steps_of(
-    segmenter: Segmenter, output: Path, options: PredictOptions, polygons: Annotations | None, observer: Observer
+    segmenter: Segmenter,
+    output: Path,
+    options: PredictOptions,
+    polygons: Annotations | None,
+    observer: Observer,
+    *,
+    videos: bool = False,
 ) -> Steps:
     """What is done with an input.
 
+    Args:
+        segmenter: Segmenter that predicts.
+        output: Folder for all files that are written.
+        options: Options of the prediction.
+        polygons: Receives the objects of every image.
+        observer: Receives progress and warnings.
+        videos: Whether videos are predicted, too.
+
     Raises:
-        RecipeError: R222, the mask format belongs to a data set with other classes, or has no multi-label masks.
+        RecipeError: R222, the mask format belongs to a data set with other classes, or has no multi-label masks; R251,
+            it does not go with the format of the masks of videos.
     """
     common = {"segmenter": segmenter, "output": output, "options": options, "annotations": polygons}
     parts = functools.partial(predict_and_write, observer=observer, **common)
-    return Steps(segmenter, parts, writer(**common), options)
+    if not videos:
+        return Steps(segmenter, parts, writer(**common), options)
+    planes_of(segmenter, output, options, Path())  # refuses what cannot be written before anything is
+    frames = functools.partial(predict_video_and_write, output=output, options=options, observer=observer)
+    return Steps(segmenter, parts, writer(**common), options, frames)
 
 
 class Steps(NamedTuple):
@@ -178,12 +204,14 @@ class Steps(NamedTuple):
         parts: Predicts and writes what is not.
         write: Writes what was read and predicted whole.
         options: Options of the prediction.
+        frames: Predicts and writes a video; None if videos are not predicted.
     """
 
     segmenter: Segmenter
     parts: Callable[[Outcome], Outcome]
     write: Callable[[Outcome], Outcome]
     options: PredictOptions
+    frames: Callable[[Outcome, Engine], Outcome] | None = None
 
 
 def predict_all(
@@ -213,7 +241,7 @@ def predict_all(
     # for itself.
     with contextlib.closing(outcomes(steps, engine, left, observer)) as written:
         for done, outcome in enumerate(written, len(inputs.problems) + 1):
-            facts = Facts(outcome.animated, outcome.lost)
+            facts = Facts(outcome.animated, outcome.lost, outcome.remarks, outcome.frames)
             ledger.add(outcome.source, outcome.files, facts)
             if isinstance(outcome.value, DataError):
                 record.problem(printable(outcome.source.path), outcome.value)
@@ -254,6 +282,7 @@ def _predictions(
         reading=segmenter.reading,
         channels=segmenter.model.preprocessing.in_channels,
         parts_above=steps.options.parts_above,
+        videos=steps.frames is not None,
     )
     with contextlib.closing(in_background(read, images, ahead=AHEAD)) as outcomes:
         for together, group in itertools.groupby(outcomes, functools.partial(_shares, steps=steps, engine=engine)):
@@ -266,7 +295,10 @@ def _predictions(
                 if pixels is not None:
                     yield _predicted(outcome, engine.segmenter.predict(pixels, scores=steps.options.probabilities))
                     continue
-                done = steps.parts(outcome)
+                if isinstance(outcome.value, InFrames) and steps.frames is not None:
+                    done = steps.frames(outcome, engine)
+                else:
+                    done = steps.parts(outcome)
                 observer.phase(PREDICTING)
                 yield done
 
@@ -275,7 +307,7 @@ def _shares(outcome: Outcome, steps: Steps, engine: Engine) -> bool:
     """Whether what was read is predicted together with others, which gives no scores; errors go along."""
     pixels = _pixels(outcome)
     if pixels is None:
-        return not isinstance(outcome.value, str)
+        return not isinstance(outcome.value, (str, InFrames))
     return not steps.options.probabilities and engine.shares((pixels.shape[0], pixels.shape[1]))
 
 

@@ -38,6 +38,7 @@ if TYPE_CHECKING:
     import torch
 
     from pixelwise.models import SegmentationModel
+    from pixelwise.prediction.videos.frames import VideoFrame
 
 WHOLE_PIXELS = 1 << 24
 """Number of input pixels above which an image is predicted by windows."""
@@ -158,6 +159,36 @@ class Segmenter:
             return (self._predict(one, scores) for one in fed)
         found = self._in_batches(fed, scores)
         return found if isinstance(images, (str, os.PathLike)) else list(found)
+
+    def predict_video(self, path: str | os.PathLike[str], scores: bool = False, every: int = 1) -> Iterator[VideoFrame]:
+        """Segment the frames of a video one after the other.
+
+        Frames are decoded as they are asked for, upright, and RGB of 8 bits, and none of them is kept: a video may be
+        of any length. A file that is damaged or cut short gives the frames that can be decoded, and a warning.
+
+        Args:
+            path: The video file, in any format that FFmpeg decodes.
+            scores: Whether predictions have scores, too.
+            every: Predict every n-th frame only, beginning with the first.
+
+        Returns:
+            An iterator over frames: their index, their time in seconds, and their `Prediction`.
+
+        Raises:
+            CheckpointError: K466, `scores` of an exported artefact that outputs class ids only.
+            DataError: D280 to D284, the file is damaged from its beginning, holds no video or no frame that can be
+                decoded, changes the size of its frames, or does not suit the network; D120, its frames are too large.
+            RecipeError: R240, PyAV is not installed.
+            ValueError: `every` is less than 1.
+        """
+        # Imported here: it uses segmenters.
+        from pixelwise.prediction.videos.frames import video_frames
+
+        if every < 1:
+            raise ValueError(f"every is {every}; expected 1 (each frame) or more")
+        if scores:
+            self.require_scores()
+        return video_frames(self, Path(path), scores, every)
 
     def require_scores(self) -> None:
         """Refuse a network that has no scores.

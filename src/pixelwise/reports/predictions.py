@@ -41,10 +41,11 @@ def show_summary(
         return
     images = summary.ok + summary.failed
     predicted = images - summary.kept
-    speed = f", {pace(predicted / max(summary.seconds, 1e-9))} img/s" if predicted else ""
+    # Videos are counted by their frames, and how many of them are new is not known.
+    speed = f", {pace(predicted / max(summary.seconds, 1e-9))} img/s" if predicted and not summary.videos else ""
     for problem in summary.problems[:SHOWN]:
         write(f"{DataError(problem.code, problem.message, problem.help)}\n")
-    write(f"{counted(images, 'image')}, {summary.ok} ok, {summary.failed} failed{speed} -> {printable(output)}\n")
+    write(f"{_inputs(summary)}, {summary.ok} ok, {summary.failed} failed{speed} -> {printable(output)}\n")
     if summary.kept:
         again = "" if tars else "; `--again` predicts all of them"
         write(f"{summary.kept} of them predicted earlier and kept{again}\n")
@@ -53,6 +54,15 @@ def show_summary(
     elif summary.failed:
         what = "all failed images" if summary.failed > SHOWN else "failed images"
         write(f"{what}, with reasons: {printable(output / problems_name(share.suffix if share is not None else ''))}\n")
+
+
+def _inputs(summary: PredictSummary) -> str:
+    """The inputs of a prediction in words; what failed counts as an image."""
+    images = summary.ok + summary.failed - summary.videos
+    if not summary.videos:
+        return counted(images, "image")
+    videos = f"{counted(summary.videos, 'video')} ({counted(summary.frames, 'frame')})"
+    return f"{counted(images, 'image')} and {videos}" if images else videos
 
 
 def show_prelabels(summary: PrelabelSummary, output: Path, sure: float, *, as_json: bool = False) -> None:

@@ -26,6 +26,7 @@ OTHER = [
     {"overlay": False}, {"alpha": 0.25}, {"palette": "cvd"}, {"background": True}, {"legend": True},
     {"mask_format": "original"}, {"polygons": "labelme"}, {"probabilities": True},
     {"window": (32, 32)}, {"parts_above": 7}, {"scale": 0.5},
+    {"video_masks": "ffv1"}, {"every": 2},
 ]  # fmt: skip
 
 

@@ -196,3 +196,33 @@ def test_jobs_with_other_weights_do_not_write_to_one_output_at_the_same_time(out
         pass
     with Ledger(output, "job").opened(), Ledger(output, "job").opened():
         pass  # the jobs of an array
+
+
+def test_a_folder_that_was_written_counts_as_changed_if_any_visible_file_of_it_did(tmp_path: Path):
+    folder = tmp_path / "masks" / "clip"
+    folder.mkdir(parents=True)
+    for name in ("000000.png", "000001.png"):
+        (folder / name).write_bytes(b"mask")
+    source = tmp_path / "clip.mp4"
+    source.write_bytes(b"video")
+    one = Input(source, Path("clip"))
+
+    def left() -> int:
+        ledger = Ledger(tmp_path, "job")
+        with ledger.opened():
+            remaining = list(ledger.remaining(iter([[one]])))
+            for image in remaining:
+                ledger.add(image, ["masks/clip"], Facts(frames=2, remarks=(("W281", "1 s of 2 s"),)))
+        if not remaining:
+            assert ledger.noted == [(str(source), Facts(frames=2, remarks=(("W281", "1 s of 2 s"),)))]
+        return len(remaining)
+
+    assert [left(), left()] == [1, 0]
+    (folder / ".hidden").write_bytes(b"of a file manager")
+    assert left() == 0
+    (folder / "000001.png").write_bytes(b"other")
+    assert [left(), left()] == [1, 0]
+    (folder / "000000.png").unlink()
+    assert [left(), left()] == [1, 0]
+    (folder / "000000.png").write_bytes(b"mask")
+    assert left() == 1

@@ -15,7 +15,16 @@ HEAD = 1024
 """Number of first bytes that suffice to recognise a file."""
 
 _CONVERT = "convert it to PNG"
-_FRAMES = "extract its frames as images, for example `ffmpeg -i FILE frame-%05d.png`"
+FRAMES = (
+    "extract its frames as images, for example `ffmpeg -i FILE frame-%05d.png`; only `pixelwise predict` and "
+    "`Segmenter.predict_video` take the video itself"
+)
+"""What to do with a video where images are needed."""
+VIDEO_SUFFIXES = (
+    ".mp4", ".m4v", ".mov", ".mkv", ".webm", ".avi", ".mpg", ".mpeg", ".ts", ".mts", ".m2ts", ".vob", ".wmv", ".asf",
+    ".flv", ".ogv", ".3gp", ".3g2", ".mxf",
+)  # fmt: skip
+"""File extensions of videos."""
 _SLICES = "export its slices as PNG or TIFF, one image per file"
 _ARRAY = "export the image that it contains as PNG, TIFF or a NumPy array (.npy)"
 _UNPACK = "unpack it and use the images inside"
@@ -37,12 +46,15 @@ _STARTS: tuple[tuple[bytes, str, str], ...] = (
     (b"II\xbc\x01", "JPEG XR", _CONVERT),
     (b"BPG\xfb", "a BPG image", _CONVERT),
     (b"qoif", "a QOI image", _CONVERT),
-    (b"\x1aE\xdf\xa3", "a video (Matroska or WebM)", _FRAMES),
-    (b"FLV\x01", "a video (Flash)", _FRAMES),
-    (b"\x30\x26\xb2\x75\x8e\x66\xcf\x11", "a video (WMV)", _FRAMES),
-    (b"\0\0\x01\xba", "a video (MPEG)", _FRAMES),
-    (b"\0\0\x01\xb3", "a video (MPEG)", _FRAMES),
-    (b"OggS", "an Ogg video or sound", _FRAMES),
+    (b"\x1aE\xdf\xa3", "a video (Matroska or WebM)", FRAMES),
+    (b"FLV\x01", "a video (Flash)", FRAMES),
+    (b"\x30\x26\xb2\x75\x8e\x66\xcf\x11", "a video (WMV)", FRAMES),
+    (b"\0\0\x01\xba", "a video (MPEG)", FRAMES),
+    (b"\0\0\x01\xb3", "a video (MPEG)", FRAMES),
+    (b"OggS", "an Ogg video or sound", FRAMES),
+    (b"\x06\x0e\x2b\x34\x02\x05\x01\x01\x0d\x01\x02", "a video (MXF)", FRAMES),
+    (b"DKIF", "a video (IVF)", FRAMES),
+    (b"YUV4MPEG2 ", "a video (YUV4MPEG2)", FRAMES),
     (b"MATLAB 5.0 MAT-file", "a MATLAB file", _ARRAY),
     (b"MATLAB 7.3 MAT-file", "a MATLAB file (HDF5)", _ARRAY),
     (b"\x89HDF\r\n\x1a\n", "an HDF5 file", _ARRAY),
@@ -107,6 +119,16 @@ def foreign(head: bytes) -> tuple[str, str] | None:
     return None
 
 
+def is_video(head: bytes) -> bool:
+    """Whether the first bytes of a file are those of a video, or of a sound that begins like one (Ogg).
+
+    Args:
+        head: The first bytes of the file, at most `HEAD` of them.
+    """
+    found = foreign(head)
+    return found is not None and found[1] == FRAMES
+
+
 def raw_camera_error(path: Path, page: Any) -> DataError | None:
     """D102 if a TIFF file holds the raw data of a camera (DNG, CR2, NEF, ARW, ...), else None.
 
@@ -144,7 +166,7 @@ def _by_start(head: bytes) -> tuple[str, str] | None:
     if found is None and head.startswith(b"RIFF"):
         kind = head[8:12]
         if kind in (b"AVI ", b"AVIX"):
-            return "a video (AVI)", _FRAMES
+            return "a video (AVI)", FRAMES
         return ("a sound", "remove it") if kind == b"WAVE" else None
     return found
 
@@ -152,7 +174,7 @@ def _by_start(head: bytes) -> tuple[str, str] | None:
 def _by_brand(head: bytes) -> tuple[str, str] | None:
     """Files of the ISO base format: the brand says whether they hold photos or a video."""
     if head[4:8] in _ATOMS:
-        return "a video (QuickTime)", _FRAMES
+        return "a video (QuickTime)", FRAMES
     if head[4:8] != b"ftyp":
         return None
     length = min(int.from_bytes(head[:4], "big"), len(head))
@@ -168,7 +190,7 @@ def _by_brand(head: bytes) -> tuple[str, str] | None:
         return "the raw data of a camera (CR3)", _DEVELOP
     if brands[0] in _SOUNDS:
         return "a sound", "remove it"
-    return f"a video (brand {major})", _FRAMES
+    return f"a video (brand {major})", FRAMES
 
 
 def _by_place(head: bytes) -> tuple[str, str] | None:
@@ -184,7 +206,7 @@ def _by_place(head: bytes) -> tuple[str, str] | None:
     packets = [head[start : start + 1] for start in (0, 188, 376)]
     stamped = [head[start : start + 1] for start in (4, 196, 388)]
     if packets == [b"G"] * 3 or stamped == [b"G"] * 3:
-        return "a video (MPEG transport stream)", _FRAMES
+        return "a video (MPEG transport stream)", FRAMES
     return None
 
 

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import contextlib
+import hashlib
+import os
 import shutil
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
@@ -30,10 +32,14 @@ class Facts(NamedTuple):
     Attributes:
         animated: Whether its file holds further frames or pages.
         lost: The reason why its position on the map was not kept; empty if it was, or if there is none.
+        remarks: Of a video, code and text of what is to be said of it.
+        frames: Number of its frames that were predicted; 0 of an image.
     """
 
     animated: bool = False
     lost: str = ""
+    remarks: tuple[tuple[str, str], ...] = ()
+    frames: int = 0
 
 
 class Done(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
@@ -41,7 +47,8 @@ class Done(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
 
     Attributes:
         state: State of the image file when it was read: size and modification time, or its SHA-256.
-        files: What was written, relative to the output -> its state. Other images can have files of the same name.
+        files: What was written, relative to the output -> its state; a folder stands for the files in it.
+            Other images can have files of the same name.
         facts: What the summary of a prediction says of it.
     """
 
@@ -153,7 +160,7 @@ class Ledger:
             return
         unit.missing.discard(key)
         if files and unit.states[key]:
-            states = {file: _state(self._output / file) for file in files}
+            states = {file: _state(self._output / file, _state_of_output) for file in files}
             unit.done[key] = Done(state=unit.states[key], files=states, facts=facts)
         if not unit.missing:
             self._write(unit)
@@ -164,7 +171,7 @@ class Ledger:
         for name in unit.states.keys() & self._recorded:
             for key, one in self._read(name).items():
                 if one.state == unit.states.get(key) and all(
-                    _state(self._output / file) == state != "" for file, state in one.files.items()
+                    _state(self._output / file, _state_of_output) == state != "" for file, state in one.files.items()
                 ):
                     found[key] = one
         return found
@@ -208,6 +215,19 @@ def _state(file: Path, state: Callable[[Path], str] = state_of) -> str:
     with contextlib.suppress(OSError):
         return state(file)
     return ""
+
+
+def _state_of_output(path: Path) -> str:
+    """The state of a file that was written, or that of all visible files of a folder in a few bytes."""
+    if not path.is_dir():
+        return state_of(path)
+    total = 0
+    for entry in os.scandir(path):
+        if not entry.name.startswith("."):
+            # Added up, so that the order does not matter and nothing is kept of each.
+            named = f"{entry.name} {state_of(Path(entry.path))}".encode("utf-8", "surrogateescape")
+            total += int.from_bytes(hashlib.blake2b(named, digest_size=16).digest(), "little")
+    return f"{total % (1 << 128):032x}"
 
 
 def _remove_if_free(job: Path) -> bool:

@@ -29,6 +29,7 @@ from pixelwise.prediction.shards.listing import finish
 from pixelwise.prediction.shards.progress import UnitsProgress
 from pixelwise.prediction.shards.units import Unit, find_units
 from pixelwise.prediction.shards.work import Job, open_worker, predict_shard
+from pixelwise.prediction.videos.recognising import refuse_into_tars
 from pixelwise.storage import printable
 from pixelwise.storage.stores.addresses import address_of, place_of, with_access
 
@@ -62,7 +63,7 @@ def predict_into_tars(
         observer: Receives progress and warnings.
 
     Raises:
-        DataError: As `find_units` and `predict_shard`.
+        DataError: D285, one of `paths` is a video; others as `find_units` and `predict_shard`.
         RecipeError: R220, the output is one of `paths`; R221, it holds other predictions; R222, the mask format belongs
             to a data set with other classes; R240, a package is missing.
         ResourceError: S601, a disk is full; S611, the output cannot be written.
@@ -71,6 +72,7 @@ def predict_into_tars(
     apply_options(options, segmenter)
     segmenter.warn = Once(observer.warn)
     _refuse_input(paths, output)
+    refuse_into_tars(paths)
     parquet()
     found = find_units(paths)
     share = options.share
