@@ -1,0 +1,25 @@
+"""The order in which the values of a map lie in memory."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+
+def fastest_to_learn(images: Tensor) -> Tensor:
+    """Images in the order in which a network of few channels learns fastest on a processor: channels last.
+
+    Convolutions, pooling and batch normalisation of PyTorch keep this order from layer to layer, and take it up to
+    several times as fast for maps of 4 to 128 channels as one channel after the other. Values differ in rounding alone.
+    What is recorded as a graph, and what is on another device, stays as it is: the recipe's `precision.channels_last`
+    decides there.
+
+    Args:
+        images: (B, C, H, W) float.
+
+    Returns:
+        The same values, (B, C, H, W).
+    """
+    if images.device.type != "cpu" or torch.compiler.is_compiling() or torch.jit.is_tracing():
+        return images
+    return images.contiguous(memory_format=torch.channels_last)
