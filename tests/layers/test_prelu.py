@@ -9,6 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor, nn
 
+from pixelwise.layers import prelu
 from pixelwise.layers.prelu import PReLU
 
 SHAPES = [(2, 3, 5, 7), (1, 1, 1, 1), (3, 4, 2, 1), (4, 6), (5,), (1, 2, 3, 4, 5), (0, 3, 2, 2)]
@@ -81,9 +82,9 @@ def test_training_writes_over_the_features_and_nothing_else_does():
     assert ours(features).data_ptr() == features.data_ptr()
     assert features.tolist() == [[-1.0, 2.0]]
 
-    for given in (before.clone(), before.clone().requires_grad_()):
-        assert ours(given).tolist() == [[-1.0, 2.0]]
-        assert given.tolist() == before.tolist()
+    for leaf in (before.clone(), before.clone().requires_grad_()):
+        assert ours(leaf).tolist() == [[-1.0, 2.0]]
+        assert leaf.tolist() == before.tolist()
     with torch.no_grad():
         features = before.clone().requires_grad_() + 0
         ours(features)
@@ -112,9 +113,35 @@ def test_parameters_and_graphs_are_those_of_the_plain_module():
     assert [node.target for node in program.graph.nodes if node.op == "call_function"] == [torch.ops.aten.prelu.default]
 
 
-def test_half_precision_and_recorded_graphs_go_the_plain_way():
+def test_autocast_rounds_the_slope_as_for_pytorch_and_sums_in_float32():
+    torch.manual_seed(0)
+    x, gradient = torch.randn(4, 3, 9, 9).bfloat16(), torch.randn(4, 3, 9, 9).bfloat16()
+    ours, theirs = layer(0.3, torch.float32), nn.PReLU(init=0.3)
+    with torch.autocast("cpu", dtype=torch.bfloat16):
+        found, expected = (learnt(activation, x, gradient) for activation in (ours, theirs))
+
+    assert torch.equal(found[0], expected[0])
+    assert torch.equal(found[1], expected[1])
+    assert found[2].dtype == torch.float32
+    # Products of half precision, 972 of them, each rounded to one part in 256.
+    exact = (x.double().clamp_max(0) * gradient.double()).sum()
+    assert abs(float(found[2] - exact)) < 0.5
+    assert abs(float(expected[2] - exact)) < 0.5
+
+
+def test_weights_of_half_precision_go_the_plain_way():
     ours = layer(0.25, torch.bfloat16)
     features = torch.randn(4, dtype=torch.bfloat16, requires_grad=True) + 0
     kept = features.detach().clone()
     assert torch.equal(ours(features), F.prelu(kept, ours.weight))
     assert torch.equal(features, kept)
+
+
+def test_many_values_are_summed_in_parts(monkeypatch: pytest.MonkeyPatch):
+    torch.manual_seed(0)
+    x, gradient = torch.randn(7, 2, 3, 3), torch.randn(7, 2, 3, 3)
+    whole = learnt(layer(0.25, torch.float32), x, gradient)
+    monkeypatch.setattr(prelu, "PART", 40)
+    parts = learnt(layer(0.25, torch.float32), x, gradient)
+    torch.testing.assert_close(parts[2], whole[2])
+    assert torch.equal(parts[1], whole[1])

@@ -2,9 +2,9 @@
 
 PyTorch's own backward pass computes the gradient of the slope for every value, one after the other, and adds them up
 afterwards: a quarter of a training step of ENet on a processor (He et al., ICCV 2015, arXiv:1502.01852, equation 1, for
-the function; torch 2.14 for the time). Here both gradients come from vectorised operations, image by image, so that
-what lies between them stays in the processor's cache. The output is the same, bit for bit; the gradient of the slope
-differs in how its sum is rounded.
+the function; torch 2.14 for the time). Here both gradients come from vectorised operations, that of the slope from a
+few images at a time, so that what lies between stays in the processor's cache. The output and the gradient of the
+features are the same, bit for bit; the gradient of the slope differs in how its sum is rounded.
 """
 
 from __future__ import annotations
@@ -16,8 +16,15 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.autograd.function import once_differentiable
 
+PART = 2**18
+"""Values of which the gradient of the slope is computed at once, if an image has no more: they fit into a cache."""
 LEAST_KEPT = 1e-3
 """From this slope on, the negative inputs are restored from the output without a loss of digits that matters."""
+_KINDS = (
+    (torch.float32, torch.float32),
+    (torch.float64, torch.float64),
+    (torch.bfloat16, torch.float32),  # as by autocast, which rounds the slope for PyTorch's own function
+)
 
 
 class PReLU(nn.PReLU):
@@ -44,8 +51,7 @@ def _writes_over(features: Tensor, slope: Tensor) -> bool:
         and features.requires_grad
         and not features.is_leaf
         and features.device.type == "cpu"
-        and features.dtype == slope.dtype
-        and features.dtype in (torch.float32, torch.float64)
+        and (features.dtype, slope.dtype) in _KINDS
         and not torch.compiler.is_compiling()
         and not torch.jit.is_tracing()
         and type(features) is Tensor
@@ -57,13 +63,13 @@ class _PReLU(torch.autograd.Function):
 
     @staticmethod
     def forward(ctx: Any, features: Tensor, slope: Tensor) -> Tensor:
-        ctx.slope = float(slope)
+        ctx.slope = slope.to(features.dtype).item()
         ctx.restores = ctx.slope >= LEAST_KEPT
         kept = features if ctx.restores else features.clone()
         F.leaky_relu_(features, ctx.slope)
         ctx.mark_dirty(features)
         ctx.save_for_backward(kept)
-        ctx.shape = slope.shape
+        ctx.shape, ctx.kind = slope.shape, slope.dtype
         return features
 
     @staticmethod
@@ -75,6 +81,8 @@ class _PReLU(torch.autograd.Function):
         of_features = torch.ops.aten.leaky_relu_backward(gradient, kept, ctx.slope, ctx.restores)
         if not ctx.needs_input_grad[1]:
             return of_features, None
-        sums = [kept_one.clamp_max(0).mul_(one).sum() for kept_one, one in zip(kept, gradient, strict=True)]
-        total = torch.stack(sums).sum() if sums else gradient.new_zeros(())
+        images = max(1, PART * len(kept) // max(1, kept.numel()))
+        parts = zip(kept.split(images), gradient.split(images), strict=True)
+        sums = [some.clamp_max(0).mul_(theirs).sum(dtype=ctx.kind) for some, theirs in parts]
+        total = torch.stack(sums).sum()
         return of_features, (total / ctx.slope if ctx.restores else total).reshape(ctx.shape)
