@@ -104,12 +104,14 @@ def train(model: Any, data: Path, folder: Path, minutes: float, seed: int) -> No
         loss.backward()
         optimizer.step()
         steps += 1
-        if stopped or time.monotonic() - saved > SAVE_SECONDS:
+        over = before + time.monotonic() - start >= 60 * minutes
+        if stopped or over or time.monotonic() - saved > SAVE_SECONDS:
             saved = time.monotonic()
             state = {"model": model.state_dict(), "optimizer": optimizer.state_dict(), "steps": steps}
             save(kept, {**state, "seconds": before + saved - start})
         if stopped:
             sys.exit(128 + stopped[0])
+    signal.signal(signal.SIGTERM, signal.SIG_DFL)
     print(f"{steps} steps", flush=True)
 
 

@@ -60,7 +60,7 @@ OURS, THEIRS, ULTRALYTICS = "Pixelwise: ", "smp: ", "ultralytics: yolo26n-sem"
 SYSTEMS = (*(OURS + name for name in NETWORKS), *(THEIRS + name for name in SMP), ULTRALYTICS)
 YOLO = "yolo26n-sem.yaml"
 ATTEMPTS = "attempts.json"
-"""Seconds of every attempt at a cell."""
+"""Seconds of every command of a cell: trainings, those that were stopped too, and the writing of masks."""
 
 
 class Key(NamedTuple):
@@ -187,7 +187,7 @@ def cell(key: Key, options: argparse.Namespace) -> Cell:
         timed(training(key, folder, options), folder, options)
         photos = options.work / "data" / f"{key.data}-test" / "images" / "test"
         predicting = ["predict", str(folder / "run"), str(photos), "--no-overlay", "-o", str(folder)]
-        run([sys.executable, "-m", "pixelwise", *predicting], folder, options.threads)
+        timed([sys.executable, "-m", "pixelwise", *predicting], folder, options)
     else:
         if key.system == ULTRALYTICS:
             # It cannot be stopped and go on within a time limit.

@@ -25,7 +25,7 @@ class Cell(msgspec.Struct, frozen=True, kw_only=True):
         minutes: Minutes that it was given.
         seed: Seed of the training.
         cores: Processor cores that it had.
-        spent: Minutes that it took, all attempts together.
+        spent: Minutes that it took until the masks were written, all attempts together.
         miou: Mean IoU over all test pixels, 0..1; a class that occurs nowhere is left out.
         interval: 95 % interval of it over images.
         pixel_accuracy: Share of the labelled pixels that are right.
@@ -136,7 +136,7 @@ def page(cells: Sequence[Cell], command: str, ours: str) -> str:
     over = [one for one in cells if one.spent > 1.05 * one.minutes]
     if over:
         named = ", ".join(f"{one.system} on {one.data} ({one.spent:.1f} of {one.minutes:g})" for one in over)
-        lines += ["", f"More than their minutes took: {named}."]
+        lines += ["", f"More than their minutes, with starting and writing masks, took: {named}."]
     return "\n".join(["\n".join(lines).rstrip(), "", "![Score against minutes](plots/suite.svg)", ""])
 
 

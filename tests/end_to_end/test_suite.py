@@ -86,7 +86,7 @@ def test_the_page_marks_what_chance_does_not_explain(suite_scores: ModuleType, t
     text = suite_scores.page(cells, "python suite.py", "Ours: ")
     assert "| Ours: A | 90.0 (85.0 to 95.0) |" in text
     assert "| peer, town, 5 min | **+40.0 (+40.0 to +40.0)** | +0.0 (-40.0 to +40.0) |" in text
-    assert "More than their minutes took: peer on town (6.0 of 5)." in text
+    assert "masks, took: peer on town (6.0 of 5)." in text
     suite_scores.plot(cells, tmp_path / "plot.svg", "Ours: ")
     assert "mIoU" in (tmp_path / "plot.svg").read_text("utf-8")
 
