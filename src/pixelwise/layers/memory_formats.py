@@ -20,6 +20,7 @@ def fastest_to_learn(images: Tensor) -> Tensor:
     Returns:
         The same values, (B, C, H, W).
     """
-    if images.device.type != "cpu" or torch.compiler.is_compiling() or torch.jit.is_tracing():
+    recorded = torch.compiler.is_compiling() or torch.jit.is_tracing()  # type: ignore[attr-defined]
+    if images.device.type != "cpu" or recorded:
         return images
     return images.contiguous(memory_format=torch.channels_last)

@@ -37,11 +37,11 @@ class PReLU(nn.PReLU):
     def __init__(self) -> None:
         super().__init__(num_parameters=1)
 
-    def forward(self, features: Tensor) -> Tensor:
+    def forward(self, input: Tensor) -> Tensor:
         """(B, ...) float to the same shape."""
-        if _writes_over(features, self.weight):
-            return _PReLU.apply(features, self.weight)  # type: ignore[no-any-return]
-        return F.prelu(features, self.weight)
+        if _writes_over(input, self.weight):
+            return _PReLU.apply(input, self.weight)  # type: ignore[no-any-return]
+        return F.prelu(input, self.weight)
 
 
 def _writes_over(features: Tensor, slope: Tensor) -> bool:
@@ -53,7 +53,7 @@ def _writes_over(features: Tensor, slope: Tensor) -> bool:
         and features.device.type == "cpu"
         and (features.dtype, slope.dtype) in _KINDS
         and not torch.compiler.is_compiling()
-        and not torch.jit.is_tracing()
+        and not torch.jit.is_tracing()  # type: ignore[attr-defined]
         and type(features) is Tensor
     )
 
@@ -74,7 +74,7 @@ class _PReLU(torch.autograd.Function):
 
     @staticmethod
     @once_differentiable
-    def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor, Tensor | None]:
+    def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor, Tensor | None]:  # type: ignore[override]
         (kept,) = ctx.saved_tensors
         (gradient,) = gradients
         # The signs of output and input are the same where the slope is positive.

@@ -22,6 +22,9 @@ Deviations from the code base, none of which changes a logit for inputs that it 
 - `overlapping` needs multiples of 8; images of other sizes are padded inside and their logits cropped.
 - `any-size` needs 7 pixels; shorter sides are padded to 7.
 - Unpooling of overlapping windows is deterministic (see `pixelwise.layers.unpooling`).
+
+On a processor it learns with channels last in memory, whatever `precision.channels_last` says: see
+`pixelwise.layers.memory_formats`, and `pixelwise.layers.prelu` for its activation.
 """
 
 from __future__ import annotations
