@@ -11,8 +11,8 @@ def fastest_to_learn(images: Tensor) -> Tensor:
 
     Convolutions, pooling and batch normalisation of PyTorch keep this order from layer to layer, and take it up to
     several times as fast for maps of 4 to 128 channels as one channel after the other. Values differ in rounding alone.
-    What is recorded as a graph, and what is on another device, stays as it is: the recipe's `precision.channels_last`
-    decides there.
+    What is recorded as a graph, what is computed in half precision (whose convolutions are another matter:
+    docs/performance.md) and what is on another device stays as it is: the recipe's `precision.channels_last` decides.
 
     Args:
         images: (B, C, H, W) float.
@@ -21,6 +21,7 @@ def fastest_to_learn(images: Tensor) -> Tensor:
         The same values, (B, C, H, W).
     """
     recorded = torch.compiler.is_compiling() or torch.jit.is_tracing()  # type: ignore[attr-defined]
-    if images.device.type != "cpu" or recorded:
+    half = torch.is_autocast_enabled("cpu") or images.dtype not in (torch.float32, torch.float64)
+    if images.device.type != "cpu" or recorded or half:
         return images
     return images.contiguous(memory_format=torch.channels_last)
