@@ -106,7 +106,7 @@ def test_the_interval_over_images(number: int, absent: str):
 
     useful = np.flatnonzero(either.sum(1))
     expected = stats.bootstrap(
-        (useful,), mean, n_resamples=4000, vectorized=False, method="percentile", rng=np.random.default_rng(1)
+        (useful,), mean, n_resamples=4000, vectorized=False, method="percentile", random_state=np.random.default_rng(1)
     )
     found = miou_interval(both, either, absent, resamples=4000)  # type: ignore[arg-type]
 
