@@ -13,12 +13,14 @@ For each recipe, run with its data as by `pixelwise train`:
 
 `enet-camvid`, the published row, runs as published and with `precision.dtype=auto`, beside the same network in a loop
 that a user would write: Pillow, torchvision v2, DataLoader, Adam, float32. (On a CPU that loop also benefits from
-Pixelwise's handling of freed memory, because it runs in the same process.)
+Pixelwise's handling of freed memory, because it runs in the same process.) On a CPU it also runs with PyTorch's own
+PReLU and channels first in memory, in turns with the others: what `pixelwise.layers.prelu` and `memory_formats` save.
 """
 
 from __future__ import annotations
 
 import argparse
+import contextlib
 import sys
 import tempfile
 import time
@@ -36,9 +38,10 @@ from torch import Tensor, nn
 from torch.utils.data import DataLoader, Dataset
 from training import Pair, opened, pixelwise_steps, plain, plain_files
 
+from pixelwise.layers.prelu import PReLU
 from pixelwise.machine.devices import choose_device
 from pixelwise.machine.facts import machine_facts
-from pixelwise.models import SegmentationModel, build_model
+from pixelwise.models import SegmentationModel, build_model, enet
 from pixelwise.profiling.complexity import complexity
 from pixelwise.recipes.catalog import recipe as find_recipe
 from pixelwise.recipes.overrides import apply_overrides
@@ -59,6 +62,7 @@ FORWARD_AND_BACKWARD = 3
 GRAPHS = ("precision.compile=true", "precision.cuda_graphs=true")
 PLAIN = "plain PyTorch"
 AUTO = "pixelwise, precision.dtype=auto"
+OWN_MODULES = "pixelwise, PyTorch's own PReLU, channels first"
 
 
 class Ceilings(NamedTuple):
@@ -146,6 +150,9 @@ def measure(name: str, ceilings: Ceilings, device: torch.device, options: argpar
             files = plain_files(recipe, dataset, Path(work))
             loops[PLAIN] = plain_steps(recipe, files, size, device, options.workers)
         contenders = {variant: _round(loop, options.steps, device) for variant, loop in loops.items()}
+        if name == ROW and device.type == "cpu":
+            steps = pixelwise_steps(recipe, dataset, device, size, options.workers)
+            contenders[OWN_MODULES] = _with_own_modules(_round(steps, options.steps, device))
         samples = interleave(contenders, options.rounds)
         busy = device_share(contenders["pixelwise"]) if device.type == "cuda" else None
     seconds = summary(samples["pixelwise"], options.steps, "wall").median
@@ -186,6 +193,25 @@ def _round(loop: Iterator[object], steps: int, device: torch.device) -> Callable
         _wait(device)
 
     return work
+
+
+def _with_own_modules(work: Callable[[], None]) -> Callable[[], None]:
+    """The same work with PyTorch's own PReLU, and channels first in memory."""
+
+    @contextlib.contextmanager
+    def replaced() -> Iterator[None]:
+        forward, order = PReLU.forward, enet.fastest_to_learn
+        PReLU.forward, enet.fastest_to_learn = nn.PReLU.forward, lambda images: images
+        try:
+            yield
+        finally:
+            PReLU.forward, enet.fastest_to_learn = forward, order
+
+    def replacing() -> None:
+        with replaced():
+            work()
+
+    return replacing
 
 
 def _wait(device: torch.device) -> None:

@@ -1,7 +1,8 @@
-"""The peer of `prediction.py` that predicts through ultralytics, which is AGPL-3.0 and not among our dependencies.
+"""The peer of `prediction.py` and `suite.py` that is ultralytics, which is AGPL-3.0 and not among our dependencies.
 
     python3 -m venv ELSEWHERE && ELSEWHERE/bin/pip install ultralytics
     python benchmarks/prediction.py --data CamVid --name prediction_peers --ultralytics ELSEWHERE/bin/python
+    python benchmarks/suite.py --camvid CamVid --nuclei stage1_train --ultralytics ELSEWHERE/bin/python
 
 The network is built from a description that ultralytics brings, with random weights: nothing is downloaded, and the
 time does not depend on the weights. This file imports nothing of Pixelwise, and runs in the environment of ultralytics.
@@ -15,6 +16,41 @@ from pathlib import Path
 from typing import Any
 
 ANSWER = "contender: "
+
+
+def train(words: list[str]) -> int:
+    """Train with the defaults for some minutes, then write the masks of photos to FOLDER/masks.
+
+    Args:
+        words: Description of the network, data, photos, FOLDER, minutes, threads, seed, and the names of the classes.
+    """
+    import shutil
+
+    import torch
+    import ultralytics
+    from PIL import Image
+
+    name, data, photos, folder, minutes, threads, seed, *classes = words
+    torch.set_num_threads(int(threads))
+    place = Path(folder)
+    described = {"path": data, "train": "images/train", "val": "images/val", "masks_dir": "masks"}
+    # JSON is YAML, too.
+    (place / "data.yaml").write_text(json.dumps(described | {"names": dict(enumerate(classes))}), "utf-8")
+    shutil.rmtree(place / "run", ignore_errors=True)
+    model: Any = ultralytics.YOLO(name)
+    model.train(
+        data=str(place / "data.yaml"), time=float(minutes) / 60, device="cpu", workers=0, seed=int(seed),
+        project=str(place), name="run", exist_ok=True, plots=False, pretrained=False,
+    )  # fmt: skip
+    best = place / "run" / "weights" / "best.pt"
+    model = ultralytics.YOLO(str(best if best.is_file() else best.with_name("last.pt")))
+    (place / "masks").mkdir(exist_ok=True)
+    files = sorted(Path(photos).glob("*.png"))
+    found = model.predict([str(file) for file in files], stream=True, verbose=False, device="cpu")
+    for file, one in zip(files, found, strict=True):
+        labels = one.semantic_mask.data.to(torch.uint8).cpu().numpy().squeeze()
+        Image.fromarray(labels).save(place / "masks" / file.name)
+    return 0
 
 
 def main() -> int:
@@ -58,4 +94,4 @@ def main() -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(train(sys.argv[2:]) if sys.argv[1:2] == ["train"] else main())

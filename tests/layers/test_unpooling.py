@@ -85,20 +85,23 @@ def test_every_window_gets_the_gradient_of_its_place_as_in_the_original() -> Non
     width=st.integers(2, 13),
     levels=st.integers(1, 1000),
     seed=st.integers(0, 2**31),
+    last=st.booleans(),
 )
 def test_forward_and_gradient_equal_the_sequential_loop(
-    kind: str, height: int, width: int, levels: int, seed: int
+    kind: str, height: int, width: int, levels: int, seed: int, last: bool
 ) -> None:
     # Few levels make ties, within windows and between them.
     pool, unpool = PAIRS[kind]
     generator = torch.Generator().manual_seed(seed)
     image = torch.randint(levels, (2, 3, height, width), generator=generator).float()
-    pooled, indices = pool(image)
+    pooled, indices = pool(image.contiguous(memory_format=torch.channels_last) if last else image)
     values = torch.randn(pooled.shape, generator=generator)
     slopes = torch.randn(image.shape, generator=generator)
     ours, theirs = values.clone().requires_grad_(), values.clone().requires_grad_()
 
-    result, expected = unpool(ours, indices, (height, width)), sequential(theirs, indices, (height, width))
+    result, expected = unpool(ours, indices, (height, width)), sequential(theirs, indices.contiguous(), (height, width))
+    # A map of one pixel is in both formats.
+    assert result.is_contiguous(memory_format=torch.channels_last) or indices.is_contiguous()
     (result * slopes).sum().backward()
     (expected * slopes).sum().backward()
 

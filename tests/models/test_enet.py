@@ -1,11 +1,14 @@
 from __future__ import annotations
 
+from functools import partial
+
 import pytest
 import torch
 import torch.nn.functional as F
+from torch import nn
 from torch.utils.flop_counter import FlopCounterMode
 
-from pixelwise.models import build_model
+from pixelwise.models import build_model, enet
 from pixelwise.models.enet import ENet
 from pixelwise.recipes.families.real_time.enet import ENetSpec
 
@@ -121,6 +124,36 @@ def test_a_training_step_gives_the_same_bits_every_time(graph: str) -> None:
         gradients.append([parameter.grad for parameter in model.parameters()])
 
     assert all(torch.equal(first, second) for first, second in zip(*gradients, strict=True))
+
+
+# Of sizes that are not padded: among padded pixels, which are all alike, rounding decides which one is the maximum.
+@pytest.mark.parametrize(
+    ("graph", "size"),
+    [("overlapping", (40, 48)), ("overlapping", (16, 16)), ("any-size", (37, 51)), ("any-size", (16, 9))],
+)
+def test_a_training_step_is_that_of_plain_modules(
+    graph: str, size: tuple[int, int], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    images = torch.rand(3, 3, *size, dtype=torch.float64)
+    taken = []
+    for plain in (False, True):
+        model = build(graph).double().train()
+        # Slopes that are learned become zero and negative too.
+        slopes = [one for one in model.modules() if isinstance(one, nn.PReLU)]
+        for place, slope in enumerate(slopes):
+            torch.nn.init.constant_(slope.weight, (0.25, 0.0, -0.1, 1.2)[place % 4])
+            if plain:
+                monkeypatch.setattr(slope, "forward", partial(nn.PReLU.forward, slope))
+        if plain:
+            monkeypatch.setattr(enet, "fastest_to_learn", lambda images: images)
+        torch.manual_seed(1)
+        logits = model.head_logits(images)[0]
+        logits.square().mean().backward()
+        taken.append((logits.detach(), *(parameter.grad for parameter in model.parameters()), *model.buffers()))
+
+    assert len(slopes) > 50
+    for ours, expected in zip(*taken, strict=True):
+        torch.testing.assert_close(ours, expected, rtol=1e-6, atol=1e-9)
 
 
 @pytest.mark.parametrize("graph", GRAPHS)

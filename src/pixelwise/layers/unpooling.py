@@ -8,7 +8,7 @@ equal `max_unpool2d` on one thread, bit for bit, with any number of threads.
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 import torch.nn.functional as F
@@ -53,13 +53,10 @@ def max_unpool_overlapping(features: Tensor, indices: Tensor, size: Size) -> Ten
         size: Height and width of the result.
 
     Returns:
-        (B, C, height, width), dtype of `features`.
+        (B, C, height, width), dtype of `features`, in the memory format of `indices`.
     """
     height, width = size
-    # Losers are written to an extra position at the end, which is cut off: no position that is kept
-    # is written twice.
-    places = torch.where(_loses(indices), height * width, indices)
-    return _Unpool.apply(features, indices, places, height, width)
+    return _Unpool.apply(features, indices, height, width)
 
 
 def max_unpool_separate(features: Tensor, indices: Tensor, size: Size) -> Tensor:
@@ -71,11 +68,46 @@ def max_unpool_separate(features: Tensor, indices: Tensor, size: Size) -> Tensor
         size: Height and width of the result.
 
     Returns:
-        (B, C, height, width), dtype of `features`.
+        (B, C, height, width), dtype of `features`, in the memory format of `indices`.
     """
     height, width = size
-    places = features.new_zeros(features.shape[0], features.shape[1], height * width)
-    return places.scatter(2, indices.flatten(2), features.flatten(2)).unflatten(2, (height, width))
+    rows = _Rows.of(indices)
+    zeros = features.new_zeros(rows.shape(height * width))
+    written = zeros.scatter(rows.axis, rows.flat(indices), rows.flat(features))
+    return rows.map(written, height, width)
+
+
+class _Rows(NamedTuple):
+    """Maps (B, C, h, w) with their pixels along one axis, in the order of their memory, so that nothing is copied.
+
+    Attributes:
+        images: B.
+        channels: C.
+        axis: The axis of the pixels: 2 for (B, C, h * w); 1, with channels last, for (B, h * w, C).
+    """
+
+    images: int
+    channels: int
+    axis: int
+
+    @classmethod
+    def of(cls, maps: Tensor) -> _Rows:
+        # Small maps may be both; what is contiguous stays so.
+        last = maps.is_contiguous(memory_format=torch.channels_last) and not maps.is_contiguous()
+        return cls(maps.shape[0], maps.shape[1], 1 if last else 2)
+
+    def shape(self, pixels: int) -> tuple[int, int, int]:
+        return (self.images, self.channels, pixels) if self.axis == 2 else (self.images, pixels, self.channels)
+
+    def flat(self, maps: Tensor) -> Tensor:
+        """(B, C, h, w) as rows."""
+        return maps.flatten(2) if self.axis == 2 else maps.permute(0, 2, 3, 1).flatten(1, 2)
+
+    def map(self, flat: Tensor, height: int, width: int) -> Tensor:
+        """Rows as (B, C, height, width)."""
+        if self.axis == 2:
+            return flat.unflatten(2, (height, width))
+        return flat.unflatten(1, (height, width)).permute(0, 3, 1, 2)
 
 
 def _loses(indices: Tensor) -> Tensor:
@@ -94,21 +126,25 @@ def _loses(indices: Tensor) -> Tensor:
 
 
 class _Unpool(torch.autograd.Function):
-    """Scatter to `places` in the forward pass, gather from `indices` in the backward pass."""
+    """Scatter without the losers in the forward pass, gather from `indices` in the backward pass."""
 
     @staticmethod
-    def forward(ctx: Any, features: Tensor, indices: Tensor, places: Tensor, height: int, width: int) -> Tensor:
-        """Write the values to their positions; the extra position at the end is cut off."""
+    def forward(ctx: Any, features: Tensor, indices: Tensor, height: int, width: int) -> Tensor:
+        """Write the values to their positions."""
         ctx.save_for_backward(indices)
-        B, C = features.shape[:2]
-        unpooled = features.new_zeros(B, C, height * width + 1)
-        unpooled.scatter_(2, places.flatten(2), features.flatten(2))
-        # Contiguous, because the gap that the cut leaves after each channel slows down later layers.
-        return unpooled[..., :-1].contiguous().view(B, C, height, width)
+        rows, pixels = _Rows.of(indices), height * width
+        # Losers are written to an extra position at the end, which is cut off: no position that is kept is written
+        # twice.
+        places = rows.flat(torch.where(_loses(indices), pixels, indices))
+        unpooled = features.new_zeros(rows.shape(pixels + 1))
+        unpooled.scatter_(rows.axis, places, rows.flat(features))
+        # Contiguous, because the gap that the cut leaves slows down later layers.
+        return rows.map(unpooled.narrow(rows.axis, 0, pixels).contiguous(), height, width)
 
     @staticmethod
-    def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor, None, None, None, None]:
+    def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor, None, None, None]:
         """Read the gradient of every window at its position."""
         (indices,) = ctx.saved_tensors
-        gradient = gradients[0].flatten(2).gather(2, indices.flatten(2)).view(indices.shape)
-        return gradient, None, None, None, None
+        rows = _Rows.of(indices)
+        gradient = rows.flat(gradients[0]).gather(rows.axis, rows.flat(indices))
+        return rows.map(gradient, *indices.shape[-2:]), None, None, None

@@ -22,6 +22,9 @@ Deviations from the code base, none of which changes a logit for inputs that it 
 - `overlapping` needs multiples of 8; images of other sizes are padded inside and their logits cropped.
 - `any-size` needs 7 pixels; shorter sides are padded to 7.
 - Unpooling of overlapping windows is deterministic (see `pixelwise.layers.unpooling`).
+
+On a processor it learns with channels last in memory, whatever `precision.channels_last` says: see
+`pixelwise.layers.memory_formats`, and `pixelwise.layers.prelu` for its activation.
 """
 
 from __future__ import annotations
@@ -33,7 +36,9 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from pixelwise.layers.convolutions import ConvNormActivation
+from pixelwise.layers.memory_formats import fastest_to_learn
 from pixelwise.layers.padding import pad_to, round_up
+from pixelwise.layers.prelu import PReLU
 from pixelwise.layers.sizes import longer
 from pixelwise.layers.transposed import transposed_to
 from pixelwise.layers.unpooling import (
@@ -75,7 +80,7 @@ class InitialBlock(nn.Module):
         convolved = STEM_CHANNELS - in_channels
         self.conv = nn.Conv2d(in_channels, convolved, kernel_size=3, stride=2, padding=1, bias=False)
         self.norm = nn.BatchNorm2d(STEM_CHANNELS)
-        self.activation = nn.PReLU()
+        self.activation = PReLU()
 
     def forward(self, images: Tensor) -> Tensor:
         """(B, C, H, W) to (B, 16, ceil(H / 2), ceil(W / 2))."""
@@ -90,7 +95,7 @@ class Bottleneck(nn.Module):
         channels: Input and output channels.
         middle: `asymmetric` for a 5x1 and a 1x5 convolution, or the dilation of one 3x3.
         dropout: Probability that a channel of the residual is dropped.
-        activation: `nn.PReLU` (encoder) or `nn.ReLU` (decoder).
+        activation: `PReLU` (encoder) or `nn.ReLU` (decoder).
     """
 
     def __init__(self, channels: int, middle: int | str, dropout: float, activation: type[nn.Module]) -> None:
@@ -123,13 +128,13 @@ class Downsampling(nn.Module):
         super().__init__()
         inner = in_channels // INTERNAL_RATIO
         self.pool = max_pool_overlapping if overlapping else max_pool_separate
-        self.reduce = ConvNormActivation(nn.Conv2d(in_channels, inner, kernel_size=2, stride=2, bias=False), nn.PReLU())
+        self.reduce = ConvNormActivation(nn.Conv2d(in_channels, inner, kernel_size=2, stride=2, bias=False), PReLU())
         self.middle = nn.Sequential(
-            ConvNormActivation(nn.Conv2d(inner, inner, kernel_size=3, padding=1, bias=False), nn.PReLU())
+            ConvNormActivation(nn.Conv2d(inner, inner, kernel_size=3, padding=1, bias=False), PReLU())
         )
-        self.expand = ConvNormActivation(nn.Conv2d(inner, out_channels, kernel_size=1, bias=False), nn.PReLU())
+        self.expand = ConvNormActivation(nn.Conv2d(inner, out_channels, kernel_size=1, bias=False), PReLU())
         self.dropout = nn.Dropout2d(dropout)
-        self.activation = nn.PReLU()
+        self.activation = PReLU()
 
     def forward(self, features: Tensor) -> tuple[Tensor, Tensor]:
         """(B, C, H, W) to (B, C', H // 2, W // 2) and the indices of the maxima, (B, C, H // 2, W // 2)."""
@@ -191,16 +196,16 @@ class ENet(SegmentationModel):
         self.stage1 = nn.ModuleList(
             [
                 Downsampling(STEM_CHANNELS, 64, DROPOUT_STAGE_1, overlapping=overlapping),
-                *(Bottleneck(64, 1, DROPOUT_STAGE_1, nn.PReLU) for _ in range(4)),
+                *(Bottleneck(64, 1, DROPOUT_STAGE_1, PReLU) for _ in range(4)),
             ]
         )
         self.stage2 = nn.ModuleList(
             [
                 Downsampling(64, 128, DROPOUT, overlapping=overlapping),
-                *(Bottleneck(128, middle, DROPOUT, nn.PReLU) for middle in DILATED_SEQUENCE),
+                *(Bottleneck(128, middle, DROPOUT, PReLU) for middle in DILATED_SEQUENCE),
             ]
         )
-        self.stage3 = nn.ModuleList(Bottleneck(128, middle, DROPOUT, nn.PReLU) for middle in DILATED_SEQUENCE)
+        self.stage3 = nn.ModuleList(Bottleneck(128, middle, DROPOUT, PReLU) for middle in DILATED_SEQUENCE)
         self.stage4 = nn.ModuleList(
             [
                 Upsampling(128, 64, overlapping=overlapping),
@@ -214,6 +219,8 @@ class ENet(SegmentationModel):
         """Logits (B, K, H, W); there are no auxiliary heads."""
         height, width = images.shape[-2:]
         padded = pad_to(images, self._padded(height), self._padded(width))
+        if self.training:
+            padded = fastest_to_learn(padded)
         features, sizes, indices = self._encode(padded)
         for stage, size, places in zip((self.stage4, self.stage5), sizes, indices, strict=True):
             upsampling, *bottlenecks = stage

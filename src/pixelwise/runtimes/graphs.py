@@ -172,7 +172,7 @@ def constant_slopes(model: nn.Module) -> Iterator[None]:
         (parent, name, child)
         for parent in list(model.modules())
         for name, child in parent.named_children()
-        if type(child) is nn.PReLU and child.weight.numel() == 1
+        if isinstance(child, nn.PReLU) and child.weight.numel() == 1
     ]
     try:
         for parent, name, child in places:

@@ -1,0 +1,264 @@
+"""A results suite that anyone can run: networks and peers at fixed CPU budgets, on three data sets.
+
+    python benchmarks/suite.py --camvid CamVid --nuclei stage1_train [--minutes 5 30] [--work runs/suite]
+        [--smp PYTHON] [--ultralytics PYTHON]
+
+Data: CamVid; the nuclei of the Data Science Bowl, divided by a fixed draw; the town. Systems: five networks trained by
+`pixelwise train ... --minutes`; segmentation_models_pytorch in the loop of its CamVid example (`smp_peer.py`); and
+ultralytics' semantic task, which is AGPL-3.0 and runs in an environment of its own (`ultralytics_peer.py`):
+
+    python -m venv ELSEWHERE && ELSEWHERE/bin/pip install ultralytics
+
+Every system gets the same images, cores and minutes, and begins with random weights. It trains on `train`, may use
+`val` to choose, and never sees a test image before it is trained; then it writes a mask for each of them, which is
+scored here, as one confusion matrix over all pixels (`native`). Settings are those of this file: nothing is chosen on
+test.
+
+Each cell (data, system, minutes, seed) is kept in --work once it is done. A cell that was stopped goes on where it can:
+runs of Pixelwise exactly, the loop of segmentation_models_pytorch from its last minute; ultralytics begins anew. Writes
+measurements/suite.json, suite.md and plots/suite.svg; with --images, which is for trying the script, all into --work.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import random
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from typing import NamedTuple
+
+import msgspec
+import small_data
+from measuring import HERE, write_result
+from suite_scores import Cell, page, plot, scored
+
+from pixelwise.records.run_folder import RECIPE
+from pixelwise.storage import write_bytes
+
+TOWN = small_data.CAMVID
+DATA = {"camvid": small_data.CAMVID, "nuclei": small_data.NUCLEI, "town": TOWN}
+"""Data set -> its classes."""
+NUCLEI_SPLITS = {"test": 0.25, "val": 0.15}
+TOWN_IMAGES = (240, 40, 60)
+NETWORKS = {
+    "U-Net-R18": ("unet-resnet18",),
+    "SwiftNet-R18": ("unet-resnet18", 'model={family="swiftnet",encoder="resnet18"}'),
+    "FPNLite-MNv2": ("unet-resnet18", 'model={family="fpnlite",encoder="mobilenetv2_100"}'),
+    "PIDNet-S": ("unet-resnet18", 'model={family="pidnet",variant="s"}'),
+    "SegFormer-B0": ("generic-segformer",),
+}
+"""Network -> recipe and changes, for Pixelwise."""
+SMP = {"Unet-R18": ("unet", "resnet18"), "FPN-MNv2": ("fpn", "mobilenet_v2"), "Segformer-B0": ("segformer", "mit_b0")}
+"""Network -> architecture and encoder, for segmentation_models_pytorch."""
+OURS, THEIRS, ULTRALYTICS = "Pixelwise: ", "smp: ", "ultralytics: yolo26n-sem"
+SYSTEMS = (*(OURS + name for name in NETWORKS), *(THEIRS + name for name in SMP), ULTRALYTICS)
+YOLO = "yolo26n-sem.yaml"
+ATTEMPTS = "attempts.json"
+"""Seconds of every command of a cell: trainings, those that were stopped too, and the writing of masks."""
+
+
+class Key(NamedTuple):
+    """A cell: what is trained on what, for how long."""
+
+    data: str
+    system: str
+    minutes: float
+    seed: int
+
+    @property
+    def folder(self) -> str:
+        """Name of its folder."""
+        letters = "".join(letter if letter.isalnum() else "-" for letter in self.system.lower())
+        return f"{self.data}-{letters}-{self.minutes:g}min-seed{self.seed}"
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Train what is missing, then write the table; returns 1 if a cell is missing that was asked for."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--camvid", type=Path, help="folder with images/SPLIT and masks/SPLIT; left out without it")
+    parser.add_argument("--nuclei", type=Path, help="folder stage1_train; left out without it")
+    parser.add_argument("--minutes", type=float, nargs="+", default=[30.0], help="budgets of each training")
+    parser.add_argument("--seeds", type=int, nargs="+", default=[0])
+    parser.add_argument("--threads", type=int, default=2, help="processor cores of each training")
+    parser.add_argument("--systems", nargs="+", choices=SYSTEMS, default=list(SYSTEMS), metavar="SYSTEM")
+    parser.add_argument("--smp", default=sys.executable, help="Python with segmentation-models-pytorch, albumentations")
+    parser.add_argument("--ultralytics", help="Python with ultralytics; left out without it")
+    parser.add_argument("--images", type=int, help="only so many of each split, for trying the script")
+    parser.add_argument("--work", type=Path, default=Path("runs/suite"), help="folder of data, runs and cells")
+    options = parser.parse_args(arguments)
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
+    names = [name for name in DATA if name == "town" or getattr(options, name) is not None]
+    systems = [name for name in options.systems if name != ULTRALYTICS or options.ultralytics]
+    for name in names:
+        divide(name, options)
+    keys = [
+        Key(name, system, minutes, seed)
+        for minutes in sorted(options.minutes)
+        for seed in options.seeds
+        for name in names
+        for system in systems
+    ]
+    cells = []
+    for key in keys:
+        try:
+            cells.append(cell(key, options))
+        except subprocess.CalledProcessError as error:
+            print(f"{key.folder}: status {error.returncode}; see {options.work / key.folder / 'log.txt'}", flush=True)
+    report(cells, options)
+    return int(len(cells) < len(keys))
+
+
+def report(cells: Sequence[Cell], options: argparse.Namespace) -> None:
+    """Write the cells, the page and the plot: of a trial into `--work`, else where results are kept."""
+    seeds, minutes = (" ".join(f"{one:g}" for one in values) for values in (options.seeds, sorted(options.minutes)))
+    command = (
+        f"python benchmarks/suite.py --camvid CamVid --nuclei stage1_train --minutes {minutes} --seeds {seeds} "
+        f"--threads {options.threads}"
+    )
+    text = page(cells, command, OURS)
+    target = HERE if options.images is None else options.work
+    if options.images is None:
+        write_result("suite", {"command": command, "cells": [msgspec.to_builtins(one) for one in cells]})
+    (target / "plots").mkdir(exist_ok=True)
+    (target / "suite.md").write_text(text, "utf-8")
+    plot(cells, target / "plots" / "suite.svg", OURS)
+    print(text)
+
+
+def divide(name: str, options: argparse.Namespace) -> None:
+    """Write `data/NAME` (train and val) and `data/NAME-test`, once; folders with `images/SPLIT` and `masks/SPLIT`."""
+    learning, testing = (options.work / "data" / f"{name}{end}" for end in ("", "-test"))
+    if testing.is_dir():
+        return
+    classes, source = DATA[name], getattr(options, name, None)
+    if name == "town":
+        source = options.work / "data" / "drawn-town"
+        shutil.rmtree(source, ignore_errors=True)
+        draw_town(source, options.images)
+    if name == "nuclei":
+        names = sorted(path.name for path in source.iterdir() if path.is_dir())
+        random.Random(0).shuffle(names)
+        test, val = (round(len(names) * share) for share in NUCLEI_SPLITS.values())
+        splits = {"test": names[:test], "val": names[test : test + val], "train": names[test + val :]}
+    else:
+        splits = {split: small_data.frames_of(source, split) for split in ("train", "val", "test")}
+    splits = {split: evenly(found, options.images) for split, found in splits.items()}
+    small_data.write(learning, classes, {split: splits[split] for split in ("train", "val")}, source)
+    # Written under another name first, so that the last folder is there only when all are complete.
+    part = testing.with_name(f"{testing.name}.part")
+    shutil.rmtree(part, ignore_errors=True)
+    small_data.write(part, classes, {"test": splits["test"]}, source)
+    part.rename(testing)
+
+
+def draw_town(folder: Path, images: int | None) -> None:
+    """Draw the town as folders `images/SPLIT` and `masks/SPLIT`."""
+    from pixelwise.datasets.preparing.drawing import draw_town as draw
+
+    counts = TOWN_IMAGES if images is None else (images,) * 3
+    draw(folder, [f"town_images={list(counts)}"])
+
+
+def evenly(names: list[str], most: int | None) -> list[str]:
+    """All names, or `most` of them at equal distances."""
+    return names if most is None else names[:: max(1, len(names) // most)][:most]
+
+
+def cell(key: Key, options: argparse.Namespace) -> Cell:
+    """A cell from its file, or trained, predicted and scored now.
+
+    Raises:
+        subprocess.CalledProcessError: The training or the prediction failed; its output is in `log.txt`.
+    """
+    folder = options.work / key.folder
+    kept = folder / "cell.json"
+    if kept.is_file():
+        return msgspec.json.decode(kept.read_bytes(), type=Cell)
+    folder.mkdir(parents=True, exist_ok=True)
+    print(f"{key.folder}: training", flush=True)
+    masks = folder / "masks"
+    if key.system.startswith(OURS):
+        timed(training(key, folder, options), folder, options)
+        photos = options.work / "data" / f"{key.data}-test" / "images" / "test"
+        predicting = ["predict", str(folder / "run"), str(photos), "--no-overlay", "-o", str(folder)]
+        timed([sys.executable, "-m", "pixelwise", *predicting], folder, options)
+    else:
+        if key.system == ULTRALYTICS:
+            # It cannot be stopped and go on within a time limit.
+            (folder / ATTEMPTS).unlink(missing_ok=True)
+        timed(peer(key, folder, options), folder, options)
+    truth = options.work / "data" / f"{key.data}-test" / "masks" / "test"
+    found = scored(masks, truth, DATA[key.data])
+    spent = sum(msgspec.json.decode((folder / ATTEMPTS).read_bytes(), type=list[float])) / 60
+    done = Cell(
+        data=key.data, system=key.system, minutes=key.minutes, seed=key.seed, cores=options.threads, spent=spent,
+        **found,
+    )  # fmt: skip
+    write_bytes(kept, msgspec.json.encode(done))
+    print(f"{key.folder}: mIoU {100 * done.miou:.2f} after {spent:.1f} minutes", flush=True)
+    return done
+
+
+def training(key: Key, folder: Path, options: argparse.Namespace) -> list[str]:
+    """The command that trains a network with Pixelwise, or goes on with it."""
+    command = [sys.executable, "-m", "pixelwise"]
+    if (folder / "run" / RECIPE).is_file():
+        return [*command, "resume", str(folder / "run"), "--threads", str(options.threads)]
+    recipe, *changes = NETWORKS[key.system.removeprefix(OURS)]
+    data = str(options.work / "data" / key.data)
+    words = [recipe, data, *changes, "--minutes", f"{key.minutes:g}", "--seed", str(key.seed), "--weights", "none"]
+    return [*command, "train", *words, "--threads", str(options.threads), "--no-evaluate", "-o", str(folder / "run")]
+
+
+def peer(key: Key, folder: Path, options: argparse.Namespace) -> list[str]:
+    """The command that trains a peer and writes its masks."""
+    learning = (options.work / "data" / key.data).resolve()
+    photos = (options.work / "data" / f"{key.data}-test" / "images" / "test").resolve()
+    shared = [
+        str(learning),
+        str(photos),
+        str(folder.resolve()),
+        f"{key.minutes:g}",
+        str(options.threads),
+        str(key.seed),
+    ]
+    if key.system == ULTRALYTICS:
+        return [options.ultralytics, str(HERE / "ultralytics_peer.py"), "train", YOLO, *shared, *DATA[key.data]]
+    architecture, encoder = SMP[key.system.removeprefix(THEIRS)]
+    classes = str(len(DATA[key.data]))
+    return [options.smp, str(HERE / "smp_peer.py"), architecture, encoder, *shared, classes]
+
+
+def timed(command: list[str], folder: Path, options: argparse.Namespace) -> None:
+    """Run a command, and note how long it took, even if it is stopped."""
+    path, start = folder / ATTEMPTS, time.monotonic()
+    before = msgspec.json.decode(path.read_bytes(), type=list[float]) if path.is_file() else []
+    try:
+        run(command, folder, options.threads)
+    finally:
+        write_bytes(path, msgspec.json.encode([*before, time.monotonic() - start]))
+
+
+def run(command: list[str], folder: Path, threads: int) -> None:
+    """Run a command with its output in `log.txt`; if this process is stopped, the command is asked to save first."""
+    environment = os.environ | {"OMP_NUM_THREADS": str(threads), "PYTHONUNBUFFERED": "1"}
+    with open(folder / "log.txt", "ab") as log:
+        process = subprocess.Popen(command, stdout=log, stderr=log, env=environment, start_new_session=True)
+        try:
+            status = process.wait()
+        except BaseException:
+            process.send_signal(signal.SIGTERM)
+            process.wait()
+            raise
+    if status:
+        raise subprocess.CalledProcessError(status, command)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,208 @@
+"""Scores, table and plot of `suite.py`."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import numpy as np
+from PIL import Image
+
+from pixelwise.metrics import confusion_matrix, miou_interval, scores
+from pixelwise.metrics.scores import totals_of
+
+RESAMPLES = 2000
+
+
+class Cell(msgspec.Struct, frozen=True, kw_only=True):
+    """A training and the score of its masks.
+
+    Attributes:
+        data: Name of the data set.
+        system: What was trained.
+        minutes: Minutes that it was given.
+        seed: Seed of the training.
+        cores: Processor cores that it had.
+        spent: Minutes that it took until the masks were written, all attempts together.
+        miou: Mean IoU over all test pixels, 0..1; a class that occurs nowhere is left out.
+        interval: 95 % interval of it over images.
+        pixel_accuracy: Share of the labelled pixels that are right.
+        per_class_iou: Class -> IoU; None for one that occurs nowhere.
+        images: Names of the test images.
+        right: Correct pixels of each image and class.
+        unions: Pixels that are labelled or predicted as each class, of each image.
+    """
+
+    data: str
+    system: str
+    minutes: float
+    seed: int
+    cores: int
+    spent: float
+    miou: float
+    interval: tuple[float, float] | None
+    pixel_accuracy: float
+    per_class_iou: dict[str, float | None]
+    images: list[str]
+    right: list[list[int]]
+    unions: list[list[int]]
+
+
+def scored(masks: Path, truth: Path, classes: Sequence[str]) -> dict[str, Any]:
+    """The fields of `Cell` that follow from masks.
+
+    Args:
+        masks: Folder of the predicted masks of class ids.
+        truth: Folder of the labels, of the same names and sizes; 255 = ignored.
+        classes: Names of the classes.
+
+    Raises:
+        SystemExit: A mask is missing or has another size.
+    """
+    names, matrices = [], []
+    for path in sorted(truth.glob("*.png")):
+        found = masks / path.name
+        if not found.is_file():
+            raise SystemExit(f"{found} is missing")
+        expected, predicted = np.array(Image.open(path)), np.array(Image.open(found))
+        if predicted.shape != expected.shape:
+            raise SystemExit(f"{found} is {predicted.shape}; expected {expected.shape}")
+        names.append(path.stem)
+        matrices.append(confusion_matrix(expected, predicted, len(classes)).numpy())
+    whole, parts = scores(np.sum(matrices, 0)), [totals_of(one) for one in matrices]
+    right, unions = np.stack([one.right for one in parts]), np.stack([one.unions for one in parts])
+    return {
+        "miou": whole.miou,
+        "interval": miou_interval(right, unions),
+        "pixel_accuracy": whole.pixel_accuracy,
+        "per_class_iou": {name: None if np.isnan(iou) else iou for name, iou in zip(classes, whole.iou, strict=True)},
+        "images": names,
+        "right": right.tolist(),
+        "unions": unions.tolist(),
+    }
+
+
+def difference(first: Cell, second: Cell) -> tuple[float, float, float]:
+    """Difference of two mean IoUs with its 95 % interval: the same images are drawn for both.
+
+    Raises:
+        ValueError: They were scored on different images.
+    """
+    if first.images != second.images:
+        raise ValueError(f"{first.system} and {second.system} were scored on different images")
+    counts = [np.array([one.right, one.unions], np.float64) for one in (first, second)]
+    number = len(first.images)
+    drawn = np.random.default_rng(0).integers(0, number, (RESAMPLES, number))
+    weights = np.stack([np.bincount(row, minlength=number) for row in drawn]).astype(np.float64)
+    means = []
+    for right, unions in counts:
+        tops, bottoms = weights @ right, weights @ unions
+        iou = np.divide(tops, bottoms, out=np.full_like(tops, np.nan), where=bottoms > 0)
+        means.append(np.nanmean(iou, 1))
+    low, high = np.percentile(means[0] - means[1], [2.5, 97.5])
+    return first.miou - second.miou, float(low), float(high)
+
+
+def page(cells: Sequence[Cell], command: str, ours: str) -> str:
+    """The result as Markdown.
+
+    Args:
+        cells: All cells.
+        command: Command that made them.
+        ours: Beginning of the names of our own systems.
+    """
+    columns = sorted({(one.minutes, one.data) for one in cells})
+    systems = list(dict.fromkeys(one.system for one in cells))
+    heads = [f"{data}, {minutes:g} min" for minutes, data in columns]
+    lines = [
+        "# Networks and peers at equal budgets",
+        "",
+        f"`{command}`: mIoU in % on the test images, with its 95 % interval over images, from written masks that are "
+        "all scored by the same code. All systems had the same images, cores and minutes, and began with random "
+        "weights; nothing was chosen on the test images.",
+        "",
+        f"| | {' | '.join(heads)} |",
+        f"|---|{'---|' * len(heads)}",
+    ]
+    for system in systems:
+        row = [
+            "; ".join(_text(one) for one in cells if (one.system, one.minutes, one.data) == (system, *column))
+            for column in columns
+        ]
+        lines.append(f"| {system} | {' | '.join(text or 'not run' for text in row)} |")
+    lines += ["", *_compared(cells, ours)]
+    over = [one for one in cells if one.spent > 1.05 * one.minutes]
+    if over:
+        named = ", ".join(f"{one.system} on {one.data} ({one.spent:.1f} of {one.minutes:g})" for one in over)
+        lines += ["", f"More than their minutes, with starting and writing masks, took: {named}."]
+    return "\n".join(["\n".join(lines).rstrip(), "", "![Score against minutes](plots/suite.svg)", ""])
+
+
+def _text(one: Cell) -> str:
+    interval = "" if one.interval is None else f" ({100 * one.interval[0]:.1f} to {100 * one.interval[1]:.1f})"
+    return f"{100 * one.miou:.1f}{interval}"
+
+
+def _compared(cells: Sequence[Cell], ours: str) -> list[str]:
+    """Each of our networks beside each peer, on the same images; a row per peer, data set, budget and seed."""
+    mine = [one for one in cells if one.system.startswith(ours)]
+    peers = [one for one in cells if not one.system.startswith(ours)]
+    if not mine or not peers:
+        return []
+    names = list(dict.fromkeys(one.system for one in mine))
+    lines = [
+        "Differences in points to each peer, with their 95 % interval over the same images; bold where it does not "
+        "hold 0, so that chance in the choice of images does not explain it. Other seeds would change them further.",
+        "",
+        f"| | {' | '.join(name.removeprefix(ours) for name in names)} |",
+        f"|---|{'---|' * len(names)}",
+    ]
+    for peer in peers:
+        same = {
+            one.system: one for one in mine if (one.data, one.minutes, one.seed) == (peer.data, peer.minutes, peer.seed)
+        }
+        texts = [_gain(same[name], peer) if name in same else "not run" for name in names]
+        lines.append(f"| {peer.system}, {peer.data}, {peer.minutes:g} min | {' | '.join(texts)} |")
+    return lines
+
+
+def _gain(one: Cell, peer: Cell) -> str:
+    gain, low, high = (100 * value for value in difference(one, peer))
+    text = f"{gain:+.1f} ({low:+.1f} to {high:+.1f})"
+    return f"**{text}**" if low > 0 or high < 0 else text
+
+
+def plot(cells: Sequence[Cell], path: Path, ours: str) -> None:
+    """Draw score against minutes, a panel per data set; peers are dashed."""
+    import matplotlib
+
+    matplotlib.use("Agg")
+    matplotlib.rcParams["svg.hashsalt"] = "pixelwise"
+    from matplotlib import pyplot
+
+    names = list(dict.fromkeys(one.data for one in cells))
+    if not names:
+        return
+    figure, axes = pyplot.subplots(1, len(names), figsize=(4.2 * len(names), 3.8), squeeze=False)
+    for axis, name in zip(axes[0], names, strict=True):
+        for system in dict.fromkeys(one.system for one in cells):
+            found = sorted(
+                (one for one in cells if (one.data, one.system) == (name, system)), key=lambda one: one.spent
+            )
+            ends = [one.interval or (one.miou, one.miou) for one in found]
+            bars = [[100 * (one.miou - low) for one, (low, _) in zip(found, ends, strict=True)],
+                    [100 * (high - one.miou) for one, (_, high) in zip(found, ends, strict=True)]]  # fmt: skip
+            axis.errorbar(
+                [one.spent for one in found], [100 * one.miou for one in found], np.maximum(bars, 0), capsize=2,
+                marker="o" if system.startswith(ours) else "x", linestyle="-" if system.startswith(ours) else "--",
+                label=system,
+            )  # fmt: skip
+        axis.set(title=name, xlabel="minutes", ylabel="mIoU in %")
+        axis.grid(alpha=0.3)
+    handles, labels = axes[0][0].get_legend_handles_labels()
+    figure.legend(handles, labels, loc="lower center", ncols=3, fontsize=8, frameon=False)
+    figure.tight_layout(rect=(0, 0.2, 1, 1))
+    figure.savefig(path, metadata={"Date": None})
+    pyplot.close(figure)

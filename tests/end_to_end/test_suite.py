@@ -1,0 +1,155 @@
+"""`benchmarks/suite.py` without its trainings: what it scores, compares and keeps; no test image is learned."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+import msgspec
+import numpy as np
+import pytest
+from PIL import Image
+
+CLASSES = ("a", "b")
+
+
+@pytest.fixture
+def suite(script: Callable[[str], ModuleType]) -> ModuleType:
+    return script("suite")
+
+
+@pytest.fixture
+def suite_scores(script: Callable[[str], ModuleType]) -> ModuleType:
+    return script("suite_scores")
+
+
+def write(path: Path, rows: list[list[int]]) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    Image.fromarray(np.array(rows, np.uint8)).save(path)
+
+
+def cell(suite_scores: ModuleType, system: str, right: list[list[int]], **changes: Any) -> Any:
+    fields = {
+        "data": "town", "system": system, "minutes": 5.0, "seed": 0, "cores": 2, "spent": 5.0, "miou": 0.5,
+        "interval": None, "pixel_accuracy": 0.5, "per_class_iou": {}, "images": [f"{n}" for n in range(len(right))],
+        "right": right, "unions": [[10, 10]] * len(right),
+    }  # fmt: skip
+    return suite_scores.Cell(**(fields | changes))
+
+
+def options(tmp_path: Path, **changes: Any) -> argparse.Namespace:
+    fields = {"work": tmp_path / "work", "threads": 1, "smp": "smp-python", "ultralytics": "yolo-python"}
+    return argparse.Namespace(**(fields | {"images": None, "nuclei": None, "camvid": None} | changes))
+
+
+def test_masks_are_scored_over_all_pixels_of_all_images(suite_scores: ModuleType, tmp_path: Path):
+    write(tmp_path / "truth/x.png", [[0, 0, 1, 255]])
+    write(tmp_path / "truth/y.png", [[1, 1]])
+    write(tmp_path / "masks/x.png", [[0, 1, 1, 0]])
+    write(tmp_path / "masks/y.png", [[1, 0]])
+    found = suite_scores.scored(tmp_path / "masks", tmp_path / "truth", CLASSES)
+    # Of a: 1 right, 1 missed, 1 too many; of b: 2 right, 1 missed, 1 too many. The ignored pixel does not count.
+    assert found["per_class_iou"] == {"a": 1 / 3, "b": 2 / 4}
+    assert found["miou"] == pytest.approx((1 / 3 + 2 / 4) / 2)
+    assert (found["images"], found["right"], found["unions"]) == (["x", "y"], [[1, 1], [0, 1]], [[2, 2], [1, 2]])
+
+
+@pytest.mark.parametrize(("name", "rows", "said"), [("z.png", [[0]], "x.png is missing"), ("x.png", [[0]], "expected")])
+def test_a_mask_that_is_missing_or_of_another_size_is_refused(
+    suite_scores: ModuleType, tmp_path: Path, name: str, rows: list[list[int]], said: str
+):
+    write(tmp_path / "truth/x.png", [[0, 1]])
+    write(tmp_path / "masks" / name, rows)
+    with pytest.raises(SystemExit, match=said):
+        suite_scores.scored(tmp_path / "masks", tmp_path / "truth", CLASSES)
+
+
+def test_the_same_images_are_drawn_for_both(suite_scores: ModuleType):
+    # Images differ much, but one system is better by a tenth in each of them: nothing is left to chance.
+    low = cell(suite_scores, "peer", [[1, 1], [8, 8], [4, 4]], miou=13 / 30)
+    high = cell(suite_scores, "ours", [[2, 2], [9, 9], [5, 5]], miou=16 / 30)
+    assert suite_scores.difference(high, low) == pytest.approx((0.1, 0.1, 0.1))
+    with pytest.raises(ValueError, match="different images"):
+        suite_scores.difference(high, cell(suite_scores, "peer", [[1, 1]]))
+
+
+def test_the_page_marks_what_chance_does_not_explain(suite_scores: ModuleType, tmp_path: Path):
+    cells = [
+        cell(suite_scores, "Ours: A", [[9, 9], [9, 9]], miou=0.9, interval=(0.85, 0.95)),
+        cell(suite_scores, "Ours: B", [[9, 9], [1, 1]], miou=0.5),
+        cell(suite_scores, "peer", [[5, 5], [5, 5]], miou=0.5, spent=6.0),
+    ]
+    text = suite_scores.page(cells, "python suite.py", "Ours: ")
+    assert "| Ours: A | 90.0 (85.0 to 95.0) |" in text
+    assert "| peer, town, 5 min | **+40.0 (+40.0 to +40.0)** | +0.0 (-40.0 to +40.0) |" in text
+    assert "masks, took: peer on town (6.0 of 5)." in text
+    suite_scores.plot(cells, tmp_path / "plot.svg", "Ours: ")
+    assert "mIoU" in (tmp_path / "plot.svg").read_text("utf-8")
+
+
+def test_nothing_that_is_tested_is_learned(suite: ModuleType, tmp_path: Path):
+    for number in range(20):
+        one = tmp_path / "nuclei" / f"image{number:03d}"
+        write(one / "images" / f"image{number:03d}.png", [[number, 0], [0, 0]])
+        write(one / "masks" / "1.png", [[255, 0], [0, 0]])
+    asked = options(tmp_path, nuclei=tmp_path / "nuclei")
+    suite.divide("nuclei", asked)
+    data = asked.work / "data"
+    names = {split: {p.stem for p in (data / "nuclei" / "images" / split).iterdir()} for split in ("train", "val")}
+    tested = {path.stem for path in (data / "nuclei-test" / "images" / "test").iterdir()}
+    assert (len(names["train"]), len(names["val"]), len(tested)) == (12, 3, 5)
+    assert len(names["train"] | names["val"] | tested) == 20
+    assert not (data / "nuclei" / "images" / "test").exists()
+    stamp = (data / "nuclei-test").stat().st_mtime_ns
+    suite.divide("nuclei", asked)  # only once
+    assert (data / "nuclei-test").stat().st_mtime_ns == stamp
+
+
+def test_a_training_begins_with_random_weights_and_a_stopped_one_is_resumed(suite: ModuleType, tmp_path: Path):
+    key = suite.Key("town", "Pixelwise: SwiftNet-R18", 30.0, 3)
+    folder = tmp_path / key.folder
+    begun = suite.training(key, folder, options(tmp_path))
+    assert begun[3:6] == ["train", "unet-resnet18", str(tmp_path / "work" / "data" / "town")]
+    for words in (["--minutes", "30"], ["--seed", "3"], ["--weights", "none"], ["--threads", "1"]):
+        assert words == begun[begun.index(words[0]) : begun.index(words[0]) + 2]
+    (folder / "run").mkdir(parents=True)
+    (folder / "run" / "recipe.toml").write_text("")
+    assert suite.training(key, folder, options(tmp_path))[3:5] == ["resume", str(folder / "run")]
+
+
+@pytest.mark.parametrize("name", ["U-Net-R18", "SwiftNet-R18", "FPNLite-MNv2", "PIDNet-S", "SegFormer-B0"])
+def test_every_network_is_a_recipe(suite: ModuleType, name: str):
+    from pixelwise.recipes.catalog import recipe
+    from pixelwise.recipes.overrides import apply_overrides
+
+    base, *changes = suite.NETWORKS[name]
+    family = type(apply_overrides(recipe(base), changes).model).__name__.removesuffix("Spec")
+    assert name.replace("U-Net", "UNet").partition("-")[0] == family
+
+
+def test_a_cell_that_is_done_is_kept_and_seconds_of_all_attempts_count(
+    suite: ModuleType, suite_scores: ModuleType, tmp_path: Path
+):
+    asked = options(tmp_path)
+    key = suite.Key("town", "smp: Unet-R18", 5.0, 0)
+    folder = asked.work / key.folder
+    folder.mkdir(parents=True)
+    suite.timed([sys.executable, "-c", "print('once')"], folder, asked)
+    suite.timed([sys.executable, "-c", "print('twice')"], folder, asked)
+    assert len(msgspec.json.decode((folder / suite.ATTEMPTS).read_bytes())) == 2
+    assert (folder / "log.txt").read_text() == "once\ntwice\n"
+    with pytest.raises(suite.subprocess.CalledProcessError):
+        suite.timed([sys.executable, "-c", "raise SystemExit(3)"], folder, asked)
+    assert len(msgspec.json.decode((folder / suite.ATTEMPTS).read_bytes())) == 3
+    done = cell(suite_scores, key.system, [[1, 1]])
+    (folder / "cell.json").write_bytes(msgspec.json.encode(done))
+    assert suite.cell(key, asked) == done
+
+
+def test_a_folder_belongs_to_one_cell(suite: ModuleType):
+    keys = [suite.Key(d, s, m, n) for d in suite.DATA for s in suite.SYSTEMS for m in (0.5, 30.0) for n in (0, 1)]
+    assert len({key.folder for key in keys}) == len(keys)
