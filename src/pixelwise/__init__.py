@@ -62,6 +62,7 @@ if TYPE_CHECKING:
     from pixelwise.reports.displays import display
     from pixelwise.reports.meanings import describe
     from pixelwise.storage.cache_contents import cache
+    from pixelwise.training.trackers.sending import track
     from pixelwise.zoo.searching import search
 
 __version__ = "0.1.0"
@@ -121,6 +122,7 @@ _HOMES = {
     "split": "pixelwise.datasets.preparing.dividing",
     "statistics": "pixelwise.datasets.auditing.statistics",
     "table": "pixelwise.api.table",
+    "track": "pixelwise.training.trackers.sending",
     "train": "pixelwise.api.train",
     "ui": "pixelwise.api.ui",
     "verify": "pixelwise.datasets.preparing.verifying",
@@ -180,6 +182,7 @@ __all__ = [
     "split",
     "statistics",
     "table",
+    "track",
     "train",
     "ui",
     "verify",
