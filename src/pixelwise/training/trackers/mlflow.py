@@ -97,6 +97,7 @@ class MlflowTracker(CurveTracker):
 
     def finish(self) -> None:
         """Say how the run stands."""
+        self.flush()
         if self._state == "training":
             return
         self._client.set_terminated(self.tracked, STATUS[self._state])

@@ -55,6 +55,7 @@ class TensorBoardTracker(CurveTracker):
 
     def finish(self) -> None:
         """Close the event file."""
+        self.flush()
         self._writer.close()
 
 

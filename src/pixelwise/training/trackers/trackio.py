@@ -77,6 +77,7 @@ class TrackioTracker(CurveTracker):
 
     def finish(self) -> None:
         """Wait until everything is written."""
+        self.flush()
         self._call(self._run.finish)
 
     def _call(self, function: Callable[..., Any], *arguments: Any, **named: Any) -> Any:

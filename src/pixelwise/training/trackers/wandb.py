@@ -96,6 +96,7 @@ class WandbTracker(CurveTracker):
 
     def finish(self) -> None:
         """Close the run; one that was stopped counts as failed until it is resumed."""
+        self.flush()
         self._run.finish(exit_code=int(self._state == "stopped"))
 
 
