@@ -6,6 +6,7 @@ import pytest
 from observers import Told
 from tracked_runs import begun, ended, remembering, step
 
+from pixelwise.observer import Observer
 from pixelwise.records.log import append_log
 from pixelwise.records.tracking.marks import mark_file
 from pixelwise.training.trackers import following
@@ -117,7 +118,12 @@ def test_the_rest_of_a_run_is_sent_and_its_place_is_said(tmp_path: Path):
     Followers(run, ("mine",)).finish()
     mine.told.clear()
     (run / "report.html").write_text("scored")
-    send_the_rest(run, ("mine",), Told(note=said.append))
+
+    class Noting(Observer):
+        def note(self, text: str) -> None:
+            said.append(text)
+
+    send_the_rest(run, ("mine",), Noting())
     assert mine.told == ["start 1 number one", "file report.html", "state stopped", "finish"]
     assert said == ["in the memory"]
 

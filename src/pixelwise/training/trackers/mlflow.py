@@ -21,8 +21,8 @@ MOST_METRICS = 1000
 """Largest number of metrics of one request to a server."""
 MOST_PARAMETERS = 100
 """Largest number of parameters or tags of one request to a server."""
-LONGEST_PARAMETER, LONGEST_TAG = 500, 5000
-"""Largest lengths of their values that every version of MLflow stores."""
+LONGEST_NAME, LONGEST_PARAMETER, LONGEST_TAG = 240, 500, 5000
+"""Largest lengths of names (250, with a hash) and of values that every version of MLflow stores."""
 STATUS: dict[State, str] = {"training": "RUNNING", "stopped": "KILLED", "finished": "FINISHED"}
 _UNUSUAL = re.compile(r"[^\w\-. /]")
 
@@ -114,7 +114,7 @@ class MlflowTracker(CurveTracker):
 def _clean(name: str) -> str:
     """The name with letters, digits and `_-. /` alone, which MLflow accepts; a changed one has a hash at its end."""
     parts = [_UNUSUAL.sub("_", part) for part in name.split("/")]
-    clean = "/".join(part if part.strip(".") else f"_{part}" for part in parts)
+    clean = "/".join(part if part.strip(".") else f"_{part}" for part in parts)[:LONGEST_NAME]
     return clean if clean == name else f"{clean}-{sha256_bytes(name.encode('utf-8', 'surrogateescape'))[:4]}"
 
 
