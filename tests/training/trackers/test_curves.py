@@ -60,6 +60,6 @@ def test_a_package_is_imported_with_its_telemetry_off(monkeypatch: pytest.Monkey
     monkeypatch.setattr(telemetry, "switch_off", lambda: off.append(True))
     assert require_package("json", "mine", "x").__name__ == "json"
     assert off == [True]
-    with pytest.raises(RecipeError, match="'mine'.*no_such") as caught:
+    with pytest.raises(RecipeError, match=r"'mine'.*no_such") as caught:
         require_package("no_such", "mine", "pixelwise[x]")
     assert (caught.value.code, "pixelwise[x]" in caught.value.help) == ("R272", True)

@@ -181,10 +181,9 @@ class Feeder:
 
     def _send_file(self, path: Path) -> None:
         """Send a file unless the tracker has it already; of a result, its scores too."""
-        try:
-            known = sha256_bytes(path.read_bytes())
-        except OSError:
+        if not path.is_file():
             return
+        known = sha256_bytes(path.read_bytes())
         name = path.relative_to(self.run).as_posix()
         if self._mark.files.get(name) == known:
             return

@@ -41,8 +41,14 @@ def overlays(run: Path, found: Pictures, moment: Moment) -> Iterator[TrackedPict
         OSError: A picture is missing or damaged.
     """
     for picture, layer in zip(found.images, moment.layers, strict=True):
-        photo = Image.open(run / PICTURES / picture.photo).convert("RGB")
-        colors = Image.open(run / PICTURES / layer).convert("RGBA").resize(photo.size, Image.Resampling.NEAREST)
+        photo = _opened(run / PICTURES / picture.photo).convert("RGB")
+        colors = _opened(run / PICTURES / layer).convert("RGBA").resize(photo.size, Image.Resampling.NEAREST)
         colors.putalpha(colors.getchannel("A").point(lambda value: round(OPACITY * value)))
         photo.paste(colors, mask=colors)
         yield TrackedPicture(picture.id, moment.step, np.asarray(photo))
+
+
+def _opened(path: Path) -> Image.Image:
+    if not path.is_file():  # opening a pipe would wait for a writer
+        raise FileNotFoundError(path)
+    return Image.open(path)
