@@ -12,8 +12,9 @@ import torch
 from pixelwise.recipes.catalog import recipe
 from pixelwise.records.data_facts import DataFacts
 from pixelwise.records.environment import Environment
+from pixelwise.records.evaluations import evaluation_folder
 from pixelwise.records.log import EvaluationRecord, FinishedRecord, ResumeRecord, SkippedRecord, StepRecord
-from pixelwise.records.result import Result
+from pixelwise.records.result import RESULT, Result
 from pixelwise.records.status import Pace
 from pixelwise.training.trackers.tracker import TrackedPicture, TrackedRun, Tracker, make_tracker
 
@@ -95,11 +96,11 @@ def _report_step(tracker: Tracker, step: int) -> None:
 
 def _report_files(tracker: Tracker, run: Path, step: int) -> None:
     result = msgspec.convert(dict.fromkeys(_NUMBERS, 0.25) | _RESULT | {"step": step}, Result)
-    folder = run / "evaluations" / "val-native"
-    folder.mkdir(parents=True)
-    (folder / "result.json").write_text("{}")
-    tracker.result(folder.name, result)
-    tracker.file("evaluations/val-native/result.json", folder / "result.json")
+    path = evaluation_folder(run, "val", "native") / RESULT
+    path.parent.mkdir(parents=True)
+    path.write_text("{}")
+    tracker.result(path.parent.name, result)
+    tracker.file(path.relative_to(run).as_posix(), path)
 
 
 _NUMBERS = ("miou", "pixel_accuracy", "seconds", "images_per_second")

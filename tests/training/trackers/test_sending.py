@@ -113,4 +113,4 @@ def test_the_verb_prints_where_the_runs_are(tmp_path: Path, told: list[str], run
         {"run": str(run), "tracker": "mine", "records": 0, "tracked": "number one", "where": "in the memory"}
     ]
     code, _, stderr = run_cli(["track", run])
-    assert (code, "error[R260]: `--to` names no tracker" in stderr) == (2, True)
+    assert (code, "error[R260]: --to names no tracker" in stderr) == (2, True)

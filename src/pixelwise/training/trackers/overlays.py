@@ -43,7 +43,7 @@ def overlays(run: Path, found: Pictures, moment: Moment) -> Iterator[TrackedPict
     for picture, layer in zip(found.images, moment.layers, strict=True):
         photo = _opened(run / PICTURES / picture.photo).convert("RGB")
         colors = _opened(run / PICTURES / layer).convert("RGBA").resize(photo.size, Image.Resampling.NEAREST)
-        colors.putalpha(colors.getchannel("A").point(lambda value: round(OPACITY * value)))
+        colors.putalpha(colors.getchannel("A").point([round(OPACITY * value) for value in range(256)]))
         photo.paste(colors, mask=colors)
         yield TrackedPicture(picture.id, moment.step, np.asarray(photo))
 
