@@ -22,6 +22,8 @@ from pixelwise.training.trackers.sending import track
 pytest.importorskip("mlflow", reason="pip install 'pixelwise[mlflow]'")
 pytest.importorskip("sqlalchemy", reason="pip install 'pixelwise[mlflow]'")
 
+pytestmark = pytest.mark.heavy  # its import and its first database take seconds
+
 
 @pytest.fixture(scope="module")
 def empty(tmp_path_factory: pytest.TempPathFactory) -> Path:
