@@ -11,6 +11,7 @@ from typing import Any
 
 import msgspec
 
+from pixelwise.checkpoints.hub.resolving import refuse_to_continue
 from pixelwise.errors import PixelwiseError, RecipeError, ResourceError
 from pixelwise.observer import SILENT, Observer
 from pixelwise.options import chosen
@@ -66,7 +67,8 @@ def track(
         For each run and tracker, in this order, what was sent.
 
     Raises:
-        CheckpointError: K420, a folder is not a run; K423, a file of a run is damaged.
+        CheckpointError: K420, a folder is not a run; K423, a file of a run is damaged; K497, an address of the hub has no
+            log.
         RecipeError: R260, no tracker is named; R270, there is no such tracker; R272, its package is not installed.
         ResourceError: T510, the tracker cannot be reached or fails; S601, the disk is full.
         RunLockedError: L701, another process, perhaps the training, sends the run to the same tracker.
@@ -81,6 +83,7 @@ def track(
         )
     require_trackers(names)
     for folder in folders:
+        refuse_to_continue(folder)
         require_local(folder)
         read_recipe(folder)
     feeders = [Feeder(name, folder, new=wanted.new) for folder in folders for name in names]
