@@ -67,8 +67,8 @@ def track(
         For each run and tracker, in this order, what was sent.
 
     Raises:
-        CheckpointError: K420, a folder is not a run; K423, a file of a run is damaged; K497, an address of the hub has no
-            log.
+        CheckpointError: K420, a folder is not a run; K423, a file of a run is damaged; K497, an address of the hub
+            has no log.
         RecipeError: R260, no tracker is named; R270, there is no such tracker; R272, its package is not installed.
         ResourceError: T510, the tracker cannot be reached or fails; S601, the disk is full.
         RunLockedError: L701, another process, perhaps the training, sends the run to the same tracker.
