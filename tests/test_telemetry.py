@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 import pytest
+from tracked_runs import ended
 
 from pixelwise import telemetry
 
@@ -198,6 +199,23 @@ def test_a_runtime_sends_nothing(watch: Watch, tmp_path: Path, packages: str):
     found = watch([sys.executable, "-c", USE, packages, tmp_path / "model.onnx"])
     assert found.code == 0, found.output
     assert (found.opened, found.written) == ([], [])
+
+
+@pytest.mark.heavy
+@pytest.mark.parametrize("tracker", ["tensorboard", "mlflow", "wandb", "trackio"])
+def test_a_tracker_without_a_server_sends_nothing(watch: Watch, tmp_path: Path, tracker: str):
+    if not importlib.util.find_spec(tracker):
+        pytest.skip(f"the package {tracker} is not installed")
+    run = ended(tmp_path / "run")
+    code = "from pixelwise.cli import entry; entry()"
+    found = watch(
+        [sys.executable, "-c", code, "track", run, "--to", tracker], {"TRACKIO_DIR": str(tmp_path / "trackio")}
+    )
+    assert found.code == 0, found.output
+    assert found.opened == []
+    # MLflow's own default is a database in the current folder; W&B keeps a log of its process in its cache.
+    allowed = ("here/mlflow.db", "here/mlruns/", "home/.cache/wandb/logs/")
+    assert [path for path in found.written if not path.startswith(allowed)] == []
 
 
 @pytest.mark.heavy

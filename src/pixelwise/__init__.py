@@ -63,6 +63,7 @@ if TYPE_CHECKING:
     from pixelwise.reports.displays import display
     from pixelwise.reports.meanings import describe
     from pixelwise.storage.cache_contents import cache
+    from pixelwise.training.trackers.sending import track
     from pixelwise.zoo.searching import search
 
 __version__ = "0.1.0"
@@ -123,6 +124,7 @@ _HOMES = {
     "split": "pixelwise.datasets.preparing.dividing",
     "statistics": "pixelwise.datasets.auditing.statistics",
     "table": "pixelwise.api.table",
+    "track": "pixelwise.training.trackers.sending",
     "train": "pixelwise.api.train",
     "ui": "pixelwise.api.ui",
     "verify": "pixelwise.datasets.preparing.verifying",
@@ -183,6 +185,7 @@ __all__ = [
     "split",
     "statistics",
     "table",
+    "track",
     "train",
     "ui",
     "verify",

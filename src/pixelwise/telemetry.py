@@ -4,6 +4,7 @@ ONNX Runtime (1.29 and later, on Linux and macOS) reports the machine, every ses
 Microsoft from native code, under an identifier that it keeps in the user's cache folder. `import openvino`,
 `openvino.convert_model` and `nncf.quantize` report to Google Analytics from child processes, under an identifier in
 `~/intel`. huggingface_hub names the calling program in every download request. Ray reports its clusters to its makers.
+MLflow reports which of its functions are called, W&B sends its errors to its makers.
 Pixelwise itself sends nothing.
 """
 
@@ -13,7 +14,13 @@ import os
 import sys
 from types import ModuleType
 
-_OFF = {"ORT_DISABLE_TELEMETRY": "1", "HF_HUB_DISABLE_TELEMETRY": "1", "RAY_USAGE_STATS_ENABLED": "0"}
+_OFF = {
+    "ORT_DISABLE_TELEMETRY": "1",
+    "HF_HUB_DISABLE_TELEMETRY": "1",
+    "RAY_USAGE_STATS_ENABLED": "0",
+    "MLFLOW_DISABLE_TELEMETRY": "true",
+    "WANDB_ERROR_REPORTING": "false",
+}
 _OPENVINO = "openvino_telemetry"
 
 

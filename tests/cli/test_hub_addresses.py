@@ -56,7 +56,11 @@ TABLE = {
         "run/checkpoints/*/*.json",
     ),
 }
-REFUSED = {"resume": ("resume", "{hub}"), "watch": ("watch", "{hub}", "--once")}
+REFUSED = {
+    "resume": ("resume", "{hub}"),
+    "watch": ("watch", "{hub}", "--once"),
+    "track": ("track", "{hub}", "--to", "tensorboard"),
+}
 """Verbs of trainings that go on."""
 ELSEWHERE = {"serve": "serves until it is stopped: `test_a_server_resolves_the_address_before_it_listens`"}
 

@@ -72,6 +72,7 @@ TABLE = {
     "prelabel": Row(("prelabel", "{run}", "{data}/images/train", "--output", "{out}/a"), same="a/masks/*.png"),
     "report": Row(("report", "{out}"), copied="run"),
     "watch": Row(("watch", "{out}", "--once"), copied="run"),
+    "track": Row(("track", "{out}", "--to", "tensorboard"), copied="run"),
     "export": Row(("export", "{linear}", "--output", "{out}/a", *SIZE), same="a/model.onnx"),
     "quantize": Row(("quantize", "{linear}", "--output", "{out}/a", "--force", *SIZE)),
     "deploy": Row(("deploy", "{linear}", "--output", "{out}/a", "--targets", "onnx", "--rounds", "1", *SIZE)),

@@ -33,6 +33,7 @@ POLICIES = {
     "prelabel": REFUSED,
     "report": WHOLE_FILES,
     "watch": WHOLE_FILES,
+    "track": REFUSED,
     "export": REFUSED,
     "quantize": REFUSED,
     "deploy": REFUSED,
@@ -44,7 +45,7 @@ POLICIES = {
 }
 LOCKED = dict.fromkeys(
     ("predict", "prelabel", "export", "quantize", "deploy", "data convert", "data shard", "data town"), "a"
-)
+) | {"track": "trackers/tensorboard.json"}
 """Verb -> the part of its output folder that one process at a time writes."""
 
 

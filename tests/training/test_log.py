@@ -5,16 +5,18 @@ from pathlib import Path
 import pytest
 import torch
 from observers import Told
+from tracked_runs import begun, remembering
 
 from pixelwise.errors import ResourceError
 from pixelwise.observer import SILENT
 from pixelwise.recipes.catalog import recipe
 from pixelwise.records.data_facts import DataFacts
 from pixelwise.records.environment import Environment
-from pixelwise.records.log import EvaluationRecord, StepRecord, WarningRecord
+from pixelwise.records.log import EvaluationRecord, ResumeRecord, WarningRecord
 from pixelwise.training import log as module
 from pixelwise.training.log import RunLog
-from pixelwise.training.trackers.tracker import TrackedRun, Tracker
+from pixelwise.training.trackers.following import Followers
+from pixelwise.training.trackers.tracker import TRACKERS, TrackedRun, register_tracker
 
 
 def tracked(folder: Path, done: int = 0) -> TrackedRun:
@@ -31,37 +33,8 @@ def step(log: RunLog, number: int, loss: float = 2.0) -> None:
     log.step(number, 1, 0.5, torch.tensor(loss), torch.tensor(3.0))
 
 
-class Listening(Tracker):
-    """Remembers what it is told, and fails where it is asked to."""
-
-    def __init__(self, fails_at: str = "") -> None:
-        self.told: list[str] = []
-        self.fails_at = fails_at
-
-    def _hear(self, what: str) -> None:
-        self.told.append(what)
-        if what == self.fails_at:
-            raise OSError("no connection")
-
-    def start(self, run: TrackedRun) -> None:
-        self._hear(f"start {run.done}")
-
-    def step(self, step: StepRecord) -> None:
-        self._hear(f"step {step.step} {step.loss}")
-
-    def evaluation(self, evaluation: EvaluationRecord) -> None:
-        self._hear(f"evaluation {evaluation.step}")
-
-    def record(self, record) -> None:
-        self._hear(f"{type(record).__name__} {record.step}")
-
-    def finish(self) -> None:
-        self._hear("finish")
-
-
 def test_records_come_out_in_the_order_they_went_in(tmp_path: Path):
-    listening = Listening()
-    log = RunLog(tracked(tmp_path), SILENT, {"mine": listening})
+    log = RunLog(tracked(tmp_path), SILENT)
     log.start(-1)
     step(log, 1)
     log.evaluation(EvaluationRecord(step=1, split="val", protocol="native", miou=0.25))
@@ -74,7 +47,6 @@ def test_records_come_out_in_the_order_they_went_in(tmp_path: Path):
         },
     ]  # fmt: skip
     assert log.latest_loss == 2.0
-    assert listening.told == ["start 0", "step 1 2.0", "evaluation 1", "finish"]
 
 
 def test_losses_are_brought_from_the_device_a_few_at_a_time(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
@@ -117,51 +89,39 @@ def test_a_warning_is_logged_and_reaches_the_observer(tmp_path: Path):
     ]  # fmt: skip
 
 
-@pytest.mark.parametrize("fails_at", ["start 0", "step 1 2.0", "evaluation 1", "WarningRecord 1", "finish"])
-def test_a_tracker_that_fails_is_a_warning_and_the_others_go_on(fails_at: str, tmp_path: Path):
+def test_a_tracker_that_fails_is_a_warning_in_the_log_and_of_the_observer(tmp_path: Path):
     said: list[tuple[str, str]] = []
-    broken, healthy = Listening(fails_at), Listening()
-    log = RunLog(
-        tracked(tmp_path), Told(warn=lambda *warning: said.append(warning)), {"broken": broken, "healthy": healthy}
-    )
-    log.start(-1)
-    step(log, 1)
-    log.evaluation(EvaluationRecord(step=1, split="val", protocol="native", miou=0.25))
-    log.record(WarningRecord(step=1, code="W501", message="x"))
-    log.finish()
-    ((code, message),) = said
-    assert code == "W504"
-    assert "'broken'" in message
-    assert "OSError: no connection" in message
-    assert broken.told[-1] == fails_at
-    told = [what for what in healthy.told if what != "WarningRecord 1" and not what.startswith("WarningRecord 0")]
-    assert told == ["start 0", "step 1 2.0", "evaluation 1", "finish"]
-    assert [record["kind"] for record in lines(tmp_path) if record.get("code") != "W504"] == [
-        "step", "evaluation", "warning",
-    ]  # fmt: skip
-
-
-def test_several_trackers_that_fail_at_once_leave_the_others_alone(tmp_path: Path):
-    class Strict(Listening):
-        """Refuses what comes before the start or after the end."""
-
-        def flush(self) -> None:
-            assert self.told
-            assert self.told[-1] != "finish"
-
-    for fails_at in ("start 0", "step 1 2.0", "finish"):
-        said: list[str] = []
-        trackers = {"a": Listening(fails_at), "b": Listening(fails_at), "c": Strict()}
-        folder = tmp_path / fails_at
-        folder.mkdir()
-        log = RunLog(tracked(folder), Told(warn=lambda code, message, said=said: said.append(message)), trackers)
+    run = begun(tmp_path)
+    register_tracker("broken")(remembering("step 1"))
+    try:
+        followers = Followers(run, ("broken",))
+        log = RunLog(tracked(run), Told(warn=lambda *warning: said.append(warning)), followers)
         log.start(-1)
         step(log, 1)
         log.flush()
+        log.record(ResumeRecord(step=1))
         log.finish()
-        assert [message.split("'")[1] for message in said] == ["a", "b"]
-        assert [record["code"] for record in lines(folder) if record["kind"] == "warning"] == ["W504", "W504"]
-        assert trackers["c"].told[-1] == "finish"
+    finally:
+        TRACKERS.discard("broken")
+    ((code, message),) = said
+    assert (code, "'broken'" in message, "OSError: no connection" in message) == ("W504", True, True)
+    logged = [record for record in lines(run) if record["kind"] == "warning"]
+    assert [(record["code"], record["message"]) for record in logged] == [("W504", message)]
+    assert "secret" not in (run / "log.jsonl").read_text()
+
+
+def test_trackers_receive_what_the_log_holds(tmp_path: Path):
+    run, mine = begun(tmp_path), remembering()
+    register_tracker("mine")(mine)
+    try:
+        log = RunLog(tracked(run), SILENT, Followers(run, ("mine",)))
+        log.start(-1)
+        step(log, 1)
+        log.evaluation(EvaluationRecord(step=1, split="val", protocol="native", miou=0.25))
+        log.finish()
+    finally:
+        TRACKERS.discard("mine")
+    assert mine.told == ["start 0", "step 1", "evaluation 1", "state stopped", "finish"]
 
 
 def test_C5_a_full_disk_is_s601(tmp_path: Path):

@@ -16,10 +16,11 @@ from pixelwise.errors import StoppedError
 from pixelwise.observer import SILENT, Observer
 from pixelwise.recipes.files import find as find_recipe
 from pixelwise.recipes.overrides import apply_overrides
+from pixelwise.records.data_facts import write_data_facts
 from pixelwise.records.environment import Environment
 from pixelwise.records.log import EvaluationRecord, FinishedRecord, StepRecord, read_log
 from pixelwise.records.pictures import PICTURES, read_pictures
-from pixelwise.records.run_folder import CHECKPOINTS
+from pixelwise.records.run_folder import CHECKPOINTS, write_recipe
 from pixelwise.records.status import read_status
 from pixelwise.storage.atomic import TEMPORARY_PREFIX
 from pixelwise.training.session import work
@@ -162,6 +163,8 @@ def test_trackers_are_told_of_the_run_and_one_that_is_gone_is_a_warning(prepared
     ready = prepared()
     try:
         observer = Told(warn=lambda code, message: said.append((code, message)))
+        write_recipe(run, ready.recipe)
+        write_data_facts(run, ready.facts)
         trained(ready, run, observer, ("vanished", "broken", "listening"))
     finally:
         TRACKERS.discard("listening")

@@ -28,6 +28,7 @@ from pixelwise.records.status import keeping_status
 from pixelwise.reports.run.page import write_report
 from pixelwise.training import runs
 from pixelwise.training.options import TrainOptions
+from pixelwise.training.trackers.following import send_the_rest
 
 
 def train(
@@ -138,7 +139,15 @@ def accompany_scoring(run: Path) -> None:
 
 
 def conclude(run: Path, observer: Observer) -> None:
-    """Score a finished run under every protocol of its recipe, on its training device, and write its report."""
+    """Score a finished run under every protocol of its recipe, on its training device, and write its report.
+
+    Its trackers receive both.
+    """
+    _score(run, observer)
+    send_the_rest(run, read_environment(run).trackers, observer)
+
+
+def _score(run: Path, observer: Observer) -> None:
     recipe = read_recipe(run)
     if not has_images_to_score(run, recipe):
         observer.phase("writing the report")

@@ -50,8 +50,8 @@ class TrainOptions(LaunchOptions, frozen=True, kw_only=True):
             so the number of images per step stays that of the recipe.
         device: Device to train on: `auto` (a GPU if there is one), `cpu`, `cuda` or `cuda:N`.
         threads: Number of CPU threads per operation. Left out, OMP_NUM_THREADS decides, else one per usable core.
-        track: Tracker that records every step and evaluation, such as `tensorboard`; may be given several times.
-            The run's own logs, RUN/log.jsonl and RUN/log.csv, are always written.
+        track: Tracker that the run is sent to: `tensorboard`, `mlflow`, `wandb`, `trackio`, or one of an installed
+            package; may be given several times. The run's own logs, RUN/log.jsonl and RUN/log.csv, are always written.
         evaluate: Score the result under every protocol of the recipe and write RUN/report.html at the end.
         shard: Whether each of several processes keeps only a part of the weights, which needs less memory and more
             traffic: `auto` (networks of more than 300 million parameters), `never` or `always`.
@@ -94,8 +94,7 @@ class ResumeOptions(LaunchOptions, frozen=True, kw_only=True):
         workers: Processes that load images; as `data.workers`.
         data: Folder of the data set, if it was moved since the run began.
         device: Device to train on: `auto`, `cpu`, `cuda` or `cuda:N`. Left out, the device the run last used.
-        track: Tracker that records every step and evaluation; may be given several times. Left out, the trackers of
-            the run so far.
+        track: Tracker that the run is sent to; may be given several times. Left out, the trackers of the run so far.
         evaluate: Score the result under every protocol of the recipe and write RUN/report.html at the end.
         shard: Whether each of several processes keeps only a part of the weights: `auto`, `never` or `always`. Left
             out, as the run last did.

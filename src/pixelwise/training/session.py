@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from pixelwise.datasets.samples import Dataset
-from pixelwise.errors import PixelwiseError, StoppedError
+from pixelwise.errors import StoppedError
 from pixelwise.evaluation.evaluate import evaluate_model
 from pixelwise.evaluation.pairs import EvaluationPair
 from pixelwise.models import SegmentationModel
@@ -36,7 +36,8 @@ from pixelwise.training.pictures.batch import draw_batch
 from pixelwise.training.pictures.predictions import PredictedImages
 from pixelwise.training.setup import PreparedRun
 from pixelwise.training.signals import StopRequest, stop_on_signals
-from pixelwise.training.trackers.tracker import TrackedRun, Tracker, make_trackers
+from pixelwise.training.trackers.following import Followers
+from pixelwise.training.trackers.tracker import TrackedRun
 
 
 def work(prepared: PreparedRun, run: Path, environment: Environment, observer: Observer, ranks: Ranks = ALONE) -> None:
@@ -94,7 +95,7 @@ def _work(prepared: PreparedRun, run: Path, environment: Environment, observer: 
             recipe,
             state,
             pairs,
-            RunLog(tracked, observer, _trackers(environment.trackers, observer))
+            RunLog(tracked, observer, Followers(run, environment.trackers, steps=prepared.steps))
             if ranks.first
             else NoLog(tracked, observer),
             class_weights=None if weights is None else torch.tensor(weights, device=state.device),
@@ -102,19 +103,6 @@ def _work(prepared: PreparedRun, run: Path, environment: Environment, observer: 
             stop=stop,
             observer=observer,
         )
-
-
-def _trackers(names: tuple[str, ...], observer: Observer) -> dict[str, Tracker]:
-    """The trackers of a run; one that is no longer available causes a warning."""
-    found: dict[str, Tracker] = {}
-    for name in names:
-        try:
-            found |= make_trackers([name])
-        except PixelwiseError as error:
-            observer.warn("W504", f"tracker '{name}' is not used: {error.message}; {error.help}")
-        except Exception as error:  # an error of third-party code must not end the training
-            observer.warn("W504", f"tracker '{name}' is not used: {type(error).__name__}: {error}")
-    return found
 
 
 @contextlib.contextmanager

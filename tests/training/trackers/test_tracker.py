@@ -1,39 +1,63 @@
 import pytest
 
 from pixelwise.errors import RecipeError
+from pixelwise.recipes.catalog import recipe
+from pixelwise.records.data_facts import DataFacts
+from pixelwise.records.environment import Environment
 from pixelwise.training.trackers.jsonl import JsonlTracker
 from pixelwise.training.trackers.tracker import (
     OWN_LOG,
     TRACKERS,
+    TrackedRun,
     Tracker,
-    make_trackers,
+    chosen_trackers,
+    make_tracker,
     register_tracker,
     require_trackers,
 )
 
 
 def test_built_in_trackers_are_registered_by_name():
-    assert {"jsonl", "tensorboard"} <= set(TRACKERS.own())
+    assert {"jsonl", "tensorboard", "mlflow", "wandb", "trackio"} == set(TRACKERS.own())
     assert TRACKERS.find("jsonl") is JsonlTracker
 
 
 def test_each_name_is_one_tracker_and_the_own_log_is_left_out():
+    assert chosen_trackers(["b", OWN_LOG, "a", "b"]) == ("b", "a")
+    assert chosen_trackers([]) == ()
+
+
+def test_a_tracker_is_made_only_if_it_can_be_used_here():
     class Silent(Tracker):
-        pass
+        @classmethod
+        def require(cls) -> None:
+            raise RecipeError("R272", "no package", "get it")
 
     register_tracker("silent")(Silent)
     try:
-        made = make_trackers(["silent", OWN_LOG, "silent"])
-        assert list(made) == ["silent"]
-        assert isinstance(made["silent"], Silent)
-        assert make_trackers([]) == {}
+        with pytest.raises(RecipeError, match="no package"):
+            make_tracker("silent")
+        Silent.require = Tracker.require  # type: ignore[method-assign]
+        assert isinstance(make_tracker("silent"), Silent)
     finally:
         TRACKERS.discard("silent")
 
 
+def test_a_stage_is_named_after_its_run(tmp_path):
+    made = tracked(tmp_path / "first")
+    assert made.name == "first"
+    assert tracked(tmp_path / "first" / "stages" / "encoder").name == "first-encoder"
+
+
+def tracked(folder):
+    return TrackedRun(
+        folder=folder, recipe=recipe("town-demo"), environment=Environment(), data=DataFacts(), steps=1, done=0
+    )
+
+
 def test_an_unknown_name_is_an_error_with_the_nearest():
     with pytest.raises(RecipeError, match="tensorboard") as caught:
-        make_trackers(["tensorbord"])
+        make_tracker("tensorbord")
     assert caught.value.code == "R270"
 
 

@@ -17,7 +17,7 @@ class CsvTracker(Tracker):
     """Writes RUN/csv/steps.csv and RUN/csv/evaluations.csv."""
 
     def start(self, run: TrackedRun) -> None:
-        """Open the tables; if the run is resumed, rows of steps after the resumed one are dropped."""
+        """Open the tables; if the run goes on, later rows, which nobody knows to be complete, are dropped."""
         folder = run.folder / "csv"
         folder.mkdir(exist_ok=True)
         self._files = {

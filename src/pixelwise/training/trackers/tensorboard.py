@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
-import contextlib
+import shlex
+from collections.abc import Sequence
 from typing import Any
 
-from pixelwise.errors import RecipeError
-from pixelwise.records.log import EvaluationRecord, StepRecord
-from pixelwise.training.trackers.tracker import TrackedRun, Tracker, register_tracker
+from pixelwise.records.tracking.series import Point, parameters_of, tags_of
+from pixelwise.storage import printable
+from pixelwise.training.trackers.curves import CurveTracker, require_package
+from pixelwise.training.trackers.tracker import TrackedPicture, TrackedRun, register_tracker
 
 FOLDER = "tensorboard"
+_MODULE = "torch.utils.tensorboard"  # importing it takes a second, so only on request
 
 
 @register_tracker("tensorboard")
-class TensorBoardTracker(Tracker):
+class TensorBoardTracker(CurveTracker):
     """Writes event files into RUN/tensorboard.
 
     Raises:
@@ -21,55 +24,46 @@ class TensorBoardTracker(Tracker):
     """
 
     def __init__(self) -> None:
+        super().__init__()
         self._make = _writer_class()
         self._writer: Any = None
-        self._classes: tuple[str, ...] = ()
 
     @classmethod
     def require(cls) -> None:
         """Refuse to go on without the package tensorboard (R272)."""
         _writer_class()
 
-    def start(self, run: TrackedRun) -> None:
-        """Open the event file; later steps that an interrupted run wrote are hidden."""
-        self._writer = self._make(str(run.folder / FOLDER), purge_step=run.done + 1 if run.done else None)
-        self._classes = run.data.classes
+    def open(self, run: TrackedRun) -> None:
+        """Open an event file; later steps that an earlier file holds are hidden."""
+        folder = run.folder / FOLDER
+        self.where = f"tensorboard --logdir {shlex.quote(printable(folder))}"
+        self._writer = self._make(str(folder), purge_step=run.done + 1 if run.done else 0)
         if not run.done:
             self._writer.add_text("command", run.environment.command, 0)
+            for name, facts in (("recipe", parameters_of(run.recipe)), ("tags", tags_of(run.environment, run.data))):
+                self._writer.add_text(name, _table(facts), 0)
 
-    def step(self, step: StepRecord) -> None:
-        """Write loss, learning rate and gradient norm."""
-        for name in ("loss", "lr", "grad_norm"):
-            value = getattr(step, name)
-            if value is not None:
-                self._writer.add_scalar(f"train/{name}", value, step.step)
-
-    def evaluation(self, evaluation: EvaluationRecord) -> None:
-        """Write mean IoU, pixel accuracy and the IoU of each class."""
-        values = {"miou": evaluation.miou, "pixel_accuracy": evaluation.pixel_accuracy}
-        with contextlib.suppress(ValueError):  # another number of classes: per-class values are left out
-            per_class = zip(self._classes, evaluation.per_class_iou, strict=True)
-            values |= {f"iou/{name}": value for name, value in per_class}
-        for name, value in values.items():
-            if value is not None:
-                self._writer.add_scalar(f"{evaluation.split}-{evaluation.protocol}/{name}", value, evaluation.step)
-
-    def flush(self) -> None:
-        """Write pending events to the file, where an open TensorBoard sees them."""
+    def send(self, points: Sequence[Point]) -> None:
+        """Write the points to the file, where an open TensorBoard sees them."""
+        for point in points:
+            self._writer.add_scalar(point.name, point.value, point.step)
         self._writer.flush()
+
+    def picture(self, picture: TrackedPicture) -> None:
+        """Write a picture."""
+        self._writer.add_image(f"prediction/{picture.id}", picture.pixels, picture.step, dataformats="HWC")
 
     def finish(self) -> None:
         """Close the event file."""
+        self.flush()
         self._writer.close()
 
 
 def _writer_class() -> Any:
-    try:
-        from torch.utils.tensorboard import SummaryWriter  # importing takes a second, so only on request
-    except ImportError as error:
-        raise RecipeError(
-            "R272",
-            f"tracker 'tensorboard' cannot be used: {error}",
-            "pip install 'pixelwise[track]', or leave it out of `track`",
-        ) from error
-    return SummaryWriter
+    return require_package(_MODULE, "tensorboard", "pixelwise[track]").SummaryWriter
+
+
+def _table(facts: dict[str, Any]) -> str:
+    """A table in Markdown, which TensorBoard shows as one."""
+    rows = [f"| {name} | {str(value).replace('|', '/')} |" for name, value in facts.items()]
+    return "\n".join(["| field | value |", "|---|---|", *rows])
