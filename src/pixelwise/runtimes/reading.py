@@ -27,8 +27,11 @@ def is_artefact(path: Path) -> bool:
 
 def _is_package(path: Path) -> bool:
     """Whether a path is a folder that is all that an artefact's runtime opens, beside its description."""
-    own = any(path.suffix == target.suffixes[0] for target in TARGETS.own().values() if target.folder)
-    return own and path.is_dir() and not (path / DESCRIPTION).is_file()
+    if not path.suffix or not path.is_dir() or (path / DESCRIPTION).is_file():
+        return False
+    # Other packages add suffixes of their own, as for files.
+    known = any(path.suffix == target.suffixes[0] for target in TARGETS.own().values() if target.folder)
+    return known or (path.stem == NAME and path.with_name(DESCRIPTION).is_file())
 
 
 def holds_artefact(folder: Path) -> bool:

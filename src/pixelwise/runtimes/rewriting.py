@@ -1,4 +1,4 @@
-"""Operations in terms of others that compute the same, for converters that lack the originals or translate them wrongly.
+"""Operations in terms of others that compute the same, for converters that lack them or translate them wrongly.
 
 Each function stands for an operation of PyTorch in the table of `ExportedProgram.run_decompositions`, and takes its
 arguments: see `torch.ops.aten`.

@@ -125,8 +125,8 @@ def _unverified(sidecar: Sidecar, target: Target, refusal: str, warn: Warn) -> S
     """The description of an artefact that this machine cannot run, which says so."""
     warn(
         "W476",
-        f"the artefact is not compared with PyTorch: {refusal}; export it on a machine that runs {target.label} to have "
-        "it verified, or score it there (`pixelwise evaluate`)",
+        f"the artefact is not compared with PyTorch: {refusal}; export it on a machine that runs {target.label} to "
+        "have it verified, or score it there (`pixelwise evaluate`)",
     )
     return msgspec.structs.replace(sidecar, unverified=refusal)
 
@@ -179,8 +179,8 @@ def _refuse_lacking(target: Target, options: ExportOptions) -> None:
         raise RecipeError(
             "R244",
             f"{target.name} has no arrays of bytes, and `{asked[0]}` is given",
-            f"leave {' and '.join(f'`{name}`' for name in asked)} out: the artefact then takes normalised float32 images "
-            "and returns float32 logits",
+            f"leave {' and '.join(f'`{name}`' for name in asked)} out: the artefact then takes normalised float32 "
+            "images and returns float32 logits",
         )
     if options.dynamic and not target.any_size:
         raise RecipeError(
