@@ -111,11 +111,10 @@ def export(
         sidecar = sealed(describe(network, found, kind), kind, files)
         write_sidecar(sidecar, building / DESCRIPTION)
         observer.phase(f"verifying {kind.name}")
-        # It was written here, by this process.
         if refusal := kind.refusal():
             return _finished(files, folder, _unverified(sidecar, kind, refusal, warn), runtime)
-        artefact, wanted = load_artefact(files[0], trust=True), _acceptance(options, sidecar)
-        verification = verify(network, artefact, images, wanted, observer=observer)
+        artefact = load_artefact(files[0], trust=True)  # it was written here, by this process
+        verification = verify(network, artefact, images, _acceptance(options, sidecar), observer=observer)
         if not (verification.passed or options.force):
             raise differs(verification)
         return _finished(files, folder, msgspec.structs.replace(sidecar, verification=verification), runtime)
