@@ -25,7 +25,7 @@ def installed(name: str) -> bool:
 
 
 def test_the_built_in_targets_are_these() -> None:
-    assert NAMES == ["executorch", "onnx", "openvino", "torch-export"]
+    assert NAMES == ["coreml", "executorch", "litert", "onnx", "openvino", "torch-export"]
 
 
 @pytest.mark.parametrize("name", [pytest.param(one, marks=() if one == "onnx" else pytest.mark.heavy) for one in NAMES])
@@ -58,7 +58,8 @@ def test_no_two_targets_share_the_ending_of_the_file_that_is_opened() -> None:
 def test_listing_targets_imports_neither_torch_nor_a_runtime() -> None:
     code = (
         "import sys; from pixelwise.runtimes.targets import target_names; assert 'onnx' in target_names(); "
-        "print({'torch', 'numpy', 'onnx', 'onnxruntime', 'openvino'} & set(sys.modules))"
+        "print({'torch', 'numpy', 'onnx', 'onnxruntime', 'openvino', 'litert_torch', 'ai_edge_litert', 'coremltools'} "
+        "& set(sys.modules))"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "set()"

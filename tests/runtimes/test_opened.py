@@ -32,7 +32,13 @@ def without(monkeypatch: pytest.MonkeyPatch, package: str) -> None:
 
 @pytest.mark.parametrize(
     ("runtime", "package", "extra"),
-    [("onnx", "onnxruntime", "export"), ("openvino", "openvino", "export"), ("executorch", "executorch", "edge")],
+    [
+        ("onnx", "onnxruntime", "export"),
+        ("openvino", "openvino", "export"),
+        ("executorch", "executorch", "edge"),
+        ("litert", "ai_edge_litert", "litert"),
+        ("coreml", "coremltools", "coreml"),
+    ],
 )
 def test_a_missing_package_is_named_with_the_extra_that_brings_it(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path, runtime: str, package: str, extra: str

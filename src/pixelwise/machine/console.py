@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import io
+import os
 import sys
+from collections.abc import Iterator
 from typing import TextIO
 
 
@@ -17,6 +20,27 @@ def print_anything() -> None:
         # The streams are None without a console, and a notebook's streams have no encoding to change.
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="backslashreplace")
+
+
+@contextlib.contextmanager
+def without_native_stderr() -> Iterator[None]:
+    """Context in which what native code writes to standard error is lost; for short calls, since it is lost everywhere.
+
+    Libraries without a switch for their notices write them to the descriptor itself, past `sys.stderr`.
+    """
+    try:
+        kept = os.dup(2)
+    except OSError:  # there is no standard error
+        yield
+        return
+    try:
+        nowhere = os.open(os.devnull, os.O_WRONLY)
+        os.dup2(nowhere, 2)
+        os.close(nowhere)
+        yield
+    finally:
+        os.dup2(kept, 2)
+        os.close(kept)
 
 
 def in_notebook() -> bool:

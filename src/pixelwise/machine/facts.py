@@ -185,6 +185,11 @@ def _printed(command: list[str]) -> str:
         return ""
 
 
+def is_macos() -> bool:
+    """Whether this is macOS."""
+    return sys.platform == "darwin"
+
+
 def processor_name() -> str:
     """Model name of the processor, or its architecture if the system does not report the name."""
     name = {"win32": _name_in_registry, "darwin": _name_by_sysctl}.get(sys.platform, _name_in_proc)()

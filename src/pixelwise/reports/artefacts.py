@@ -13,6 +13,7 @@ from pixelwise.deployment.int8.quantize import Quantized
 from pixelwise.deployment.int8.sensitivity import LayerCost
 from pixelwise.reports.standard_output import write, write_json
 from pixelwise.reports.terminals import Console
+from pixelwise.runtimes.reading import size_of
 from pixelwise.runtimes.sidecar import Sidecar
 from pixelwise.storage import printable
 
@@ -50,7 +51,7 @@ def describe_export(exported: Exported) -> str:
         "NCHW": "float32 (N, C, H, W), normalised",
     }[sidecar.input.layout]
     result = {"logits": "float32 (N, K, h, w)", "labels": "uint8 (N, h, w)"}[sidecar.output.name]
-    megabytes = sum((exported.path.parent / name).stat().st_size for name in sidecar.files) / 1e6
+    megabytes = sum(size_of(exported.path.parent / name) for name in sidecar.files) / 1e6
     files = [printable(exported.path.with_name(name)) for name in sidecar.files]
     lines = [
         f"written   {', '.join(files)} ({megabytes:.1f} MB)",
@@ -72,6 +73,8 @@ def describe_export(exported: Exported) -> str:
             )
         if not found.passed:
             lines.append(f"          kept although fewer than {100 * found.least_equal_pixels:.2f} % agree")
+    if sidecar.unverified:
+        lines.append(f"verified  no: {sidecar.unverified}")
     return "\n".join(lines) + "\n"
 
 

@@ -153,7 +153,8 @@ def open_artefact(path: Path, kind: type[Kind], threads: int | None = None, *, t
     Raises:
         CheckpointError: K462, one of its files is missing or has changed; K463, the runtime cannot open it;
             K469, no installed package has its target; K470, it describes itself in two ways; K471, opening it could
-            run code; K472, it reaches outside its own folder or runs code of its own.
+            run code; K472, it reaches outside its own folder or runs code of its own; K473, its runtime is for other
+            systems.
         RecipeError: R240, the runtime is not installed.
     """
     sidecar, file = read_sidecar(path)
@@ -163,6 +164,12 @@ def open_artefact(path: Path, kind: type[Kind], threads: int | None = None, *, t
             "K471",
             f"{printable(file)} is not opened, because opening it can run code of whoever made it: {target.runs_code}",
             "if it is yours, or you trust who made it, set `trust`; an ONNX or OpenVINO artefact never runs code",
+        )
+    if refusal := target.refusal():
+        raise CheckpointError(
+            "K473",
+            f"{printable(file)} cannot be run here: {refusal}",
+            "run it there; for this machine, export the network to another format, such as onnx",
         )
     _refuse_unsafe(target, file, sidecar)
     return kind(sidecar, open_engine(sidecar.runtime, file, threads), file)

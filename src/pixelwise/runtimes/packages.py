@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib
 import importlib.util
+import os
 from types import ModuleType
 
 from pixelwise.errors import RecipeError
@@ -13,6 +14,9 @@ TRAIN = "pixelwise[train]"
 """Requirement for `pip install` that brings PyTorch."""
 EXPORT = "pixelwise[export]"
 """Requirement for `pip install` that brings the packages for ONNX and OpenVINO."""
+
+_QUIET = {"TF_CPP_MIN_LOG_LEVEL": "3", "TF_ENABLE_ONEDNN_OPTS": "0"}
+"""Environment variables without which LiteRT's converter, which is made of TensorFlow, comments on its work."""
 
 
 def has_torch() -> bool:
@@ -37,6 +41,9 @@ def require(package: str, purpose: str, install: str = EXPORT) -> ModuleType:
     root = package.partition(".")[0]
     if root in ("openvino", "nncf"):
         switch_off_openvino()
+    if root == "litert_torch":
+        for name, value in _QUIET.items():
+            os.environ.setdefault(name, value)
     try:
         return importlib.import_module(package)
     except ModuleNotFoundError as error:

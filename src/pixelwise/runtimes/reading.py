@@ -11,18 +11,27 @@ from pixelwise.errors import CheckpointError, RecipeError
 from pixelwise.machine.files import is_link
 from pixelwise.runtimes.sidecar import DESCRIPTION, NAME, ONLY_BESIDE, READABLE, Sidecar, from_metadata, reason_of
 from pixelwise.runtimes.targets import TARGETS, Target, find_target
-from pixelwise.storage import printable, sha256_file
+from pixelwise.storage import printable, sha256_file, sha256_folder
 from pixelwise.storage.documents import DocumentError, is_regular, read_toml, reading
 from pixelwise.storage.names import is_plain_name
 
 
 def is_artefact(path: Path) -> bool:
-    """Whether a path is an exported artefact: its folder, or its file that a runtime opens."""
-    if path.is_dir():
+    """Whether a path is an exported artefact: its folder, or its file (for some formats a folder) that is opened."""
+    if path.is_dir() and not _is_package(path):
         return (path / DESCRIPTION).is_file()
     # Other packages add suffixes of their own; their artefacts also have a description beside them.
     known = any(path.suffix == target.suffixes[0] for target in TARGETS.own().values())
     return known or (path.name != DESCRIPTION and path.stem == NAME and path.with_name(DESCRIPTION).is_file())
+
+
+def _is_package(path: Path) -> bool:
+    """Whether a path is a folder that is all that an artefact's runtime opens, beside its description."""
+    if not path.suffix or not path.is_dir() or (path / DESCRIPTION).is_file():
+        return False
+    # Other packages add suffixes of their own, as for files.
+    known = any(path.suffix == target.suffixes[0] for target in TARGETS.own().values() if target.folder)
+    return known or (path.stem == NAME and path.with_name(DESCRIPTION).is_file())
 
 
 def holds_artefact(folder: Path) -> bool:
@@ -45,7 +54,8 @@ def read_sidecar(artefact: Path) -> tuple[Sidecar, Path]:
         CheckpointError: K462, a file is missing, differs or is a link; K469, no installed package has the artefact's
             target; K470, the file describes itself in another way than `model.toml`.
     """
-    path = artefact / DESCRIPTION if artefact.is_dir() else artefact.with_suffix(".toml")
+    whole = artefact.is_dir() and not _is_package(artefact)
+    path = artefact / DESCRIPTION if whole else artefact.with_suffix(".toml")
     if not artefact.exists():
         raise damaged(artefact, "there is no such file")
     if artefact.is_file() and not path.exists():
@@ -58,13 +68,15 @@ def read_sidecar(artefact: Path) -> tuple[Sidecar, Path]:
     for name, expected in sidecar.files.items():
         _refuse_outside(artefact, path, name, alone=name in opened[:1])
         file = path.parent / name
-        if not is_regular(file):
+        if not (file.is_dir() if target.folder else is_regular(file)):
             raise damaged(artefact, f"{name} is missing")
-        if (found := sha256_file(file)) != expected:
+        if target.folder and (link := _link_within(file)):
+            raise damaged(artefact, f"{link} is a link to another file, and everything must be in the folder itself")
+        if (found := sha256_of(file)) != expected:
             raise damaged(artefact, f"{name} has SHA-256 {found[:12]}..., expected {expected[:12]}...")
     if not opened:
         raise damaged(artefact, f"{path.name} names no {suffix} file")
-    if artefact.is_file() and artefact != path and artefact.name not in sidecar.files:
+    if not whole and artefact != path and artefact.name not in sidecar.files:
         raise damaged(artefact, f"{path.name} beside it describes {', '.join(sidecar.files)}")
     file = path.parent / opened[0]
     for other in target.suffixes[1:]:
@@ -73,6 +85,21 @@ def read_sidecar(artefact: Path) -> tuple[Sidecar, Path]:
             raise damaged(artefact, f"{path.name} does not list {beside}, which {target.name} reads too")
     _compare(artefact, plain, _embedded(file, target), path.name)
     return sidecar, file
+
+
+def sha256_of(file: Path) -> str:
+    """SHA-256 of a file of an artefact, which for some formats is a folder."""
+    return sha256_folder(file) if file.is_dir() else sha256_file(file)
+
+
+def size_of(file: Path) -> int:
+    """Size in bytes of a file of an artefact, which for some formats is a folder."""
+    return sum(one.stat().st_size for one in file.rglob("*") if one.is_file()) if file.is_dir() else file.stat().st_size
+
+
+def _link_within(folder: Path) -> str:
+    """The name of a link below a folder; empty if there is none."""
+    return next((file.relative_to(folder.parent).as_posix() for file in folder.rglob("*") if is_link(file)), "")
 
 
 def _refuse_outside(artefact: Path, path: Path, name: str, *, alone: bool) -> None:

@@ -37,7 +37,7 @@ READABLE = (1, 2)
 """Versions of the description that can be read; in version 1 the recipe alone says how images are prepared."""
 METADATA = "pixelwise."
 """Prefix of the keys in a file's own metadata."""
-ONLY_BESIDE = ("files", "verification")
+ONLY_BESIDE = ("files", "verification", "unverified")
 """Fields that are known only once the file is written, so that the file itself cannot hold them."""
 
 
@@ -188,10 +188,12 @@ class Sidecar(msgspec.Struct, frozen=True, kw_only=True):
         complexity: Parameters and multiply-accumulates of the network.
         licence: Licences of the weights and of the code, and the networks that the weights were derived from.
         weights_sha256: SHA-256 of the weights file that was exported; empty for random weights.
-        files: Name -> SHA-256 of every other file of the artefact; empty in the file itself.
+        files: Name -> SHA-256 of every other file of the artefact, of a folder as `sha256_folder` says; empty in the
+            file itself.
         versions: Versions of the packages that wrote it.
         score: Score of the weights in PyTorch; None: not measured.
         verification: Agreement with PyTorch; None: not verified.
+        unverified: Why it was not compared with PyTorch; empty if it was.
         calibration: Calibration of an int8 artefact; None: nothing was calibrated.
         float_layers: Layers of an int8 artefact that compute in float.
         recipe: The resolved recipe as nested tables, for the record: nothing but the data set of an evaluation is
@@ -219,6 +221,7 @@ class Sidecar(msgspec.Struct, frozen=True, kw_only=True):
     versions: dict[str, str]
     score: Score | None = None
     verification: Verification | None = None
+    unverified: str = ""
     calibration: Calibration | None = None
     float_layers: tuple[str, ...] = ()
     recipe: dict[str, Any]

@@ -46,9 +46,13 @@ class Target(msgspec.Struct, frozen=True, kw_only=True):
             of this format makes it raise.
         check: Refuses a file that reaches outside its folder before the runtime opens it; receives the file and the
             names of all files of the artefact, and returns what is wrong, or an empty text.
+        folder: Whether the artefact's only file is a folder, which systems that use it show as one file.
+        not_here: Why this machine cannot run artefacts of this format whatever is installed, as a clause; returns an
+            empty text where it can. They are exported all the same, but not verified. None: every machine can.
         runs_code: Why opening a file of this format can run code of whoever made it; empty if it cannot.
         packages: Modules that must be importable for writing and running.
         install: Requirement for `pip install` that brings these packages.
+        byte_arrays: Whether input and output can be arrays of bytes: images as they are decoded, class ids.
         any_size: Whether one artefact can take any number of images of any size.
         schemes: Schemes of quantization-aware training whose networks the target supports; None: all.
         trained_int8: Whether the target computes networks from quantization-aware training in int8.
@@ -67,14 +71,21 @@ class Target(msgspec.Struct, frozen=True, kw_only=True):
     embed: Callable[[Path, dict[str, str]], None] | None = None
     embedded: Callable[[Path], dict[str, str]] | None = None
     check: Callable[[Path, Collection[str]], str] | None = None
+    folder: bool = False
+    not_here: Callable[[], str] | None = None
     runs_code: str = ""
     packages: tuple[str, ...] = ()
     install: str = "pixelwise"
+    byte_arrays: bool = True
     any_size: bool = True
     schemes: tuple[str, ...] | None = None
     trained_int8: bool = False
     quantizer: str = ""
     marker: str = "X"
+
+    def refusal(self) -> str:
+        """Why this machine cannot run artefacts of this format, as a clause; empty if it can."""
+        return self.not_here() if self.not_here is not None else ""
 
 
 EAGER_NAMES = ("torch", "torch-channels-last", "torch-bf16")

@@ -2,7 +2,7 @@
 
 from pixelwise.storage.atomic import building_folder, scratch_folder, write_bytes, write_text, writing
 from pixelwise.storage.caches import remembered
-from pixelwise.storage.hashing import sha256_bytes, sha256_file
+from pixelwise.storage.hashing import sha256_bytes, sha256_file, sha256_folder
 from pixelwise.storage.json_text import json_text
 from pixelwise.storage.names import portable, printable
 
@@ -15,6 +15,7 @@ __all__ = [
     "scratch_folder",
     "sha256_bytes",
     "sha256_file",
+    "sha256_folder",
     "write_bytes",
     "write_text",
     "writing",

@@ -25,10 +25,12 @@ LEAST_EQUAL = 0.999
 def check_target(target: str | Target) -> None:
     """Check that an export target fulfils the contract of `Target`.
 
-    A small network is exported twice: from uint8 images of one size to class ids at the image's size, and from
-    normalised images, of any size if the target supports that, to logits at the network's own stride. The files must
+    A small network is exported twice: from uint8 images of one size to class ids at the image's size (from normalised
+    images to logits if the format has no arrays of bytes), and from normalised images, of any size if the target
+    supports that, to logits at the network's own stride. The files must
     have the names that follow from the target's `suffixes`, and their outputs must agree with PyTorch's; for an
-    artefact of any size also with other image and batch sizes.
+    artefact of any size also with other image and batch sizes. Where this machine cannot run the format, the files
+    alone are checked.
 
     Args:
         target: The target, or the name of a registered one.
@@ -43,7 +45,7 @@ def check_target(target: str | Target) -> None:
     torch.manual_seed(0)
     model = settled(build_model(LinearSpec(encoder="resnet10t"), 5))
     forms = (
-        GraphOptions(size=SIZE, uint8_input=True, argmax=True),
+        GraphOptions(size=SIZE, uint8_input=target.byte_arrays, argmax=target.byte_arrays),
         GraphOptions(size=SIZE, output_stride=None, dynamic=target.any_size),
     )
     for form in forms:
@@ -62,6 +64,12 @@ def _check_form(target: Target, network: ExportedNetwork, folder: Path) -> None:
         raise AssertionError(
             f"{where}: `write` returns {named} and the folder contains {left}; expected {promised}, as in `suffixes`"
         )
+    if target.check is not None and (problem := target.check(files[0], tuple(named))):
+        raise AssertionError(f"{where}: `check` refuses what `write` has written: {problem}")
+    if files[0].is_dir() != target.folder:
+        raise AssertionError(f"{where}: `folder` is {target.folder}, and {files[0].name} is not what it says")
+    if target.refusal():
+        return
     engine = target.open(files[0], 1)
     for size in (SIZE, *OTHER_SIZES) if options.dynamic else (SIZE,):
         for batch in (1, 3) if options.dynamic else (1,):

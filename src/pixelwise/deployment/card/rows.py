@@ -18,6 +18,7 @@ from pixelwise.profiling.latency import Latency
 from pixelwise.profiling.runtimes import EAGER, label_of
 from pixelwise.records.environment import Ancestor
 from pixelwise.runtimes import load_artefact
+from pixelwise.runtimes.reading import size_of
 
 METHODS: dict[Method, str] = {"": "", "ptq": ", int8 after training", "qat": ", int8 trained"}
 """Quantization method -> suffix of the row's name, after the runtime."""
@@ -119,7 +120,7 @@ def artefact_row(
     row = msgspec.structs.replace(
         row,
         precision=made.exported.sidecar.precision,
-        size_bytes=sum((folder / file).stat().st_size for file in made.exported.sidecar.files),
+        size_bytes=sum(size_of(folder / file) for file in made.exported.sidecar.files),
     )
     observer.phase(f"scoring {row.name}")
     try:

@@ -37,10 +37,10 @@ from pixelwise.recipes.schema.recipe import Recipe, to_plain
 from pixelwise.records.run_folder import has_checkpoints, is_run
 from pixelwise.runtimes.artefact import load_artefact
 from pixelwise.runtimes.graphs import ExportedNetwork
-from pixelwise.runtimes.reading import holds_artefact
+from pixelwise.runtimes.reading import holds_artefact, sha256_of
 from pixelwise.runtimes.sidecar import DESCRIPTION, Complexity, Sidecar, to_metadata, write_sidecar
 from pixelwise.runtimes.targets import Target, find_target, package_of
-from pixelwise.storage import printable, scratch_folder, sha256_file
+from pixelwise.storage import printable, scratch_folder
 from pixelwise.storage.locks import writing_alone
 
 
@@ -96,7 +96,7 @@ def export(
     options = chosen(ExportOptions, options, changes)
     options.refuse_two_sources("data", "split")
     kind = find_target(options.format)
-    _refuse_dynamic(kind, options)
+    _refuse_lacking(kind, options)
     require_packages(kind)
     folder, warn = free_folder(output), warn or observer.warn
     runtime = _runtime_for(folder, options, observer)
@@ -111,12 +111,23 @@ def export(
         sidecar = sealed(describe(network, found, kind), kind, files)
         write_sidecar(sidecar, building / DESCRIPTION)
         observer.phase(f"verifying {kind.name}")
-        # It was written here, by this process.
-        artefact, wanted = load_artefact(files[0], trust=True), _acceptance(options, sidecar)
-        verification = verify(network, artefact, images, wanted, observer=observer)
+        if refusal := kind.refusal():
+            return _finished(files, folder, _unverified(sidecar, kind, refusal, warn), runtime)
+        artefact = load_artefact(files[0], trust=True)  # it was written here, by this process
+        verification = verify(network, artefact, images, _acceptance(options, sidecar), observer=observer)
         if not (verification.passed or options.force):
             raise differs(verification)
         return _finished(files, folder, msgspec.structs.replace(sidecar, verification=verification), runtime)
+
+
+def _unverified(sidecar: Sidecar, target: Target, refusal: str, warn: Warn) -> Sidecar:
+    """The description of an artefact that this machine cannot run, which says so."""
+    warn(
+        "W476",
+        f"the artefact is not compared with PyTorch: {refusal}; export it on a machine that runs {target.label} to "
+        "have it verified, or score it there (`pixelwise evaluate`)",
+    )
+    return msgspec.structs.replace(sidecar, unverified=refusal)
 
 
 def _finished(files: list[Path], folder: Path, sidecar: Sidecar, runtime: dict[str, bytes]) -> Exported:
@@ -160,7 +171,16 @@ def keep(files: list[Path], folder: Path) -> None:
         replace_file(file, folder / file.name)
 
 
-def _refuse_dynamic(target: Target, options: ExportOptions) -> None:
+def _refuse_lacking(target: Target, options: ExportOptions) -> None:
+    """Refuse options for which a format has no room."""
+    asked = [name for name in ("uint8_input", "argmax") if getattr(options, name)]
+    if asked and not target.byte_arrays:
+        raise RecipeError(
+            "R244",
+            f"{target.name} has no arrays of bytes, and `{asked[0]}` is given",
+            f"leave {' and '.join(f'`{name}`' for name in asked)} out: the artefact then takes normalised float32 "
+            "images and returns float32 logits",
+        )
     if options.dynamic and not target.any_size:
         raise RecipeError(
             "R244",
@@ -233,7 +253,7 @@ def sealed(sidecar: Sidecar, target: Target, files: list[Path]) -> Sidecar:
     """
     if target.embed is not None:
         target.embed(files[0], to_metadata(sidecar))
-    return msgspec.structs.replace(sidecar, files={file.name: sha256_file(file) for file in files})
+    return msgspec.structs.replace(sidecar, files={file.name: sha256_of(file) for file in files})
 
 
 def _float_network(model: SegmentationModel) -> SegmentationModel:

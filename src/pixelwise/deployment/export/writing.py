@@ -26,7 +26,9 @@ def require_packages(target: Target) -> None:
         RecipeError: R240, a package is not installed.
     """
     for package in target.packages:
-        require(package, f"exporting to {target.name}", target.install)
+        # Some converters report at their import what else is installed.
+        with quiet():
+            require(package, f"exporting to {target.name}", target.install)
 
 
 def write_artefact(network: ExportedNetwork, target: Target, folder: Path, observer: Observer = SILENT) -> list[Path]:
