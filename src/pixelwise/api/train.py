@@ -80,7 +80,8 @@ def train(
     if output is not None and is_continued(Path(output)):
         from pixelwise.api.resume import resume  # which concludes as this function does
 
-        return resume(output, evaluate=wanted.evaluate, observer=observer)
+        resume(output, evaluate=wanted.evaluate, observer=observer)
+        return Run(output)
     if not is_first():
         run = runs.train(named, folder, output, wanted)
         if wanted.evaluate:

@@ -1,7 +1,7 @@
 """Several trained networks as one: the average of their probabilities.
 
-The networks of a cross-validation have one recipe and were trained on different parts of the same images. What they say
-of an image that none of them has seen is averaged (Lakshminarayanan et al., NeurIPS 2017, arXiv:1612.01474, equation 2).
+The networks of a cross-validation have one recipe and were trained on different parts of the same images. What they
+say of an image is averaged (Lakshminarayanan et al., NeurIPS 2017, arXiv:1612.01474, section 2.4).
 """
 
 from __future__ import annotations
@@ -10,7 +10,6 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
 
-import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
@@ -31,8 +30,8 @@ _LEAST = 1e-6
 class Ensemble(SegmentationModel):
     """Networks with the same classes, whose probabilities are averaged.
 
-    The outputs are logits: the logarithm of the average (its logit, if a pixel may have several classes), at the size of
-    the first network's logits. So an ensemble of equal networks decides as each of them, whatever enlarges the logits.
+    The outputs are logits: the logarithm of the average (its logit, if a pixel may have several classes), at the size
+    of the first network's logits. So an ensemble of equal networks decides as each of them, whatever enlarges them.
 
     Args:
         networks: The networks, at least one, in evaluation mode. Images are normalised as for the first one.
@@ -42,6 +41,7 @@ class Ensemble(SegmentationModel):
         first = networks[0]
         super().__init__(first.spec, first.classes)
         self.networks = nn.ModuleList(networks)
+        self._in_order = tuple(networks)  # with the types that a list of modules forgets
         self.multilabel, self.align_corners = first.multilabel, first.align_corners
         self.preprocessing, self.boundary_head = first.preprocessing, False
         self.traced_size = first.traced_size
@@ -49,7 +49,7 @@ class Ensemble(SegmentationModel):
     def head_logits(self, images: Tensor) -> tuple[Tensor, ...]:
         """The averaged main logits (B, K, h, w), alone; see `SegmentationModel.head_logits`."""
         total: Tensor | None = None
-        for network in self.networks:
+        for network in self._in_order:
             scale, shift = renormalisation(self.preprocessing, network.preprocessing, images.device)
             seen = images if scale is None or shift is None else images * scale + shift
             logits = at_least_float32(network.head_logits(seen)[0])

@@ -28,8 +28,8 @@ def run(
         None,
         metavar="[RECIPE] DATA [FIELD=VALUE]...",
         autocompletion=completion.training_words,
-        help="The recipe (`pixelwise recipes` lists them; or a .toml file; left out, `unet`), the folder with images and "
-        "masks, and changes to the recipe, such as dice=0.5.",
+        help="The recipe (`pixelwise recipes` lists them; or a .toml file; left out, `unet`), the folder with images "
+        "and masks, and changes to the recipe, such as dice=0.5.",
     ),
     recipe: str = typer.Option(
         None,

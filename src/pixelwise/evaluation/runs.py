@@ -170,8 +170,8 @@ def _run_subject(run: Path, asked: Asked, observer: Observer) -> Subject:
 def _known_images(folder: Path) -> RecipeError:
     return RecipeError(
         "R313",
-        f"the networks of {printable(folder)} were trained on these images, all but one on each: their joint score would "
-        "be too high",
+        f"the networks of {printable(folder)} were trained on these images, all but one on each: their joint score "
+        "would be too high",
         f"the score of every image by the network that has not seen it is in {printable(folder / SUMMARY)}; other data "
         "is named with `data`",
     )

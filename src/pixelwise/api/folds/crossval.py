@@ -210,9 +210,7 @@ def conclude(
     scores = tuple(joint_score(runs.folders, found) for found in zip(*complete, strict=True))
     mistakes = None
     if any(one.sure for one in said):
-        mistakes = rank(
-            runs.folders, said, output, folder / MISTAKES, crops=options.crops, observer=observer
-        )
+        mistakes = rank(runs.folders, said, output, folder / MISTAKES, crops=options.crops, observer=observer)
     summary = Summary(
         folder=os.fspath(folder),
         name=asked.name,

@@ -1,1 +1,1 @@
-"""Cross-validation: predictions of images by networks that have not seen them, joint scores, and likely label mistakes."""
+"""Cross-validation: predictions of images that a network has not seen, joint scores, likely label mistakes."""

@@ -1,16 +1,16 @@
-"""Likely label mistakes: regions that are labelled as one class, and surely predicted as another by a network that has
-not seen them.
+"""Likely label mistakes: regions labelled as one class that a network surely predicts as another, unseen.
 
 Confident learning (Northcutt, Jiang and Chuang: Confident Learning: Estimating Uncertainty in Dataset Labels, JAIR 70,
 2021, arXiv:1911.00068): how sure a network has to be of a class follows from the labels themselves; it is the average
 probability of the class where it is the label (equation 2), over predictions of images that the network has not seen.
-A pixel that is predicted as another class than its label with at least that probability counts as an error of the label.
-Here connected pixels with the same two classes are one region. Of the classes that are likely enough, the paper takes
-the likeliest; here the predicted class is the only one that may be.
+A pixel that is predicted as another class than its label with at least that probability counts as an error of the
+label. Here connected pixels with the same two classes are one region. Of the classes that are likely enough, the paper
+takes the likeliest; here the predicted class is the only one that may be.
 """
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from typing import NamedTuple
 
@@ -49,34 +49,50 @@ class Evidence(NamedTuple):
     size: Size
 
 
-def least_probabilities(said: Sequence[Said]) -> np.ndarray:
-    """How sure a network has to be of each class to contradict a label: float64 (K,), 0..1; inf for classes in no label.
+class Expected(NamedTuple):
+    """What is to be expected of the networks of all folds, from what they say of images that they have not seen.
+
+    Attributes:
+        least: How sure a network has to be of each class to contradict a label: float64 (K,), 0..1; inf for classes
+            that label no pixel.
+        confusions: Share of the pixels labelled as one class (row) that are predicted as another (column), float64
+            (K, K), with one pixel more of each pair, so that none is 0.
+    """
+
+    least: np.ndarray
+    confusions: np.ndarray
+
+
+def expected_of(said: Sequence[Said]) -> Expected:
+    """What is to be expected of the networks.
 
     Args:
         said: What the network of each fold says of the images that it has not seen.
     """
-    pixels = np.sum([one.pixels for one in said], axis=0)
+    counts = np.sum([one.confusion for one in said], axis=0)
     sums = np.sum([one.self_confidence for one in said], axis=0)
-    return np.divide(sums, pixels, out=np.full(len(pixels), np.inf), where=pixels > 0)
+    pixels = counts.sum(1)
+    least = np.divide(sums, pixels, out=np.full(len(pixels), np.inf), where=pixels > 0)
+    return Expected(least, (counts + 1) / (counts + 1).sum(1, keepdims=True))
 
 
-def likely_mistakes(seen: Evidence, id: str, classes: Sequence[str], least: np.ndarray) -> list[LabelMistake]:
+def likely_mistakes(seen: Evidence, id: str, classes: Sequence[str], expected: Expected) -> list[LabelMistake]:
     """The regions of an image that are likely label mistakes, the likeliest first.
 
     Args:
         seen: Labels and prediction of the image.
         id: Its id.
         classes: Names of the classes.
-        least: From `least_probabilities`.
+        expected: What is to be expected of the networks.
     """
     truth, predicted = seen.truth, seen.predicted
-    enough = np.append(np.ceil(255 * least), np.inf)[np.minimum(predicted, len(classes))]
+    enough = np.append(np.ceil(255 * expected.least), np.inf)[np.minimum(predicted, len(classes))]
     sure = (truth != predicted) & (truth != IGNORE) & (seen.confidence >= enough) & ~near_border(truth, BORDER)
     fewest = max(LEAST_PIXELS, LEAST_SHARE * truth.size)
     pairs, counts = np.unique(truth[sure].astype(np.int64) << 8 | predicted[sure], return_counts=True)
     found = []
     for pair in pairs[counts >= fewest].tolist():
-        labelled, other = pair >> 8, pair & 255
+        labelled, other = int(pair) >> 8, int(pair) & 255
         mask = (sure & (truth == labelled) & (predicted == other)).astype(np.uint8)
         _, numbers, boxes, _ = cv2.connectedComponentsWithStats(mask, connectivity=8, ltype=cv2.CV_32S)
         for number in np.flatnonzero(boxes[1:, cv2.CC_STAT_AREA] >= fewest) + 1:
@@ -93,7 +109,7 @@ def likely_mistakes(seen: Evidence, id: str, classes: Sequence[str], least: np.n
                     pixels=pixels,
                     confidence=confidence,
                     of_label=of_label,
-                    score=score_of(pixels, confidence, of_label),
+                    score=score_of(pixels, confidence, of_label, float(expected.confusions[labelled, other])),
                     x=left,
                     y=top,
                     width=max(1, right - left),
@@ -103,18 +119,20 @@ def likely_mistakes(seen: Evidence, id: str, classes: Sequence[str], least: np.n
     return sorted(found, key=lambda one: -one.score)[:PER_IMAGE]
 
 
-def score_of(pixels: int, confidence: float, of_label: float) -> float:
-    """What a region is ranked by: the margin between both classes, times the length of the side of an equal square.
+def score_of(pixels: int, confidence: float, of_label: float, confused: float) -> float:
+    """What a region is ranked by: how far both classes are apart there, how rarely they are confused, and its size.
 
-    With the area itself, large regions that the network is half sure of would come before small objects with another
-    class, of which it is sure.
+    It is the product of the logarithm of the ratio of both probabilities, the surprise of the pair (in nats), and the
+    side of a square of the same area. Without the surprise, what networks confuse everywhere comes first, as the sky
+    between buildings; with the area itself, large regions of which they are half sure come before small objects.
 
     Args:
         pixels: Area of the region.
         confidence: Mean probability of the predicted class, 0..1.
-        of_label: Mean probability of the labelled class, 0..1.
+        of_label: Mean probability of the labelled class, 0..1; taken as 1/510, half of the least that is kept, or more.
+        confused: Share of all pixels labelled as the one class that are predicted as the other, above 0.
     """
-    return (confidence - of_label) * pixels**0.5
+    return math.log(confidence / max(of_label, 1 / 510)) * -math.log(confused) * math.sqrt(pixels)
 
 
 def ranked(found: Sequence[LabelMistake]) -> list[LabelMistake]:

@@ -52,15 +52,15 @@ class Said(msgspec.Struct, frozen=True, kw_only=True):
         protocol: Name of the protocol by which they were predicted.
         names: Id of each image -> name of its files, without ending.
         sure: Ids of the images of which it says how sure it is.
-        pixels: Number of labelled pixels of each class in these images.
-        self_confidence: Sum over them of the probability of the labelled class.
+        confusion: Pixel counts in these images, a row per labelled class and a column per predicted one.
+        self_confidence: Sum over the pixels labelled as each class of the probability of this class.
     """
 
     weights_sha256: str
     protocol: str
     names: dict[str, str]
     sure: tuple[str, ...]
-    pixels: tuple[int, ...]
+    confusion: tuple[tuple[int, ...], ...]
     self_confidence: tuple[float, ...]
 
 
@@ -102,7 +102,8 @@ def say(run: Path, output: Path, names: Mapping[str, str], observer: Observer = 
         return known
     protocol = find_protocol(trained.recipe.evaluation.protocols[0])
     trained.model.to(choose_device(read_environment(run).arguments.device))
-    pixels, sums = np.zeros(len(dataset.classes), np.int64), np.zeros(len(dataset.classes))
+    classes = len(dataset.classes)
+    counts, sums = np.zeros(classes * classes, np.int64), np.zeros(classes)
     sure = []
     samples = dataset.samples(HELD_OUT)
     with prediction_mode(trained.model):
@@ -111,17 +112,17 @@ def say(run: Path, output: Path, names: Mapping[str, str], observer: Observer = 
             _write(seen, output, names[sample.id], dataset)
             if seen.of_label is not None:
                 sure.append(sample.id)
-                for class_id in np.unique(seen.truth[seen.truth != IGNORE]).tolist():
-                    inside = seen.truth == class_id
-                    pixels[class_id] += np.count_nonzero(inside)
-                    sums[class_id] += float(seen.of_label[inside].sum(dtype=np.int64)) / 255
+                inside = seen.truth != IGNORE
+                truth, labels = seen.truth[inside].astype(np.int64), seen.labels[inside]
+                counts += np.bincount(truth * classes + labels, minlength=len(counts))
+                sums += np.bincount(truth, seen.of_label[inside], minlength=classes) / 255
             observer.progress(done, len(samples))
     said = Said(
         weights_sha256=trained.weights_sha256,
         protocol=protocol.name,
         names={sample.id: names[sample.id] for sample in samples},
         sure=tuple(sure),
-        pixels=tuple(pixels.tolist()),
+        confusion=tuple(map(tuple, counts.reshape(classes, classes).tolist())),
         self_confidence=tuple(sums.tolist()),
     )
     write_text(receipt, json_text(said))

@@ -51,7 +51,9 @@ def joint_score(runs: Sequence[Path], results: Sequence[Result]) -> JointScore:
         miou_interval=miou_interval(right, unions, absent) if len(right) else None,
         pixel_accuracy=_known(scores.pixel_accuracy),
         per_class=tuple(
-            ClassScore(name=name, iou=_known(iou), accuracy=_known(accuracy), precision=_known(precision), pixels=pixels)
+            ClassScore(
+                name=name, iou=_known(iou), accuracy=_known(accuracy), precision=_known(precision), pixels=pixels
+            )
             for name, (iou, accuracy, precision, pixels) in zip(names, values, strict=True)
         ),
         confusion_matrix=() if several else tuple(map(tuple, counts.tolist())),

@@ -16,7 +16,7 @@ from pixelwise.datasets.reading.images import load_image
 from pixelwise.datasets.reading.pairs import read_labels
 from pixelwise.datasets.run_data import open_run_data
 from pixelwise.datasets.samples import Dataset, Sample
-from pixelwise.evaluation.folds.mistakes import Evidence, least_probabilities, likely_mistakes, ranked
+from pixelwise.evaluation.folds.mistakes import Evidence, expected_of, likely_mistakes, ranked
 from pixelwise.evaluation.folds.out_of_fold import CONFIDENCE, LABEL, MASKS, Said
 from pixelwise.evaluation.pairs import scored_labels
 from pixelwise.observer import SILENT, Observer
@@ -35,8 +35,8 @@ CROP_SIDE = 320
 """Longer side of each of the three pictures of a crop, in pixels."""
 OPACITY = 0.45
 FIX = (
-    "look at the crop; correct the mask where the label is wrong (`pixelwise ui --edit DATA`), then train again; where it "
-    "is right, the network is mistaken and the image is worth more of its kind"
+    "look at the crop; correct the mask where the label is wrong (`pixelwise ui --data DATA --edit`) and train again; "
+    "where it is right, the network is mistaken, and more images like this one would help"
 )
 
 
@@ -81,9 +81,7 @@ def rank(
         ResourceError: S601, the disk is full.
     """
     observer.phase("looking for label mistakes")
-    held = [
-        HeldOut(run, one, open_run_data(run, read_recipe(run))) for run, one in zip(runs, said, strict=True)
-    ]
+    held = [HeldOut(run, one, open_run_data(run, read_recipe(run))) for run, one in zip(runs, said, strict=True)]
     found = ranked(list(_regions(held, output, observer)))
     found = [msgspec.structs.replace(one, rank=place) for place, one in enumerate(found, start=1)]
     found = _with_crops(found, held, output, folder, crops, observer)
@@ -94,12 +92,12 @@ def rank(
 
 
 def _regions(held: Sequence[HeldOut], output: Path, observer: Observer) -> Iterator[LabelMistake]:
-    least = least_probabilities([one.said for one in held])
+    expected = expected_of([one.said for one in held])
     total, done = sum(len(one.said.sure) for one in held), 0
     for one in held:
         for sample in one.samples:
             seen = evidence_of(sample, one, output)
-            for region in likely_mistakes(seen, sample.id, one.dataset.classes, least):
+            for region in likely_mistakes(seen, sample.id, one.dataset.classes, expected):
                 yield msgspec.structs.replace(
                     region,
                     fold=one.run.name,

@@ -1,11 +1,11 @@
 """`crossval.json` of a cross-validation: what was asked for and what was divided; each fold is a run in a folder below.
 
-    OUT/crossval.json          written when all folds are divided: its presence means that it has begun
-    OUT/fold-0/, fold-1/, ...  runs, each with `division.json`
-    OUT/out-of-fold/           predictions of every image by the network that has not seen it
-    OUT/label-mistakes/        regions whose labels these networks agree against
-    OUT/summary.json           the joint score and those of the folds
-    OUT/report.html
+OUT/crossval.json          written when all folds are divided: its presence means that it has begun
+OUT/fold-0/, fold-1/, ...  runs, each with `division.json`
+OUT/out-of-fold/           predictions of every image by the network that has not seen it
+OUT/label-mistakes/        regions whose labels these networks agree against
+OUT/summary.json           the joint score and those of the folds
+OUT/report.html
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""`division.json` of a run that leaves images out of its training: which images it learns from, and which it never sees.
+"""`division.json` of a run that leaves images out of its training: which ones it learns from, and which it never sees.
 
 Without the file, the splits of the data set are those of the run.
 """

@@ -1,4 +1,4 @@
-"""`label-mistakes/` of a cross-validation: regions of labels that networks which have not seen them contradict, ranked."""
+"""`label-mistakes/` of a cross-validation: regions of labels that networks contradict which have not seen them."""
 
 from __future__ import annotations
 
@@ -60,8 +60,8 @@ class LabelMistake(msgspec.Struct, frozen=True, kw_only=True):
     def message(self) -> str:
         """The finding in a sentence."""
         return (
-            f"{self.image}: {self.pixels} connected pixels are labelled '{self.labelled}', but the network that has not "
-            f"seen the image predicts '{self.predicted}' there with {100 * self.confidence:.0f} % on average, at x "
+            f"{self.image}: {self.pixels} connected pixels are labelled '{self.labelled}', but the network that has "
+            f"not seen the image predicts '{self.predicted}' there with {100 * self.confidence:.0f} % on average, at x "
             f"{self.x}..{self.x + self.width}, y {self.y}..{self.y + self.height}"
         )
 

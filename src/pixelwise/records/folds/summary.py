@@ -1,4 +1,4 @@
-"""`summary.json` of a cross-validation: the joint score of all images, those of the folds, and the likely label mistakes."""
+"""`summary.json` of a cross-validation: the joint score of all images, those of the folds, likely label mistakes."""
 
 from __future__ import annotations
 
@@ -118,7 +118,9 @@ class Summary(msgspec.Struct, frozen=True, kw_only=True):
 
     def _repr_html_(self) -> str:
         head = self.scores[0]
-        rows = [(fold.name, str(fold.images), _percent(fold.miou), _percent(fold.pixel_accuracy)) for fold in head.folds]
+        rows = [
+            (fold.name, str(fold.images), _percent(fold.miou), _percent(fold.pixel_accuracy)) for fold in head.folds
+        ]
         rows.append(("all images", str(head.images), _percent(head.miou), _percent(head.pixel_accuracy)))
         return html_table(("fold", "images", "mIoU %", "pixel accuracy %"), rows, title=repr(self)[1:-1])
 

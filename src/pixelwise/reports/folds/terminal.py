@@ -54,8 +54,8 @@ def print_folds(summary: Summary, *, as_json: bool) -> None:
 
 def in_words(score: JointScore) -> str:
     """`mIoU 71.20 % [68.9, 73.1] over 60 images (native); folds 70.8 ± 2.1 % [68.2, 73.4]`."""
-    text = f"mIoU {known(score.miou)} %{_interval(score.miou_interval)} over {counted(score.images, 'image')}, each by the "
-    text += f"network that has not seen it ({score.protocol})"
+    text = f"mIoU {known(score.miou)} %{_interval(score.miou_interval)} over {counted(score.images, 'image')}, "
+    text += f"each by the network that has not seen it ({score.protocol})"
     if score.mean is not None and score.std is not None:
         text += f"; folds {percent(score.mean)} ± {percent(score.std)} %, mean{_interval(score.interval)}"
     return text
