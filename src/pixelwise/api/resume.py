@@ -64,21 +64,32 @@ def resume(
 
         with observer_or_display(observer) as watcher:
             return resume_crossval(Path(run), wanted, watcher)
+    return resume_run(Path(run), wanted, observer)
+
+
+def resume_run(run: Path, wanted: ResumeOptions, observer: Observer | None) -> Run:
+    """Continue a single run, as `resume` does.
+
+    Args:
+        run: The run folder.
+        wanted: Settings that change from here on.
+        observer: As in `resume`.
+    """
     if wanted.devices is not None and world_size() == 1:
         with observer_or_display(observer) as watcher:
-            read_recipe(Path(run))  # its error needs no processes
+            read_recipe(run)  # its error needs no processes
             watcher.phase(f"starting {wanted.devices} processes")
-            call_together("resume", (Path(run),), {"options": unlaunched(wanted)}, wanted, watcher, Path(run))
+            call_together("resume", (run,), {"options": unlaunched(wanted)}, wanted, watcher, run)
         return Run(run)
     if not is_first():
-        finished = not wanted.all_overrides() and is_run(Path(run)) and has_ended(Path(run))
+        finished = not wanted.all_overrides() and is_run(run) and has_ended(run)
         if not finished or wanted.data is not None or wanted.device is not None or wanted.track is not None:
             runs.resume(run, wanted)
-        if wanted.evaluate and not (finished and is_scored(Path(run))):
-            accompany_scoring(Path(run))
+        if wanted.evaluate and not (finished and is_scored(run)):
+            accompany_scoring(run)
         return Run(run)
     with observer_or_display(observer) as watcher:
-        _resume(Path(run), wanted, watcher)
+        _resume(run, wanted, watcher)
     return Run(run)
 
 

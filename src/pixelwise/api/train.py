@@ -28,7 +28,7 @@ from pixelwise.records.run_folder import REPORT, is_continued, new_run_folder, r
 from pixelwise.records.status import keeping_status
 from pixelwise.reports.run.page import write_report
 from pixelwise.training import runs
-from pixelwise.training.options import TrainOptions
+from pixelwise.training.options import ResumeOptions, TrainOptions
 
 
 def train(
@@ -78,10 +78,9 @@ def train(
         return _by_several(named, folder, output, wanted, observer)
     refuse_unfit(wanted, wanted.device)
     if output is not None and is_continued(Path(output)):
-        from pixelwise.api.resume import resume  # which concludes as this function does
+        from pixelwise.api.resume import resume_run  # which concludes as this function does
 
-        resume(output, evaluate=wanted.evaluate, observer=observer)
-        return Run(output)
+        return resume_run(Path(output), ResumeOptions(evaluate=wanted.evaluate), observer)
     if not is_first():
         run = runs.train(named, folder, output, wanted)
         if wanted.evaluate:

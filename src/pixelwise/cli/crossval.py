@@ -17,7 +17,7 @@ EXAMPLES = (
     "pixelwise crossval photos  # five networks; their joint score, and labels that may be wrong",
     "pixelwise crossval unet --data photos --folds 3 --minutes 10 -o runs/folds",
     "pixelwise crossval photos --group '^[^_]+'  # images with the same text before the first underscore stay together",
-    "pixelwise predict runs/folds more-photos  # the networks together",
+    "pixelwise crossval photos --queue  # and the label editor of `pixelwise ui` begins with the doubtful images",
 )
 """Shown at the end of the help."""
 

@@ -81,8 +81,8 @@ def look_at_data(
     Args:
         recipe: The recipe of a run that begins.
         root: Folder of the data set; None for generated data.
-        observer: Receives phases, progress and the warnings of the audit.
-        run: Folder of the run, which may hold images out; nothing of these is looked at.
+        observer: Receives phases, progress and warnings.
+        run: Folder of the run; nothing of the images that it holds out is looked at.
 
     Returns:
         The data set, the facts to be recorded about it, and the recipe with its classes, palette and, if
@@ -106,13 +106,12 @@ def look_at_data(
     for finding in found.findings:
         observer.warn(finding.code, finding.message)
     recipe = _normalised(recipe, found, observer)
-    data = settled(recipe.data, dataset)
+    data, counts = settled(recipe.data, dataset), found.statistics[recipe.data.train_split]
     # Opened in the same way as by every later verb, so that all of them see the same fingerprint.
     dataset = open_to_learn(msgspec.structs.replace(recipe, data=data), root, run)
-    counts = found.statistics[recipe.data.train_split]
-    number = recipe.distillation.unlabelled_images - len(found.unusable.get(WITHOUT_MASKS, ()))
-    weights = None
-    if counts.images or not recipe.distillation.unlabelled_images:
+    unlabelled = recipe.distillation.unlabelled_images
+    number, weights = unlabelled - len(found.unusable.get(WITHOUT_MASKS, ())), None
+    if counts.images or not unlabelled:
         weights = class_weights(recipe.loss.class_weights, counts, multilabel=dataset.multilabel)
     facts = DataFacts(
         dataset=dataset.name,

@@ -180,11 +180,11 @@ def _train(
     asked: CrossValidation, run: Path, folder: Path, options: CrossvalOptions, observer: Observer, moved: Path | None
 ) -> None:
     """Train a fold, or go on with it, and score it on what it holds out."""
-    from pixelwise.api.resume import resume  # which goes on with cross-validations, too
+    from pixelwise.api.resume import resume_run  # its module goes on with cross-validations, too
     from pixelwise.api.train import train
 
     if is_run(run):
-        resume(run, ResumeOptions(data=moved, device=options.device), observer=observer)
+        resume_run(run, ResumeOptions(data=moved, device=options.device), observer)
         return
     base = asked.base(folder)
     own = options.of_fold(fold_overrides(apply_overrides(base, options.all_overrides())))
