@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import argparse
 import math
+import shlex
 from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
@@ -154,7 +155,7 @@ def shown_by(regions: Sequence[LabelMistake], made: Sequence[Mistake], folder: P
         names |= msgspec.json.decode(receipt.read_bytes())["names"]
     found: list[int | None] = []
     for region in regions:
-        path = Path(region.mask_file).relative_to((folder / "masks").resolve())
+        path = Path(region.mask_file).resolve().relative_to((folder / "masks").resolve())
         place = of_image.get(f"{path.stem}/{path.parts[0]}")
         if place is None:
             found.append(None)
@@ -254,7 +255,7 @@ def page(found: Sequence[Found], arguments: argparse.Namespace) -> str:
         f"{SHIFT[1]} pixels to the right and {SHIFT[0]} down. `{arguments.recipe}`, {arguments.folds} folds, "
         f"{arguments.epochs} epochs each.",
         "",
-        f"    python benchmarks/label_mistakes.py {arguments.command}",
+        f"    python benchmarks/label_mistakes.py {_command(arguments)}",
         "",
         "N is the number of mistakes. A region shows a mistake if most of its pixels were changed. *At random*: the "
         "average for the same regions in a random order.",
@@ -273,6 +274,20 @@ def page(found: Sequence[Found], arguments: argparse.Namespace) -> str:
     return "\n".join(lines)
 
 
+def _asked(arguments: argparse.Namespace) -> dict[str, object]:
+    """The arguments that the result depends on."""
+    return {name: value for name, value in vars(arguments).items() if name != "work"}
+
+
+def _command(arguments: argparse.Namespace) -> str:
+    """The words of the command line that repeat the result."""
+    words = []
+    for name, value in _asked(arguments).items():
+        if value != []:
+            words += [f"--{name}", *map(str, value if isinstance(value, list) else [value])]
+    return shlex.join(words)
+
+
 def main() -> None:
     """Measure every seed and write the result."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
@@ -285,7 +300,9 @@ def main() -> None:
     parser.add_argument("--settings", nargs="*", default=[])
     parser.add_argument("--work", type=Path, default=Path("label-mistakes"))
     arguments = parser.parse_args()
-    print([measure(seed, arguments, Observer()) for seed in arguments.seeds])
+    found = [measure(seed, arguments, Observer()) for seed in arguments.seeds]
+    write_result("label_mistakes", {"arguments": _asked(arguments), "found": found})
+    write_text(HERE / "label_mistakes.md", page(found, arguments))
 
 
 if __name__ == "__main__":

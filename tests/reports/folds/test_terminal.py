@@ -3,6 +3,7 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
+import msgspec
 import pytest
 
 from pixelwise.records.folds.mistakes import LabelMistake
@@ -80,8 +81,6 @@ def test_folds_classes_and_mistakes_are_printed(capsys: pytest.CaptureFixture[st
 
 
 def test_no_region_is_said_too(capsys: pytest.CaptureFixture[str]):
-    import msgspec
-
     print_folds(msgspec.structs.replace(FOUND, regions=0, mistakes=()), as_json=False)
     assert "no region contradicts its label" in capsys.readouterr().out
 
@@ -101,9 +100,6 @@ def test_the_page_shows_regions_with_and_without_a_picture(tmp_path: Path):
 
 
 def test_the_summary_shows_itself():
-    assert repr(
-        FOUND
-    ) == "<Cross-validation runs/x: mIoU 50.00 % over 10 images (native), folds 50.00 ± 7.07 %>" or "50.00" in repr(
-        FOUND
-    )
+    assert repr(FOUND).startswith("<Cross-validation runs/x")
+    assert "mIoU 50.00 % over 10 images (native), folds 50.00 ± 7.07 %" in repr(FOUND)
     assert "<table" in FOUND._repr_html_()
