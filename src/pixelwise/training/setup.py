@@ -109,9 +109,8 @@ def look_at_data(
     data, counts = settled(recipe.data, dataset), found.statistics[recipe.data.train_split]
     # Opened in the same way as by every later verb, so that all of them see the same fingerprint.
     dataset = open_to_learn(msgspec.structs.replace(recipe, data=data), root, run)
-    unlabelled = recipe.distillation.unlabelled_images
-    number, weights = unlabelled - len(found.unusable.get(WITHOUT_MASKS, ())), None
-    if counts.images or not unlabelled:
+    number, weights = recipe.distillation.unlabelled_images - len(found.unusable.get(WITHOUT_MASKS, ())), None
+    if counts.images or not recipe.distillation.unlabelled_images:
         weights = class_weights(recipe.loss.class_weights, counts, multilabel=dataset.multilabel)
     facts = DataFacts(
         dataset=dataset.name,
