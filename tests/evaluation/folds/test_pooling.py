@@ -57,6 +57,7 @@ def test_the_joint_score_is_that_of_one_confusion_matrix(tmp_path: Path):
     assert found.pixel_accuracy == pytest.approx(14 / 20)
     assert [one.iou for one in found.per_class] == pytest.approx([0.5, 8 / 14])
     assert found.miou_interval is not None
+    assert found.miou is not None
     assert found.miou_interval[0] <= found.miou <= found.miou_interval[1]
     assert [one.name for one in found.folds] == ["fold-0", "fold-1"]
     assert found.mean == pytest.approx((first.miou + second.miou) / 2)

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from pathlib import Path
+
 import msgspec
 import pytest
 
@@ -16,7 +18,7 @@ def test_a_fold_is_trained_with_the_options_of_all_and_changes_of_its_own():
 
 
 def test_options_are_recorded_as_plain_values():
-    options = CrossvalOptions(folds=3, begin="runs/first", size=(32, 48), group="^a")
+    options = CrossvalOptions(folds=3, begin=Path("runs/first"), size=(32, 48), group="^a")
     again = msgspec.convert(options.recorded(), CrossvalOptions, dec_hook=lambda kind, value: kind(value))
     assert again == options
 
@@ -41,7 +43,7 @@ def test_options_of_no_use_are_refused(monkeypatch: pytest.MonkeyPatch):
     ],
 )
 def test_what_folds_have_in_common_does_not_change(options: ResumeOptions, named: str):
-    refuse_other_changes(ResumeOptions(data="elsewhere", device="cpu"))
+    refuse_other_changes(ResumeOptions(data=Path("elsewhere"), device="cpu"))
     with pytest.raises(RecipeError, match=named) as caught:
         refuse_other_changes(options)
     assert caught.value.code == "R310"
