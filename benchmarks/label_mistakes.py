@@ -262,7 +262,8 @@ def page(found: Sequence[Found]) -> str:
         "# Known label mistakes in the ranking of a cross-validation",
         "",
         f"The town in images of {SIZE[1]}x{SIZE[0]} with exact labels, in some of which one mistake was made: an "
-        f"object with another class, a missing object, a mask shifted by {SHIFT[1]} pixels to the right and {SHIFT[0]} down.",
+        f"object with another class, a missing object, a mask shifted by {SHIFT[1]} pixels to the right "
+        f"and {SHIFT[0]} down.",
         "",
         "N is the number of mistakes. A region shows a mistake if most of its pixels were changed. *At random*: the "
         "average for the same regions in a random order. How regions are ranked was chosen among twelve ways with "
