@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from pixelwise.api.deploy import deploy
     from pixelwise.api.distill import distill
     from pixelwise.api.evaluate import evaluate
+    from pixelwise.api.folds.crossval import crossval
     from pixelwise.api.predict import predict
     from pixelwise.api.prelabel import prelabel
     from pixelwise.api.profile import profile
@@ -94,6 +95,7 @@ _HOMES = {
     "check_part": "pixelwise.api.check",
     "complexity": "pixelwise.profiling.complexity",
     "convert": "pixelwise.datasets.preparing.converting",
+    "crossval": "pixelwise.api.folds.crossval",
     "deploy": "pixelwise.api.deploy",
     "describe": "pixelwise.reports.meanings",
     "display": "pixelwise.reports.displays",
@@ -155,6 +157,7 @@ __all__ = [
     "check_part",
     "complexity",
     "convert",
+    "crossval",
     "deploy",
     "describe",
     "display",

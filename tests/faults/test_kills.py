@@ -27,6 +27,7 @@ from videos import read_video, write_video
 from pixelwise.cli import data as data_verbs
 from pixelwise.cli.line.verbs import VERBS
 from pixelwise.prediction.receipts.created import ATTEMPTS
+from pixelwise.records.folds.cross_validation import CROSSVAL
 from pixelwise.storage.atomic import TEMPORARY_PREFIX
 
 
@@ -64,6 +65,11 @@ TABLE = {
     "distill": Row(
         ("distill", "{recipe}", "--teacher", "{run}", "--data", "{data}", "--output", "{out}/run", *TINY),
         same="run/checkpoints/*/model.safetensors",
+        again=("resume", "{out}/run"),
+    ),
+    "crossval": Row(
+        ("crossval", "{recipe}", "--data", "{data}", "--folds", "2", "--output", "{out}/run", *TINY),
+        same="run/out-of-fold/masks/**/*.png",
         again=("resume", "{out}/run"),
     ),
     "resume": Row(("resume", "{out}", "schedule.epochs=6"), copied="run"),
@@ -154,7 +160,7 @@ def test_a_killed_verb_damages_nothing_and_the_next_one_succeeds(name, commands,
     killed(TABLE[name], 1, commands, inputs, tmp_path)
 
 
-SLOW = ("export", "quantize", "deploy", "train", "distill", *OTHERWISE, "resume")
+SLOW = ("export", "quantize", "deploy", "train", "distill", "crossval", *OTHERWISE, "resume")
 """Verbs that trace or train a network in every call."""
 
 
@@ -193,7 +199,7 @@ def killed(row: Row, times: int, commands: Commands, inputs: dict[str, Path], fo
             assert is_whole(path), f"{path} is damaged"
         complete = files(out, relative=True) == files(whole, relative=True)
         if ended.status and not (complete and row.refuses_existing):
-            resumes = row.again and (out / "run" / "recipe.toml").exists()
+            resumes = row.again and any((out / "run" / name).exists() for name in ("recipe.toml", CROSSVAL))
             repeated = commands.run(filled(row.again if resumes else row.arguments))
             assert repeated.status == 0, repeated.said
         assert list(folder.rglob(f"{TEMPORARY_PREFIX}*")) == []

@@ -27,6 +27,7 @@ POLICIES = {
     "check": WHOLE_FILES,
     "train": REFUSED,
     "distill": REFUSED,
+    "crossval": REFUSED,
     "resume": REFUSED,
     "evaluate": WAITS,
     "predict": REFUSED,
@@ -69,7 +70,7 @@ def begin(tiny_data: Path, tiny_run: Path, linear_run: Path, tiny_recipe: Path, 
 def test_the_second_process_is_refused_and_changes_nothing(name: str, begin: Begin, run_cli: Callable):
     arguments, out = begin(name)
     match name:
-        case "train" | "distill":
+        case "train" | "distill" | "crossval":
             lock = run_lock(out / "run")
         case "resume":
             lock = run_lock(out)

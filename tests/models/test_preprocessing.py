@@ -3,6 +3,7 @@ from __future__ import annotations
 import torch
 
 from pixelwise.models import normalize
+from pixelwise.models.preprocessing import renormalisation
 from pixelwise.recipes.schema.model import IMAGENET, Preprocessing
 
 
@@ -33,3 +34,13 @@ def test_the_result_equals_the_formula_bit_for_bit() -> None:
     assert torch.equal(normalized, ((images / 255 - mean) / std).permute(0, 3, 1, 2))
     assert normalized.is_contiguous()
     assert torch.equal(images, before)
+
+
+def test_images_normalised_for_one_network_become_those_for_another():
+    ours = Preprocessing(mean=(0.5, 0.25, 0.0), std=(0.5, 0.25, 1.0))
+    theirs = Preprocessing(mean=(0.25, 0.25, 0.5), std=(0.25, 0.5, 0.5))
+    scale, shift = renormalisation(ours, theirs, torch.device("cpu"))
+    assert scale is not None
+    assert shift is not None
+    assert (scale.flatten().tolist(), shift.flatten().tolist()) == ([2, 0.5, 2], [1, 0, -1])
+    assert renormalisation(ours, ours, torch.device("cpu")) == (None, None)

@@ -22,8 +22,8 @@ from pixelwise.ranks.joining import joined
 from pixelwise.ranks.starting import refuse_unfit
 from pixelwise.recipes.overrides import in_words
 from pixelwise.records.result import Result, Unfinished
+from pixelwise.records.run_folder import is_run
 from pixelwise.reports.run.page import write_report
-from pixelwise.runtimes import is_artefact
 
 
 @overload
@@ -116,7 +116,7 @@ def evaluate(
         results = _scored(model_or_run, data, split, names, options, watcher)
         if isinstance(results, Unfinished):
             return results
-        if is_first() and isinstance(model_or_run, Path) and not is_artefact(model_or_run):
+        if is_first() and isinstance(model_or_run, Path) and is_run(model_or_run):
             watcher.phase("writing the report")
             write_report(model_or_run)
     return results if protocol is not None and not isinstance(protocol, str) else results[0]

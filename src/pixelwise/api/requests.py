@@ -12,6 +12,8 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import msgspec
+
 from pixelwise.checkpoints.hub.resolving import here, refuse_to_continue, run_path
 from pixelwise.errors import CheckpointError, DataError
 from pixelwise.recipes.asking import Named
@@ -28,6 +30,7 @@ if TYPE_CHECKING:
     from pixelwise.prediction.options import PredictOptions
     from pixelwise.profiling.options import ProfileOptions
     from pixelwise.serving.options import ServeOptions
+    from pixelwise.training.folds.options import CrossvalOptions
     from pixelwise.training.options import ResumeOptions, TrainOptions
 
 SPLITS = ("train", "val", "test", "all")
@@ -66,6 +69,27 @@ def check_training(recipe: Named, data: AnyPath | None, output: AnyPath | None, 
     _check_data(resolved, data)
 
 
+def check_cross_validation(
+    recipe: Named, data: AnyPath | None, output: AnyPath | None, options: CrossvalOptions
+) -> None:
+    """Refuse a cross-validation that cannot begin; the arguments are those of `pixelwise.crossval`.
+
+    Raises:
+        RecipeError: As `check_training`; R310, an option is of no use; R312, `queue.json` would be replaced.
+        CheckpointError: As `check_training`.
+        DataError: As `check_training`.
+    """
+    from pixelwise.records.folds.cross_validation import refuse_occupied_by_folds
+    from pixelwise.training.folds.options import refuse_useless
+
+    refuse_useless(options)
+    # A fold has a folder of its own, so that its processes need not be told one.
+    check_training(recipe, data, None, msgspec.structs.replace(options, devices=None, nodes="1", rendezvous=None))
+    options.refuse_contradictions(options.device)
+    if output is not None:
+        refuse_occupied_by_folds(Path(output))
+
+
 def _check_teacher(teacher: str, match: str) -> None:
     """Refuse a teacher that is no run; of features, names of encoders are looked up later, by timm."""
     from pixelwise.training.distillation.kinds import may_be_encoder, refuse_encoder, teacher_path
@@ -92,10 +116,16 @@ def check_resuming(run: AnyPath, data: AnyPath | None, options: ResumeOptions) -
         DataError: D222, the data folder does not exist.
     """
     from pixelwise.recipes.overrides import apply_overrides
+    from pixelwise.records.folds.cross_validation import is_cross_validation
+    from pixelwise.training.folds.options import refuse_other_changes
     from pixelwise.training.resuming.changes import refuse_other_experiment
 
     refuse_to_continue(run)
     options.refuse_contradictions(options.device or "auto")
+    if is_cross_validation(Path(run)):
+        refuse_other_changes(options)
+        _check_folder(data)
+        return
     recipe = check_run(run, [data])
     refuse_other_experiment(recipe, apply_overrides(recipe, options.all_overrides()))
     _check_folder(data)
@@ -120,7 +150,7 @@ def check_scoring(
     options.refuse_contradictions(options.device)
     _ = options.by_units, options.share
     run = run_path(run)
-    recipe = None if is_artefact(run) else check_run(run, [data])
+    recipe = None if is_artefact(run) else check_network(run, [data])
     asked = Asked(overrides=options.overrides)
     if recipe is not None:
         asked.changed(recipe)
@@ -159,7 +189,7 @@ def check_prelabelling(run: AnyPath, paths: Iterable[str]) -> None:
 
     run = run_path(run)
     if not is_artefact(run):
-        check_run(run, paths)
+        check_network(run, paths)
     refuse_missing(paths)
 
 
@@ -286,6 +316,26 @@ def check_run(run: AnyPath, others: Iterable[AnyPath | None] = ()) -> Recipe:
             ) from None
         near = _runs_near(folder)
         raise CheckpointError("K420", f"{error.message}{near}", error.help) from None
+
+
+def check_network(run: AnyPath, others: Iterable[AnyPath | None] = ()) -> Recipe:
+    """As `check_run`, but the folder of a cross-validation is one, too: its networks predict together.
+
+    Raises:
+        CheckpointError: As `check_run`; K421, no fold has begun.
+        RecipeError: As `check_run`.
+    """
+    from pixelwise.records.folds.cross_validation import FoldRuns, is_cross_validation, read_cross_validation
+    from pixelwise.records.run_folder import is_run
+
+    folder = Path(run)
+    if not is_cross_validation(folder):
+        return check_run(run, others)
+    first = next(filter(is_run, FoldRuns(folder, read_cross_validation(folder)).folders), None)
+    if first is None:
+        where = printable(folder)
+        raise CheckpointError("K421", f"{where}: no fold has begun", f"continue with: pixelwise resume {where}")
+    return check_run(first, others)
 
 
 def _runs_near(folder: Path) -> str:

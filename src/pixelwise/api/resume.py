@@ -17,6 +17,8 @@ from pixelwise.observer import Observer
 from pixelwise.options import chosen
 from pixelwise.ranks.starting import refuse_unfit
 from pixelwise.recipes.overrides import in_words
+from pixelwise.records.folds.cross_validation import is_cross_validation
+from pixelwise.records.folds.summary import Summary
 from pixelwise.records.run_folder import is_run, read_recipe
 from pixelwise.training import runs
 from pixelwise.training.options import ResumeOptions
@@ -29,7 +31,7 @@ def resume(
     *,
     observer: Observer | None = None,
     **changes: Any,
-) -> Run:
+) -> Run | Summary:
     """Continue a run from its newest valid checkpoint, then score it and write its report as `train` does.
 
     A run without checkpoints begins at step 0. A run that has finished already is not trained further, and scored
@@ -37,14 +39,14 @@ def resume(
     an uninterrupted run, unless the length of training changes (W510).
 
     Args:
-        run: The run folder.
+        run: The run folder, or that of a cross-validation, whose finished folds stay as they are.
         options: Settings that change from here on; None for no change.
         observer: Receives phases, progress, the status after every step, and warnings. None shows them on a terminal
             or in a notebook; `pixelwise.Observer()` shows nothing.
         changes: Single fields of `ResumeOptions`, such as `data="elsewhere"`.
 
     Returns:
-        The run, as `pixelwise.train` does.
+        The run, as `pixelwise.train` does; of a cross-validation what `pixelwise.crossval` returns.
 
     Raises:
         CheckpointError: K412, all checkpoints are damaged; K420, the folder is not a run; K423, a file of the folder is
@@ -57,21 +59,37 @@ def resume(
     refuse_to_continue(run)
     wanted = in_words(chosen(ResumeOptions, options, changes))
     refuse_unfit(wanted, wanted.device or "auto")
+    if is_cross_validation(Path(run)):
+        from pixelwise.api.folds.crossval import resume_crossval  # which trains and resumes single folds
+
+        with observer_or_display(observer) as watcher:
+            return resume_crossval(Path(run), wanted, watcher)
+    return resume_run(Path(run), wanted, observer)
+
+
+def resume_run(run: Path, wanted: ResumeOptions, observer: Observer | None) -> Run:
+    """Continue a single run, as `resume` does.
+
+    Args:
+        run: The run folder.
+        wanted: Settings that change from here on.
+        observer: As in `resume`.
+    """
     if wanted.devices is not None and world_size() == 1:
         with observer_or_display(observer) as watcher:
-            read_recipe(Path(run))  # its error needs no processes
+            read_recipe(run)  # its error needs no processes
             watcher.phase(f"starting {wanted.devices} processes")
-            call_together("resume", (Path(run),), {"options": unlaunched(wanted)}, wanted, watcher, Path(run))
+            call_together("resume", (run,), {"options": unlaunched(wanted)}, wanted, watcher, run)
         return Run(run)
     if not is_first():
-        finished = not wanted.all_overrides() and is_run(Path(run)) and has_ended(Path(run))
+        finished = not wanted.all_overrides() and is_run(run) and has_ended(run)
         if not finished or wanted.data is not None or wanted.device is not None or wanted.track is not None:
             runs.resume(run, wanted)
-        if wanted.evaluate and not (finished and is_scored(Path(run))):
-            accompany_scoring(Path(run))
+        if wanted.evaluate and not (finished and is_scored(run)):
+            accompany_scoring(run)
         return Run(run)
     with observer_or_display(observer) as watcher:
-        _resume(Path(run), wanted, watcher)
+        _resume(run, wanted, watcher)
     return Run(run)
 
 

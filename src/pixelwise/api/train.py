@@ -23,11 +23,12 @@ from pixelwise.recipes.schema.recipe import Recipe
 from pixelwise.records.data_facts import read_data_facts
 from pixelwise.records.environment import read_environment
 from pixelwise.records.evaluations import find_result
+from pixelwise.records.folds.division import division_of
 from pixelwise.records.run_folder import REPORT, is_continued, new_run_folder, read_recipe, refuse_occupied
 from pixelwise.records.status import keeping_status
 from pixelwise.reports.run.page import write_report
 from pixelwise.training import runs
-from pixelwise.training.options import TrainOptions
+from pixelwise.training.options import ResumeOptions, TrainOptions
 from pixelwise.training.trackers.following import send_the_rest
 
 
@@ -78,9 +79,9 @@ def train(
         return _by_several(named, folder, output, wanted, observer)
     refuse_unfit(wanted, wanted.device)
     if output is not None and is_continued(Path(output)):
-        from pixelwise.api.resume import resume  # which concludes as this function does
+        from pixelwise.api.resume import resume_run  # which concludes as this function does
 
-        return resume(output, evaluate=wanted.evaluate, observer=observer)
+        return resume_run(Path(output), ResumeOptions(evaluate=wanted.evaluate), observer)
     if not is_first():
         run = runs.train(named, folder, output, wanted)
         if wanted.evaluate:
@@ -127,7 +128,8 @@ def is_scored(run: Path) -> bool:
 def has_images_to_score(run: Path, recipe: Recipe) -> bool:
     """Whether there are labelled images to score a run by, and classes that it has learned, not features alone."""
     facts = read_data_facts(run)
-    return recipe.learns_classes and (not facts.unlabelled or recipe.evaluation.split in facts.splits)
+    scored = recipe.evaluation.split in facts.splits or division_of(run) is not None
+    return recipe.learns_classes and (not facts.unlabelled or scored)
 
 
 def accompany_scoring(run: Path) -> None:

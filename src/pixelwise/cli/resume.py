@@ -23,7 +23,7 @@ EXAMPLES = (
 
 @takes(ResumeOptions)
 def run(
-    run: Path = typer.Argument(..., metavar="RUN", help="Run folder."),
+    run: Path = typer.Argument(..., metavar="RUN", help="Run folder, or that of a cross-validation."),
     words: list[str] = typer.Argument(
         None,
         metavar="[DATA] [FIELD=VALUE]...",
@@ -44,10 +44,15 @@ def run(
     options = msgspec.structs.replace(options, data=asked.data, overrides=asked.settings)
     check_resuming(run, asked.data, options)
     import pixelwise
+    from pixelwise.records.folds.summary import Summary
     from pixelwise.reports.displays import display
+    from pixelwise.reports.folds.terminal import print_folds
     from pixelwise.reports.run.terminal import print_run
 
     with display(phases=True) as observer:
         observer.phase("loading PyTorch")
-        pixelwise.resume(run, options, observer=observer)
+        resumed = pixelwise.resume(run, options, observer=observer)
+    if isinstance(resumed, Summary):
+        print_folds(resumed, as_json=json)
+        return
     print_run(run, scored=options.evaluate, as_json=json)

@@ -13,13 +13,17 @@ from pixelwise.datasets.classes.others import CLASS_FIELDS, without_classes
 from pixelwise.datasets.fingerprint import fingerprint
 from pixelwise.datasets.format import needs_folder
 from pixelwise.datasets.opening import open_by_names, open_dataset
-from pixelwise.datasets.samples import Dataset
+from pixelwise.datasets.samples import ALL, Dataset
+from pixelwise.errors import CheckpointError
 from pixelwise.observer import Warn
 from pixelwise.recipes.overrides import apply_overrides, field_of
 from pixelwise.recipes.schema.recipe import Recipe
 from pixelwise.records.data_facts import read_data_facts
 from pixelwise.records.environment import read_environment
+from pixelwise.records.folds.division import division_of
 from pixelwise.records.run_folder import naming_missing_packages
+from pixelwise.storage import printable
+from pixelwise.storage.names import counted
 from pixelwise.storage.stores.addresses import place_of, recorded
 
 
@@ -60,7 +64,39 @@ def open_run_data(
             dataset = dataset if facts.naming in (None, dataset.naming) else None
         if dataset is None:
             dataset = open_for(recipe, folder, facts.naming, warn, overrides=overrides)
+    if _is_own_folder(run, data):
+        dataset = divided_for(dataset, run)
     return dataset.without(facts.unusable) if data is None else dataset
+
+
+def divided_for(dataset: Dataset, run: Path | None, *, training: bool = False) -> Dataset:
+    """The data set with the splits of a run, which are its own unless the run is part of a cross-validation.
+
+    Args:
+        dataset: The opened data set.
+        run: The run folder; None for no run.
+        training: Whether the images that the run holds out are left out altogether, as its training has to.
+
+    Raises:
+        CheckpointError: K423, the run's `division.json` is damaged; K431, it names images that are not there.
+    """
+    division = division_of(run)
+    if division is None:
+        return dataset
+    whole = dataset.with_all()
+    samples = {sample.id: sample for sample in whole.splits[ALL]}
+    splits = division.learned if training else division.splits
+    missing = [id for ids in splits.values() for id in ids if id not in samples]
+    if missing:
+        raise CheckpointError(
+            "K431",
+            f"{counted(len(missing), 'image')} of {printable(run or Path())} is not in {printable(dataset.root)}, for "
+            f"example {printable(missing[0])}; the data is not what was divided",
+            "restore the data, or begin a new cross-validation",
+        )
+    return msgspec.structs.replace(
+        dataset, splits={name: tuple(samples[id] for id in ids) for name, ids in splits.items()}, divided=False
+    )
 
 
 def open_for(

@@ -339,16 +339,23 @@ def predict_pair(model: SegmentationModel, pair: EvaluationPair, protocol: Proto
     return _predict_pair(model, pair, protocol, _Needs()).decision.labels
 
 
-def decide_pair(model: SegmentationModel, pair: EvaluationPair, protocol: Protocol) -> tuple[Decision, Bands | None]:
+def decide_pair(
+    model: SegmentationModel, pair: EvaluationPair, protocol: Protocol, *, every: bool = False
+) -> tuple[Decision, Bands | None]:
     """As `predict_pair`, with how sure the network is, where it gives probabilities.
+
+    Args:
+        model: The network, in evaluation mode.
+        pair: The image and its labels, resized as the protocol requires.
+        protocol: Protocol by which the image is predicted.
+        every: Whether to yield the probabilities of all classes also where there is one class per pixel.
 
     Returns:
         The decision, with the probability of each predicted class if there is one class per pixel; and for a
-        multi-label network a function that yields the probabilities of all classes.
+        multi-label network, or with `every`, a function that yields the probabilities of all classes.
     """
-    needs = _Needs(
-        confidence=model.gives_scores and not model.multilabel, probabilities=model.gives_scores and model.multilabel
-    )
+    given, several = model.gives_scores, model.multilabel
+    needs = _Needs(confidence=given and not several, probabilities=given and (several or every))
     found = _predict_pair(model, pair, protocol, needs)
     return found.decision, found.probabilities
 

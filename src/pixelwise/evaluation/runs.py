@@ -11,12 +11,13 @@ import msgspec
 import safetensors.torch
 
 from pixelwise.checkpoints.checkpoint import newest_checkpoint
-from pixelwise.checkpoints.trained import TrainedModel, load_trained
+from pixelwise.checkpoints.ensembles import load_network
+from pixelwise.checkpoints.trained import TrainedModel
 from pixelwise.datasets.classes.agreement import for_network
 from pixelwise.datasets.format import needs_folder
 from pixelwise.datasets.opening import open_dataset
 from pixelwise.datasets.run_data import is_own_data, open_for, open_run_data
-from pixelwise.errors import DataError
+from pixelwise.errors import DataError, RecipeError
 from pixelwise.evaluation.asking import Asked, Scored
 from pixelwise.evaluation.assembling import Origin
 from pixelwise.evaluation.mask_values import refuse_other_values
@@ -35,6 +36,7 @@ from pixelwise.recipes.schema.recipe import Data, Recipe
 from pixelwise.recipes.sizes import Size
 from pixelwise.records.data_facts import read_data_facts
 from pixelwise.records.environment import Ancestor, read_environment
+from pixelwise.records.folds.cross_validation import SUMMARY
 from pixelwise.records.result import Result, TrainingCost, Unfinished
 from pixelwise.records.run_folder import CHECKPOINTS
 from pixelwise.runtimes import ArtefactModel, is_artefact, load_artefact
@@ -132,30 +134,46 @@ def open_subject(path: Path, asked: Asked, trust: bool, observer: Observer = SIL
 
 
 def _run_subject(run: Path, asked: Asked, observer: Observer) -> Subject:
-    trained = load_trained(run, observer.warn)
+    network = load_network(run, observer.warn)
+    named, run, trained = run, network.run, network.one
     recipe = asked.changed(trained.recipe)
     dataset = open_run_data(run, trained.recipe, asked.data, observer.warn, overrides=asked.overrides)
     folder = asked.data if asked.data is not None else read_environment(run).data_folder
     own = is_own_data(run, dataset, asked.data)
+    if network.is_ensemble and own:
+        raise _known_images(named)
     scored = asked.scored(dataset, recipe.evaluation.split, own, observer.warn)
     # Training examined its splits, read as they were then.
     unknown = not own or bool(asked.overrides) or scored.split not in read_data_facts(run).splits
     allow = recipe.data.allow if own else asked.allowed()
+    origin = origin_of(trained, _training_cost(run), read_environment(run).derived_from)
+    if network.is_ensemble:
+        origin = msgspec.structs.replace(origin, weights_sha256=network.weights_sha256, training=None)
     return Subject(
-        model=trained.model,
-        origin=origin_of(trained, _training_cost(run), read_environment(run).derived_from),
+        model=network.model,
+        origin=origin,
         **scored._asdict(),
         protocols=_protocols(asked.protocols or recipe.evaluation.protocols[:1]),
         input_size=recipe.evaluation.input_size,
         batch_size=recipe.evaluation.batch_size,
         precision=recipe.precision,
-        command=_named(run, asked),
-        folder=run,
+        command=_named(named, asked),
+        folder=named,
         pictures=True,
         data=_absolute(folder),
         own_data=own,
         overrides=asked.overrides,
         refuse=_refusing(scored, allow, observer) if unknown else None,
+    )
+
+
+def _known_images(folder: Path) -> RecipeError:
+    return RecipeError(
+        "R313",
+        f"the networks of {printable(folder)} were trained on these images, all but one on each: their joint score "
+        "would be too high",
+        f"the score of every image by the network that has not seen it is in {printable(folder / SUMMARY)}; other data "
+        "is named with `data`",
     )
 
 

@@ -32,3 +32,16 @@ def standardize_(images: Tensor, preprocessing: Preprocessing) -> Tensor:
     for channel, (mean, std) in enumerate(zip(preprocessing.mean, preprocessing.std, strict=True)):
         images[:, channel].sub_(mean).div_(std)
     return images
+
+
+def renormalisation(
+    ours: Preprocessing, theirs: Preprocessing, device: torch.device
+) -> tuple[Tensor, Tensor] | tuple[None, None]:
+    """Factor and summand (C, 1, 1) that turn images normalised for one network into those for another."""
+    if ours == theirs:
+        return None, None
+    own_mean, own_std, mean, std = (
+        torch.tensor(values, dtype=torch.float64)[:, None, None]
+        for values in (ours.mean, ours.std, theirs.mean, theirs.std)
+    )
+    return (own_std / std).float().to(device), ((own_mean - mean) / std).float().to(device)

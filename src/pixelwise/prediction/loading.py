@@ -49,9 +49,10 @@ def load(
     """Load the result of a run, ready to predict images as its recipe's first protocol evaluates them.
 
     Args:
-        run: A run folder, or an exported artefact: its folder or its file, such as `model.onnx`; or either on the
-            Hugging Face Hub, `hub://OWNER/NAME`. An artefact predicts as its description says; one of a fixed size sees
-            images of other sizes through windows of that size.
+        run: A run folder; the folder of a cross-validation, whose networks' probabilities are averaged; or an exported
+            artefact: its folder or its file, such as `model.onnx`; or a run or an artefact on the Hugging Face Hub,
+            `hub://OWNER/NAME`. An artefact predicts as its description says; one of a fixed size sees images of other
+            sizes through windows of that size.
         device: Device to run on; None for a GPU if there is one. Artefacts always run on the CPU.
         window: (height, width) of sliding windows that overlap by a quarter; None to do as the protocol says.
         overrides: Settings for reading images that differ from those of the training, such as
@@ -77,13 +78,14 @@ def load(
         segmenter.warn, segmenter.observer = Once(warn or observer.warn), observer
         return segmenter
     require("torch", f"predicting with a run ({printable(run)}) rather than an exported network", TRAIN)
-    from pixelwise.checkpoints.trained import load_trained
+    from pixelwise.checkpoints.ensembles import load_network
     from pixelwise.machine.devices import choose_device
 
-    trained = load_trained(run, warn or observer.warn)
+    network = load_network(run, warn or observer.warn)
+    trained = network.one
     protocol = find_protocol(trained.recipe.evaluation.protocols[0])
     segmenter = Segmenter(
-        trained.model,
+        network.model,
         palette=trained.palette,
         input_size=protocol.seen_size(trained.recipe.evaluation.input_size),
         device=choose_device(device),
@@ -91,7 +93,7 @@ def load(
         protocol=protocol if window is None else through_windows(protocol, window),
     )
     segmenter.label_table, segmenter.observer = recorded_table(trained.recipe.data), observer
-    segmenter.training_scale = _training_scale(segmenter, run)
+    segmenter.training_scale = _training_scale(segmenter, network.run)
     return segmenter
 
 

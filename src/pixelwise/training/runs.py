@@ -236,7 +236,7 @@ def _settle(plan: _Plan, run: Path, observer: Observer, ranks: Ranks) -> _Settle
     """Examine the data, choose what the recipe leaves open, and build the run."""
     for stage in plan.recipe.stages:
         stage_recipe(plan.recipe, stage)
-    dataset, facts, asked = look_at_data(plan.recipe, plan.data, observer)
+    dataset, facts, asked = look_at_data(plan.recipe, plan.data, observer, run)
     measured = functools.partial(measure, ranks=ranks)
     planned = plan_run(asked, dataset, facts, plan.device, plan.limit, observer, measured=measured)
     recipe, facts, choice = planned.recipe, planned.facts, None
@@ -379,7 +379,7 @@ def _resume(run: Path, wanted: ResumeOptions, observer: Observer, ranks: Ranks) 
         refuse_impossible(changed.precision, device)
         use_processor(device, environment.threads or default_threads())
         where = wanted.data if wanted.data is not None else environment.data_folder
-        dataset = open_again(changed, where, facts)
+        dataset = open_again(changed, where, facts, run)
         observer.phase("comparing the data with the run's")
         refuse_other_data(dataset, facts, run)
         begins = not has_checkpoints(run)

@@ -33,6 +33,7 @@ from pixelwise.recipes.schema.recipe import Recipe
 from pixelwise.recipes.sizes import Size
 from pixelwise.records.data_facts import DataFacts, FindingFacts, SplitFacts
 from pixelwise.records.environment import InitialWeights, StartedFrom, Teacher
+from pixelwise.records.folds.division import division_of
 from pixelwise.records.run_folder import has_checkpoints, read_recipe
 from pixelwise.storage import printable
 from pixelwise.storage.atomic import require_space
@@ -72,8 +73,16 @@ def use_processor(device: torch.device, threads: int) -> None:
         keep_freed_memory()
 
 
-def look_at_data(recipe: Recipe, root: Path | None, observer: Observer) -> tuple[Dataset, DataFacts, Recipe]:
+def look_at_data(
+    recipe: Recipe, root: Path | None, observer: Observer, run: Path | None = None
+) -> tuple[Dataset, DataFacts, Recipe]:
     """Open and audit the data, and fill in what the recipe left open about it.
+
+    Args:
+        recipe: The recipe of a run that begins.
+        root: Folder of the data set; None for generated data.
+        observer: Receives phases, progress and warnings.
+        run: Folder of the run; nothing of the images that it holds out is looked at.
 
     Returns:
         The data set, the facts to be recorded about it, and the recipe with its classes, palette and, if
@@ -83,26 +92,24 @@ def look_at_data(recipe: Recipe, root: Path | None, observer: Observer) -> tuple
         DataError: The audit found an error that `data.allow` does not name; D107, a band is constant.
     """
     observer.phase("opening the data")
-    dataset = open_to_learn(recipe, root)
+    dataset = open_to_learn(recipe, root, run)
     recipe = learning_without_labels(recipe, dataset, observer)
     if dataset.multilabel and not recipe.data.multilabel:
         observer.phase("multi-label data: a sigmoid per class, binary cross entropy (data.multilabel=true)")
         # Settings that are incompatible with it are refused here, before every file is examined.
         recipe = msgspec.structs.replace(recipe, data=msgspec.structs.replace(recipe.data, multilabel=True))
     recipe.loss.require_labels(multilabel=dataset.multilabel)
-    splits = _splits(dataset, recipe)
+    splits = _splits(dataset, recipe, held_out=division_of(run) is not None)
     observer.phase("looking at the data")
     found = audit(dataset, splits=[*splits, WITHOUT_MASKS], progress=observer.progress)
     raise_for_errors(found, recipe.data.allow)
     for finding in found.findings:
         observer.warn(finding.code, finding.message)
     recipe = _normalised(recipe, found, observer)
-    data = settled(recipe.data, dataset)
+    data, counts = settled(recipe.data, dataset), found.statistics[recipe.data.train_split]
     # Opened in the same way as by every later verb, so that all of them see the same fingerprint.
-    dataset = open_to_learn(msgspec.structs.replace(recipe, data=data), root)
-    counts = found.statistics[recipe.data.train_split]
-    number = recipe.distillation.unlabelled_images - len(found.unusable.get(WITHOUT_MASKS, ()))
-    weights = None
+    dataset = open_to_learn(msgspec.structs.replace(recipe, data=data), root, run)
+    number, weights = recipe.distillation.unlabelled_images - len(found.unusable.get(WITHOUT_MASKS, ())), None
     if counts.images or not recipe.distillation.unlabelled_images:
         weights = class_weights(recipe.loss.class_weights, counts, multilabel=dataset.multilabel)
     facts = DataFacts(
@@ -128,14 +135,19 @@ def look_at_data(recipe: Recipe, root: Path | None, observer: Observer) -> tuple
     return dataset, facts, msgspec.structs.replace(recipe, data=data, distillation=taught)
 
 
-def _splits(dataset: Dataset, recipe: Recipe) -> list[str]:
-    """The splits that a run uses, the training split first.
+def _splits(dataset: Dataset, recipe: Recipe, *, held_out: bool = False) -> list[str]:
+    """The splits that the training of a run opens, the training split first.
+
+    Args:
+        dataset: The data of the run.
+        recipe: Its recipe.
+        held_out: Whether the images that it is evaluated on are held out of its training.
 
     Raises:
         DataError: D221, one of them has no image with labels.
     """
     learned = learned_samples(dataset, recipe)  # a missing split is an error now, not after the training
-    scored = [recipe.evaluation.split] if is_scored(dataset, recipe) else []
+    scored = [recipe.evaluation.split] if is_scored(dataset, recipe) and not held_out else []
     if recipe.selection.every_epochs:
         scored.append(recipe.selection.split)
     splits = list(dict.fromkeys([recipe.data.train_split, *scored]))

@@ -48,3 +48,18 @@ def test_a_damaged_list_is_left_to_its_own_page(data: Path, tmp_path: Path):
     scored(tmp_path / "runs" / "a", data, 0.4)
     (tmp_path / "runs" / "a" / "evaluations" / "val-native" / "suspects.csv").write_text("nonsense\n1\n")
     assert doubts_of(survey_of(data), Columns(opened_data(data)), Catalog([tmp_path / "runs"])) == []
+
+
+@pytest.mark.parametrize("split", ["all", "held-out"])
+def test_images_of_joined_splits_are_found_in_their_own(split: str, data: Path, tmp_path: Path):
+    columns = Columns(opened_data(data))
+    ids = [sample.id for sample in opened_data(data).with_all().splits["all"]]
+    evaluation = tmp_path / "runs" / "fold-0" / "evaluations" / f"{split}-native"
+    classes = (class_result("a", 0.5), class_result("b", 0.5))
+    save_result(miniature(per_class=classes, data=str(data), split=split), (), evaluation)
+    save_suspects([msgspec.structs.replace(SMALL, image=id) for id in (*ids, "gone")], evaluation)
+    (found,) = doubts_of(survey_of(data), columns, Catalog([tmp_path / "runs"]))
+    assert len(found.regions) == len(ids)
+    for row, region in found.regions:
+        place, sample = columns.place(row)
+        assert region.image in (sample.id, f"{place}/{sample.id}")

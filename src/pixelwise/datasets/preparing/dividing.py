@@ -101,7 +101,7 @@ def split(
             samples, val=options.val, test=options.test, group=options.group, seed=options.seed, classes=classes
         )
         paths = write_lists(divided, folder, replace=options.force)
-    held = {name: set().union(*(classes[_id(one)] for one in found)) for name, found in divided.items()}
+    held = {name: set().union(*(classes[id_in_groups(one)] for one in found)) for name, found in divided.items()}
     everywhere = sorted(set().union(*held.values()))
     return Division(
         lists=dict(zip(divided, paths, strict=True)),
@@ -128,7 +128,7 @@ def classes_in(dataset: Dataset, samples: Sequence[Sample], observer: Observer =
     found: dict[str, frozenset[int]] = {}
     with thread_pool(reading_threads()) as pool:
         for done, (sample, classes) in enumerate(zip(samples, pool.map(read, samples), strict=True), start=1):
-            found[_id(sample)] = classes
+            found[id_in_groups(sample)] = classes
             observer.progress(done, len(samples))
     return found
 
@@ -161,7 +161,7 @@ def split_samples(
         RecipeError: R203, the shares leave nothing to train on, or `group` is not a valid regular expression.
         DataError: D221, there are fewer groups than splits.
     """
-    unique = {_id(sample): sample for sample in samples}
+    unique = {id_in_groups(sample): sample for sample in samples}
     wanted = _wanted(len(unique), val, test)
     smallest = min(share for share in (VALIDATION_SHARE if val is None else val, test) if share)
     groups = group_names(list(unique), group, smallest)
@@ -270,7 +270,8 @@ def all_samples(dataset: Dataset) -> list[Sample]:
     return [sample for samples in dataset.splits.values() for sample in samples if sample.mask_path is not None]
 
 
-def _id(sample: Sample) -> str:
+def id_in_groups(sample: Sample) -> str:
+    """The name of an image by which groups are formed: its id, with the folder of its split if it is in one."""
     # Names may repeat across split folders; any other folder's name would make groups depend on where the data lies.
     parts = sample.id.split("/")
     folder = sample.image_path.parent.name

@@ -49,11 +49,24 @@ def doubts_of(survey: Survey, columns: Columns, catalog: Catalog) -> list[Doubts
             if result is None or entry.evaluation is None or not _is_of(entry, result, survey):
                 continue
             suspects = load_suspects(entry.evaluation) or ()
-            rows = [(columns.row_of(result.split, one.image), one) for one in suspects]
+            rows = [(_row_of(columns, result.split, one.image), one) for one in suspects]
             regions = [(row, one) for row, one in rows if row is not None]
             regions.sort(key=lambda region: -region[1].pixels * region[1].confidence)
             found.append(Doubts(entry, result, regions, _trained_on(entry, result)))
     return sorted(found, key=lambda one: (one.trained_on, -one.result.miou))
+
+
+def _row_of(columns: Columns, split: str, id: str) -> int | None:
+    """The row of an image that was scored; None if it is gone.
+
+    A split that joins others, such as `all` or what a fold of a cross-validation holds out, is none of the data set:
+    its ids begin with the name of the image's own split where several splits have the same id.
+    """
+    if split in columns.splits:
+        return columns.row_of(split, id)
+    own, _, rest = id.partition("/")
+    rows = [columns.row_of(own, rest), *(columns.row_of(one, id) for one in columns.splits)]
+    return next((row for row in rows if row is not None), None)
 
 
 def _is_of(entry: Entry, result: Result, survey: Survey) -> bool:

@@ -24,6 +24,7 @@ from pixelwise.layers.precision import at_least_float32
 from pixelwise.losses.features import feature_loss, normalised_features
 from pixelwise.models import SegmentationModel
 from pixelwise.models.encoding import crop_to_image, encode
+from pixelwise.models.preprocessing import renormalisation
 from pixelwise.ranks import ALONE, Ranks
 from pixelwise.recipes.schema.model import Preprocessing
 from pixelwise.recipes.schema.recipe import Distillation, Recipe
@@ -35,7 +36,6 @@ from pixelwise.training.distillation.kinds import teacher_path
 from pixelwise.training.distillation.looking import (
     Compared,
     record_of_run,
-    renormalisation,
     require_rgb,
     require_same_channels,
     require_same_range,

@@ -5,33 +5,18 @@ from __future__ import annotations
 from collections.abc import Callable
 from pathlib import Path
 
-import torch
 from torch import Tensor
 
 from pixelwise.checkpoints.import_folder import licence_of_weights
 from pixelwise.checkpoints.trained import TrainedModel
 from pixelwise.errors import CheckpointError
 from pixelwise.models import SegmentationModel
-from pixelwise.recipes.schema.model import Preprocessing
 from pixelwise.recipes.schema.recipe import Recipe
 from pixelwise.records.environment import Teacher, read_environment
 from pixelwise.storage import printable
 
 Compared = Callable[[tuple[Tensor, ...], Tensor], Tensor]
 """Logits of all heads and the images (B, C, H, W) -> what of the network is compared with its teachers."""
-
-
-def renormalisation(
-    ours: Preprocessing, theirs: Preprocessing, device: torch.device
-) -> tuple[Tensor, Tensor] | tuple[None, None]:
-    """Factor and summand (C, 1, 1) that turn images normalised for one network into those for another."""
-    if ours == theirs:
-        return None, None
-    own_mean, own_std, mean, std = (
-        torch.tensor(values, dtype=torch.float64)[:, None, None]
-        for values in (ours.mean, ours.std, theirs.mean, theirs.std)
-    )
-    return (own_std / std).float().to(device), ((own_mean - mean) / std).float().to(device)
 
 
 def require_same_channels(

@@ -18,6 +18,7 @@ from pixelwise.errors import CheckpointError
 from pixelwise.layers.precision import at_least_float32
 from pixelwise.losses.distillation import distillation_loss, taught_probabilities
 from pixelwise.models import SegmentationModel
+from pixelwise.models.preprocessing import renormalisation
 from pixelwise.models.probabilities import NOTHING, probabilities
 from pixelwise.ranks import ALONE, Ranks
 from pixelwise.recipes.schema.recipe import Distillation, Recipe
@@ -29,7 +30,6 @@ from pixelwise.training.distillation.kinds import teacher_path
 from pixelwise.training.distillation.looking import (
     Compared,
     record_of_run,
-    renormalisation,
     require_same_channels,
     require_same_range,
 )

@@ -12,6 +12,7 @@ from pixelwise.datasets.classes.tables import described_classes
 from pixelwise.datasets.findings import Finding
 from pixelwise.datasets.fingerprint import fingerprint
 from pixelwise.datasets.opening import open_dataset
+from pixelwise.datasets.run_data import divided_for
 from pixelwise.datasets.samples import WITHOUT_MASKS, Dataset, Sample
 from pixelwise.datasets.unlabelled import Unlabelled, open_with_unlabelled, unlabelled_of
 from pixelwise.errors import DataError
@@ -30,24 +31,25 @@ NO_CLASSES = ("unlabelled",)
 """Classes of a network that learns nothing but features, of images that nobody has named any for."""
 
 
-def open_to_learn(recipe: Recipe, root: Path | None) -> Dataset:
+def open_to_learn(recipe: Recipe, root: Path | None, run: Path | None = None) -> Dataset:
     """The data set, with one more split, `WITHOUT_MASKS`, if there are images that only its teachers know.
 
     Args:
         recipe: Its `data` is read as by `open_dataset`; its `distillation` says whether such images are wanted.
         root: Folder of the data set; None for a format that can generate data. No image has to have a mask if the
             recipe, the folder or a teacher names the classes.
+        run: Folder of the run, which may divide the data in its own way; the images that it holds out are left out.
 
     Raises:
-        CheckpointError: K420, a teacher is not a run.
+        CheckpointError: K420, a teacher is not a run; as `divided_for`.
         DataError: As `open_dataset`.
         RecipeError: As `open_dataset`.
     """
     local = root is not None and address_of(root) is None and recipe.data.dataset in ("auto", "folder")
     if root is None or not local or not recipe.distillation.takes_unlabelled:
-        return open_dataset(recipe.data, root)
+        return divided_for(open_dataset(recipe.data, root), run, training=True)
     try:
-        dataset = open_dataset(recipe.data, root)
+        dataset = divided_for(open_dataset(recipe.data, root), run, training=True)
     except DataError as error:
         if error.code != _NO_DATA:
             raise
@@ -120,13 +122,15 @@ def unlabelled_fingerprint(dataset: Dataset) -> str:
     return fingerprint(dataset, [WITHOUT_MASKS]) if dataset.splits.get(WITHOUT_MASKS) else ""
 
 
-def open_again(recipe: Recipe, root: Path | None, facts: DataFacts) -> Dataset:
+def open_again(recipe: Recipe, root: Path | None, facts: DataFacts, run: Path) -> Dataset:
     """The data of a run that is continued, with images without masks only if the run began with them.
 
     Raises:
         As `open_to_learn`.
     """
-    return open_to_learn(recipe, root) if facts.unlabelled_fingerprint else open_dataset(recipe.data, root)
+    if facts.unlabelled_fingerprint:
+        return open_to_learn(recipe, root, run)
+    return divided_for(open_dataset(recipe.data, root), run, training=True)
 
 
 def _with_classes(recipe: Recipe, root: Path) -> Data:

@@ -138,7 +138,7 @@ class _Common(Exception):
 def _take_part(begun: Begun, ranks: Ranks, device: torch.device) -> None:
     recipe, environment = begun.recipe, begun.environment
     use_processor(device, environment.threads or default_threads())
-    dataset = open_again(recipe, environment.data_folder, begun.facts)
+    dataset = open_again(recipe, environment.data_folder, begun.facts, begun.run)
     # All weights come from the first process.
     start = Initialize(freeze=recipe.initialize.freeze, adapter=recipe.initialize.adapter)
     bare = msgspec.structs.replace(recipe, initialize=start)

@@ -1,0 +1,1 @@
+"""Public functions that train several runs on parts of the same images."""

@@ -1,0 +1,118 @@
+"""Divides the images of a data set into folds, each of which is held out by another network (cross-validation).
+
+Groups and classes decide as for `pixelwise data split`: no group of images is in two folds, and every fold has its
+share of the images of every class. The same images, groups and seed give the same folds on every machine.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Collection, Mapping, Sequence
+from typing import NamedTuple
+
+from pixelwise.datasets.layouts.splits import VALIDATION_SHARE, group_names, images_of_share
+from pixelwise.datasets.preparing.dividing import id_in_groups
+from pixelwise.datasets.preparing.stratifying import TRAIN, stratified
+from pixelwise.datasets.samples import Sample
+from pixelwise.errors import DataError
+from pixelwise.storage.names import counted, some
+
+
+class Fold(NamedTuple):
+    """The images of a fold, by their ids in the order of the samples.
+
+    Attributes:
+        train: Those that its network learns from.
+        selection: Those among the images of the other folds by which the best of its weights are chosen; empty if no
+            part was asked for.
+        held_out: Those that it never sees.
+    """
+
+    train: tuple[str, ...]
+    selection: tuple[str, ...]
+    held_out: tuple[str, ...]
+
+
+def fold_samples(
+    samples: Sequence[Sample],
+    classes: Mapping[str, Collection[int]],
+    *,
+    folds: int,
+    group: str | None = None,
+    seed: int = 0,
+    selection: bool = False,
+) -> list[Fold]:
+    """Divide samples into folds.
+
+    Args:
+        samples: Samples with different ids, as those of the split `all`.
+        classes: Id of each sample -> ids of the classes in its mask.
+        folds: Number of folds, 2 or more.
+        group: Regular expression that finds the name of an image's group; None: see `layouts.splits.group_names`.
+        seed: Seed of the order in which groups are taken.
+        selection: Whether each fold needs images to choose weights by. They are divided off those of the other folds,
+            by the same groups and classes: images that are held out must not choose.
+
+    Raises:
+        DataError: D221, there are fewer groups than folds, or too few in the other folds to divide any off.
+        RecipeError: R203, `group` is not a valid regular expression.
+    """
+    ids = [sample.id for sample in samples]
+    named = {sample.id: id_in_groups(sample) for sample in samples}
+    share = min(1 / folds, VALIDATION_SHARE) if selection else 1 / folds
+    groups_of_names = group_names(sorted(set(named.values())), group, share)
+    groups = {id: groups_of_names[named[id]] for id in ids}
+    images = Counter(groups.values())
+    if len(images) < folds:
+        raise DataError(
+            "D221",
+            f"{counted(len(images), 'group')} of images ({some(sorted(images))}) for {folds} folds",
+            "a group is never divided: choose another `group`, or fewer `folds`",
+        )
+    # The last part is what `stratified` calls the training split: it takes what the others leave.
+    parts = [*map(str, range(1, folds)), TRAIN]
+    wanted = {part: (number + 1) * len(ids) // folds - number * len(ids) // folds for number, part in enumerate(parts)}
+    del wanted[TRAIN]
+    part_of = stratified(images, _of_groups(groups, classes), wanted, seed)
+    return [
+        _fold(ids, groups, classes, {name for name, part in part_of.items() if part == own}, seed, selection)
+        for own in parts
+    ]
+
+
+def _fold(
+    ids: Sequence[str],
+    groups: Mapping[str, str],
+    classes: Mapping[str, Collection[int]],
+    held_out: set[str],
+    seed: int,
+    selection: bool,
+) -> Fold:
+    """The fold that holds some groups out."""
+    rest = {id: groups[id] for id in ids if groups[id] not in held_out}
+    chosen: set[str] = set()
+    if selection:
+        if len(set(rest.values())) < 2:
+            raise DataError(
+                "D221",
+                f"the images beside a fold are one group ({', '.join(sorted(set(rest.values())))}), from which no part "
+                "can be divided off to choose the best weights by",
+                "a group is never divided: choose another `group`, more `folds`, or the weights of the last step: "
+                "selection.weights=last selection.every_epochs=0",
+            )
+        number = max(1, images_of_share(len(rest), VALIDATION_SHARE))
+        split_of = stratified(Counter(rest.values()), _of_groups(rest, classes), {"val": number}, seed)
+        chosen = {id for id in rest if split_of[rest[id]] == "val"}
+    return Fold(
+        train=tuple(id for id in rest if id not in chosen),
+        selection=tuple(id for id in rest if id in chosen),
+        held_out=tuple(id for id in ids if id not in rest),
+    )
+
+
+def _of_groups(groups: Mapping[str, str], classes: Mapping[str, Collection[int]]) -> dict[str, set[int]]:
+    """Group -> ids of the classes in its images."""
+    found: dict[str, set[int]] = {name: set() for name in groups.values()}
+    for id, name in groups.items():
+        found[name].update(classes.get(id, ()))
+    return found

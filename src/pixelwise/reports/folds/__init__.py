@@ -1,0 +1,1 @@
+"""Cross-validations on a terminal and as a page."""

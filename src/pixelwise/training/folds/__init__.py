@@ -1,0 +1,1 @@
+"""Training on parts of the same images: cross-validation."""

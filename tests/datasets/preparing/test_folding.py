@@ -1,0 +1,65 @@
+from __future__ import annotations
+
+from collections import Counter
+from pathlib import Path
+
+import pytest
+
+from pixelwise.datasets.preparing.folding import fold_samples
+from pixelwise.datasets.samples import Sample
+from pixelwise.errors import DataError, RecipeError
+
+
+def samples(names: list[str]) -> list[Sample]:
+    return [Sample(name, Path(f"images/{name}.png"), Path(f"masks/{name}.png")) for name in sorted(names)]
+
+
+SERIES = [f"drive-{series}_{frame:04d}" for series in "abcdefghijkl" for frame in range(5)]
+
+
+def test_every_image_is_held_out_once_and_learned_elsewhere():
+    folds = fold_samples(samples(SERIES), {}, folds=4)
+    held = [id for fold in folds for id in fold.held_out]
+    assert sorted(held) == sorted(SERIES)
+    for fold in folds:
+        assert sorted((*fold.train, *fold.held_out)) == sorted(SERIES)
+        assert fold.selection == ()
+        assert len(fold.held_out) == 15
+
+
+def test_a_series_is_in_one_part_of_a_fold_alone():
+    for fold in fold_samples(samples(SERIES), {}, folds=3, selection=True):
+        parts = [{id[:7] for id in ids} for ids in fold]
+        assert sum(map(len, parts)) == 12
+        assert all(parts)
+
+
+def test_a_rare_class_is_in_every_fold_where_there_are_enough_images_of_it():
+    names = [f"image-{place:03d}x" for place in range(60)]
+    classes = {name: {0, 1} if place % 12 == 0 else {0} for place, name in enumerate(names)}
+    for seed in range(5):
+        folds = fold_samples(samples(names), classes, folds=5, seed=seed)
+        assert Counter(sum(1 in classes[id] for id in fold.held_out) for fold in folds) == {1: 5}
+
+
+def test_the_same_seed_gives_the_same_folds_and_another_gives_others():
+    first, again, other = (fold_samples(samples(SERIES), {}, folds=3, seed=seed) for seed in (1, 1, 2))
+    assert first == again
+    assert first != other
+
+
+def test_a_pattern_forms_the_groups():
+    names = [f"{site}_{number}" for site in "abcd" for number in range(3)]
+    for fold in fold_samples(samples(names), {}, folds=2, group="^[^_]+"):
+        assert not {id[0] for id in fold.held_out} & {id[0] for id in fold.train}
+
+
+def test_too_few_groups_are_refused():
+    names = [f"{site}_{number}" for site in "ab" for number in range(3)]
+    with pytest.raises(DataError, match=r"2 groups of images \(a, b\) for 3 folds"):
+        fold_samples(samples(names), {}, folds=3, group="^[^_]+")
+    with pytest.raises(DataError, match=r"one group \([ab]\), from which no part") as caught:
+        fold_samples(samples(names), {}, folds=2, group="^[^_]+", selection=True)
+    assert caught.value.code == "D221"
+    with pytest.raises(RecipeError, match="not a valid regular expression"):
+        fold_samples(samples(names), {}, folds=2, group="(")

@@ -1,0 +1,61 @@
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from pixelwise.evaluation.folds import mistakes
+from pixelwise.evaluation.folds.out_of_fold import Said, say
+from pixelwise.evaluation.folds.ranking import rank
+from pixelwise.storage import json_text
+
+NAMES = {id: id for id in ("test/00", "test/01", "test/02")}
+
+
+@pytest.fixture
+def said(fold: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Said:
+    """Predictions that agree with the labels except for a block of one image, which is surely of class 2."""
+    found = say(fold, tmp_path / "out", NAMES)
+    data = Path(json.loads((fold / "environment.json").read_text("utf-8"))["arguments"]["data"])
+    counts = np.zeros((3, 3), np.int64)
+    for id in NAMES:
+        labels = np.array(Image.open(data / "masks" / f"{id}.png"))
+        predicted, own = np.where(labels == 255, 0, labels).astype(np.uint8), np.full(labels.shape, 200, np.uint8)
+        if id == "test/01":
+            predicted[4:20, 2:14], own[4:20, 2:14] = 2, 3
+        for folder, values in (("masks", predicted), ("confidence", np.full_like(own, 220)), ("label", own)):
+            Image.fromarray(values).save(tmp_path / "out" / folder / f"{id}.png")
+        np.add.at(counts, (labels[labels != 255], predicted[labels != 255]), 1)
+    sums = tuple(0.5 * float(row.sum()) for row in counts)
+    return Said(
+        **{**json.loads(json_text(found)), "confusion": tuple(map(tuple, counts.tolist())), "self_confidence": sums}
+    )
+
+
+def test_regions_are_ranked_and_written_with_crops(fold: Path, said: Said, tmp_path: Path):
+    found = rank([fold], [said], tmp_path / "out", tmp_path / "mistakes", crops=1)
+    assert found
+    assert {one.image for one in found} == {"test/01"}
+    first = found[0]
+    assert (first.rank, first.predicted, first.fold) == (1, "ball", "fold-0")
+    assert 2 <= first.x < 14
+    assert 4 <= first.y < 20
+    assert first.mask_file.endswith("test/01.png")
+    crop = Image.open(tmp_path / "mistakes" / first.crop)
+    assert crop.width > 2 * crop.height / 3
+    assert [one.crop != "" for one in found] == [True] + [False] * (len(found) - 1)
+    findings = [json.loads(line) for line in (tmp_path / "mistakes/findings.jsonl").read_text("utf-8").splitlines()]
+    assert [(one["code"], one["severity"], one["message"]) for one in findings] == [
+        ("W320", "warning", one.message) for one in found
+    ]
+    queue = json.loads((tmp_path / "mistakes/queue.json").read_text("utf-8"))
+    assert [one["image"] for one in queue["images"]] == ["images/test/01.png"]
+
+
+def test_without_regions_the_files_say_so(fold: Path, said: Said, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(mistakes, "LEAST_PIXELS", 10**6)
+    assert rank([fold], [said], tmp_path / "out", tmp_path / "mistakes", crops=5) == []
+    assert json.loads((tmp_path / "mistakes/mistakes.json").read_text("utf-8")) == []

@@ -1,0 +1,117 @@
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from pixelwise.errors import CheckpointError, DataError, RecipeError
+from pixelwise.observer import SILENT
+from pixelwise.recipes.files import find
+from pixelwise.recipes.overrides import apply_overrides
+from pixelwise.records.folds.cross_validation import read_cross_validation
+from pixelwise.records.folds.division import HELD_OUT, division_of
+from pixelwise.storage.locks import run_lock
+from pixelwise.training.folds.beginning import begin, fold_overrides, refuse_leaks
+from pixelwise.training.folds.options import CrossvalOptions
+from pixelwise.training.runs import train
+
+
+def test_all_images_are_divided_whatever_their_split(tiny_data: Path, tiny_recipe: Path, tmp_path: Path):
+    begin(find(tiny_recipe), tiny_data, tmp_path / "out", CrossvalOptions(folds=3), SILENT)
+    asked = read_cross_validation(tmp_path / "out")
+    assert (asked.folds, asked.images, asked.left_out) == (3, 14, 0)
+    divisions = [division_of(tmp_path / "out" / f"fold-{number}") for number in range(3)]
+    held = [id for one in divisions if one is not None for id in one.held_out]
+    assert len(held) == len(set(held)) == 14
+    for one in divisions:
+        assert one is not None
+        # The tiny recipe selects its best weights: they are chosen by a part of the other folds.
+        assert set(one.learned) == {"train", "val"}
+        assert sum(map(len, one.splits.values())) == 14
+        assert set(one.splits) == {"train", "val", HELD_OUT}
+
+
+def test_a_recipe_that_takes_the_last_weights_learns_from_all_other_folds(
+    tiny_data: Path, tiny_recipe: Path, tmp_path: Path
+):
+    options = CrossvalOptions(folds=2, overrides=("selection.weights=last", "selection.every_epochs=0"))
+    begin(find(tiny_recipe), tiny_data, tmp_path, options, SILENT)
+    division = division_of(tmp_path / "fold-0")
+    assert division is not None
+    assert {name: len(ids) for name, ids in division.learned.items()} == {"train": 7}
+
+
+def test_images_that_cannot_be_read_are_in_no_fold(tiny_data: Path, tiny_recipe: Path, tmp_path: Path):
+    data = tmp_path / "data"
+    shutil.copytree(tiny_data, data)
+    wrong = np.full((48, 64), 7, np.uint8)
+    Image.fromarray(wrong).save(data / "masks" / "train" / "03.png")
+    with pytest.raises(DataError) as caught:
+        begin(find(tiny_recipe), data, tmp_path / "refused", CrossvalOptions(folds=2), SILENT)
+    assert caught.value.code == "D202"
+    assert not (tmp_path / "refused" / "crossval.json").exists()
+    options = CrossvalOptions(folds=2, overrides=('data.allow=["D202"]',))
+    begin(find(tiny_recipe), data, tmp_path / "out", options, SILENT)
+    assert read_cross_validation(tmp_path / "out").left_out == 1
+    ids = [id for fold in (0, 1) for id in held_out_of(tmp_path / "out" / f"fold-{fold}")]
+    assert len(ids) == 13
+    assert "train/03" not in ids
+
+
+def held_out_of(run: Path) -> tuple[str, ...]:
+    division = division_of(run)
+    assert division is not None
+    return division.held_out
+
+
+def test_splits_of_a_fold_do_not_have_the_same_name():
+    recipe = apply_overrides(find("unet"), ["data.train_split=val"])
+    assert fold_overrides(recipe) == ('evaluation.split="held-out"', 'selection.split="selection"')
+    assert fold_overrides(find("unet"))[1] == 'selection.split="val"'
+
+
+def test_weights_and_teachers_that_know_the_images_are_refused(tiny_run: Path, tiny_data: Path, tmp_path: Path):
+    for override in (f"initialize.run={tiny_run}", f"distillation.teacher={tiny_run}"):
+        recipe = apply_overrides(find("unet"), [override])
+        refuse_leaks(recipe, tmp_path)
+        with pytest.raises(RecipeError, match="its weights know the images") as caught:
+            refuse_leaks(recipe, tiny_data)
+        assert caught.value.code == "R311"
+    with pytest.raises(CheckpointError, match="is not a run folder"):
+        refuse_leaks(apply_overrides(find("unet"), [f"initialize.run={tmp_path}"]), tiny_data)
+
+
+@pytest.mark.heavy
+def test_nothing_of_the_images_that_are_held_out_reaches_the_weights(
+    tiny_data: Path, tiny_recipe: Path, tmp_path: Path
+):
+    """A fold ends with the same bits if the images that it holds out are others, of another size, with other labels."""
+    weights = []
+    recipe = find(tiny_recipe)  # with class weights, and the best of its weights
+    begin(recipe, tiny_data, tmp_path / "first", CrossvalOptions(folds=2), SILENT)
+    division = division_of(tmp_path / "first" / "fold-0")
+    assert division is not None
+    other = tmp_path / "other"
+    shutil.copytree(tiny_data, other)
+    random, changed = np.random.default_rng(0), 0
+    for path in sorted((other / "images").rglob("*.png")):
+        id = path.relative_to(other / "images").with_suffix("").as_posix()
+        if {id, id.rpartition("/")[2]} & set(division.held_out):
+            changed += 1
+            Image.fromarray(random.integers(0, 255, (96, 128, 3), np.uint8)).save(path)
+            Image.fromarray(random.integers(0, 3, (96, 128), np.uint8)).save(other / "masks" / f"{id}.png")
+    assert changed >= len(division.held_out) == 7
+    for name, data in (("first", tiny_data), ("second", other)):
+        run = tmp_path / name / "fold-0"
+        if name == "second":
+            run.mkdir(parents=True)
+            shutil.copy(tmp_path / "first" / "fold-0" / "division.json", run)
+        train(recipe, data, run, overrides=fold_overrides(recipe), threads=1, device="cpu")
+        with run_lock(run):
+            weights.append(
+                {path.parent.name: path.read_bytes() for path in run.glob("checkpoints/*/model.safetensors")}
+            )
+    assert weights[0] == weights[1]
