@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from pixelwise.api.run import Run
     from pixelwise.api.serve import serve
     from pixelwise.api.several.compare import compare
+    from pixelwise.api.several.seed_runs import SeedRuns
     from pixelwise.api.table import table
     from pixelwise.api.train import train
     from pixelwise.api.ui import ui
@@ -82,6 +83,7 @@ _HOMES = {
     "Recipe": "pixelwise.recipes.schema.recipe",
     "Result": "pixelwise.records.result",
     "Run": "pixelwise.api.run",
+    "SeedRuns": "pixelwise.api.several.seed_runs",
     "SegmentationModel": "pixelwise.models",
     "Segmenter": "pixelwise.prediction.segmenter",
     "Unfinished": "pixelwise.records.result",
@@ -142,6 +144,7 @@ __all__ = [
     "Recipe",
     "Result",
     "Run",
+    "SeedRuns",
     "SegmentationModel",
     "Segmenter",
     "Unfinished",

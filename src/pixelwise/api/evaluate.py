@@ -21,6 +21,7 @@ from pixelwise.ranks.joining import joined
 from pixelwise.ranks.starting import refuse_unfit
 from pixelwise.recipes.overrides import in_words
 from pixelwise.records.result import Result, Unfinished
+from pixelwise.records.seeds.folder import is_seeds
 from pixelwise.reports.run.page import write_report
 from pixelwise.runtimes import is_artefact
 
@@ -81,7 +82,7 @@ def evaluate(
 
     Args:
         model_or_run: A run folder, an exported artefact (its folder or its file), or a model in memory, which is
-            moved to the device that scores it and stays there.
+            moved to the device that scores it and stays there. Of a folder of several seeds every run is scored.
         data: Folder of the data set; None for the data the run was trained on.
         split: Name of the split; None for the recipe's `evaluation.split`, or `val` for a model in memory.
         protocol: Name of a protocol; None for the recipe's first, or `native` for a model in memory. A list of names is
@@ -95,7 +96,7 @@ def evaluate(
 
     Returns:
         The result; for a list of protocols, a list with the result of each. With `shard`, a `pixelwise.Unfinished` as
-        long as other parts have images to score.
+        long as other parts have images to score. Of a folder of several seeds, a list with all of this for each run.
 
     Raises:
         CheckpointError: The folder is not a run or has no valid checkpoint, or the network predicts other classes.
@@ -105,6 +106,12 @@ def evaluate(
             each other; R252, Ray is too small.
         ValueError: The list of protocols is empty.
     """
+    if not isinstance(model_or_run, SegmentationModel) and is_seeds(Path(model_or_run)):
+        from pixelwise.api.several.seeds import evaluate_seeds  # which scores each of them with this function
+
+        with observer_or_display(observer, changes) as watcher:
+            keywords = {"protocol": protocol, "options": options, "observer": watcher, **changes}
+            return evaluate_seeds(Path(model_or_run), (data, split), keywords)
     names = [protocol] if isinstance(protocol, str) else protocol
     with observer_or_display(observer, changes) as watcher:
         options = in_words(chosen(EvaluateOptions, options, changes))

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any, overload
 
 from pixelwise.api.default_observer import observer_or_display
 from pixelwise.api.evaluate import evaluate
@@ -29,7 +30,22 @@ from pixelwise.reports.run.page import write_report
 from pixelwise.training import runs
 from pixelwise.training.options import TrainOptions
 
+if TYPE_CHECKING:
+    from pixelwise.api.several.seed_runs import SeedRuns
 
+
+@overload
+def train(  # pyright: ignore[reportOverlappingOverload]
+    recipe: Named,
+    data: str | os.PathLike[str] | None = None,
+    output: str | os.PathLike[str] | None = None,
+    options: TrainOptions | None = None,
+    *,
+    seeds: int | Sequence[int],
+    observer: Observer | None = None,
+    **changes: Any,
+) -> SeedRuns: ...
+@overload
 def train(
     recipe: Named,
     data: str | os.PathLike[str] | None = None,
@@ -38,7 +54,16 @@ def train(
     *,
     observer: Observer | None = None,
     **changes: Any,
-) -> Run:
+) -> Run: ...
+def train(
+    recipe: Named,
+    data: str | os.PathLike[str] | None = None,
+    output: str | os.PathLike[str] | None = None,
+    options: TrainOptions | None = None,
+    *,
+    observer: Observer | None = None,
+    **changes: Any,
+) -> Run | SeedRuns:
     """Train a recipe, its stages first, score the result under every protocol of the recipe, and write the report.
 
     `train("photos", minutes=20)` trains the recipe `unet` on a folder of labelled images.
@@ -57,13 +82,17 @@ def train(
     docs/cluster.md. Processes that a launcher such as `torchrun` started together train one run, too, and where it has
     started them again, they go on with it.
 
+    With `seeds`, a run of each seed is trained, one after another, in `output/seed-0` and so on, and their scores are
+    summarised in `output/summary.json` and `output/report.html`; `resume(output)` finishes all of them.
+
     Returns:
         The run: the path of its folder, which holds the resolved recipe, checkpoints, the log, results and report.html,
         and while it is trained live.html; with `.result`, `.log`, `.report`, `.predict(...)` and `.compare(...)`.
+        With `seeds`, a `pixelwise.SeedRuns` with `.runs`, `.summary` and `.report`.
 
     Raises:
-        RecipeError: R200, the first argument is neither a recipe nor a folder; R228, it may be both; others, the
-            recipe, an option or the output folder cannot be used.
+        RecipeError: R200, the first argument is neither a recipe nor a folder; R228, it may be both; R305 to R306,
+            `seeds` cannot be used so; others, the recipe, an option or the output folder cannot be used.
         CheckpointError: K440 to K451, the initial weights are not available or do not fit.
         DataError: The data is faulty, so that training on it would be wrong; see `pixelwise check`.
         ResourceError: S601 or S602, there is not enough disk space; S605, there is not enough memory for a step.
@@ -73,6 +102,11 @@ def train(
     """
     wanted = in_words(chosen(TrainOptions, options, changes))
     named, folder = recipe_and_data(recipe, data)
+    if wanted.several_seeds():
+        from pixelwise.api.several.seeds import train_seeds  # which trains each of them with this function
+
+        with observer_or_display(observer) as watcher:
+            return train_seeds(named, folder, None if output is None else Path(output), wanted, watcher)
     if wanted.devices is not None and world_size() == 1:
         return _by_several(named, folder, output, wanted, observer)
     refuse_unfit(wanted, wanted.device)

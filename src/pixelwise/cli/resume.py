@@ -23,7 +23,7 @@ EXAMPLES = (
 
 @takes(ResumeOptions)
 def run(
-    run: Path = typer.Argument(..., metavar="RUN", help="Run folder."),
+    run: Path = typer.Argument(..., metavar="RUN", help="Run folder, or that of `train --seeds`."),
     words: list[str] = typer.Argument(
         None,
         metavar="[DATA] [FIELD=VALUE]...",
@@ -45,9 +45,9 @@ def run(
     check_resuming(run, asked.data, options)
     import pixelwise
     from pixelwise.reports.displays import display
-    from pixelwise.reports.run.terminal import print_run
+    from pixelwise.reports.comparison.finished import print_finished
 
     with display(phases=True) as observer:
         observer.phase("loading PyTorch")
         pixelwise.resume(run, options, observer=observer)
-    print_run(run, scored=options.evaluate, as_json=json)
+    print_finished(run, scored=options.evaluate, as_json=json)

@@ -52,10 +52,10 @@ def refuse_occupied(folder: Path) -> None:
     Raises:
         RecipeError: R213.
     """
-    if is_run(folder) or has_checkpoints(folder):
+    if is_run(folder) or has_checkpoints(folder) or (folder / SEEDS).is_file():
         raise RecipeError(
             "R213",
-            f"{printable(folder)} already holds a run",
+            f"{printable(folder)} already holds {'runs of several seeds' if (folder / SEEDS).is_file() else 'a run'}",
             f"continue it with `pixelwise resume {printable(folder)}`, or choose another `output`",
         )
 

@@ -161,17 +161,18 @@ def _seeds(side: Measured, place: int) -> list[Source]:
 
 
 def _estimate(value: float, sources: Sequence[Source | None]) -> Estimate:
+    value = float(value)  # not NumPy's, which JSON does not know
     if math.isnan(value):
         return Estimate(value=None)
     known = [one for one in sources if one is not None]
     if len(known) < len(sources):
-        return Estimate(value=float(value))
+        return Estimate(value=value)
     variance = math.fsum(one.variance for one in known)
     if variance <= 0:
         # Nothing varies: whatever is drawn, the value is this one.
-        return Estimate(value=float(value), interval=(float(value), float(value)), p=0.0 if value else 1.0)
+        return Estimate(value=value, interval=(value, value), p=0.0 if value else 1.0)
     freedom = variance**2 / math.fsum(one.variance**2 / one.freedom for one in known)
     error = math.sqrt(variance)
     reach = t_quantile(LEVEL, freedom) * error
     p = two_sided_p(value / error, freedom)
-    return Estimate(value=float(value), interval=(float(value - reach), float(value + reach)), p=p)
+    return Estimate(value=value, interval=(value - reach, value + reach), p=p)

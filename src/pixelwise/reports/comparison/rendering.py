@@ -8,6 +8,8 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+import msgspec
+
 from pixelwise.errors import RecipeError
 from pixelwise.evaluation.comparison.comparison import Comparison, Table
 from pixelwise.evaluation.comparison.estimates import Estimate
@@ -61,7 +63,7 @@ def format_of(output: Path | None) -> CompareFormat:
 
 def render_json(found: Comparison) -> str:
     """All numbers, fractions 0..1; what is undefined is null."""
-    return json_text(found, indent=1)
+    return json_text({"verdict": found.verdict, **msgspec.to_builtins(found)}, indent=1)
 
 
 def render_markdown(found: Comparison) -> str:
@@ -119,7 +121,7 @@ def _row(cells: Any) -> str:
 
 def _plain(text: str) -> str:
     """Text that Markdown shows as it is."""
-    return "".join(f"\\{letter}" if letter in "\\`*_[]<>|" else letter for letter in text)
+    return "".join(f"\\{letter}" if letter in "\\*_[]<>|" else letter for letter in text)
 
 
 def _terminal_text(found: Comparison) -> str:
