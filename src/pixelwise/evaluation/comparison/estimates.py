@@ -100,10 +100,11 @@ def measured(rows: Sequence[np.ndarray], absent: Literal["skip", "zero"], resamp
 
 def side_estimates(side: Measured) -> list[Estimate]:
     """The scores of a side, mIoU first: means over its runs, whose intervals cover images and seeds."""
-    return [
-        msgspec.structs.replace(_estimate(value, [_images(side.drawn[:, i], int(side.units[i])), *_seeds(side, i)]), p=None)
-        for i, value in enumerate(_mean(side.runs))
-    ]
+    found = []
+    for i, value in enumerate(_mean(side.runs)):
+        one = _estimate(value, [_images(side.drawn[:, i], int(side.units[i])), *_seeds(side, i)])
+        found.append(Estimate(value=one.value, interval=_within(one.interval)))  # nothing is tested
+    return found
 
 
 def over_seeds(side: Measured) -> list[tuple[float | None, tuple[float, float] | None]]:
@@ -118,7 +119,7 @@ def over_seeds(side: Measured) -> list[tuple[float | None, tuple[float, float] |
             found.append((None, None))
         else:
             deviation = math.sqrt(sources[0].variance * len(side.runs))
-            found.append((deviation, _estimate(value, sources).interval))
+            found.append((deviation, _within(_estimate(value, sources).interval)))
     return found
 
 
@@ -131,6 +132,11 @@ def differences(first: Measured, second: Measured) -> list[Estimate]:
         _estimate(value, [_images(drawn[:, i], int(units[i])), *_seeds(first, i), *_seeds(second, i)])
         for i, value in enumerate(values)
     ]
+
+
+def _within(interval: tuple[float, float] | None) -> tuple[float, float] | None:
+    """The part of an interval that a score can have, 0..1."""
+    return None if interval is None else (max(0.0, interval[0]), min(1.0, interval[1]))
 
 
 def _scores(sums: np.ndarray, absent: Literal["skip", "zero"]) -> np.ndarray:
