@@ -12,8 +12,8 @@ from pixelwise.evaluation.comparison.options import CompareOptions
 
 EXAMPLES = (
     "pixelwise compare runs/unet-1 runs/unet-2",
-    "pixelwise compare runs/old-* runs/new-* --split test  # runs that differ in their seed count together",
-    "pixelwise compare runs/seeds -o seeds.html  # the runs of train --seeds",
+    "pixelwise compare runs/old-* runs/new-* --split test  # several seeds",
+    "pixelwise compare runs/seeds -o seeds.html  # runs of train --seeds",
 )
 """Shown at the end of the help."""
 

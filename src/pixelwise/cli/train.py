@@ -17,7 +17,7 @@ EXAMPLES = (
     "pixelwise train photos  # a U-Net, planned from your images",
     "pixelwise train photos --minutes 20 -o runs/first",
     "pixelwise train photos --recipe unet-resnet18 --epochs 40 --batch 4 --size 256x256 lr=0.001",
-    "pixelwise train photos --seeds 3 -o runs/seeds  # seeds 0, 1 and 2, and how far they differ",
+    "pixelwise train photos --seeds 3 -o runs/seeds  # seeds 0, 1 and 2",
     "pixelwise train camvid-cpu-1h CamVid  # another recipe",
 )
 """Shown at the end of the help."""

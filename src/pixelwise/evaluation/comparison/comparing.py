@@ -65,10 +65,12 @@ def compare_runs(paths: Sequence[Path], options: CompareOptions) -> Comparison:
 
     Raises:
         RecipeError: R300, there are not two runs; R301 to R303, their results cannot be compared; R304, the counts of
-            their images were not kept; R203, `group` is not a regular expression.
+            their images were not kept; R203, `group` is not a regular expression; R204, there is no such protocol.
         CheckpointError: K420, a path is neither a run nor an artefact nor a folder of runs.
         DataError: D240, a result is damaged.
     """
+    if options.protocol is not None:
+        protocol(options.protocol)
     subjects = [read_subject(path) for path in dict.fromkeys(_expanded(paths))]
     if len(subjects) < 2:
         named = printable(subjects[0].folder) if subjects else "nothing"

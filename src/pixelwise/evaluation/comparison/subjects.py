@@ -90,7 +90,8 @@ def common_answers(subjects: Sequence[Subject], options: CompareOptions) -> list
     wanted = [one for one in _preferred(first) if _is_asked(one[1], options)]
     if not wanted:
         split, protocol = options.split or _split_of(first), options.protocol or _protocol_of(first)
-        raise _not_scored(first, split, protocol, f"{printable(first.folder)} is not scored", "")
+        state = f"{printable(first.folder)} is not scored on {split} under {protocol}"
+        raise _not_scored(first, split, protocol, state, "")
     for _, result in wanted:
         found = [_answer(subject, result) for subject in subjects]
         answers = [one for one in found if one is not None]
