@@ -48,6 +48,18 @@ _ALIKE = 2
 """Images per series, on average, from which series that are too few to be drawn are worth a remark."""
 
 
+class Drawn(NamedTuple):
+    """The mean IoU of a result in the resamples of its images.
+
+    Attributes:
+        truth: What was labelled; see `Counts`.
+        scores: Its scores, those of the classes left out.
+    """
+
+    truth: str
+    scores: Measured
+
+
 class Camp(NamedTuple):
     """The answers of the runs of one side.
 
@@ -116,6 +128,46 @@ def pair_of(names: tuple[str, str], results: tuple[Result, Result], folders: tup
         return _pairs(camps, [_measured(camp, first, groups, options) for camp in camps], _classes(first))[0]
     except PixelwiseError:  # their images are not the same, or what was kept of them is gone
         return None
+
+
+def drawn_of(folder: Path, result: Result, resamples: int = 500) -> Drawn:
+    """The mean IoU of a result in the resamples of its images, to be held against others by `apart_from_best`.
+
+    Args:
+        folder: Folder of the evaluation.
+        result: Its result.
+        resamples: Number of resamples.
+
+    Raises:
+        RecipeError: R304, the counts of single images were not kept.
+        DataError: D240, they are damaged.
+    """
+    answer = Answer(Subject(folder, (), None, None, ()), folder, result)
+    groups, _ = _groups(answer, CompareOptions())
+    counts = read_counts(folder, len(result.per_class), groups)
+    found = measured([counts.rows], protocol(result.protocol).absent, resamples)
+    return Drawn(counts.truth, Measured(found.runs[:, :1], found.drawn[:, :1], found.units[:1]))
+
+
+def apart_from_best(found: Sequence[Drawn | None]) -> list[bool | None]:
+    """Whether each result is told from the best one, after Holm's correction; False for the best one itself.
+
+    None where nothing is known of it, or its labels are not those of the best one.
+    """
+    known = [(one.scores.runs[0, 0], -place) for place, one in enumerate(found) if one is not None]
+    known = [one for one in known if not math.isnan(one[0])]
+    if not known:
+        return [None] * len(found)
+    top = -max(known)[1]
+    best = found[top]
+    estimates = [
+        Estimate(value=None)
+        if best is None or one is None or place == top or one.truth != best.truth
+        else differences(best.scores, one.scores)[0]
+        for place, one in enumerate(found)
+    ]
+    told = [None if one.adjusted is None else one.separated for one in _adjusted(estimates)]
+    return [False if place == top else one for place, one in enumerate(told)]
 
 
 def _expanded(paths: Sequence[Path]) -> Iterator[Path]:
