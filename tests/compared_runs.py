@@ -79,9 +79,7 @@ def iou_of(matrices: np.ndarray) -> np.ndarray:
     return np.array([a / b if b else math.nan for a, b in zip(right.tolist(), either.tolist(), strict=True)])
 
 
-def drawn(
-    random: np.random.Generator, truth: np.ndarray, accuracy: np.ndarray, spread: float = 20.0
-) -> np.ndarray:
+def drawn(random: np.random.Generator, truth: np.ndarray, accuracy: np.ndarray, spread: float = 20.0) -> np.ndarray:
     """Confusions (N, K, K) of images with (N, K) labelled pixels: of each class a share around `accuracy` is right.
 
     The share differs between the images (a beta distribution), wrong pixels become the next class.

@@ -53,7 +53,9 @@ def test_the_interval_covers_the_mean_and_shrinks_with_images():
 
 def test_one_line_and_tables():
     found = against()
-    assert repr(found).startswith("<RunComparison new against old: mIoU +5.00: better in 1 of 3 images, worse in 1; per ")
+    assert repr(found).startswith(
+        "<RunComparison new against old: mIoU +5.00: better in 1 of 3 images, worse in 1; per "
+    )
     page = found._repr_html_()
     assert "+12.50" in page
     assert "-12.50" in page

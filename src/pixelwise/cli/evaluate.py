@@ -24,7 +24,9 @@ EXAMPLES = (
 
 @takes(EvaluateOptions)
 def run(
-    run: Path = typer.Argument(..., metavar="RUN", help="Run folder, that of `train --seeds`, or an exported model.onnx."),
+    run: Path = typer.Argument(
+        ..., metavar="RUN", help="Run folder, that of `train --seeds`, or an exported model.onnx."
+    ),
     words: list[str] = typer.Argument(
         None,
         metavar="[DATA] [FIELD=VALUE]...",

@@ -44,8 +44,8 @@ def run(
     options = msgspec.structs.replace(options, data=asked.data, overrides=asked.settings)
     check_resuming(run, asked.data, options)
     import pixelwise
-    from pixelwise.reports.displays import display
     from pixelwise.reports.comparison.finished import print_finished
+    from pixelwise.reports.displays import display
 
     with display(phases=True) as observer:
         observer.phase("loading PyTorch")

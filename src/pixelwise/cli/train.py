@@ -57,8 +57,8 @@ def run(
     options = msgspec.structs.replace(options, overrides=asked.settings)
     check_training(asked.recipe, asked.data, output, options)
     import pixelwise
-    from pixelwise.reports.displays import display
     from pixelwise.reports.comparison.finished import print_finished
+    from pixelwise.reports.displays import display
 
     with display(phases=True) as observer:
         observer.phase("loading PyTorch")

@@ -80,7 +80,7 @@ class RunComparison(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def verdict(self) -> str:
-        """`mIoU +1.84 [0.9, 2.8]: better in 20 of 24 images, worse in 3; per image +1.80 [0.92, 2.63]`, in points of %."""
+        """`mIoU +1.84 [0.9, 2.8]: better in 20 of 24 images, worse in 3; per image +1.80 [0.92, 2.63]`, in percent."""
         images = ""
         if self.images:
             images = f": better in {self.better} of {len(self.images)} images, worse in {self.worse}"

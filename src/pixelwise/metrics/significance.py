@@ -69,9 +69,7 @@ def _beta(a: float, b: float, x: float, rest: float) -> float:
     """The regularised incomplete beta function I_x(a, b); `rest` is 1 - x, without the loss of digits."""
     if x <= 0 or rest <= 0:
         return 0.0 if x <= 0 else 1.0
-    front = math.exp(
-        math.lgamma(a + b) - math.lgamma(a) - math.lgamma(b) + a * math.log(x) + b * math.log(rest)
-    )
+    front = math.exp(math.lgamma(a + b) - math.lgamma(a) - math.lgamma(b) + a * math.log(x) + b * math.log(rest))
     # The fraction converges fast on this side of the mean alone; I_x(a, b) = 1 - I_rest(b, a).
     if x < (a + 1) / (a + b + 2):
         return front * _fraction(a, b, x) / a

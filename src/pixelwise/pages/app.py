@@ -25,9 +25,9 @@ from pixelwise.pages.labels.views import routes as data_routes
 from pixelwise.pages.large.views import LargeImages
 from pixelwise.pages.live.views import LiveSite
 from pixelwise.pages.networks.costs import Costs
-from pixelwise.pages.separated.background import Separations
 from pixelwise.pages.networks.work import Networks
 from pixelwise.pages.rendering import KEPT, NOT_KEPT, guarded, html
+from pixelwise.pages.separated.background import Separations
 from pixelwise.pages.state import AXES, COLUMNS, RISING, state_of
 from pixelwise.pages.trying import views as trying
 from pixelwise.pages.trying.models import Models

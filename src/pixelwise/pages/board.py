@@ -9,8 +9,8 @@ from typing import NamedTuple
 from pixelwise.errors import PixelwiseError
 from pixelwise.pages.catalog import Catalog, Entry
 from pixelwise.pages.networks.costs import Cost, Costs
-from pixelwise.pages.separated.background import Separations
 from pixelwise.pages.pareto import Plot, Point, plot_of
+from pixelwise.pages.separated.background import Separations
 from pixelwise.pages.state import AXES, COLUMNS, RISING, State
 from pixelwise.records.result import Result
 from pixelwise.reports.numbers import NOT_AVAILABLE, count, percent
@@ -128,7 +128,9 @@ def board_of(
         else:
             key = result.protocol, result.data_fingerprint, result.split, result.variant
             found.setdefault(key, []).append((entry, result))
-    groups = [_group(results, costs, state, separations) for _, results in sorted(found.items(), key=lambda one: one[0])]
+    groups = [
+        _group(results, costs, state, separations) for _, results in sorted(found.items(), key=lambda one: one[0])
+    ]
     groups.sort(key=lambda group: -len(group.rows) - group.hidden)
     return Board(groups, unscored, problems, sum(group.hidden for group in groups))
 
@@ -162,14 +164,14 @@ def _group(
     )
 
 
-def _marked(
-    rows: list[Row], shown: Sequence[tuple[Entry, Result]], separations: Separations | None
-) -> list[Row]:
+def _marked(rows: list[Row], shown: Sequence[tuple[Entry, Result]], separations: Separations | None) -> list[Row]:
     """The rows, with a mark on those that are not told from the best one."""
     if separations is None:
         return rows
     told = separations.of([(entry.evaluation or entry.run, result) for entry, result in shown])
-    highest = max((row.cells["miou"].value for row in rows if not math.isnan(row.cells["miou"].value)), default=math.nan)
+    highest = max(
+        (row.cells["miou"].value for row in rows if not math.isnan(row.cells["miou"].value)), default=math.nan
+    )
     return [
         row._replace(near_best=apart is False and row.cells["miou"].value < highest)
         for row, apart in zip(rows, told, strict=True)

@@ -32,7 +32,9 @@ def shown(names: tuple[str, ...], width: int) -> str:
     return text.getvalue()
 
 
-@pytest.mark.parametrize("names", [("a", "b"), ("runs/a-name-of-quite-some-length", "runs/another-name-of-some-length")])
+@pytest.mark.parametrize(
+    "names", [("a", "b"), ("runs/a-name-of-quite-some-length", "runs/another-name-of-some-length")]
+)
 def test_eighty_columns_hold_all_numbers(names: tuple[str, ...]):
     text = shown(names, 80)
     assert max(map(len, text.splitlines())) <= 80

@@ -25,11 +25,11 @@ def compare(
     """Compare runs by their scores of the same images: which is better, and whether the images and seeds say so.
 
     Runs of one recipe, on the same data, that differ in their seed alone are one side, whose score is their mean. For
-    every two sides, the difference of the mean IoU and of the IoU of each class has a 95 % interval. It covers the choice
-    of the images, by a paired bootstrap (all runs are scored on the same images, which are drawn together with the others
-    of their series, if there are series), and the seeds of sides that have several. Sides of a single run are compared as
-    trained networks: what another seed would change is not in the interval. A difference is called separated only if it
-    is told from zero after Holm's correction: over the classes of a pair, and over the pairs. See
+    every two sides, the difference of the mean IoU and of the IoU of each class has a 95 % interval. It covers the
+    choice of the images, by a paired bootstrap (all runs are scored on the same images, which are drawn together with
+    the others of their series, if there are series), and the seeds of sides that have several. Sides of a single run
+    are compared as trained networks: what another seed would change is not in the interval. A difference is called
+    separated only if it is told from zero after Holm's correction: over the classes of a pair, and over the pairs. See
     `pixelwise.evaluation.comparison.estimates` for the method and its sources.
 
     Nothing is predicted: the counts of single images that `evaluate` keeps are read.

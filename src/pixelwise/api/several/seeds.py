@@ -33,7 +33,9 @@ _OF_FIRST = ("minutes", "auto_batch")
 """Those whose answer the first run finds on this machine, and writes into its recipe."""
 
 
-def train_seeds(named: Named, data: Path | None, output: Path | None, wanted: TrainOptions, observer: Observer) -> SeedRuns:
+def train_seeds(
+    named: Named, data: Path | None, output: Path | None, wanted: TrainOptions, observer: Observer
+) -> SeedRuns:
     """Train a recipe once for each seed, and summarise the runs.
 
     Args:
@@ -61,7 +63,9 @@ def train_seeds(named: Named, data: Path | None, output: Path | None, wanted: Tr
         try:
             _train_missing(folder, ResumeOptions(evaluate=wanted.evaluate), observer)
         except BaseException:
-            if not runs_within(folder):  # what was wrong with the first one is wrong with all: there is nothing to resume
+            if not runs_within(
+                folder
+            ):  # what was wrong with the first one is wrong with all: there is nothing to resume
                 (folder / SEEDS).unlink(missing_ok=True)
             raise
     return SeedRuns(folder)

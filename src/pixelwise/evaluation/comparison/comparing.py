@@ -210,7 +210,7 @@ def _names(sides: Sequence[Sequence[Subject]]) -> list[str]:
     return [_name(side, printable) if name in twice else name for side, name in zip(sides, short, strict=True)]
 
 
-def _name(side: Sequence[Subject], shown) -> str:  # noqa: ANN001
+def _name(side: Sequence[Subject], shown) -> str:
     paths = [one.folder for one in side]
     if len(paths) == 1:
         return printable(Path(shown(paths[0])))

@@ -220,7 +220,10 @@ def _classes_table(pair: Pair, sides: tuple[Side, ...]) -> Table:
     rows = tuple(
         (
             name,
-            *(in_percent(msgspec.structs.replace(by_name[side][name], interval=None)) for side in (pair.first, pair.second)),
+            *(
+                in_percent(msgspec.structs.replace(by_name[side][name], interval=None))
+                for side in (pair.first, pair.second)
+            ),
             signed(change),
             "*" if change.separated else "",
         )
@@ -232,9 +235,7 @@ def _classes_table(pair: Pair, sides: tuple[Side, ...]) -> Table:
 
 def _side_classes(sides: tuple[Side, ...]) -> Table:
     if len(sides) == 1:
-        rows = tuple(
-            (one.name, in_percent(one.iou), _or_not(one.deviation)) for one in sides[0].per_class
-        )
+        rows = tuple((one.name, in_percent(one.iou), _or_not(one.deviation)) for one in sides[0].per_class)
         return Table(title="IoU %", headings=("class", "mean [95 %]", "sd"), rows=rows)
     rows = tuple(
         (entries[0].name, *(in_percent(msgspec.structs.replace(one.iou, interval=None)) for one in entries))

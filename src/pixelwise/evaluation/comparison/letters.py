@@ -33,6 +33,6 @@ def letters_of(names: Sequence[str], apart: Collection[frozenset[str]]) -> dict[
 
 
 def _marks() -> itertools.chain[str]:
-    """a to z, then a1, b1, ..."""
+    """A to z, then a1, b1, ..."""
     letters = string.ascii_lowercase
     return itertools.chain(letters, (f"{letter}{number}" for number in itertools.count(1) for letter in letters))

@@ -177,9 +177,7 @@ def _on_other_data(result: Result, other: Subject) -> bool:
 
 def _not_scored(subject: Subject, split: str, protocol: str, message: str, data: str) -> RecipeError:
     words = f"pixelwise evaluate {printable(subject.folder)}{f' --data {data}' if data else ''}"
-    return RecipeError(
-        "R301", message, f"score it so first: `{words} --split {split} --protocol {protocol}`"
-    )
+    return RecipeError("R301", message, f"score it so first: `{words} --split {split} --protocol {protocol}`")
 
 
 def _refuse_other_classes(answers: Sequence[Answer]) -> None:

@@ -11,7 +11,7 @@ from typing import Any
 import msgspec
 
 from pixelwise.errors import RecipeError
-from pixelwise.evaluation.comparison.comparison import Comparison, Table
+from pixelwise.evaluation.comparison.comparison import Comparison
 from pixelwise.evaluation.comparison.estimates import Estimate
 from pixelwise.evaluation.comparison.options import CompareFormat
 from pixelwise.reports.comparison.terminal import print_comparison
