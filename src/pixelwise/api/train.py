@@ -80,15 +80,12 @@ def train(
 
     With `devices=N`, that many processes of this host share every step, whose result is that of one process; see
     docs/cluster.md. Processes that a launcher such as `torchrun` started together train one run, too, and where it has
-    started them again, they go on with it.
-
-    With `seeds`, a run of each seed is trained, one after another, in `output/seed-0` and so on, and their scores are
-    summarised in `output/summary.json` and `output/report.html`; `resume(output)` finishes all of them.
+    started them again, they go on with it. With `seeds`, each seed has a run in `output/seed-0` and so on.
 
     Returns:
         The run: the path of its folder, which holds the resolved recipe, checkpoints, the log, results and report.html,
-        and while it is trained live.html; with `.result`, `.log`, `.report`, `.predict(...)` and `.compare(...)`.
-        With `seeds`, a `pixelwise.SeedRuns` with `.runs`, `.summary` and `.report`.
+        and while it is trained live.html; with `.result`, `.log`, `.report`, `.predict(...)` and `.compare(...)`. With
+        `seeds`, a `pixelwise.SeedRuns`.
 
     Raises:
         RecipeError: R200, the first argument is neither a recipe nor a folder; R228, it may be both; R305 to R306,
@@ -103,10 +100,7 @@ def train(
     wanted = in_words(chosen(TrainOptions, options, changes))
     named, folder = recipe_and_data(recipe, data)
     if wanted.several_seeds():
-        from pixelwise.api.several.seeds import train_seeds  # which trains each of them with this function
-
-        with observer_or_display(observer) as watcher:
-            return train_seeds(named, folder, None if output is None else Path(output), wanted, watcher)
+        return _by_seeds(named, folder, output, wanted, observer)
     if wanted.devices is not None and world_size() == 1:
         return _by_several(named, folder, output, wanted, observer)
     refuse_unfit(wanted, wanted.device)
@@ -115,15 +109,33 @@ def train(
 
         return resume(output, evaluate=wanted.evaluate, observer=observer)
     if not is_first():
-        run = runs.train(named, folder, output, wanted)
-        if wanted.evaluate:
-            accompany_scoring(run)
-        return Run(run)
+        return _accompanying(runs.train(named, folder, output, wanted), wanted)
     with observer_or_display(observer) as watcher, keeping_page(watcher, output) as kept:
         run = runs.train(named, folder, output, wanted, observer=kept)
         if wanted.evaluate:
             conclude(run, kept)
     return Run(run)
+
+
+def _accompanying(run: Path, wanted: TrainOptions) -> Run:
+    """The run that this process has trained with others, of which the first one says everything."""
+    if wanted.evaluate:
+        accompany_scoring(run)
+    return Run(run)
+
+
+def _by_seeds(
+    named: Named,
+    data: Path | None,
+    output: str | os.PathLike[str] | None,
+    wanted: TrainOptions,
+    observer: Observer | None,
+) -> SeedRuns:
+    """The runs of several seeds, one after another."""
+    from pixelwise.api.several.seeds import train_seeds  # which trains each of them with `train`
+
+    with observer_or_display(observer) as watcher:
+        return train_seeds(named, data, None if output is None else Path(output), wanted, watcher)
 
 
 def _by_several(

@@ -145,7 +145,7 @@ def compare(
         image_interval=_interval(changes),
         recipe=_differences(*recipes),
         remarks=tuple(_remarks(ours, theirs, len(images))),
-        pair=None if folders is None else pair_of(names[::-1], results[::-1], folders[::-1]),
+        pair=None if folders is None else pair_of((names[1], names[0]), (theirs, ours), (folders[1], folders[0])),
     )
 
 

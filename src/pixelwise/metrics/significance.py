@@ -77,7 +77,7 @@ def _beta(a: float, b: float, x: float, rest: float) -> float:
 
 
 def _fraction(a: float, b: float, x: float) -> float:
-    """The continued fraction of the incomplete beta function (DLMF 8.17.22), by Lentz's method as of Thompson, Barnett."""
+    """The continued fraction of the incomplete beta function (DLMF 8.17.22), by Lentz's method."""
     above, below = 1.0, 1 / _away_from_zero(1 - (a + b) * x / (a + 1))
     value = below
     for m in range(1, _ITERATIONS):

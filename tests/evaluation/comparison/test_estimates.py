@@ -24,7 +24,7 @@ def sides(images: int, seed: int = 0) -> tuple[np.ndarray, np.ndarray]:
     random = np.random.default_rng(seed)
     truth = random.integers(1, 500, (images, 3))
     accuracy = np.array([0.8, 0.7, 0.6])
-    return drawn(random, truth, accuracy), drawn(random, truth, accuracy + [0.03, 0, 0.05])
+    return drawn(random, truth, accuracy), drawn(random, truth, accuracy + np.array([0.03, 0, 0.05]))
 
 
 def test_values_are_differences_of_the_scores_of_all_images():

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import itertools
 import math
-import os
 import statistics
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
@@ -103,7 +102,7 @@ def compare_runs(paths: Sequence[Path], options: CompareOptions) -> Comparison:
         resamples=options.resamples,
         sides=_sides(camps, found, pairs),
         pairs=pairs,
-        remarks=tuple([*remarks, *_about(camps)]),
+        remarks=(*remarks, *_about(camps)),
     )
 
 
@@ -190,8 +189,8 @@ def _camps(answers: Sequence[Answer], options: CompareOptions) -> tuple[list[Cam
             known.append(one)
         else:
             remarks.append(
-                f"{printable(one.subject.folder)} holds the same weights as {printable(twin.subject.folder)} and counts "
-                "once."
+                f"{printable(one.subject.folder)} holds the same weights as {printable(twin.subject.folder)} and "
+                "counts once."
             )
     if len(kinds) == 1 and len(next(iter(kinds.values()))) < 2:
         raise RecipeError(
@@ -210,24 +209,22 @@ def _names(sides: Sequence[Sequence[Subject]]) -> list[str]:
     return [_name(side, printable) if name in twice else name for side, name in zip(sides, short, strict=True)]
 
 
-def _name(side: Sequence[Subject], shown) -> str:
+def _name(side: Sequence[Subject], shown: Callable[[Path], str]) -> str:
     paths = [one.folder for one in side]
     if len(paths) == 1:
         return printable(Path(shown(paths[0])))
     parents = {path.parent for path in paths}
     if len(parents) == 1 and (parent := parents.pop()) != Path() and runs_within(parent):
         return printable(Path(shown(parent)))
-    start = os.path.commonprefix([shown(path) for path in paths])
+    first, last = min(map(shown, paths)), max(map(shown, paths))
+    start = "".join(a for a, _ in itertools.takewhile(lambda both: both[0] == both[1], zip(first, last, strict=False)))
     return printable(Path(f"{start}*" if start else f"{shown(paths[0])} and {len(paths) - 1} more"))
 
 
 def _groups(answer: Answer, options: CompareOptions) -> tuple[dict[str, str], list[str]]:
     """Id of each image -> the unit that it is drawn with, and what is to be said about that."""
     ids = read_ids(answer.folder)
-    if options.group is not None:
-        groups = group_names(ids, options.group, 1.0)
-    else:
-        groups = series_of(ids, _LARGEST_SERIES)
+    groups = series_of(ids, _LARGEST_SERIES) if options.group is None else group_names(ids, options.group, 1.0)
     number = len(set(groups.values()))
     if number < len(ids):
         return groups, [f"Images of one group are alike, so the {number} groups were drawn, not the {len(ids)} images."]
@@ -235,8 +232,8 @@ def _groups(answer: Answer, options: CompareOptions) -> tuple[dict[str, str], li
     few = len(set(shown.values()))
     if options.group is None and 1 < few < len(ids) / _ALIKE:
         return groups, [
-            f"The names of the images show {few} series, too few to be drawn as a whole: if their images are alike, the "
-            "intervals are too narrow (--group PATTERN draws them nevertheless)."
+            f"The names of the images show {few} series, too few to be drawn as a whole: if their images are alike, "
+            "the intervals are too narrow (--group PATTERN draws them nevertheless)."
         ]
     return groups, []
 
@@ -322,13 +319,13 @@ def _about(camps: Sequence[Camp]) -> list[str]:
     said = []
     if len(alone) == len(camps):
         said.append(
-            "Intervals are over images: these are differences of these trained networks. What another seed would change "
-            "is not in them; `pixelwise train --seeds 3` measures it."
+            "Intervals are over images: these are differences of these trained networks. What another seed would "
+            "change is not in them; `pixelwise train --seeds 3` measures it."
         )
     elif alone:
         said.append(
-            f"Intervals are over images and seeds, except that {', '.join(alone)} is a single run, whose seed counts as "
-            "if it were no chance."
+            f"Intervals are over images and seeds, except that {', '.join(alone)} is a single run, whose seed counts "
+            "as if it were no chance."
         )
     else:
         said.append("Intervals are over images and seeds.")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import NamedTuple, TypeVar
@@ -91,7 +90,7 @@ def _decoded(folder: Path, take: Callable[[ImageDetails], Value]) -> list[Value]
     if not path.is_file():
         raise RecipeError(
             "R304",
-            f"{printable(folder)}: the counts of the single images were not kept ({DETAILS}), so images cannot be drawn",
+            f"{printable(folder)}: the counts of single images were not kept ({DETAILS}), so images cannot be drawn",
             "score the run again with `pixelwise evaluate`, which keeps them",
         )
     decoder = msgspec.json.Decoder(ImageDetails)
@@ -104,8 +103,3 @@ def _decoded(folder: Path, take: Callable[[ImageDetails], Value]) -> list[Value]
             "D240", f"{printable(path)}: not a list of images: {reason}", "write it again with `pixelwise evaluate`"
         ) from error
     return found
-
-
-def largest_groups(groups: Mapping[str, str]) -> int:
-    """Number of images of the largest group."""
-    return max(Counter(groups.values()).values(), default=0)

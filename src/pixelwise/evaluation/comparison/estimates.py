@@ -1,26 +1,26 @@
 """Differences with intervals: the images by a paired bootstrap, the seeds by their spread.
 
-A score has two sources of chance that can be seen here: which images it was measured on, and with which seed the network
-was trained. Bouthillier et al. 2021 ("Accounting for Variance in Machine Learning Benchmarks", MLSys) find that the
-choice of the data and the seeds are of the same order, and that a comparison has to vary all that it can. Two usual ways
-fail with the few seeds that there are: drawing three seeds with replacement in a hierarchical bootstrap takes two thirds
-of their variance (its expectation is (k - 1) / k of the true one) and the quantiles of a normal distribution, and a
-t-interval over the seeds alone says nothing of other images. Here the variances are added, as in the analysis of several
-readers of the same cases (Obuchowski, Rockette 1995; Gallas 2006):
+A score has two sources of chance that can be seen here: which images it was measured on, and with which seed the
+network was trained. Bouthillier et al. 2021 ("Accounting for Variance in Machine Learning Benchmarks", MLSys,
+arXiv:2103.03098) show that both matter, and that a comparison has to vary all that it can. Two usual ways fail with the
+few seeds that there are: a hierarchical bootstrap, which draws the seeds with replacement, finds (k - 1) / k of their
+variance, two thirds with three seeds, and takes quantiles as if they were many; a t-interval over the seeds alone says
+nothing of other images. Here the variances are added, as in the analysis of several readers of the same cases
+(Obuchowski, Rockette 1995; Gallas 2006):
 
     variance = variance over images of the mean of the runs + (variance over seeds / seeds) of either side
 
 The first is that of a bootstrap in which all runs have the same draws (the images are the same, so the comparison is
-paired), times n / (n - 1) for n images. The others are the sample variances of the runs, which are independent, whatever
-their seeds are called. What a seed does to single images is in both parts, so the interval is rather too wide than too
-narrow. The interval is that of Student's distribution with the degrees of freedom of Welch and Satterthwaite, n - 1 of
-the images and k - 1 of the seeds of each side. The interval contains zero if and only if the probability is at least 5 %.
+paired), times n / (n - 1) for n images. The others are the sample variances of the runs, which are independent,
+whatever their seeds are called. What a seed does to single images is in both parts, so the interval is rather too wide
+than too narrow. The interval is that of Student's distribution with the degrees of freedom of Welch and Satterthwaite,
+n - 1 of the images and k - 1 of the seeds of each side. It holds zero if and only if the probability is at least 5 %.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Literal, NamedTuple
 
 import msgspec
@@ -77,7 +77,7 @@ class Source(NamedTuple):
     freedom: int
 
 
-def measured(rows: Sequence[np.ndarray], absent: Literal["skip", "zero"], resamples: int) -> Measured:
+def measured(rows: Iterable[np.ndarray], absent: Literal["skip", "zero"], resamples: int) -> Measured:
     """The scores of the runs of a side, as a whole and in every resample of the images.
 
     Args:
@@ -90,7 +90,7 @@ def measured(rows: Sequence[np.ndarray], absent: Literal["skip", "zero"], resamp
     for one in rows:
         classes = one.shape[1] // 2
         inside = one[:, classes:] > 0
-        useful = inside.any(1)
+        useful = inside.sum(1) > 0
         runs.append(_scores(one.sum(0, keepdims=True).astype(np.float64), absent)[0])
         drawn.append(_scores(resampled_sums(one, useful, resamples=resamples), absent))
         units = np.array([useful.sum(), *inside.sum(0)])

@@ -188,8 +188,8 @@ def _refuse_other_classes(answers: Sequence[Answer]) -> None:
         if theirs != names:
             raise RecipeError(
                 "R303",
-                f"{printable(first.subject.folder)} and {printable(other.subject.folder)} do not have the same classes: "
-                f"{_only(names, theirs)}",
+                f"{printable(first.subject.folder)} and {printable(other.subject.folder)} do not have the same "
+                f"classes: {_only(names, theirs)}",
                 _same_labels(other),
             )
 
