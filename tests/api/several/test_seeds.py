@@ -1,5 +1,6 @@
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -49,7 +50,7 @@ def test_what_was_interrupted_is_finished_and_equals_single_runs(tiny_recipe: Pa
     assert weights(out / "seed-2") == weights(alone)
     assert found.summary.sides[0].seeds == (4, 2)
     assert (out / "report.html").is_file()
-    scored = pixelwise.evaluate(out, split="train")
+    scored: Any = pixelwise.evaluate(out, split="train")
     assert [one.split for one in scored] == ["train", "train"]
     assert pixelwise.write_report(out) == out / "report.html"
 
@@ -71,11 +72,14 @@ def refused(call: Callable[[], object]) -> PixelwiseError:
 
 
 def test_what_is_no_set_of_seeds_is_refused(tiny_recipe: Path, tiny_data: Path, tmp_path: Path):
-    assert TrainOptions(seeds=3).several_seeds() == (0, 1, 2)
+    assert TrainOptions(seeds=(3,)).several_seeds() == (0, 1, 2)
     assert TrainOptions(seeds=(3, 7)).several_seeds() == (3, 7)
     assert TrainOptions().several_seeds() == ()
-    for changes in ({"seeds": 1}, {"seeds": 0}, {"seeds": [4, 4]}, {"seeds": 2, "seed": 3},
-                    {"seeds": 2, "overrides": ["sampling.seed=3"]}):  # fmt: skip
+    wrong: list[dict[str, Any]] = [
+        {"seeds": 1}, {"seeds": 0}, {"seeds": [4, 4]}, {"seeds": 2, "seed": 3},
+        {"seeds": 2, "overrides": ["sampling.seed=3"]},
+    ]  # fmt: skip
+    for changes in wrong:
         out = tmp_path / "out"
         error = refused(lambda out=out, changes=changes: pixelwise.train(str(tiny_recipe), tiny_data, out, **changes))
         assert isinstance(error, RecipeError)

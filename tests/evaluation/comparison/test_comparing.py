@@ -145,8 +145,8 @@ def test_another_question_that_all_have_answered_is_taken(tmp_path: Path, two: t
 
 
 def test_the_pair_of_two_results(two: tuple[Path, Path]):
-    folders = tuple(evaluation_folder(run, "val", "native") for run in two)
-    results = tuple(map(load_result, folders))
+    folders = evaluation_folder(two[0], "val", "native"), evaluation_folder(two[1], "val", "native")
+    results = load_result(folders[0]), load_result(folders[1])
     found = pair_of(("old", "new"), results, folders)
     assert found is not None
     assert found.miou.value == compare_runs(two, CompareOptions()).pairs[0].miou.value

@@ -1,4 +1,5 @@
 import math
+from typing import Any
 
 import numpy as np
 import pytest
@@ -41,9 +42,7 @@ def test_the_error_is_that_of_scipys_paired_bootstrap():
     def statistic(places: np.ndarray) -> float:
         return float((iou_of(second[places]) - iou_of(first[places])).mean())
 
-    other = stats.bootstrap(
-        (np.arange(30),), statistic, n_resamples=4000, vectorized=False, method="percentile", random_state=1
-    )
+    other = stats.bootstrap((np.arange(30),), statistic, n_resamples=4000, vectorized=False, method="percentile", rng=1)
     low, high = found[0].interval or (0, 0)
     # Ours is wider by n / (n - 1) within the root, and has Student's quantile.
     error = (high - low) / 2 / stats.t.ppf(0.975, 29) / math.sqrt(30 / 29)
@@ -70,7 +69,7 @@ def made(runs: list[float], spread: float, units: int) -> Measured:
 def test_seeds_alone_give_welchs_test():
     first, second = [0.50, 0.52, 0.55], [0.60, 0.61, 0.66, 0.59]
     found = differences(made(first, 0, 1000), made(second, 0, 1000))[0]
-    welch = stats.ttest_ind(second, first, equal_var=False)
+    welch: Any = stats.ttest_ind(second, first, equal_var=False)
     interval = welch.confidence_interval(0.95)
     # The resamples do not vary, so the images add nothing.
     assert found.p == pytest.approx(welch.pvalue, rel=1e-6)
