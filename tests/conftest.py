@@ -200,3 +200,21 @@ def make_folder(tmp_path: Path) -> Callable[..., Path]:
         return root
 
     return make
+
+
+@pytest.fixture
+def hub(monkeypatch: pytest.MonkeyPatch, tmp_path_factory: pytest.TempPathFactory):
+    """An empty hub of models on this machine, an empty cache of its client, and the token of the owner `me`."""
+    import huggingface_hub.constants as constants
+    from model_hub import WRITER, model_hub
+
+    folder = tmp_path_factory.mktemp("hub")
+    monkeypatch.setattr(constants, "HF_HUB_OFFLINE", False)
+    monkeypatch.setattr(constants, "HF_HUB_DISABLE_XET", True, raising=False)  # another protocol, to another server
+    monkeypatch.setattr(constants, "HF_TOKEN_PATH", str(folder / "token"))
+    monkeypatch.setenv("HF_HUB_CACHE", str(folder / "cache"))
+    monkeypatch.setenv("HF_TOKEN", WRITER)
+    monkeypatch.setattr("pixelwise.checkpoints.hub.pushing._FIRST_WAIT", 0.0)
+    with model_hub() as found:
+        monkeypatch.setenv("HF_ENDPOINT", found.endpoint)
+        yield found

@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from pixelwise.api.train import train
     from pixelwise.api.ui import ui
     from pixelwise.api.watch import watch
+    from pixelwise.checkpoints.hub.pushing import push
     from pixelwise.checkpoints.import_folder import import_weights_file
     from pixelwise.checkpoints.importers.importing import ImportReport, import_weights
     from pixelwise.datasets.auditing.audit import Audit, audit
@@ -115,6 +116,7 @@ _HOMES = {
     "prelabel": "pixelwise.api.prelabel",
     "prepare": "pixelwise.datasets.preparing.fetching",
     "profile": "pixelwise.api.profile",
+    "push": "pixelwise.checkpoints.hub.pushing",
     "quantize": "pixelwise.deployment.int8.quantize",
     "recipe": "pixelwise.recipes.files:find",
     "resume": "pixelwise.api.resume",
@@ -176,6 +178,7 @@ __all__ = [
     "prelabel",
     "prepare",
     "profile",
+    "push",
     "quantize",
     "recipe",
     "resume",

@@ -116,7 +116,7 @@ OTHERWISE = {
 ROWS = TABLE | IN_PARTS | OTHERWISE
 READ_ONLY = (
     "recipes", "show", "ui", "explain", "models", "table", "profile", "data stats", "data cache", "data verify",
-    "serve", "doctor", "compare",
+    "serve", "doctor", "push", "compare",
 )  # fmt: skip
 """Verbs that write nothing but the cache, or print what they write."""
 COVERED_ELSEWHERE = {

@@ -9,6 +9,7 @@ from typing import Any, overload
 
 from pixelwise.api.default_observer import observer_or_display
 from pixelwise.api.together import call_together, unlaunched
+from pixelwise.checkpoints.hub.resolving import own_run_path
 from pixelwise.errors import RecipeError
 from pixelwise.evaluation.options import EvaluateOptions
 from pixelwise.evaluation.runs import score_by_name, score_by_name_in_units
@@ -81,13 +82,12 @@ def evaluate(
     is written by whoever finds all units done. `per_image.parquet` has a row of counts per image.
 
     Args:
-        model_or_run: A run folder or that of several seeds, an exported artefact (its folder or its file), or a model
-            in memory, which is moved to the device that scores it and stays there.
+        model_or_run: A run folder or that of several seeds, an exported artefact (its folder or its file), either as
+            `hub://OWNER/NAME` (copied to `runs/`), or a model in memory, which is moved to the device that scores it.
         data: Folder of the data set; None for the data the run was trained on.
         split: Name of the split; None for the recipe's `evaluation.split`, or `val` for a model in memory.
         protocol: Name of a protocol; None for the recipe's first, or `native` for a model in memory. A list of names is
-            scored in one pass: images are decoded once, and predicted once for all protocols with the same network
-            input. A name given twice counts once.
+            scored in one pass, equal names once: images are decoded once, and predicted once for each network input.
         options: Options of the evaluation; None for the defaults.
         observer: Receives progress after every batch, and a warning if a damaged checkpoint was skipped. None shows
             them on a terminal or in a notebook; `pixelwise.Observer()` shows nothing.
@@ -108,18 +108,24 @@ def evaluate(
     """
     if not isinstance(model_or_run, SegmentationModel) and is_seeds(Path(model_or_run)):
         return _of_seeds(Path(model_or_run), (data, split), dict(changes, protocol=protocol, options=options), observer)
-    names = [protocol] if isinstance(protocol, str) else protocol
     with observer_or_display(observer, changes) as watcher:
         options = in_words(chosen(EvaluateOptions, options, changes))
         refuse_unfit(options, options.device)
         _ = options.by_units, options.share
+        model_or_run = _opened(model_or_run, watcher)
         if options.devices is not None and world_size() == 1:
             return _by_several(model_or_run, data, split, protocol, options, watcher)
+        names = [protocol] if isinstance(protocol, str) else protocol
         results = _scored(model_or_run, data, split, names, options, watcher)
         if isinstance(results, Unfinished):
             return results
         _report(model_or_run, watcher)
     return results if protocol is not None and not isinstance(protocol, str) else results[0]
+
+
+def _opened(model_or_run: SegmentationModel | str | os.PathLike[str], observer: Observer) -> SegmentationModel | Path:
+    """A model in memory as it is, anything else as the folder in which its scores are saved."""
+    return model_or_run if isinstance(model_or_run, SegmentationModel) else own_run_path(model_or_run, observer.warn)
 
 
 def _report(model_or_run: SegmentationModel | str | os.PathLike[str], observer: Observer) -> None:

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import os
 from collections.abc import Sequence
-from pathlib import Path
 from typing import Any
 
 from pixelwise.api.default_observer import observer_or_display
+from pixelwise.checkpoints.hub.resolving import run_path
 from pixelwise.observer import Observer
 from pixelwise.options import chosen
 from pixelwise.prediction.loading import load
@@ -61,6 +61,7 @@ def predict(
         options = in_words(chosen(PredictOptions, options, changes))
         place = place_of(output)
         tars = options.writes_tars(place)
+        run = run_path(run, watcher.warn)
         segmenter = load(
             run,
             device=options.device,
@@ -70,5 +71,5 @@ def predict(
             observer=watcher,
         )
         if tars:
-            return predict_into_tars(segmenter, Path(run), given, place, options, watcher)
+            return predict_into_tars(segmenter, run, given, place, options, watcher)
         return predict_paths(segmenter, given, place, options, observer=watcher)

@@ -6,6 +6,7 @@ import os
 from pathlib import Path
 from typing import Any
 
+from pixelwise.checkpoints.hub.resolving import here
 from pixelwise.deployment.card.latencies import LatencyTable, measure_runtimes
 from pixelwise.observer import SILENT, Observer
 from pixelwise.options import chosen
@@ -45,6 +46,7 @@ def profile(
     options = chosen(ProfileOptions, options, changes)
     words = words_of(overrides)
     options.refuse_contradictions(words)
+    model = here(model, observer.warn)
     if options.runtimes:
         return measure_runtimes(model, options, observer)
     if not options.train:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
+from pixelwise.checkpoints.hub.resolving import own_run_path
 from pixelwise.records.seeds.folder import is_seeds, runs_within
 from pixelwise.reports.run import page
 
@@ -15,7 +16,8 @@ def write_report(run: str | os.PathLike[str]) -> Path:
     A run that is not finished or not scored gets a shorter report.
 
     Args:
-        run: The run folder; of a folder of several seeds, the reports of all runs and that of all together are written.
+        run: The run folder; of `hub://OWNER/NAME`, a copy in `runs/` gets the report, and of a folder of several seeds
+            all runs and all together.
 
     Returns:
         Path of the report.
@@ -32,4 +34,4 @@ def write_report(run: str | os.PathLike[str]) -> Path:
         for one in runs_within(Path(run)):
             page.write_report(one)
         return write_summary(Path(run))
-    return page.write_report(Path(run))
+    return page.write_report(own_run_path(run))

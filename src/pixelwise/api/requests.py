@@ -12,6 +12,7 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from pixelwise.checkpoints.hub.resolving import here, refuse_to_continue, run_path
 from pixelwise.errors import CheckpointError, DataError
 from pixelwise.recipes.asking import Named
 from pixelwise.recipes.schema.recipe import Recipe
@@ -20,6 +21,7 @@ from pixelwise.storage.stores.addresses import address_of, place_of
 from pixelwise.storage.stores.containers import names_containers
 
 if TYPE_CHECKING:
+    from pixelwise.checkpoints.hub.options import PushOptions
     from pixelwise.deployment.card.options import DeployOptions
     from pixelwise.deployment.export.options import ArtefactOptions, ExportOptions
     from pixelwise.evaluation.options import EvaluateOptions
@@ -67,13 +69,13 @@ def check_training(recipe: Named, data: AnyPath | None, output: AnyPath | None, 
 
 def _check_teacher(teacher: str, match: str) -> None:
     """Refuse a teacher that is no run; of features, names of encoders are looked up later, by timm."""
-    from pixelwise.training.distillation.kinds import may_be_encoder, refuse_encoder
+    from pixelwise.training.distillation.kinds import may_be_encoder, refuse_encoder, teacher_path
 
     if match == "features":
         return
     refuse_encoder(teacher, match)
     try:
-        check_run(Path(teacher).expanduser())
+        check_run(teacher_path(teacher))
     except CheckpointError as error:
         if error.code != "K420" or not may_be_encoder(teacher):
             raise
@@ -94,6 +96,7 @@ def check_resuming(run: AnyPath, data: AnyPath | None, options: ResumeOptions) -
     from pixelwise.records.seeds.folder import is_seeds, runs_within
     from pixelwise.training.resuming.changes import refuse_other_experiment
 
+    refuse_to_continue(run)
     options.refuse_contradictions(options.device or "auto")
     overrides = options.all_overrides()
     for one in runs_within(Path(run)) if is_seeds(Path(run)) else (Path(run),):
@@ -121,6 +124,7 @@ def check_scoring(
 
     options.refuse_contradictions(options.device)
     _ = options.by_units, options.share
+    run = run_path(run)
     asked = Asked(overrides=options.overrides)
     for one in () if is_artefact(Path(run)) else runs_within(Path(run)) or (Path(run),):
         asked.changed(check_run(one, [data]))
@@ -157,9 +161,27 @@ def check_prelabelling(run: AnyPath, paths: Iterable[str]) -> None:
     from pixelwise.prediction.inputs import refuse_missing
     from pixelwise.runtimes import is_artefact
 
-    if not is_artefact(Path(run)):
+    run = run_path(run)
+    if not is_artefact(run):
         check_run(run, paths)
     refuse_missing(paths)
+
+
+def check_pushing(run: AnyPath, repository: str, options: PushOptions) -> None:
+    """Refuse to publish what is not a run or an artefact, or under a name that the hub does not accept.
+
+    Raises:
+        CheckpointError: K420, `run` is not a run folder; K490, `repository` is no name of a repository.
+        RecipeError: R251, samples are asked for without a licence of the data.
+    """
+    from pixelwise.checkpoints.hub.addresses import require_repository
+    from pixelwise.runtimes import is_artefact
+
+    require_repository(repository.removeprefix("hub://"))
+    options.refuse_contradictions()
+    run = run_path(run)
+    if not is_artefact(run):
+        check_run(run)
 
 
 def check_serving(run: AnyPath, options: ServeOptions) -> None:
@@ -173,7 +195,8 @@ def check_serving(run: AnyPath, options: ServeOptions) -> None:
     from pixelwise.runtimes import is_artefact
 
     options.refuse_open_doors()
-    if not is_artefact(Path(run)):
+    run = run_path(run)
+    if not is_artefact(run):
         check_run(run)
 
 
@@ -208,6 +231,7 @@ def check_exporting(source: AnyPath, options: ExportOptions) -> None:
     from pixelwise.deployment.export.options import require_source
     from pixelwise.recipes.files import find
 
+    source = here(source)
     require_source(os.fspath(source), options.weights)
     if options.weights == "none":
         find(source)
@@ -253,7 +277,7 @@ def check_run(run: AnyPath, others: Iterable[AnyPath | None] = ()) -> Recipe:
     """
     from pixelwise.records.run_folder import is_run, read_recipe
 
-    folder = Path(run)
+    folder = run_path(run)
     try:
         return read_recipe(folder)
     except CheckpointError as error:

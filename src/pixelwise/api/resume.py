@@ -11,6 +11,7 @@ from pixelwise.api.live import keeping_page
 from pixelwise.api.run import Run
 from pixelwise.api.together import call_together, unlaunched
 from pixelwise.api.train import accompany_scoring, conclude, is_scored
+from pixelwise.checkpoints.hub.resolving import refuse_to_continue
 from pixelwise.machine.launched import is_first, world_size
 from pixelwise.observer import Observer
 from pixelwise.options import chosen
@@ -53,12 +54,13 @@ def resume(
     Raises:
         CheckpointError: K412, all checkpoints are damaged; K420, the folder is not a run; K423, a file of the folder is
             damaged; K430, a change would make it another experiment or end it before the steps it has done; K431, the
-            data is not the data the run began with.
+            data is not the data the run began with; K497, the run is on the Hugging Face Hub.
         RecipeError: R307, changes are asked for of the runs of several seeds; others, a change, the device or a tracker
             cannot be used.
         StoppedError: A signal stopped the run again.
         DivergedError: T501, five non-finite steps in a row.
     """
+    refuse_to_continue(run)
     wanted = in_words(chosen(ResumeOptions, options, changes))
     refuse_unfit(wanted, wanted.device or "auto")
     if is_seeds(Path(run)):

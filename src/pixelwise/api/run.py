@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, overload
 
 import msgspec
 
+from pixelwise.checkpoints.hub.resolving import own_run_path
 from pixelwise.errors import DataError, PixelwiseError
 from pixelwise.records.advice import advice
 from pixelwise.records.evaluations import Evaluation, find_evaluation
@@ -40,7 +41,7 @@ class Run(_Path):
     Files in the folder, such as `run / "log.jsonl"`, are ordinary paths.
 
     Args:
-        folder: The folder that `pixelwise.train` created.
+        folder: The folder that `pixelwise.train` created; of `hub://OWNER/NAME`, a copy in `runs/` is opened.
 
     Raises:
         CheckpointError: K420, the folder is not a run folder.
@@ -48,6 +49,7 @@ class Run(_Path):
 
     def __new__(cls, folder: str | os.PathLike[str]) -> Run:
         """The run in a folder."""
+        folder = own_run_path(folder)
         run = super().__new__(cls, folder)
         if not is_run(Path(folder)):
             read_recipe(Path(folder))  # which says what is missing

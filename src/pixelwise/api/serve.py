@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import os
-from pathlib import Path
 from typing import Any
 
 from pixelwise.api.requests import check_serving
+from pixelwise.checkpoints.hub.resolving import run_path
 from pixelwise.observer import SILENT, Observer
 from pixelwise.options import chosen
 from pixelwise.recipes.overrides import in_words
@@ -27,7 +27,7 @@ def serve(
     `POST /model/reload` load the model again from the same place. docs/deployment.md describes what the server answers.
 
     Args:
-        run: A run folder, or an exported artefact (its folder or its file).
+        run: A run folder, or an exported artefact (its folder or its file), here or as `hub://OWNER/NAME`.
         options: Options of the server; None for the defaults.
         observer: Receives the address as a phase, and warnings.
         changes: Single fields of `ServeOptions`, such as `port=0`.
@@ -39,5 +39,6 @@ def serve(
         ResourceError: S609, the port cannot be used; S613, a worker process cannot load the model.
     """
     wanted = in_words(chosen(ServeOptions, options, changes))
-    check_serving(run, wanted)
-    serve_model(Path(run), wanted, observer)
+    folder = run_path(run, observer.warn)
+    check_serving(folder, wanted)
+    serve_model(folder, wanted, observer)

@@ -8,6 +8,7 @@ import time
 from pathlib import Path
 from typing import Any
 
+from pixelwise.checkpoints.hub.resolving import refuse_to_continue
 from pixelwise.errors import RecipeError
 from pixelwise.observer import SILENT, Observer
 from pixelwise.options import chosen
@@ -48,6 +49,7 @@ def watch(
             "`once` writes the page and ends, but `port` shows it until Ctrl-C",
             "leave one of them out",
         )
+    refuse_to_continue(run)
     folder = Path(run)
     write_live_pages(folder)
     if wanted.once:

@@ -19,13 +19,11 @@ from pixelwise.options import chosen
 from pixelwise.recipes.files import find as find_recipe
 from pixelwise.recipes.overrides import apply_overrides
 from pixelwise.recipes.schema.recipe import Recipe
-from pixelwise.records.run_folder import CHECKPOINTS, is_run, write_recipe
+from pixelwise.records.run_folder import CHECKPOINTS, PROVENANCE, is_run, write_recipe
 from pixelwise.storage import json_text, printable, sha256_file, write_text
 from pixelwise.storage.atomic import filling_folder
 from pixelwise.storage.documents import read_json
 from pixelwise.storage.locks import writing_alone
-
-PROVENANCE = "provenance.json"
 
 
 class _Provenance(msgspec.Struct):

@@ -19,7 +19,7 @@ EXAMPLES = (
 
 @takes(DeployOptions)
 def run(
-    run: Path = typer.Argument(..., metavar="RUN", help="Run folder."),
+    run: Path = typer.Argument(..., metavar="RUN", help="Run folder, or hub://OWNER/NAME."),
     output: Path = typer.Option(
         ..., "--output", "-o", metavar="FOLDER", help="Empty folder for the artefacts and card.html, .md and .json."
     ),

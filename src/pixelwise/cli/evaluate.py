@@ -25,7 +25,7 @@ EXAMPLES = (
 @takes(EvaluateOptions)
 def run(
     run: Path = typer.Argument(
-        ..., metavar="RUN", help="Run folder, that of `train --seeds`, or an exported model.onnx."
+        ..., metavar="RUN", help="Run folder, that of `train --seeds`, hub://OWNER/NAME, or an exported model.onnx."
     ),
     words: list[str] = typer.Argument(
         None,

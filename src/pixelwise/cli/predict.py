@@ -26,7 +26,7 @@ EXAMPLES = (
 
 @takes(PredictOptions)
 def run(
-    run: Path = typer.Argument(..., metavar="RUN", help="Run folder, or an exported model.onnx."),
+    run: Path = typer.Argument(..., metavar="RUN", help="Run folder, hub://OWNER/NAME, or an exported model.onnx."),
     words: list[str] = typer.Argument(
         ...,
         metavar="IMAGES... [FIELD=VALUE]...",

@@ -24,7 +24,7 @@ def run(
         ...,
         metavar="RUN|RECIPE",
         autocompletion=completion.recipes_and_runs,
-        help="Run folder; with --weights none, a recipe.",
+        help="Run folder or hub://OWNER/NAME; with --weights none, a recipe.",
     ),
     output: Path = typer.Option(
         None, "--output", "-o", metavar="FOLDER", help="Folder for the artefact's files and model.toml."

@@ -11,11 +11,11 @@ EXAMPLES = ("pixelwise report runs/unet-1",)
 
 
 def run(
-    run: Path = typer.Argument(..., metavar="RUN", help="Run folder, or that of `train --seeds`."),
+    run: Path = typer.Argument(..., metavar="RUN", help="Run folder, that of `train --seeds`, or hub://OWNER/NAME."),
     json: bool = typer.Option(False, "--json", help="Print the path of the report as JSON."),
 ) -> None:
     """Write RUN/report.html from the files in the run folder."""
     import pixelwise
     from pixelwise.reports.run.terminal import print_page
 
-    print_page(run, pixelwise.write_report(run), as_json=json)
+    print_page(pixelwise.write_report(run), as_json=json)

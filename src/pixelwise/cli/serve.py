@@ -24,7 +24,7 @@ TOKEN = "PIXELWISE_TOKEN"
 
 @takes(ServeOptions)
 def run(
-    run: Path = typer.Argument(..., metavar="RUN", help="Run folder, or an exported model.onnx."),
+    run: Path = typer.Argument(..., metavar="RUN", help="Run folder, hub://OWNER/NAME, or an exported model.onnx."),
     words: list[str] = typer.Argument(
         None,
         metavar="[FIELD=VALUE]...",

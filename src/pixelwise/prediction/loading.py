@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
+from pixelwise.checkpoints.hub.resolving import run_path
 from pixelwise.datasets.labels import LabelTable, table_of
 from pixelwise.datasets.reading.overrides import overridden
 from pixelwise.datasets.samples import Reading
@@ -48,8 +49,9 @@ def load(
     """Load the result of a run, ready to predict images as its recipe's first protocol evaluates them.
 
     Args:
-        run: A run folder, or an exported artefact: its folder or its file, such as `model.onnx`. An artefact predicts
-            as its description says; one of a fixed size sees images of other sizes through windows of that size.
+        run: A run folder, or an exported artefact: its folder or its file, such as `model.onnx`; or either on the
+            Hugging Face Hub, `hub://OWNER/NAME`. An artefact predicts as its description says; one of a fixed size sees
+            images of other sizes through windows of that size.
         device: Device to run on; None for a GPU if there is one. Artefacts always run on the CPU.
         window: (height, width) of sliding windows that overlap by a quarter; None to do as the protocol says.
         overrides: Settings for reading images that differ from those of the training, such as
@@ -61,22 +63,24 @@ def load(
         warn: Function that receives the code and message of these warnings instead.
 
     Raises:
-        CheckpointError: The folder is not a run or has no valid checkpoint; K462 or K463, the artefact is damaged;
-            K470 to K472, it contradicts itself, or is not safe to open.
+        CheckpointError: The folder is not a run or has no valid checkpoint; K490 to K496, what is on the hub
+            cannot be fetched; K462 or K463, the artefact is damaged; K470 to K472, it contradicts itself, or is not
+            safe to open.
         RecipeError: R240, the package that runs the artefact is not installed; R251, `window` is given for an artefact
             of a fixed size; R201, R203 or R285, an override is malformed, has a wrong value or does not concern the
             reading of images.
     """
-    if is_artefact(Path(run)):
-        artefact = open_artefact(Path(run), _kind(), threads, trust=trust)
-        segmenter = _exported(Path(run), artefact, window, overrides)
+    run = run_path(run, warn or observer.warn)
+    if is_artefact(run):
+        artefact = open_artefact(run, _kind(), threads, trust=trust)
+        segmenter = _exported(run, artefact, window, overrides)
         segmenter.warn, segmenter.observer = Once(warn or observer.warn), observer
         return segmenter
-    require("torch", f"predicting with a run ({printable(Path(run))}) rather than an exported network", TRAIN)
+    require("torch", f"predicting with a run ({printable(run)}) rather than an exported network", TRAIN)
     from pixelwise.checkpoints.trained import load_trained
     from pixelwise.machine.devices import choose_device
 
-    trained = load_trained(Path(run), warn or observer.warn)
+    trained = load_trained(run, warn or observer.warn)
     protocol = find_protocol(trained.recipe.evaluation.protocols[0])
     segmenter = Segmenter(
         trained.model,
@@ -87,7 +91,7 @@ def load(
         protocol=protocol if window is None else through_windows(protocol, window),
     )
     segmenter.label_table, segmenter.observer = recorded_table(trained.recipe.data), observer
-    segmenter.training_scale = _training_scale(segmenter, Path(run))
+    segmenter.training_scale = _training_scale(segmenter, run)
     return segmenter
 
 

@@ -6,6 +6,7 @@ import os
 from collections.abc import Sequence
 from pathlib import Path
 
+from pixelwise.checkpoints.hub.resolving import here
 from pixelwise.recipes.files import find
 from pixelwise.recipes.overrides import apply_overrides
 from pixelwise.recipes.schema.recipe import Recipe
@@ -21,6 +22,7 @@ def recipe_of(model: str | os.PathLike[str], overrides: Sequence[str] = ()) -> R
     Raises:
         RecipeError: There is no such recipe, or `overrides` are invalid.
     """
+    model = here(model)
     folder = Path(model)
     found = read_recipe(folder) if is_run(folder) else find(os.fspath(model))
     return apply_overrides(found, list(overrides))

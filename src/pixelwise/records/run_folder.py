@@ -24,6 +24,8 @@ REPORT = "report.html"
 REPORT_FILES = "report_files"
 """Folder of what `report.html` loads, if not everything is in it."""
 LIVE = "live.html"
+PROVENANCE = "provenance.json"
+"""Of imported weights: where they come from, and their licence."""
 SEEDS = "seeds.json"
 """File of a folder that holds the runs of several seeds, instead of a recipe."""
 

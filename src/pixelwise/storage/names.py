@@ -26,7 +26,7 @@ _RESERVED = frozenset(
     ("con", "prn", "aux", "nul", "conin$", "conout$", *(f"com{n}" for n in _PORTS), *(f"lpt{n}" for n in _PORTS))
 )
 _DIGEST = 12
-_ADDRESSES = ("s3:/", "gs:/", "az:/", "https:/", "http:/", "hf:/")
+_ADDRESSES = ("s3:/", "gs:/", "az:/", "https:/", "http:/", "hf:/", "hub:/")
 
 
 def printable(name: str | os.PathLike[str]) -> str:

@@ -45,8 +45,8 @@ class TrainOptions(LaunchOptions, frozen=True, kw_only=True):
         workers: Processes that load images; as `data.workers`.
         weights: Initial weights of the encoder: `none`, `default` (timm's default weights), their name in timm
             with its tag, or the path of a weights file. Left out, the recipe decides.
-        begin: Run folder whose trained weights initialise the whole network; no weights of the encoder are then
-            loaded.
+        begin: Run folder, or hub://OWNER/NAME, whose trained weights initialise the whole network; no weights of the
+            encoder are then loaded.
         minutes: Minutes that the run may take, from its start to its score: the number of steps follows the speed of
             this machine, which is measured first. Left out, the recipe decides.
         auto_batch: Choose the largest batch size that fits into memory; gradients of smaller batches are accumulated,

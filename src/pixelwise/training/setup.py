@@ -14,6 +14,7 @@ from pixelwise.checkpoints.encoders.defaults import with_available_default
 from pixelwise.checkpoints.encoders.normalisation import following_weights
 from pixelwise.checkpoints.encoders.paths import identified, weights_path
 from pixelwise.checkpoints.encoders.runs import derived_from
+from pixelwise.checkpoints.hub.resolving import run_path, with_pinned_runs
 from pixelwise.checkpoints.initial_weights import initialize
 from pixelwise.checkpoints.starting import Start, begin_with_run
 from pixelwise.datasets.auditing.audit import Audit, audit, raise_for_errors
@@ -291,7 +292,7 @@ def _begin_with(model: SegmentationModel, recipe: Recipe, begin: Path | None, ob
         if run is None:
             continue
         named = None if partly else recipe.initialize.recipe
-        folder = Path(os.path.normpath(run))
+        folder = run_path(os.path.normpath(run), observer.warn)
         start = begin_with_run(model, folder, recipe=named, partly=partly, warn=observer.warn)
         total = start.loaded + len(start.random)
         observer.phase(f"beginning with {start.loaded} of {total} tensors of {printable(folder)}")
@@ -313,7 +314,7 @@ def refuse_without_run(recipe: Recipe) -> None:
             f"train it first (pixelwise train {named}), then add initialize.run=RUN to this recipe",
         )
     if recipe.initialize.run is not None:
-        read_recipe(Path(recipe.initialize.run))  # its errors are raised now, not after the data was examined
+        read_recipe(run_path(recipe.initialize.run))  # its errors are raised now, not after the data was examined
 
 
 def with_initial_weights(recipe: Recipe, overrides: Sequence[str], observer: Observer) -> Recipe:
@@ -328,6 +329,7 @@ def with_initial_weights(recipe: Recipe, overrides: Sequence[str], observer: Obs
         RecipeError: As `refuse_without_run`; R295, the encoder is to be frozen, but begins with random weights.
         CheckpointError: As `refuse_without_run`, `identified` and `with_teachers`.
     """
+    recipe = with_pinned_runs(recipe, observer.warn)
     refuse_without_run(recipe)
     recipe = with_teachers(recipe, warn=observer.warn)
     asked = any(override.strip().startswith("initialize.encoder") for override in overrides)

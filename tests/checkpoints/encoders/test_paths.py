@@ -6,7 +6,9 @@ from pathlib import Path
 import pytest
 import torch
 
+import pixelwise
 from pixelwise.checkpoints.encoders.paths import identified, read_encoder_file, weights_path
+from pixelwise.checkpoints.trained import load_trained
 from pixelwise.errors import CheckpointError
 from pixelwise.recipes.schema.recipe import Initialize
 
@@ -58,3 +60,14 @@ def test_a_file_is_identified_by_its_content(here: Path) -> None:
 
 def test_a_file_is_read_with_what_it_holds(here: Path) -> None:
     assert read_encoder_file(here / "encoder").content["a"].tolist() == [1.0, 1.0]
+
+
+def test_the_encoder_of_a_run_on_the_hub_keeps_its_address(hub, tiny_run: Path) -> None:
+    pixelwise.push(tiny_run, "me/tiny", licence="mit")
+    address = f"hub://me/tiny@{hub.repositories['me/tiny'].head}"
+    path = weights_path(address)
+    assert path is not None
+    assert path.name == hub.repositories["me/tiny"].head
+    kept = identified(Initialize(encoder=address))
+    assert kept.encoder == address
+    assert kept.sha256 == read_encoder_file(path).sha256 == load_trained(tiny_run).weights_sha256

@@ -11,6 +11,7 @@ import msgspec
 
 from pixelwise.checkpoints.encoders.paths import weights_path
 from pixelwise.checkpoints.encoders.runs import is_run_with_weights
+from pixelwise.checkpoints.hub.resolving import run_path
 from pixelwise.observer import Warn
 from pixelwise.recipes.schema.model import IMAGENET, Preprocessing
 from pixelwise.recipes.schema.recipe import Recipe
@@ -75,7 +76,7 @@ def normalisation_of_weights(recipe: Recipe) -> Normalisation | None:
     """The normalisation of the weights that a recipe begins with; None if there are none, or it is not known."""
     start = recipe.initialize
     if start.run is not None:
-        return Normalisation(read_recipe(Path(start.run)).model.preprocessing, f"the run {printable(start.run)}")
+        return Normalisation(read_recipe(run_path(start.run)).model.preprocessing, f"the run {printable(start.run)}")
     encoder = getattr(recipe.model, "encoder", None)
     if start.encoder == "none" or not isinstance(encoder, str) or recipe.data.bands != 3:
         return None

@@ -12,6 +12,8 @@ from pixelwise.checkpoints.encoders.defaults import PACKAGES, package_file
 from pixelwise.checkpoints.encoders.runs import is_run_with_weights, run_weights
 from pixelwise.checkpoints.files.folders import ENDINGS
 from pixelwise.checkpoints.files.reading import WeightsFile, read_weights
+from pixelwise.checkpoints.hub.addresses import is_address
+from pixelwise.checkpoints.hub.resolving import run_path
 from pixelwise.errors import CheckpointError
 from pixelwise.recipes.schema.recipe import Initialize
 from pixelwise.storage import printable
@@ -31,6 +33,8 @@ def weights_path(name: str) -> Path | None:
         return None
     if name in PACKAGES:
         return _of_package(name)
+    if is_address(name):
+        return run_path(name)
     path = Path(name).expanduser()
     looks = name.startswith((".", "~", "/", "\\")) or path.is_absolute() or name.lower().endswith(ENDINGS)
     separated = "/" in name or os.sep in name
@@ -85,8 +89,9 @@ def identified(description: Initialize) -> Initialize:
         return description
     read = read_encoder_file(path)
     require_same(description, read)
-    # The name of a package is the same on every machine.
-    encoder = description.encoder if description.encoder in PACKAGES else str(path.resolve())
+    # The name of a package, and an address of the hub, are the same on every machine.
+    lasting = description.encoder in PACKAGES or is_address(description.encoder)
+    encoder = description.encoder if lasting else str(path.resolve())
     return msgspec.structs.replace(description, encoder=encoder, sha256=read.sha256)
 
 

@@ -22,7 +22,9 @@ EXAMPLES = (
 
 @takes(PrelabelOptions)
 def run(
-    run: Path = typer.Argument(..., metavar="RUN", help="Run folder, or an exported model.onnx with probabilities."),
+    run: Path = typer.Argument(
+        ..., metavar="RUN", help="Run folder, hub://OWNER/NAME, or model.onnx with probabilities."
+    ),
     words: list[str] = typer.Argument(
         ...,
         metavar="IMAGES... [FIELD=VALUE]...",

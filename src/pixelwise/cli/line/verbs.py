@@ -15,7 +15,7 @@ PANELS = {
     "Your data": ("check", "data", "prelabel"),
     "Train": ("train", "distill", "resume", "watch", "recipes", "show", "explain"),
     "Use": ("evaluate", "compare", "ui", "predict", "serve", "report", "export", "quantize", "deploy", "profile"),
-    "Published models": ("models", "table", "import-weights"),
+    "Published models": ("models", "table", "import-weights", "push"),
     "Set up": ("doctor", "schema"),
 }
 """Title of a group in the help -> its verbs."""

@@ -9,6 +9,7 @@ from typing import Any
 
 import msgspec
 
+from pixelwise.checkpoints.hub.resolving import run_path
 from pixelwise.checkpoints.licences import licence_of_run
 from pixelwise.checkpoints.trained import TrainedModel, load_trained
 from pixelwise.deployment.card.candidates import PlanResult, Shape, make_artefact, plan_artefacts
@@ -126,7 +127,9 @@ def make_card(
         DataError: The data cannot be opened or read.
     """
     options = chosen(DeployOptions, options, changes)
-    run, folder = Path(run), Path(output)
+    run, folder = run_path(run, observer.warn), Path(output)
+    if options.qat_run is not None:
+        options = msgspec.structs.replace(options, qat_run=run_path(options.qat_run, observer.warn))
     named = folder if named is None else Path(named)
     _refuse(options)
     refuse_occupied(folder)

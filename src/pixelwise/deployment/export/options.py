@@ -8,6 +8,7 @@ from typing import Annotated, Literal
 
 from msgspec import Meta
 
+from pixelwise.checkpoints.hub.resolving import here
 from pixelwise.deployment.web.names import RUNTIME, TARGET
 from pixelwise.errors import RecipeError
 from pixelwise.options import Options
@@ -121,7 +122,7 @@ def require_source(source: str, weights: str | None) -> None:
     Raises:
         RecipeError: R241, a recipe without `weights="none"`, a run with it, or neither run nor recipe.
     """
-    path = Path(source)
+    path = Path(here(source))
     if weights not in (None, "none"):
         raise RecipeError(
             "R241",

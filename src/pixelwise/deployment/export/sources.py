@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import msgspec
 import torch
 
+from pixelwise.checkpoints.hub.resolving import here
 from pixelwise.checkpoints.licences import code_licence, licence_of_run
 from pixelwise.checkpoints.trained import TrainedModel, load_trained
 from pixelwise.deployment.export.options import require_source
@@ -68,6 +70,7 @@ def open_source(
             own number of classes.
         CheckpointError: K412, K420 to K422, as `load_trained`.
     """
+    source = os.fspath(here(source, warn))
     path = Path(source)
     require_source(source, weights)
     if weights == "none":

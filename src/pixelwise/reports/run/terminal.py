@@ -10,6 +10,7 @@ from rich.cells import cell_len
 from rich.table import Table
 from rich.text import Text
 
+from pixelwise.checkpoints.hub.resolving import own_run_path
 from pixelwise.machine.launched import is_first
 from pixelwise.metrics import CONVENTIONS, miou
 from pixelwise.records.advice import advice, next_training
@@ -52,6 +53,7 @@ def show_results(results: Sequence[Result], run: Path, *, as_json: bool = False)
     console = Console()
     for result in results:
         print_result(result, console)
+    run = own_run_path(run)
     if is_run(run):
         print_standing(run)
         console.print(f"\nreport  {printable(run / REPORT)}", markup=False, soft_wrap=True)
@@ -72,8 +74,9 @@ def show_unfinished(found: Unfinished, *, as_json: bool = False) -> None:
     write("whoever finds all of them scored writes the result\n")
 
 
-def print_page(run: Path, page: Path, *, as_json: bool = False) -> None:
+def print_page(page: Path, *, as_json: bool = False) -> None:
     """Print where the report of a run is, and whether the run is finished."""
+    run = page.parent
     if as_json:
         write_json({"run": run, "report": page})
     else:

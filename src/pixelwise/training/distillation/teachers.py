@@ -25,6 +25,7 @@ from pixelwise.records.environment import Teacher
 from pixelwise.storage import printable
 from pixelwise.training.distillation.features import FeatureTeachers, load_feature_teachers
 from pixelwise.training.distillation.identity import require_same
+from pixelwise.training.distillation.kinds import teacher_path
 from pixelwise.training.distillation.looking import (
     Compared,
     record_of_run,
@@ -189,7 +190,7 @@ def load_teachers(recipe: Recipe, model: SegmentationModel, device: torch.device
     sighted, records = [], []
     hashes = section.teacher_sha256 or (None,) * len(section.teachers)
     for name, expected in zip(section.teachers, hashes, strict=True):
-        folder = Path(name).expanduser()
+        folder = teacher_path(name)
         with torch.random.fork_rng([]):
             trained = load_trained(folder)
         if expected is not None:

@@ -23,6 +23,7 @@ from pixelwise.records.run_folder import is_run, read_recipe
 from pixelwise.storage import printable
 from pixelwise.storage.names import counted
 from pixelwise.storage.stores.addresses import address_of
+from pixelwise.training.distillation.kinds import teacher_path
 
 _UNPAIRED, _NO_DATA = "D220", "D222"
 NO_CLASSES = ("unlabelled",)
@@ -146,7 +147,7 @@ def _with_classes(recipe: Recipe, root: Path) -> Data:
 
 
 def _folder(teacher: str) -> Path:
-    return Path(teacher).expanduser()
+    return teacher_path(teacher)
 
 
 def _without_theirs(problems: Sequence[Finding], found: Sequence[Unlabelled]) -> tuple[Finding, ...]:
