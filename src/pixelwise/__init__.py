@@ -26,6 +26,8 @@ if TYPE_CHECKING:
     from pixelwise.api.resume import resume
     from pixelwise.api.run import Run
     from pixelwise.api.serve import serve
+    from pixelwise.api.several.compare import compare
+    from pixelwise.api.several.seed_runs import SeedRuns
     from pixelwise.api.table import table
     from pixelwise.api.train import train
     from pixelwise.api.ui import ui
@@ -45,6 +47,7 @@ if TYPE_CHECKING:
     from pixelwise.deployment.export.export import export
     from pixelwise.deployment.int8.quantize import quantize
     from pixelwise.errors import PixelwiseError
+    from pixelwise.evaluation.comparison.comparison import Comparison
     from pixelwise.installation.doctor import doctor
     from pixelwise.models import SegmentationModel, build_model
     from pixelwise.observer import Observer
@@ -74,6 +77,7 @@ _openmp.configure()  # before anything imports torch
 # Where each public name is defined: `module`, or `module:name` where it has another name there.
 _HOMES = {
     "Audit": "pixelwise.datasets.auditing.audit",
+    "Comparison": "pixelwise.evaluation.comparison.comparison",
     "Complexity": "pixelwise.profiling.complexity",
     "ImportReport": "pixelwise.checkpoints.importers.importing",
     "Observer": "pixelwise.observer",
@@ -83,6 +87,7 @@ _HOMES = {
     "Recipe": "pixelwise.recipes.schema.recipe",
     "Result": "pixelwise.records.result",
     "Run": "pixelwise.api.run",
+    "SeedRuns": "pixelwise.api.several.seed_runs",
     "SegmentationModel": "pixelwise.models",
     "Segmenter": "pixelwise.prediction.segmenter",
     "Unfinished": "pixelwise.records.result",
@@ -93,6 +98,7 @@ _HOMES = {
     "cache": "pixelwise.storage.cache_contents",
     "check": "pixelwise.api.check",
     "check_part": "pixelwise.api.check",
+    "compare": "pixelwise.api.several.compare",
     "complexity": "pixelwise.profiling.complexity",
     "convert": "pixelwise.datasets.preparing.converting",
     "crossval": "pixelwise.api.folds.crossval",
@@ -136,6 +142,7 @@ _HOMES = {
 
 __all__ = [
     "Audit",
+    "Comparison",
     "Complexity",
     "ImportReport",
     "Observer",
@@ -145,6 +152,7 @@ __all__ = [
     "Recipe",
     "Result",
     "Run",
+    "SeedRuns",
     "SegmentationModel",
     "Segmenter",
     "Unfinished",
@@ -155,6 +163,7 @@ __all__ = [
     "cache",
     "check",
     "check_part",
+    "compare",
     "complexity",
     "convert",
     "crossval",

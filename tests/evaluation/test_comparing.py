@@ -3,7 +3,7 @@ import math
 import pytest
 from results import class_result, miniature
 
-from pixelwise.evaluation.comparing import Comparison, Difference, compare
+from pixelwise.evaluation.comparing import Difference, RunComparison, compare
 from pixelwise.recipes.catalog import recipe
 from pixelwise.recipes.overrides import apply_overrides
 from pixelwise.records.scores import ImageScore
@@ -23,7 +23,7 @@ THEIRS = miniature(
 )
 
 
-def against(ours=OURS, theirs=THEIRS, recipes=(RECIPE, RECIPE)) -> Comparison:
+def against(ours=OURS, theirs=THEIRS, recipes=(RECIPE, RECIPE)) -> RunComparison:
     return compare(("new", "old"), (ours, theirs), recipes)
 
 
@@ -53,7 +53,9 @@ def test_the_interval_covers_the_mean_and_shrinks_with_images():
 
 def test_one_line_and_tables():
     found = against()
-    assert repr(found).startswith("<Comparison new against old: mIoU +5.00: better in 1 of 3 images, worse in 1; per ")
+    assert repr(found).startswith(
+        "<RunComparison new against old: mIoU +5.00: better in 1 of 3 images, worse in 1; per "
+    )
     page = found._repr_html_()
     assert "+12.50" in page
     assert "-12.50" in page

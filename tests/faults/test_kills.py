@@ -28,6 +28,7 @@ from pixelwise.cli import data as data_verbs
 from pixelwise.cli.line.verbs import VERBS
 from pixelwise.prediction.receipts.created import ATTEMPTS
 from pixelwise.records.folds.cross_validation import CROSSVAL
+from pixelwise.records.run_folder import SEEDS
 from pixelwise.storage.atomic import TEMPORARY_PREFIX
 
 
@@ -121,6 +122,11 @@ OTHERWISE = {
         same="run/checkpoints/*/*.safetensors",
         again=("resume", "{out}/run"),
     ),
+    "train --seeds": Row(
+        ("train", "{recipe}", "--seeds", "2", "--data", "{data}", "--output", "{out}/run", *TINY),
+        same="run/*/checkpoints/*/model.safetensors",
+        again=("resume", "{out}/run"),
+    ),
 }  # fmt: skip
 """Verbs that write something else with other options."""
 FRAMES = 30
@@ -128,7 +134,7 @@ FRAMES = 30
 ROWS = TABLE | IN_PARTS | OTHERWISE
 READ_ONLY = (
     "recipes", "show", "ui", "explain", "models", "table", "profile", "data stats", "data cache", "data verify",
-    "serve", "doctor", "push",
+    "serve", "doctor", "push", "compare",
 )  # fmt: skip
 """Verbs that write nothing but the cache, or print what they write."""
 COVERED_ELSEWHERE = {
@@ -199,7 +205,7 @@ def killed(row: Row, times: int, commands: Commands, inputs: dict[str, Path], fo
             assert is_whole(path), f"{path} is damaged"
         complete = files(out, relative=True) == files(whole, relative=True)
         if ended.status and not (complete and row.refuses_existing):
-            resumes = row.again and any((out / "run" / name).exists() for name in ("recipe.toml", CROSSVAL))
+            resumes = row.again and any((out / "run" / name).exists() for name in ("recipe.toml", CROSSVAL, SEEDS))
             repeated = commands.run(filled(row.again if resumes else row.arguments))
             assert repeated.status == 0, repeated.said
         assert list(folder.rglob(f"{TEMPORARY_PREFIX}*")) == []

@@ -2,12 +2,12 @@ import math
 
 from results import miniature
 
-from pixelwise.evaluation.comparing import Comparison
+from pixelwise.evaluation.comparing import RunComparison
 from pixelwise.pages.comparing import signed, verdict_of
 
 
-def comparison(interval: tuple[float, float] | None) -> Comparison:
-    return Comparison(
+def comparison(interval: tuple[float, float] | None) -> RunComparison:
+    return RunComparison(
         names=("a", "b"), results=(miniature(), miniature()), miou=0.1, per_class={}, images={}, image_miou=0.1,
         image_interval=interval, recipe=(), remarks=(),
     )  # fmt: skip

@@ -23,6 +23,7 @@ from pixelwise.ranks.starting import refuse_unfit
 from pixelwise.recipes.overrides import in_words
 from pixelwise.records.result import Result, Unfinished
 from pixelwise.records.run_folder import is_run
+from pixelwise.records.seeds.folder import is_seeds
 from pixelwise.reports.run.page import write_report
 
 
@@ -81,8 +82,8 @@ def evaluate(
     is written by whoever finds all units done. `per_image.parquet` has a row of counts per image.
 
     Args:
-        model_or_run: A run folder, an exported artefact (its folder or its file), either as `hub://OWNER/NAME` (copied
-            to `runs/`), or a model in memory, which is moved to the device that scores it and stays there.
+        model_or_run: A run folder or that of several seeds, an exported artefact (its folder or its file), either as
+            `hub://OWNER/NAME` (copied to `runs/`), or a model in memory, which is moved to the device that scores it.
         data: Folder of the data set; None for the data the run was trained on.
         split: Name of the split; None for the recipe's `evaluation.split`, or `val` for a model in memory.
         protocol: Name of a protocol; None for the recipe's first, or `native` for a model in memory. A list of names is
@@ -95,7 +96,7 @@ def evaluate(
 
     Returns:
         The result; for a list of protocols, a list with the result of each. With `shard`, a `pixelwise.Unfinished` as
-        long as other parts have images to score.
+        long as other parts have images to score. Of several seeds, a list with all of this for each run.
 
     Raises:
         CheckpointError: The folder is not a run or has no valid checkpoint, or the network predicts other classes.
@@ -105,6 +106,8 @@ def evaluate(
             each other; R252, Ray is too small.
         ValueError: The list of protocols is empty.
     """
+    if not isinstance(model_or_run, SegmentationModel) and is_seeds(Path(model_or_run)):
+        return _of_seeds(Path(model_or_run), (data, split), dict(changes, protocol=protocol, options=options), observer)
     with observer_or_display(observer, changes) as watcher:
         options = in_words(chosen(EvaluateOptions, options, changes))
         refuse_unfit(options, options.device)
@@ -116,15 +119,30 @@ def evaluate(
         results = _scored(model_or_run, data, split, names, options, watcher)
         if isinstance(results, Unfinished):
             return results
-        if is_first() and isinstance(model_or_run, Path) and is_run(model_or_run):
-            watcher.phase("writing the report")
-            write_report(model_or_run)
+        _report(model_or_run, watcher)
     return results if protocol is not None and not isinstance(protocol, str) else results[0]
 
 
 def _opened(model_or_run: SegmentationModel | str | os.PathLike[str], observer: Observer) -> SegmentationModel | Path:
     """A model in memory as it is, anything else as the folder in which its scores are saved."""
     return model_or_run if isinstance(model_or_run, SegmentationModel) else own_run_path(model_or_run, observer.warn)
+
+
+def _report(model_or_run: SegmentationModel | str | os.PathLike[str], observer: Observer) -> None:
+    """Write the report of a run again; artefacts, folds together and models in memory have none."""
+    if is_first() and not isinstance(model_or_run, SegmentationModel) and is_run(Path(model_or_run)):
+        observer.phase("writing the report")
+        write_report(Path(model_or_run))
+
+
+def _of_seeds(
+    folder: Path, arguments: tuple[Any, ...], keywords: dict[str, Any], observer: Observer | None
+) -> list[Any]:
+    """What `evaluate` returns of each run in a folder of several seeds."""
+    from pixelwise.api.several.seeds import evaluate_seeds  # which scores each of them with `evaluate`
+
+    with observer_or_display(observer, keywords) as watcher:
+        return evaluate_seeds(folder, arguments, {**keywords, "observer": watcher})
 
 
 def _by_several(

@@ -6,6 +6,7 @@ import os
 from pathlib import Path
 
 from pixelwise.checkpoints.hub.resolving import own_run_path
+from pixelwise.records.seeds.folder import is_seeds, runs_within
 from pixelwise.reports.run import page
 
 
@@ -15,14 +16,22 @@ def write_report(run: str | os.PathLike[str]) -> Path:
     A run that is not finished or not scored gets a shorter report.
 
     Args:
-        run: The run folder; of `hub://OWNER/NAME`, a copy in `runs/` gets the report.
+        run: The run folder; of `hub://OWNER/NAME`, a copy in `runs/` gets the report, and of a folder of several seeds
+            all runs and all together.
 
     Returns:
         Path of the report.
 
     Raises:
         CheckpointError: K420, `run` is not a run folder.
+        RecipeError: R300 or R301, runs of several seeds have not begun or have not been scored yet.
         DataError: D240, a file of an evaluation is damaged.
         ResourceError: S601, the disk is full.
     """
+    if is_seeds(Path(run)):
+        from pixelwise.api.several.seed_runs import write_summary
+
+        for one in runs_within(Path(run)):
+            page.write_report(one)
+        return write_summary(Path(run))
     return page.write_report(own_run_path(run))

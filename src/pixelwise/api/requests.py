@@ -43,7 +43,7 @@ def check_training(recipe: Named, data: AnyPath | None, output: AnyPath | None, 
 
     Raises:
         RecipeError: R200 to R205, R261 or R262, the recipe or an override is wrong; R213, `output` holds a run; R270,
-            there is no such tracker.
+            there is no such tracker; R305, `seeds` are fewer than two.
         CheckpointError: K405, there is no such weights file; K420, `begin` or a teacher is not a run; K454, a teacher
             is an encoder, but classes are to be compared.
         DataError: D222, the data folder does not exist, or none is given.
@@ -56,6 +56,7 @@ def check_training(recipe: Named, data: AnyPath | None, output: AnyPath | None, 
 
     options.refuse_contradictions(options.device)
     options.require_output(output)
+    _ = options.several_seeds()
     overrides = options.all_overrides()
     resolved = apply_overrides(recipe if isinstance(recipe, Recipe) else find(recipe), overrides)
     require_trackers(options.track)
@@ -117,6 +118,7 @@ def check_resuming(run: AnyPath, data: AnyPath | None, options: ResumeOptions) -
     """
     from pixelwise.recipes.overrides import apply_overrides
     from pixelwise.records.folds.cross_validation import is_cross_validation
+    from pixelwise.records.seeds.folder import is_seeds, runs_within
     from pixelwise.training.folds.options import refuse_other_changes
     from pixelwise.training.resuming.changes import refuse_other_experiment
 
@@ -126,8 +128,10 @@ def check_resuming(run: AnyPath, data: AnyPath | None, options: ResumeOptions) -
         refuse_other_changes(options)
         _check_folder(data)
         return
-    recipe = check_run(run, [data])
-    refuse_other_experiment(recipe, apply_overrides(recipe, options.all_overrides()))
+    overrides = options.all_overrides()
+    for one in runs_within(Path(run)) if is_seeds(Path(run)) else (Path(run),):
+        recipe = check_run(one, [data])
+        refuse_other_experiment(recipe, apply_overrides(recipe, overrides))
     _check_folder(data)
 
 
@@ -145,15 +149,15 @@ def check_scoring(
     from pixelwise.evaluation.asking import Asked
     from pixelwise.metrics.metric import METRICS
     from pixelwise.recipes.protocols import protocol
+    from pixelwise.records.seeds.folder import runs_within
     from pixelwise.runtimes import is_artefact
 
     options.refuse_contradictions(options.device)
     _ = options.by_units, options.share
     run = run_path(run)
-    recipe = None if is_artefact(run) else check_network(run, [data])
     asked = Asked(overrides=options.overrides)
-    if recipe is not None:
-        asked.changed(recipe)
+    for one in () if is_artefact(run) else runs_within(Path(run)) or (Path(run),):
+        asked.changed(check_network(one, [data]))
     for name in protocols or ():
         protocol(name)
     for name in options.metrics:

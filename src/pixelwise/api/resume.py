@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from pixelwise.api.default_observer import observer_or_display
 from pixelwise.api.live import keeping_page
@@ -20,9 +20,13 @@ from pixelwise.recipes.overrides import in_words
 from pixelwise.records.folds.cross_validation import is_cross_validation
 from pixelwise.records.folds.summary import Summary
 from pixelwise.records.run_folder import is_run, read_recipe
+from pixelwise.records.seeds.folder import is_seeds
 from pixelwise.training import runs
 from pixelwise.training.options import ResumeOptions
 from pixelwise.training.resuming.restoring import has_ended
+
+if TYPE_CHECKING:
+    from pixelwise.api.several.seed_runs import SeedRuns
 
 
 def resume(
@@ -31,7 +35,7 @@ def resume(
     *,
     observer: Observer | None = None,
     **changes: Any,
-) -> Run | Summary:
+) -> Run | Summary | SeedRuns:
     """Continue a run from its newest valid checkpoint, then score it and write its report as `train` does.
 
     A run without checkpoints begins at step 0. A run that has finished already is not trained further, and scored
@@ -39,20 +43,22 @@ def resume(
     an uninterrupted run, unless the length of training changes (W510).
 
     Args:
-        run: The run folder, or that of a cross-validation, whose finished folds stay as they are.
+        run: The run folder, or that of a cross-validation or of several seeds, whose finished runs stay as they are.
         options: Settings that change from here on; None for no change.
         observer: Receives phases, progress, the status after every step, and warnings. None shows them on a terminal
             or in a notebook; `pixelwise.Observer()` shows nothing.
         changes: Single fields of `ResumeOptions`, such as `data="elsewhere"`.
 
     Returns:
-        The run, as `pixelwise.train` does; of a cross-validation what `pixelwise.crossval` returns.
+        The run, as `pixelwise.train` does; of a cross-validation what `pixelwise.crossval` returns; for a folder of
+        several seeds, whose runs are finished one after another, a `pixelwise.SeedRuns`.
 
     Raises:
         CheckpointError: K412, all checkpoints are damaged; K420, the folder is not a run; K423, a file of the folder is
             damaged; K430, a change would make it another experiment or end it before the steps it has done; K431, the
             data is not the data the run began with; K497, the run is on the Hugging Face Hub.
-        RecipeError: A change, the device or a tracker cannot be used.
+        RecipeError: R307, changes are asked for of the runs of several seeds; others, a change, the device or a tracker
+            cannot be used.
         StoppedError: A signal stopped the run again.
         DivergedError: T501, five non-finite steps in a row.
     """
@@ -64,6 +70,11 @@ def resume(
 
         with observer_or_display(observer) as watcher:
             return resume_crossval(Path(run), wanted, watcher)
+    if is_seeds(Path(run)):
+        from pixelwise.api.several.seeds import resume_seeds  # which continues each of them with this function
+
+        with observer_or_display(observer) as watcher:
+            return resume_seeds(Path(run), wanted, watcher)
     return resume_run(Path(run), wanted, observer)
 
 

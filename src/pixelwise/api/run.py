@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     import numpy as np
     from PIL import Image
 
-    from pixelwise.evaluation.comparing import Comparison
+    from pixelwise.evaluation.comparing import RunComparison
     from pixelwise.prediction.feeding import OneImage
     from pixelwise.prediction.prediction import Prediction
     from pixelwise.prediction.segmenter import Segmenter
@@ -230,7 +230,7 @@ class Run(_Path):
 
         return evaluate(self, data, split, protocol, **changes)
 
-    def compare(self, other: str | os.PathLike[str]) -> Comparison:
+    def compare(self, other: str | os.PathLike[str]) -> RunComparison:
         """Hold the score of this run against that of another one.
 
         Args:
@@ -248,7 +248,9 @@ class Run(_Path):
 
         theirs = other if isinstance(other, Run) else Run(other)
         names = (self.name, theirs.name) if self.name != theirs.name else (printable(self), printable(theirs))
-        return compare(names, (self.result, theirs.result), (self.recipe, theirs.recipe))
+        folders = tuple(found.folder for run in (self, theirs) if (found := run._evaluation()) is not None)
+        results = self.result, theirs.result
+        return compare(names, results, (self.recipe, theirs.recipe), folders if len(folders) == 2 else None)
 
     def _evaluation(self) -> Evaluation | None:
         recipe = self.recipe

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any, overload
 
 from pixelwise.api.default_observer import observer_or_display
 from pixelwise.api.evaluate import evaluate
@@ -31,7 +32,22 @@ from pixelwise.training import runs
 from pixelwise.training.options import ResumeOptions, TrainOptions
 from pixelwise.training.trackers.following import send_the_rest
 
+if TYPE_CHECKING:
+    from pixelwise.api.several.seed_runs import SeedRuns
 
+
+@overload
+def train(  # pyright: ignore[reportOverlappingOverload]
+    recipe: Named,
+    data: str | os.PathLike[str] | None = None,
+    output: str | os.PathLike[str] | None = None,
+    options: TrainOptions | None = None,
+    *,
+    seeds: int | Sequence[int],
+    observer: Observer | None = None,
+    **changes: Any,
+) -> SeedRuns: ...
+@overload
 def train(
     recipe: Named,
     data: str | os.PathLike[str] | None = None,
@@ -40,7 +56,16 @@ def train(
     *,
     observer: Observer | None = None,
     **changes: Any,
-) -> Run:
+) -> Run: ...
+def train(
+    recipe: Named,
+    data: str | os.PathLike[str] | None = None,
+    output: str | os.PathLike[str] | None = None,
+    options: TrainOptions | None = None,
+    *,
+    observer: Observer | None = None,
+    **changes: Any,
+) -> Run | SeedRuns:
     """Train a recipe, its stages first, score the result under every protocol of the recipe, and write the report.
 
     `train("photos", minutes=20)` trains the recipe `unet` on a folder of labelled images.
@@ -57,15 +82,16 @@ def train(
 
     With `devices=N`, that many processes of this host share every step, whose result is that of one process; see
     docs/cluster.md. Processes that a launcher such as `torchrun` started together train one run, too, and where it has
-    started them again, they go on with it.
+    started them again, they go on with it. With `seeds`, each seed has a run in `output/seed-0` and so on.
 
     Returns:
         The run: the path of its folder, which holds the resolved recipe, checkpoints, the log, results and report.html,
-        and while it is trained live.html; with `.result`, `.log`, `.report`, `.predict(...)` and `.compare(...)`.
+        and while it is trained live.html; with `.result`, `.log`, `.report`, `.predict(...)` and `.compare(...)`. With
+        `seeds`, a `pixelwise.SeedRuns`.
 
     Raises:
-        RecipeError: R200, the first argument is neither a recipe nor a folder; R228, it may be both; others, the
-            recipe, an option or the output folder cannot be used.
+        RecipeError: R200, the first argument is neither a recipe nor a folder; R228, it may be both; R305 to R306,
+            `seeds` cannot be used so; others, the recipe, an option or the output folder cannot be used.
         CheckpointError: K440 to K451, the initial weights are not available or do not fit.
         DataError: The data is faulty, so that training on it would be wrong; see `pixelwise check`.
         ResourceError: S601 or S602, there is not enough disk space; S605, there is not enough memory for a step.
@@ -75,6 +101,8 @@ def train(
     """
     wanted = in_words(chosen(TrainOptions, options, changes))
     named, folder = recipe_and_data(recipe, data)
+    if wanted.several_seeds():
+        return _by_seeds(named, folder, output, wanted, observer)
     if wanted.devices is not None and world_size() == 1:
         return _by_several(named, folder, output, wanted, observer)
     refuse_unfit(wanted, wanted.device)
@@ -83,15 +111,33 @@ def train(
 
         return resume_run(Path(output), ResumeOptions(evaluate=wanted.evaluate), observer)
     if not is_first():
-        run = runs.train(named, folder, output, wanted)
-        if wanted.evaluate:
-            accompany_scoring(run)
-        return Run(run)
+        return _accompanying(runs.train(named, folder, output, wanted), wanted)
     with observer_or_display(observer) as watcher, keeping_page(watcher, output) as kept:
         run = runs.train(named, folder, output, wanted, observer=kept)
         if wanted.evaluate:
             conclude(run, kept)
     return Run(run)
+
+
+def _accompanying(run: Path, wanted: TrainOptions) -> Run:
+    """The run that this process has trained with others, of which the first one says everything."""
+    if wanted.evaluate:
+        accompany_scoring(run)
+    return Run(run)
+
+
+def _by_seeds(
+    named: Named,
+    data: Path | None,
+    output: str | os.PathLike[str] | None,
+    wanted: TrainOptions,
+    observer: Observer | None,
+) -> SeedRuns:
+    """The runs of several seeds, one after another."""
+    from pixelwise.api.several.seeds import train_seeds  # which trains each of them with `train`
+
+    with observer_or_display(observer) as watcher:
+        return train_seeds(named, data, None if output is None else Path(output), wanted, watcher)
 
 
 def _by_several(

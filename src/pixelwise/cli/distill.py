@@ -60,10 +60,10 @@ def run(
     options = msgspec.structs.replace(options, overrides=asked.settings)
     check_training(asked.recipe, asked.data, output, options)
     import pixelwise
+    from pixelwise.reports.comparison.finished import print_finished
     from pixelwise.reports.displays import display
-    from pixelwise.reports.run.terminal import print_run
 
     with display(phases=True) as observer:
         observer.phase("loading PyTorch")
         run = pixelwise.distill(asked.recipe, asked.data, output, options, observer=observer)
-    print_run(run, scored=options.evaluate, as_json=json)
+    print_finished(Path(run), scored=options.evaluate, as_json=json)

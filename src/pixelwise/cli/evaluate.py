@@ -24,7 +24,9 @@ EXAMPLES = (
 
 @takes(EvaluateOptions)
 def run(
-    run: Path = typer.Argument(..., metavar="RUN", help="Run folder, hub://OWNER/NAME, or an exported model.onnx."),
+    run: Path = typer.Argument(
+        ..., metavar="RUN", help="Run folder, that of `train --seeds`, hub://OWNER/NAME, or an exported model.onnx."
+    ),
     words: list[str] = typer.Argument(
         None,
         metavar="[DATA] [FIELD=VALUE]...",
@@ -63,6 +65,8 @@ def run(
     options = msgspec.structs.replace(options, overrides=asked.settings)
     check_scoring(run, asked.data, protocol, options)
     import pixelwise
+    from pixelwise.records.seeds.folder import runs_within
+    from pixelwise.reports.comparison.finished import show_of_each
     from pixelwise.reports.displays import display
     from pixelwise.reports.run.terminal import show_results, show_unfinished
 
@@ -71,7 +75,9 @@ def run(
         found = pixelwise.evaluate(
             run, asked.data, split, protocol=protocol or None, options=options, observer=observer
         )
-    if isinstance(found, pixelwise.Unfinished):
+    if runs := runs_within(run):
+        show_of_each(found, runs, run, as_json=json)
+    elif isinstance(found, pixelwise.Unfinished):
         show_unfinished(found, as_json=json)
     else:
         show_results(found if isinstance(found, list) else [found], run, as_json=json)

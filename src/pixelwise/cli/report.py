@@ -11,7 +11,7 @@ EXAMPLES = ("pixelwise report runs/unet-1",)
 
 
 def run(
-    run: Path = typer.Argument(..., metavar="RUN", help="Run folder, or hub://OWNER/NAME."),
+    run: Path = typer.Argument(..., metavar="RUN", help="Run folder, that of `train --seeds`, or hub://OWNER/NAME."),
     json: bool = typer.Option(False, "--json", help="Print the path of the report as JSON."),
 ) -> None:
     """Write RUN/report.html from the files in the run folder."""

@@ -23,7 +23,9 @@ EXAMPLES = (
 
 @takes(ResumeOptions)
 def run(
-    run: Path = typer.Argument(..., metavar="RUN", help="Run folder, or that of a cross-validation."),
+    run: Path = typer.Argument(
+        ..., metavar="RUN", help="Run folder, or that of a cross-validation or of `train --seeds`."
+    ),
     words: list[str] = typer.Argument(
         None,
         metavar="[DATA] [FIELD=VALUE]...",
@@ -45,14 +47,14 @@ def run(
     check_resuming(run, asked.data, options)
     import pixelwise
     from pixelwise.records.folds.summary import Summary
+    from pixelwise.reports.comparison.finished import print_finished
     from pixelwise.reports.displays import display
     from pixelwise.reports.folds.terminal import print_folds
-    from pixelwise.reports.run.terminal import print_run
 
     with display(phases=True) as observer:
         observer.phase("loading PyTorch")
         resumed = pixelwise.resume(run, options, observer=observer)
     if isinstance(resumed, Summary):
         print_folds(resumed, as_json=json)
-        return
-    print_run(run, scored=options.evaluate, as_json=json)
+    else:
+        print_finished(run, scored=options.evaluate, as_json=json)

@@ -17,6 +17,7 @@ EXAMPLES = (
     "pixelwise train photos  # a U-Net, planned from your images",
     "pixelwise train photos --minutes 20 -o runs/first",
     "pixelwise train photos --recipe unet-resnet18 --epochs 40 --batch 4 --size 256x256 lr=0.001",
+    "pixelwise train photos --seeds 3 -o runs/seeds  # seeds 0, 1 and 2",
     "pixelwise train camvid-cpu-1h CamVid  # another recipe",
 )
 """Shown at the end of the help."""
@@ -56,10 +57,10 @@ def run(
     options = msgspec.structs.replace(options, overrides=asked.settings)
     check_training(asked.recipe, asked.data, output, options)
     import pixelwise
+    from pixelwise.reports.comparison.finished import print_finished
     from pixelwise.reports.displays import display
-    from pixelwise.reports.run.terminal import print_run
 
     with display(phases=True) as observer:
         observer.phase("loading PyTorch")
         run = pixelwise.train(asked.recipe, asked.data, output, options, observer=observer)
-    print_run(run, scored=options.evaluate, as_json=json)
+    print_finished(Path(run), scored=options.evaluate, as_json=json)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from typing import TYPE_CHECKING, Literal, Self
 
 import numpy as np
@@ -50,46 +49,79 @@ def miou_interval(
         Lower and upper end, 0..1; None if fewer than two images contain a class.
     """
     useful = unions.sum(1) > 0
-    count, classes = int(useful.sum()), unions.shape[1]
-    if count < 2:
+    if np.count_nonzero(useful) < 2:
         return None
-    resampled = _weighted_sums if count > MOST_DRAWN else _drawn_sums
-    means = []
-    for sums in resampled(intersections, unions, useful, resamples, seed):
-        above, below = sums[:, :classes], sums[:, classes:]
-        iou = np.divide(above, below, out=np.zeros_like(above), where=below > 0)
-        divisor = (below > 0).sum(1) if absent == "skip" else classes
-        means.append(iou.sum(1) / divisor)
+    rows = np.concatenate([intersections, unions], axis=1)
+    means = mean_iou(resampled_sums(rows, useful, resamples=resamples, seed=seed), absent)
     outside = 100 * (1 - level) / 2
-    lower, upper = np.percentile(np.concatenate(means), [outside, 100 - outside])
+    lower, upper = np.percentile(means, [outside, 100 - outside])
     return float(lower), float(upper)
 
 
-def _drawn_sums(
-    intersections: np.ndarray, unions: np.ndarray, useful: np.ndarray, resamples: int, seed: int
-) -> Iterator[np.ndarray]:
-    """Sums over images drawn with replacement: (some resamples, 2 K)."""
+def resampled_sums(
+    rows: np.ndarray, useful: np.ndarray | None = None, *, resamples: int = RESAMPLES, seed: int = 0
+) -> np.ndarray:
+    """Sums over images (or groups of them) that are drawn with replacement; this is the only bootstrap here.
+
+    Which of them a resample holds depends on their number, `resamples` and `seed` alone: the sums of two networks with
+    the same images in the same order are of the same draws, so their difference is that of a paired bootstrap.
+
+    Args:
+        rows: (N, C) numbers, those of each image. Sums of integers are exact while they are below 2^53.
+        useful: (N,) bool, the images that are drawn from; None for all of them.
+        resamples: Number of resamples.
+        seed: Seed of the draws.
+
+    Returns:
+        float64 (resamples, C).
+    """
+    useful = np.ones(len(rows), bool) if useful is None else useful
+    draw = _weighted_sums if np.count_nonzero(useful) > MOST_DRAWN else _drawn_sums
+    return draw(rows, useful, resamples, seed)
+
+
+def class_iou(sums: np.ndarray) -> np.ndarray:
+    """IoU of each class, (R, K), from (R, 2 K) sums: intersections, then unions; NaN where there is no union."""
+    above, below = np.split(sums, 2, axis=1)
+    return np.divide(above, below, out=np.full(above.shape, np.nan), where=below > 0)
+
+
+def mean_iou(sums: np.ndarray, absent: Literal["skip", "zero"] = "skip") -> np.ndarray:
+    """Mean IoU, (R,), from (R, 2 K) sums: intersections, then unions; NaN where no class has a union.
+
+    Args:
+        sums: Sums over images.
+        absent: Treatment of a class without IoU in the mean: left out (`skip`) or counted as 0 (`zero`).
+    """
+    iou = class_iou(sums)
+    defined = ~np.isnan(iou)
+    divisor = defined.sum(1) if absent == "skip" else np.full(len(iou), iou.shape[1])
+    total = np.where(defined, iou, 0.0).sum(1)
+    return np.divide(total, divisor, out=np.full(len(iou), np.nan), where=defined.any(1))
+
+
+def _drawn_sums(rows: np.ndarray, useful: np.ndarray, resamples: int, seed: int) -> np.ndarray:
+    """Sums over as many images as there are, drawn with replacement."""
     # Integers below 2^53 are exact in float64, so the interval does not depend on the number of threads.
-    parts = np.concatenate([intersections[useful], unions[useful]], axis=1).astype(np.float64)
+    parts = rows[useful].astype(np.float64)
     count = len(parts)
     random = np.random.default_rng(seed)
+    sums = np.empty((resamples, rows.shape[1]))
     for start in range(0, resamples, _CHUNK):
-        rows = min(_CHUNK, resamples - start)
-        drawn = random.integers(0, count, (rows, count)) + count * np.arange(rows)[:, None]
-        weights = np.bincount(drawn.ravel(), minlength=rows * count).reshape(rows, count)
-        yield weights @ parts
+        some = min(_CHUNK, resamples - start)
+        drawn = random.integers(0, count, (some, count)) + count * np.arange(some)[:, None]
+        weights = np.bincount(drawn.ravel(), minlength=some * count).reshape(some, count)
+        sums[start : start + some] = weights @ parts
+    return sums
 
 
-def _weighted_sums(
-    intersections: np.ndarray, unions: np.ndarray, useful: np.ndarray, resamples: int, seed: int
-) -> Iterator[np.ndarray]:
-    """Sums over images with Poisson weights: (resamples, 2 K)."""
-    rows = np.flatnonzero(useful)
-    found = PoissonSums(2 * unions.shape[1], resamples, seed)
-    for start in range(0, len(rows), _IMAGES):
-        some = rows[start : start + _IMAGES]
-        found.add(np.concatenate([intersections[some], unions[some]], axis=1), start)
-    yield found.sums
+def _weighted_sums(rows: np.ndarray, useful: np.ndarray, resamples: int, seed: int) -> np.ndarray:
+    """Sums over images with Poisson weights."""
+    places = np.flatnonzero(useful)
+    found = PoissonSums(rows.shape[1], resamples, seed)
+    for start in range(0, len(places), _IMAGES):
+        found.add(rows[places[start : start + _IMAGES]], start)
+    return found.sums
 
 
 class IntervalAccumulator(Accumulator):

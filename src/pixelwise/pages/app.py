@@ -27,6 +27,7 @@ from pixelwise.pages.live.views import LiveSite
 from pixelwise.pages.networks.costs import Costs
 from pixelwise.pages.networks.work import Networks
 from pixelwise.pages.rendering import KEPT, NOT_KEPT, guarded, html
+from pixelwise.pages.separated.background import Separations
 from pixelwise.pages.state import AXES, COLUMNS, RISING, state_of
 from pixelwise.pages.trying import views as trying
 from pixelwise.pages.trying.models import Models
@@ -51,6 +52,7 @@ class Site:
         self.gallery, self.tiles = Gallery(self.catalog, self.networks.shown), Tiles()
         self.large = LargeImages(self.catalog, self.gallery, self.networks, self.tiles)
         self.costs = Costs(self.networks.cost)
+        self.separations = Separations()
         self.live = LiveSite(self.catalog)
         self.collection, self.edit = Collection(data), edit
         self.models = Models(self.catalog)
@@ -103,7 +105,7 @@ def _not_found(request: Request, _: Exception) -> Response:
 def _runs(site: Site, request: Request) -> Response:
     entries = site.catalog.entries()
     state = state_of(request.query_params.multi_items(), (entry.id for entry in entries))
-    board = board_of(site.catalog, entries, site.costs, state)
+    board = board_of(site.catalog, entries, site.costs, state, site.separations)
     under_way = site.live.under_way(entries)
     listed = {one.id for one in under_way}
     board = board._replace(unscored=[entry for entry in board.unscored if entry.id not in listed])
@@ -114,6 +116,7 @@ def _runs(site: Site, request: Request) -> Response:
         state=state,
         folders=site.folders,
         pending=site.costs.pending,
+        drawing=site.separations.pending,
         columns=COLUMNS,
         rising=RISING,
         axes=AXES,

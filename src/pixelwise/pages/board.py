@@ -10,6 +10,7 @@ from pixelwise.errors import PixelwiseError
 from pixelwise.pages.catalog import Catalog, Entry
 from pixelwise.pages.networks.costs import Cost, Costs
 from pixelwise.pages.pareto import Plot, Point, plot_of
+from pixelwise.pages.separated.background import Separations
 from pixelwise.pages.state import AXES, COLUMNS, RISING, State
 from pixelwise.records.result import Result
 from pixelwise.reports.numbers import NOT_AVAILABLE, count, percent
@@ -42,6 +43,8 @@ class Row(NamedTuple):
         pinned: Whether it is pinned.
         chosen: Whether it is chosen for a comparison.
         best: The columns in which no other row of its group is better.
+        near_best: Whether its mIoU is not told from the best one of its group by the images; false for the best one,
+            and where that is not known.
     """
 
     id: str
@@ -53,6 +56,7 @@ class Row(NamedTuple):
     pinned: bool = False
     chosen: bool = False
     best: frozenset[str] = frozenset()
+    near_best: bool = False
 
 
 class Group(NamedTuple):
@@ -99,7 +103,9 @@ class Board(NamedTuple):
     hidden: int
 
 
-def board_of(catalog: Catalog, entries: Sequence[Entry], costs: Costs, state: State) -> Board:
+def board_of(
+    catalog: Catalog, entries: Sequence[Entry], costs: Costs, state: State, separations: Separations | None = None
+) -> Board:
     """The leaderboard in a state.
 
     Args:
@@ -107,6 +113,7 @@ def board_of(catalog: Catalog, entries: Sequence[Entry], costs: Costs, state: St
         entries: All results and runs.
         costs: Counts the networks; what is not counted yet is shown as such.
         state: Sorting, pins and hidden results.
+        separations: Finds out which results are told from the best one; None to leave that open.
     """
     found: dict[tuple[str, ...], list[tuple[Entry, Result]]] = {}
     unscored, problems = [], []
@@ -121,18 +128,22 @@ def board_of(catalog: Catalog, entries: Sequence[Entry], costs: Costs, state: St
         else:
             key = result.protocol, result.data_fingerprint, result.split, result.variant
             found.setdefault(key, []).append((entry, result))
-    groups = [_group(results, costs, state) for _, results in sorted(found.items(), key=lambda one: one[0])]
+    groups = [
+        _group(results, costs, state, separations) for _, results in sorted(found.items(), key=lambda one: one[0])
+    ]
     groups.sort(key=lambda group: -len(group.rows) - group.hidden)
     return Board(groups, unscored, problems, sum(group.hidden for group in groups))
 
 
-def _group(results: Sequence[tuple[Entry, Result]], costs: Costs, state: State) -> Group:
+def _group(
+    results: Sequence[tuple[Entry, Result]], costs: Costs, state: State, separations: Separations | None
+) -> Group:
     first = results[0][1]
     shown = [(entry, result) for entry, result in results if entry.id not in state.hidden]
     rows = [
         row_of(entry, result, costs.of(entry.run, result.recipe_hash, result.input_size)) for entry, result in shown
     ]
-    rows = in_order(rows, state)
+    rows = in_order(_marked(rows, shown, separations), state)
     points = [
         Point(
             row.id, row.name, row.cells[state.axis].value, row.cells["miou"].value, row.cells["miou"].note, row.pinned
@@ -151,6 +162,20 @@ def _group(results: Sequence[tuple[Entry, Result]], costs: Costs, state: State) 
         hidden=len(results) - len(shown),
         plot=plot_of(points, AXES[state.axis]),
     )
+
+
+def _marked(rows: list[Row], shown: Sequence[tuple[Entry, Result]], separations: Separations | None) -> list[Row]:
+    """The rows, with a mark on those that are not told from the best one."""
+    if separations is None:
+        return rows
+    told = separations.of([(entry.evaluation or entry.run, result) for entry, result in shown])
+    highest = max(
+        (row.cells["miou"].value for row in rows if not math.isnan(row.cells["miou"].value)), default=math.nan
+    )
+    return [
+        row._replace(near_best=apart is False and row.cells["miou"].value < highest)
+        for row, apart in zip(rows, told, strict=True)
+    ]
 
 
 def row_of(entry: Entry, result: Result, cost: Cost | None) -> Row:

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import math
+from pathlib import Path
 from typing import Any, NamedTuple
 
 import msgspec
 import numpy as np
 
 from pixelwise.errors import DataError
-from pixelwise.evaluation.comparing import Comparison, compare, paired
+from pixelwise.evaluation.comparing import RunComparison, compare, paired
 from pixelwise.pages.catalog import Refused
 from pixelwise.pages.evaluated import Gallery, Opened, scores_of
 from pixelwise.pages.result_pages import colors_of
@@ -48,7 +49,7 @@ def signed(fraction: float) -> str:
     return NOT_AVAILABLE if math.isnan(fraction) else f"{100 * fraction:+.2f}".replace("-", "\u2212")
 
 
-def compared(ours: Opened, theirs: Opened) -> Comparison:
+def compared(ours: Opened, theirs: Opened) -> RunComparison:
     """The comparison of two results, with the scores of their images.
 
     Raises:
@@ -59,7 +60,7 @@ def compared(ours: Opened, theirs: Opened) -> Comparison:
         name = ours.entry.name if ours.records is None else theirs.entry.name
         raise DataError("D240", f"{name}: results of exported artefacts have no recipe", "compare the runs")
     recipes = ours.records.recipe, theirs.records.recipe
-    return compare((ours.entry.name, theirs.entry.name), (first, second), recipes)
+    return compare((ours.entry.name, theirs.entry.name), (first, second), recipes, _folders(ours, theirs))
 
 
 def comparison_values(ours: Opened, theirs: Opened, gallery: Gallery) -> dict[str, Any]:
@@ -79,11 +80,20 @@ def comparison_values(ours: Opened, theirs: Opened, gallery: Gallery) -> dict[st
         "verdict": verdict_of(found),
         "miou": [percent(result.miou) for result in found.results],
         "difference": signed(found.miou),
+        "miou_interval": _to(found.pair.miou.interval if found.pair else None),
         "per_image": signed(found.image_miou),
-        "interval": " to ".join(map(signed, found.image_interval or ())),
+        "interval": _to(found.image_interval),
         "equal": len(found.images) - found.better - found.worse,
         "classes": [
-            (name, percent(iou[0][name]), percent(iou[1][name]), signed(change), _part(change, largest), change < 0)
+            (
+                name,
+                percent(iou[0][name]),
+                percent(iou[1][name]),
+                signed(change),
+                "*" if found.pair is not None and found.pair.per_class[name].separated else "",
+                _part(change, largest),
+                change < 0,
+            )
             for name, change in sorted(found.per_class.items(), key=lambda one: one[1])
         ],
         "lost": _images(sides, found, won=False),
@@ -158,12 +168,13 @@ def _pictures(
     return {"shown": True, "reason": "", "legend": legend}
 
 
-def verdict_of(found: Comparison) -> str:
+def verdict_of(found: RunComparison) -> str:
     """Which of the two is better, as a sentence, and whether the images suffice to say so."""
     first, second = found.names
-    if found.image_interval is None:
+    interval = found.image_interval if found.pair is None else found.pair.miou.interval
+    if interval is None:
         return "No two images were scored by both, so nothing is said about the difference."
-    low, high = found.image_interval
+    low, high = interval
     if low > 0:
         return f"{first} is better: the interval of the difference is above zero."
     if high < 0:
@@ -175,9 +186,18 @@ def _with_images(opened: Opened) -> Result:
     return msgspec.structs.replace(opened.result, per_image=scores_of(opened))
 
 
+def _folders(ours: Opened, theirs: Opened) -> tuple[Path, Path] | None:
+    first, second = ours.entry.evaluation, theirs.entry.evaluation
+    return None if first is None or second is None else (first, second)
+
+
 def _side(opened: Opened, gallery: Gallery) -> Side:
     places = {score.id: place for place, score in enumerate(scores_of(opened))}
     return Side(places, frozenset(gallery.kept(opened).samples))
+
+
+def _to(interval: tuple[float, float] | None) -> str:
+    return " to ".join(map(signed, interval or ()))
 
 
 def _part(change: float, largest: float) -> int:
@@ -185,7 +205,7 @@ def _part(change: float, largest: float) -> int:
     return round(100 * abs(change) / largest) if largest else 0
 
 
-def _images(sides: tuple[Side, Side], found: Comparison, *, won: bool) -> list[Changed]:
+def _images(sides: tuple[Side, Side], found: RunComparison, *, won: bool) -> list[Changed]:
     """The images with the largest gains or losses."""
     ordered = list(found.images.items())  # the largest loss first
     changed = [(id, change) for id, change in (reversed(ordered) if won else ordered) if (change > 0) == won and change]

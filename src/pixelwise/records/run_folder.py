@@ -26,6 +26,8 @@ REPORT_FILES = "report_files"
 LIVE = "live.html"
 PROVENANCE = "provenance.json"
 """Of imported weights: where they come from, and their licence."""
+SEEDS = "seeds.json"
+"""File of a folder that holds the runs of several seeds, instead of a recipe."""
 
 
 def is_run(folder: Path) -> bool:
@@ -52,10 +54,10 @@ def refuse_occupied(folder: Path) -> None:
     Raises:
         RecipeError: R213.
     """
-    if is_run(folder) or has_checkpoints(folder):
+    if is_run(folder) or has_checkpoints(folder) or (folder / SEEDS).is_file():
         raise RecipeError(
             "R213",
-            f"{printable(folder)} already holds a run",
+            f"{printable(folder)} already holds {'runs of several seeds' if (folder / SEEDS).is_file() else 'a run'}",
             f"continue it with `pixelwise resume {printable(folder)}`, or choose another `output`",
         )
 

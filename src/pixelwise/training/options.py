@@ -39,6 +39,9 @@ class TrainOptions(LaunchOptions, frozen=True, kw_only=True):
             Python; as `augment.crop`.
         lr: Learning rate; as `optimizer.lr`.
         seed: Seed of initial weights, order and augmentation; as `sampling.seed`.
+        seeds: Train several runs that differ in their seed alone, one after another, in OUTPUT/seed-0, ..., and
+            summarise them: their number, or the seeds themselves, such as 0,3,7. `resume` continues all of them.
+            `minutes` is the time of each run: the first one measures, and the others do as many steps.
         workers: Processes that load images; as `data.workers`.
         weights: Initial weights of the encoder: `none`, `default` (timm's default weights), their name in timm
             with its tag, or the path of a weights file. Left out, the recipe decides.
@@ -63,6 +66,7 @@ class TrainOptions(LaunchOptions, frozen=True, kw_only=True):
     size: Annotated[Size | None, Meta(extra={"metavar": "WIDTHxHEIGHT"})] = None
     lr: float | None = None
     seed: Annotated[int, Meta(ge=0)] | None = None
+    seeds: Annotated[tuple[Annotated[int, Meta(ge=0)], ...] | None, Meta(extra={"metavar": "N|N,N,..."})] = None
     workers: Annotated[int, Meta(ge=0)] | None = None
     weights: str | None = None
     begin: Annotated[Path | None, Meta(extra={"flag": "--from"})] = None
@@ -82,6 +86,30 @@ class TrainOptions(LaunchOptions, frozen=True, kw_only=True):
                 or several.
         """
         return with_shorthands(self, words_of(self.overrides), SHORTHANDS)
+
+    def several_seeds(self) -> tuple[int, ...]:
+        """The seeds of several runs; empty if a single one is asked for.
+
+        Raises:
+            RecipeError: R305, they are fewer than two, or a single seed is given, too.
+        """
+        if self.seeds is None:
+            return ()
+        seeds = tuple(range(self.seeds[0])) if len(self.seeds) == 1 else tuple(dict.fromkeys(self.seeds))
+        if len(seeds) < 2:
+            given = ",".join(map(str, self.seeds))
+            raise RecipeError(
+                "R305",
+                f"`seeds` is {given}, which is {'no seed' if not seeds else 'one seed'}; expected two seeds or more",
+                "give their number, such as 3, or the seeds themselves, such as 0,3,7; for a single run `seed`",
+            )
+        if any(field_of(word) == "sampling.seed" for word in self.all_overrides()):
+            raise RecipeError(
+                "R305",
+                "`seeds` sets sampling.seed of each run, and a single seed is given, too",
+                "leave out one of the two",
+            )
+        return seeds
 
 
 class ResumeOptions(LaunchOptions, frozen=True, kw_only=True):

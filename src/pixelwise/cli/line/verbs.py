@@ -14,7 +14,7 @@ from typer.core import TyperCommand, TyperGroup
 PANELS = {
     "Your data": ("check", "data", "prelabel"),
     "Train": ("train", "distill", "crossval", "resume", "watch", "track", "recipes", "show", "explain"),
-    "Use": ("evaluate", "ui", "predict", "serve", "report", "export", "quantize", "deploy", "profile"),
+    "Use": ("evaluate", "compare", "ui", "predict", "serve", "report", "export", "quantize", "deploy", "profile"),
     "Published models": ("models", "table", "import-weights", "push"),
     "Set up": ("doctor", "schema"),
 }

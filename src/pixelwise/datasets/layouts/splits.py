@@ -100,15 +100,15 @@ def cut(sizes: Mapping[str, int], wanted: Mapping[str, int], seed: int = 0) -> d
     return split_of | dict.fromkeys(rest, "train")
 
 
-def series_of(keys: Sequence[str], largest_share: float) -> dict[str, str]:
+def series_of(keys: Sequence[str], largest_share: float, least: int = _MIN_SERIES) -> dict[str, str]:
     """Key -> name of its series: the key without the number.
 
-    Every image is its own series if there are fewer than ten series, or if one holds more than `largest_share` (0..1)
-    of the images.
+    Every image is its own series if there are fewer than `least` series, or if one holds more than `largest_share`
+    (0..1) of the images.
     """
     series = {key: _SERIES_NUMBER.sub("", key) or key for key in keys}
     sizes = Counter(series.values())
-    if len(sizes) < _MIN_SERIES or max(sizes.values()) > largest_share * len(keys):
+    if len(sizes) < least or max(sizes.values()) > largest_share * len(keys):
         return {key: key for key in keys}
     return series
 

@@ -85,7 +85,12 @@ def print_page(page: Path, *, as_json: bool = False) -> None:
 
 
 def print_standing(run: Path) -> None:
-    """Print to stderr, beside what other programs read, that a run is not finished, and how to go on."""
+    """Print to stderr, beside what other programs read, that a run is not finished, and how to go on.
+
+    A folder of several runs has no standing of its own.
+    """
+    if not is_run(run):
+        return
     if words := in_words(read_run(run).standing, run):
         Console(stderr=True).print(f"! {words}", markup=False, soft_wrap=True)
 

@@ -1,0 +1,1 @@
+"""Public functions whose subject is several runs: comparisons, and runs of one recipe with several seeds."""

@@ -1,0 +1,1 @@
+"""Which results of a leaderboard are told from the best one."""

@@ -1,0 +1,53 @@
+import csv
+import io
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+from compared_runs import drawn, scored_run
+
+from pixelwise.errors import RecipeError
+from pixelwise.evaluation.comparison.comparing import compare_runs
+from pixelwise.evaluation.comparison.comparison import Comparison
+from pixelwise.evaluation.comparison.options import CompareOptions
+from pixelwise.reports.comparison.rendering import RENDERERS, format_of, render, render_html
+
+
+@pytest.fixture(scope="module")
+def found(tmp_path_factory: pytest.TempPathFactory) -> Comparison:
+    folder = tmp_path_factory.mktemp("runs")
+    truth = np.full((20, 3), 100)
+    runs = [
+        scored_run(
+            folder / name, drawn(np.random.default_rng(seed), truth, np.full(3, accuracy)),
+            overrides=(f"optimizer.lr=0.{seed}",),
+        )
+        for seed, (name, accuracy) in enumerate((("<i>a</i>".replace("/", "|"), 0.6), ("b_1", 0.9)), 1)
+    ]  # fmt: skip
+    return compare_runs(runs, CompareOptions(resamples=200))
+
+
+def test_every_format_says_the_verdict_or_the_numbers(found: Comparison):
+    assert found.verdict in render(found, "terminal")
+    assert json.loads(render(found, "json"))["verdict"] == found.verdict
+    rows = list(csv.DictReader(io.StringIO(render(found, "csv"))))
+    difference = next(row for row in rows if row["kind"] == "difference" and not row["class"])
+    assert float(difference["value"]) == found.pairs[0].miou.value
+    assert difference["separated"] == "true"
+    assert len(rows) == 2 * 4 + 4
+
+
+def test_names_are_not_markup(found: Comparison):
+    assert "&lt;i&gt;" in render_html(found, "x", (("report", "a/report.html"),))
+    assert "<i>" not in render_html(found)
+    assert "b\\_1" in render(found, "md")
+    assert "\\<i\\>" in render(found, "md")
+
+
+def test_the_format_is_that_of_the_name():
+    assert {format_of(Path(f"x.{name}")) for name in ("txt", "md", "html", "csv", "json")} == set(RENDERERS)
+    assert format_of(None) == "terminal"
+    with pytest.raises(RecipeError) as caught:
+        format_of(Path("x.pdf"))
+    assert caught.value.code == "R260"
