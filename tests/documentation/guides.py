@@ -33,6 +33,7 @@ LARGE = (
 FETCHED = "fetches weights, and tests never download"
 RAY = "a Ray cluster that is running; tests/prediction/shards and tests/evaluation/shards start one"
 MEASURED = "a measurement on CamVid, hours long"
+PLUGIN = "the package of examples/plugin, installed; tests/end_to_end/test_plugin_training.py trains with it"
 HOURS = "an hour of training on Cityscapes; tests/training/test_stages.py goes the same way in miniature"
 NOT_HERE = {
     "make demo": "makes an environment and trains for minutes; its commands are those of .ci/try_wheel",
@@ -71,6 +72,8 @@ NOT_HERE = {
     "pixelwise train generic-pmt model.encoder=vit_small_patch16_dinov3_qkvb --data photos cache_features=8 "
     "--output runs/pmt": FETCHED,
     "pixelwise train enet-camvid --data CamVid precision.compile=true precision.cuda_graphs=true": "needs a GPU",
+    "pixelwise train unet-resnet18 --data photos loss.terms.poly.weight=0.5 loss.cross_entropy=0.5": PLUGIN,
+    "pixelwise train unet-resnet18 --data photos --track csv --track tensorboard": PLUGIN,
     "pixelwise train camvid-cpu-1h --data CamVid --output runs/camvid-cpu-1h": MEASURED,
     "cp runs/camvid-cpu-1h/evaluations/test-camvid-480x360/result.json benchmarks/results/camvid-cpu-1h.json": MEASURED,
     "pixelwise train enet-camvid --data CamVid --output runs/enet-0": MEASURED,
@@ -192,9 +195,9 @@ def write_map(path: Path) -> None:
     tifffile.imwrite(path, photo(901, 640, 640)[0], photometric="rgb", tile=(64, 64))
 
 
-def write_text(text: str) -> Callable[[Path], None]:
-    """Writes a file of text."""
-    return lambda path: path.write_text(text, "utf-8") and None
+def write_text(text: str, path: Path) -> None:
+    """Write a file of text."""
+    path.write_text(text, "utf-8")
 
 
 def made_by(command: str) -> Callable[[Path], None]:
@@ -210,7 +213,7 @@ def made_by(command: str) -> Callable[[Path], None]:
                     if (code := main(one.split())) != 0:
                         raise AssertionError(f"{one} ended with {code}")
             _made[command] = place / "made"
-        shutil.copytree(_made[command], path)
+        shutil.copytree(_made[command], path, dirs_exist_ok=True)
 
     return make
 
@@ -248,9 +251,9 @@ PROVIDED: dict[str, Callable[[Path], None]] = {
     "more-tiles": write_tiles,
     "photo.jpg": write_photo,
     "map.tif": write_map,
-    "notes.txt": write_text("hi\n"),
-    "mine.toml": write_text('base = "unet"\n'),
-    "my.toml": write_text('base = "unet"\n[precision]\ndtype = "float32"\n'),
+    "notes.txt": partial(write_text, "hi\n"),
+    "mine.toml": partial(write_text, 'base = "unet"\n'),
+    "my.toml": partial(write_text, 'base = "unet"\n[precision]\ndtype = "float32"\n'),
     "vit.safetensors": write_vit,
     "CamVid": made_by("data town {} town_images=[8,3,3]"),
     "runs": lambda folder: made_by(TRAINED)(folder / "first"),

@@ -37,8 +37,8 @@ LONG = re.compile(r"pixelwise (train|resume|distill|deploy|quantize|profile)\b")
 SCHEDULED = re.compile(r"--(?:minutes|epochs) \S+|\bschedule\.epochs=\d+")
 STAYING = {"ui", "serve"}
 OUTPUTS = {"-o", "--output"}
-MAY_FAIL = {"pixelwise doctor", "pixelwise doctor --json"}
-"""Commands whose status says what they found."""
+MAY_FAIL = "pixelwise doctor"
+"""The command whose status says what it found."""
 
 
 def marks(block: Block) -> list[pytest.MarkDecorator]:
@@ -93,20 +93,21 @@ class Reader:
             said = subprocess.run(["bash", "-c", f"echo {value}"], capture_output=True, text=True, check=True).stdout
             self.patch.setenv(name, said.strip())
             return said
-        if not line.startswith("pixelwise "):
+        if not line.startswith("pixelwise ") or line.startswith("pixelwise --"):
             self.provide(shlex.split(line))
-            ran = subprocess.run(["bash", "-ec", line], capture_output=True, text=True, check=False)
+            # With something after the command, bash stays its parent, by which a shell is recognised.
+            ran = subprocess.run(["bash", "-ec", f"{line}\n:"], capture_output=True, text=True, check=False)
             assert ran.returncode == 0, f"{line}\n{ran.stdout}\n{ran.stderr}"
             return ran.stdout
         words = words_of(shortened(line))
-        self.provide(words)
+        self.provide([*words, "runs"] if words[0] == "ui" else words)
         if "s3://" in line:
             self.in_the_bucket(words)
         if words[0] in STAYING or (words[0] == "watch" and "--port" in words):
             self.serve(words)
             return ""
         code, stdout, stderr = self.run_cli(words)
-        assert code == 0 or line in MAY_FAIL, f"{line}\n{stdout}\n{stderr}"
+        assert code == 0 or (code == 1 and line.startswith(MAY_FAIL)), f"{line}\n{stdout}\n{stderr}"
         if (target := re.search(r"> (\S+)$", line)) is not None:
             Path(target[1]).write_text(stdout, "utf-8")
         return stdout

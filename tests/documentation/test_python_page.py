@@ -23,6 +23,7 @@ INSTEAD = {
     # An epoch, and whatever is larger than 0.1 million pixels is too large to be decoded whole.
     "minutes=20": "epochs=1, overrides={'data.max_pixels': 100_000}",
     "epochs=80": "epochs=1",
+    "teacher='runs/large'": "teacher='runs/large', epochs=1",
 }
 """Parts of statements -> what stands for them here."""
 
