@@ -21,8 +21,8 @@ from pixelwise.cli import main
 
 GUIDES = (
     "README.md", "docs/cluster.md", "docs/data.md", "docs/deployment.md", "docs/extending.md", "docs/faults.md",
-    "docs/files.md", "docs/metrics.md", "docs/performance.md", "docs/published.md", "docs/python.md", "docs/setup.md",
-    "docs/training.md", "docs/ui.md", "benchmarks/README.md",
+    "docs/files.md", "docs/hub.md", "docs/metrics.md", "docs/performance.md", "docs/published.md", "docs/python.md",
+    "docs/setup.md", "docs/training.md", "docs/ui.md", "benchmarks/README.md",
 )  # fmt: skip
 """Pages whose blocks without a language, or of a console, hold nothing but commands; tutorials have their own test."""
 
@@ -33,6 +33,7 @@ LARGE = (
 FETCHED = "fetches weights, and tests never download"
 RAY = "a Ray cluster that is running; tests/prediction/shards and tests/evaluation/shards start one"
 MEASURED = "a measurement on CamVid, hours long"
+HUB = "the Hugging Face Hub; tests/model_hub.py stands in for it in the tests of the verbs"
 PLUGIN = "the package of examples/plugin, installed; tests/end_to_end/test_plugin_training.py trains with it"
 HOURS = "an hour of training on Cityscapes; tests/training/test_stages.py goes the same way in miniature"
 NOT_HERE = {
@@ -82,6 +83,7 @@ NOT_HERE = {
 """Commands that cannot run here, as they are printed but for comments -> why, and what runs in their place."""
 KINDS_NOT_HERE = {
     "pip install ": "installs packages; tests/end_to_end/test_wheel.py and benchmarks/quick_start.py do",
+    "pixelwise push ": HUB,
     "python benchmarks/": "measures for minutes; tests/end_to_end imports the scripts",
 }
 """The same for all commands with a beginning."""
@@ -119,7 +121,7 @@ def without_comment(line: str) -> str:
 def why_not(line: str) -> str | None:
     """Why a command cannot run here; None if it can."""
     kinds = (reason for beginning, reason in KINDS_NOT_HERE.items() if line.startswith(beginning))
-    return NOT_HERE.get(line) or next(kinds, None)
+    return NOT_HERE.get(line) or (HUB if "hub://" in line else next(kinds, None))
 
 
 def blocks() -> list[Block]:

@@ -6,13 +6,14 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from documentation.guides import RAY, TRAINED, made_by, write_images, write_map, write_photo, write_photos
+from documentation.guides import HUB, RAY, TRAINED, made_by, write_images, write_map, write_photo, write_photos
 from documentation.pages import ROOT
 
 PAGE = ROOT / "docs" / "python.md"
 STAYS = "answers until Ctrl-C; the command of the same name is followed by test_guides.py and the tutorials"
 NOT_HERE = {
     "pixelwise.check('photos', engine='ray', workers=8)": RAY,
+    "pixelwise.push(run, 'me/unet-town', licence='apache-2.0')": HUB,
     "pixelwise.serve(run, port=8000)": STAYS,
     "pixelwise.ui('runs')": STAYS,
     "report = pixelwise.import_weights(model, state_dict, source='pytorch-enet')": "published weights; "
