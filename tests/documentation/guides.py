@@ -34,6 +34,7 @@ FETCHED = "fetches weights, and tests never download"
 RAY = "a Ray cluster that is running; tests/prediction/shards and tests/evaluation/shards start one"
 MEASURED = "a measurement on CamVid, hours long"
 HUB = "the Hugging Face Hub; tests/model_hub.py stands in for it in the tests of the verbs"
+VIDEO = "a video, and a program to cut one; tests/prediction/videos draws them and predicts them"
 PLUGIN = "the package of examples/plugin, installed; tests/end_to_end/test_plugin_training.py trains with it"
 HOURS = "an hour of training on Cityscapes; tests/training/test_stages.py goes the same way in miniature"
 NOT_HERE = {
@@ -83,6 +84,8 @@ NOT_HERE = {
 """Commands that cannot run here, as they are printed but for comments -> why, and what runs in their place."""
 KINDS_NOT_HERE = {
     "pip install ": "installs packages; tests/end_to_end/test_wheel.py and benchmarks/quick_start.py do",
+    "ffmpeg -i clip.mp4 ": VIDEO,
+    "pixelwise predict runs/unet-1 clip": VIDEO,
     "pixelwise push ": HUB,
     "python benchmarks/": "measures for minutes; tests/end_to_end imports the scripts",
 }
