@@ -9,7 +9,7 @@ export PYTHONPATH := $(CURDIR)/src
 # The tests start hundreds of processes, which would compile every module anew.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: demo test test-heavy fuzz check docs install format clean
+.PHONY: demo pictures test test-heavy fuzz check docs install format clean
 
 DEMO ?= demo
 demo: install          ## a few minutes: synthetic data, training, evaluation, prediction, report
@@ -25,6 +25,13 @@ demo: install          ## a few minutes: synthetic data, training, evaluation, p
 	@echo "  $(DEMO)/predictions/overlays   predictions drawn over the test images"
 	@echo
 	@echo "To look at the run in a browser, error by error: $(BIN)/pixelwise ui $(DEMO)"
+
+pictures: demo         ## draws the pictures of README and docs anew (a quarter of an hour; needs Chromium)
+	@rm -rf $(DEMO)/runs
+	cd $(DEMO) && $(abspath $(BIN))/pixelwise train town --epochs 4 -o runs/town
+	cd $(DEMO) && $(abspath $(BIN))/pixelwise evaluate runs/town --split test
+	$(BIN)/python benchmarks/overview.py $(DEMO)/runs/town/evaluations/test-native docs/overview.webp
+	$(BIN)/python benchmarks/ui_pictures.py $(DEMO)/run $(DEMO)/town docs/ui.webp
 
 test: install          ## the tests, a few minutes
 	@$(BIN)/python -m pytest

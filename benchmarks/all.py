@@ -20,6 +20,7 @@ from typing import Any, NamedTuple
 
 import msgspec
 from measuring import HERE, RESULTS
+from pictures import record_file
 
 PLOTS = HERE / "plots"
 README = HERE / "README.md"
@@ -126,6 +127,7 @@ def write_readme() -> None:
     PLOTS.mkdir(exist_ok=True)
     for name, title, unit, bars in plots(found):
         draw(PLOTS / f"{name}.svg", title, unit, bars)
+        record_file(PLOTS / f"{name}.svg")
         lines += [f"![{title}](plots/{name}.svg)", ""]
     text = README.read_text("utf-8")
     before, rest = text.split(BEGIN)

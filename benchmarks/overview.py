@@ -1,8 +1,6 @@
 """Draws the README's picture: an image of a run with its labels, prediction and errors, beside the run's report.
 
-    pixelwise data town town
-    pixelwise train town --minutes 10 -o runs/town && pixelwise evaluate runs/town --split test
-    python benchmarks/overview.py runs/town/evaluations/test-native docs/overview.webp
+    make pictures    # a quarter of an hour: trains on the town, scores the run, draws this and the picture of the pages
 
 The town is drawn by Pixelwise itself, so the picture may be used like the code. Needs Chromium and playwright.
 """
@@ -16,6 +14,7 @@ import sys
 from pathlib import Path
 
 import numpy as np
+from pictures import record_file
 from PIL import Image, ImageDraw, ImageFont
 from playwright.sync_api import sync_playwright
 
@@ -40,6 +39,7 @@ def main() -> int:
     page = screenshot(options.evaluation.parent.parent / "report.html")
     picture = beside(panels, page)
     picture.save(options.output, "WEBP", quality=88, method=6)
+    record_file(options.output)
     print(f"{options.output}: {picture.width}x{picture.height}, {options.output.stat().st_size / 1000:.0f} kB")
     return 0
 

@@ -28,6 +28,7 @@ from typing import NamedTuple
 import cv2
 import numpy as np
 from measuring import HERE, write_result
+from pictures import record_file
 from PIL import Image
 
 import pixelwise
@@ -266,6 +267,7 @@ def draw_plot(growths: Mapping[str, Sequence[Growth]]) -> None:
         if axes.lines:
             axes.legend(frameon=False)
         figure.savefig(HERE / "plots" / "scale.svg", metadata={"Date": None})
+    record_file(HERE / "plots" / "scale.svg")
 
 
 if __name__ == "__main__":

@@ -1,7 +1,6 @@
 """Draws the picture of `pixelwise ui` in the documentation: four of its pages, as a browser shows them.
 
-    make demo
-    python benchmarks/ui_pictures.py demo/run demo/town docs/ui.webp
+    make pictures    # or, after `make demo`: python benchmarks/ui_pictures.py demo/run demo/town docs/ui.webp
 
 The town is drawn by Pixelwise itself, so the picture may be used like the code. Nothing is changed in the data: its
 masks are only looked at. Needs Chromium and playwright.
@@ -18,6 +17,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import uvicorn
+from pictures import record_file
 from PIL import Image
 from playwright.sync_api import Page, sync_playwright
 
@@ -45,6 +45,7 @@ def main() -> int:
         browser.close()
     picture = beside(pages)
     picture.save(options.output, "WEBP", quality=86, method=6)
+    record_file(options.output)
     print(f"{options.output}: {picture.width}x{picture.height}, {options.output.stat().st_size / 1000:.0f} kB")
     return 0
 

@@ -6,7 +6,7 @@ from pixelwise.records.log import EvaluationRecord, Log
 from pixelwise.records.result import TrainingCost
 from pixelwise.records.standing import Standing
 from pixelwise.reports.run.records import RunRecords, read_run
-from pixelwise.reports.run.sentences import about_data, about_weights, scored_on
+from pixelwise.reports.run.sentences import about_data, about_weights, images_of, scored_on
 
 FINISHED = Standing(state="finished", step=60, steps=60, saved=60)
 STOPPED = Standing(state="stopped", step=60, steps=90, saved=60)
@@ -77,6 +77,19 @@ def test_a_score_of_a_run_that_was_trained_on_since_says_so(run: RunRecords):
     assert "trained from step 40 to 60 after this score" in told(run, SCORES, FINISHED, step=40, training=cost)
     cost = TrainingCost(steps=60, seconds=1.0, peak_memory_bytes=1)
     assert "after this score" not in told(run, SCORES, FINISHED, step=40, training=cost)
+
+
+@pytest.mark.parametrize(
+    ("data", "said"),
+    [
+        ("/home/someone/photos", "3 images of photos"),
+        ("C:\\Users\\someone\\photos\\", "3 images of photos"),
+        ("s3://bucket/of/photos", "3 images of photos"),
+        ("", "3 images"),
+    ],
+)
+def test_the_head_of_a_page_names_the_folder_and_not_where_it_lies(run: RunRecords, data: str, said: str):
+    assert images_of(msgspec.structs.replace(run.evaluations[0].result, data=data, images=3)) == said
 
 
 def test_other_data_and_notes_are_told(run: RunRecords):

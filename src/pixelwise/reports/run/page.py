@@ -34,7 +34,7 @@ from pixelwise.reports.run.pictures import BORDER_COLOR, ERROR_COLOR, hexadecima
 from pixelwise.reports.run.procedure import procedures, trained_in_words, unreached_rate
 from pixelwise.reports.run.records import Evaluated, RunRecords, read_run
 from pixelwise.reports.run.reliability import reliability_of
-from pixelwise.reports.run.sentences import scored_on, trained_here
+from pixelwise.reports.run.sentences import images_of, scored_on, trained_here
 from pixelwise.reports.run.tables import (
     binary_rows,
     class_rows,
@@ -193,7 +193,7 @@ def _line(result: Result) -> dict[str, str]:
         "classes": covered_by_miou(result),
         "data": result.data if result.own_data is False else "",
         "whose": "the run's own" if result.own_data else result.data,
-        "scored_on": scored_on(result),
+        "scored_on": images_of(result),
         "variant": result.variant,
         "images": count(result.images),
         "speed": speed(result.images_per_second),

@@ -66,6 +66,12 @@ def scored_on(result: Result) -> str:
     return f"{printable(result.split)}{of}, {many(result.images, 'image')}"
 
 
+def images_of(result: Result) -> str:
+    """`233 images of photos`, for the head of a page that others may see: the folder's name, not where it lies."""
+    name = result.data.replace("\\", "/").rstrip("/").rpartition("/")[2]
+    return many(result.images, "image") + (f" of {name}" if name else "")
+
+
 def trained_here(standing: Standing) -> bool:
     """Whether the weights of a run were trained in it."""
     return standing.state != "imported"
