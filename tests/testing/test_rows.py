@@ -6,10 +6,11 @@ import pytest
 from pixelwise.recipes.catalog import recipe as find_recipe
 from pixelwise.recipes.overrides import apply_overrides, changes_between
 from pixelwise.recipes.schema.recipe import Recipe, Stage
-from pixelwise.testing.rows import STEPS, RowTrial, published_rows, trial_recipe
+from pixelwise.testing.rows import STEPS, RowTrial, modern_rows, published_rows, trial_recipe
 from pixelwise.training.stages import stage_recipe
 
-SWEEP = Path(__file__).resolve().parents[2] / "benchmarks" / "measurements" / "sweep.json"
+BENCHMARKS = Path(__file__).resolve().parents[2] / "benchmarks"
+PAGES = {"published": published_rows, "modern": modern_rows}
 
 
 def whole(recipe: Recipe) -> list[Recipe]:
@@ -62,9 +63,14 @@ def test_the_changes_of_a_trial_make_it_of_its_row():
         assert apply_overrides(entry, changes_between(entry, trial_recipe(entry))) == trial_recipe(entry)
 
 
-def test_the_committed_sweep_tried_every_row_as_it_is_tried_today():
-    found = msgspec.json.decode(SWEEP.read_bytes(), type=Sweep)
-    assert sorted(trial.recipe for trial in found.trials) == sorted(published_rows())
+def test_no_row_is_on_a_transcribed_and_a_compiled_page():
+    assert not set(published_rows()) & set(modern_rows())
+
+
+@pytest.mark.parametrize("pages", list(PAGES))
+def test_the_committed_sweep_tried_every_row_as_it_is_tried_today(pages: str):
+    found = msgspec.json.decode(BENCHMARKS.joinpath(f"measurements/sweep_{pages}.json").read_bytes(), type=Sweep)
+    assert sorted(trial.recipe for trial in found.trials) == sorted(PAGES[pages]())
     for trial in found.trials:
         entry = find_recipe(trial.recipe)
         tried, today = apply_overrides(entry, trial.changes), trial_recipe(entry)
@@ -72,6 +78,9 @@ def test_the_committed_sweep_tried_every_row_as_it_is_tried_today():
         assert (trial.protocol, trial.dataset) == (entry.evaluation.protocols[0], entry.data.dataset)
         assert trial.quantization == entry.quantization
         assert trial.images > 0
-    table = SWEEP.parents[1].joinpath("sweep.md").read_text("utf-8")
-    listed = [line.split()[1] for line in table.splitlines() if line.startswith("| ")][1:]
-    assert sorted(listed) == sorted(published_rows())
+
+
+def test_the_table_of_the_sweep_lists_every_row():
+    table = BENCHMARKS.joinpath("sweep.md").read_text("utf-8")
+    listed = [line.split()[1] for line in table.splitlines() if line.startswith("| ")]
+    assert sorted(name for name in listed if name != "recipe") == sorted(published_rows() + modern_rows())

@@ -11,7 +11,7 @@ import msgspec
 from pixelwise.evaluation.runs import score_by_name
 from pixelwise.recipes.catalog import list_recipes, recipe
 from pixelwise.recipes.overrides import changes_between, with_parts
-from pixelwise.recipes.published.pages import PAGES, read_page
+from pixelwise.recipes.published.pages import COMPILED, PAGES, read_page
 from pixelwise.recipes.schema.recipe import Initialize, Recipe, Role, fields_with, to_plain
 from pixelwise.recipes.schema.roles import without
 from pixelwise.testing.miniatures import write_miniature
@@ -51,8 +51,17 @@ class RowTrial(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def published_rows() -> list[str]:
-    """Ids of the rows of all published pages, in the order of the catalogue."""
-    on_pages = {row.recipe for page in PAGES for _, row in read_page(page).rows()}
+    """Ids of the rows of all transcribed pages, in the order of the catalogue."""
+    return _rows_of(PAGES)
+
+
+def modern_rows() -> list[str]:
+    """Ids of the rows of all pages that are compiled here, in the order of the catalogue."""
+    return _rows_of(COMPILED)
+
+
+def _rows_of(pages: tuple[str, ...]) -> list[str]:
+    on_pages = {row.recipe for page in pages for _, row in read_page(page).rows()}
     return [name for name in list_recipes() if name in on_pages]
 
 
