@@ -19,8 +19,8 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import msgspec
+from draw_pictures import record_file
 from measuring import HERE, RESULTS
-from pictures import record_file
 
 PLOTS = HERE / "plots"
 README = HERE / "README.md"

@@ -14,7 +14,7 @@ import sys
 from pathlib import Path
 
 import numpy as np
-from pictures import record_file
+from draw_pictures import record_file
 from PIL import Image, ImageDraw, ImageFont
 from playwright.sync_api import sync_playwright
 

@@ -27,8 +27,8 @@ from typing import NamedTuple
 
 import cv2
 import numpy as np
+from draw_pictures import record_file
 from measuring import HERE, write_result
-from pictures import record_file
 from PIL import Image
 
 import pixelwise

@@ -14,7 +14,7 @@ For each recipe, run with its data as by `pixelwise train`:
 `enet-camvid`, the published row, runs as published and with `precision.dtype=auto`, beside the same network in a loop
 that a user would write: Pillow, torchvision v2, DataLoader, Adam, float32. (On a CPU that loop also benefits from
 Pixelwise's handling of freed memory, because it runs in the same process.) On a CPU it also runs with PyTorch's own
-PReLU and channels first in memory, in turns with the others: what `pixelwise.layers.prelu` and `memory_formats` save.
+PReLU and channels first in memory, in turns with the others: what `pixelwise.layers.kernels` saves.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ from torch import Tensor, nn
 from torch.utils.data import DataLoader, Dataset
 from training import Pair, opened, pixelwise_steps, plain, plain_files
 
-from pixelwise.layers.prelu import PReLU
+from pixelwise.layers.kernels.prelu import PReLU
 from pixelwise.machine.devices import choose_device
 from pixelwise.machine.facts import machine_facts
 from pixelwise.models import SegmentationModel, build_model, enet

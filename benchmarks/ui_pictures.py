@@ -17,7 +17,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import uvicorn
-from pictures import record_file
+from draw_pictures import record_file
 from PIL import Image
 from playwright.sync_api import Page, sync_playwright
 

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import importlib
 import inspect
+import json
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 from typing import NamedTuple
@@ -62,7 +64,11 @@ REFUSED = {
     "track": ("track", "{hub}", "--to", "tensorboard"),
 }
 """Verbs of trainings that go on."""
-ELSEWHERE = {"serve": "serves until it is stopped: `test_a_server_resolves_the_address_before_it_listens`"}
+ELSEWHERE = {
+    "crossval": "refuses runs that know its images: `test_folds_do_not_begin_with_a_published_run_of_the_same_images`",
+    "serve": "serves until it is stopped: `test_a_server_resolves_the_address_before_it_listens`",
+    "compare": "needs scores of single images, which are not published: `test_a_published_run_is_compared_when_scored`",
+}
 
 
 def takes_a_run(verb: str) -> bool:
@@ -112,6 +118,27 @@ def test_a_server_resolves_the_address_before_it_listens(fill: Callable, hub: Mo
     pixelwise.serve(ADDRESS)
     assert [read_recipe(one).name for one in served] == ["tiny"]
     assert served[0].name == hub.repositories["me/tiny"].head
+
+
+def test_folds_do_not_begin_with_a_published_run_of_the_same_images(fill: Callable, run_cli: Callable, tmp_path: Path):
+    words = ("crossval", "{recipe}", "{data}", "--folds", "2", "--from", "{hub}", "-o", "folds", *TINY)
+    code, _, stderr = run_cli(fill(words))
+    assert (code, "error[R311]" in stderr) == (2, True), stderr
+    assert "hub://me/tiny was trained on" in " ".join(stderr.split())
+    assert not (tmp_path / "folds" / "crossval.json").exists()
+
+
+@pytest.mark.heavy
+def test_a_published_run_is_compared_when_scored(fill: Callable, run_cli: Callable, tiny_run: Path, tmp_path: Path):
+    other = shutil.copytree(tiny_run, tmp_path / "other")
+    assert run_cli(["evaluate", str(other), "--split", "test"]).code == 0
+    words = fill(("compare", "{hub}", str(other), "--each", "--split", "test"))
+    code, _, stderr = run_cli(words)
+    assert (code, "error[R301]" in stderr) == (2, True), stderr
+    assert run_cli(fill(("evaluate", "{hub}", "--data", "{data}", "--split", "test"))).code == 0
+    code, stdout, stderr = run_cli([*words, "--json"])
+    assert code == 0, stderr
+    assert len(json.loads(stdout)["sides"]) == 2
 
 
 @pytest.mark.heavy

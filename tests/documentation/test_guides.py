@@ -225,7 +225,7 @@ def test_every_page_with_commands_is_a_guide_or_a_tutorial():
 def test_blocks_of_guides_hold_commands_alone():
     first = {line.split()[0] for block in blocks() for line in block.lines}
     assert first <= {
-        "pixelwise", "pip", "make", "python", "torchrun", "curl", "export", "eval", "npx", "cp", "ffmpeg",
+        "pixelwise", "pip", "make", "python", "torchrun", "curl", "export", "eval", "npx", "cp", "ffmpeg", "trtexec",
     }  # fmt: skip
 
 

@@ -14,7 +14,7 @@ ROOT = Path(__file__).resolve().parents[2]
 
 @pytest.fixture
 def pictures(script: Callable[[str], ModuleType]) -> ModuleType:
-    return script("pictures")
+    return script("draw_pictures")
 
 
 @pytest.fixture

@@ -14,7 +14,7 @@ OF_PROCESSES = ("--devices", "--nodes", "--rendezvous", "--restarts")
 
 def test_existing_flags_keep_their_names():
     assert [flag.flags for flag in flags_of(TrainOptions)] == [
-        "--epochs", "--batch", "--size", "--lr", "--seed", "--workers", "--weights", "--from", "--minutes",
+        "--epochs", "--batch", "--size", "--lr", "--seed", "--seeds", "--workers", "--weights", "--from", "--minutes",
         "--auto-batch", "--device", "--threads", "--track", "--evaluate/--no-evaluate", "--shard", *OF_PROCESSES,
     ]  # fmt: skip
     assert [flag.flags for flag in flags_of(ResumeOptions)] == [

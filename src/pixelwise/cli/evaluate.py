@@ -65,19 +65,12 @@ def run(
     options = msgspec.structs.replace(options, overrides=asked.settings)
     check_scoring(run, asked.data, protocol, options)
     import pixelwise
-    from pixelwise.records.seeds.folder import runs_within
-    from pixelwise.reports.comparison.finished import show_of_each
+    from pixelwise.reports.comparison.finished import show_scored
     from pixelwise.reports.displays import display
-    from pixelwise.reports.run.terminal import show_results, show_unfinished
 
     with display() as observer:
         observer.phase("loading PyTorch")
         found = pixelwise.evaluate(
             run, asked.data, split, protocol=protocol or None, options=options, observer=observer
         )
-    if runs := runs_within(run):
-        show_of_each(found, runs, run, as_json=json)
-    elif isinstance(found, pixelwise.Unfinished):
-        show_unfinished(found, as_json=json)
-    else:
-        show_results(found if isinstance(found, list) else [found], run, as_json=json)
+    show_scored(found, run, as_json=json)

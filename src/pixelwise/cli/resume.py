@@ -46,15 +46,10 @@ def run(
     options = msgspec.structs.replace(options, data=asked.data, overrides=asked.settings)
     check_resuming(run, asked.data, options)
     import pixelwise
-    from pixelwise.records.folds.summary import Summary
     from pixelwise.reports.comparison.finished import print_finished
     from pixelwise.reports.displays import display
-    from pixelwise.reports.folds.terminal import print_folds
 
     with display(phases=True) as observer:
         observer.phase("loading PyTorch")
-        resumed = pixelwise.resume(run, options, observer=observer)
-    if isinstance(resumed, Summary):
-        print_folds(resumed, as_json=json)
-    else:
-        print_finished(run, scored=options.evaluate, as_json=json)
+        found = pixelwise.resume(run, options, observer=observer)
+    print_finished(run, found, scored=options.evaluate, as_json=json)

@@ -24,7 +24,7 @@ Deviations from the code base, none of which changes a logit for inputs that it 
 - Unpooling of overlapping windows is deterministic (see `pixelwise.layers.unpooling`).
 
 On a processor it learns with channels last in memory, whatever `precision.channels_last` says: see
-`pixelwise.layers.memory_formats`, and `pixelwise.layers.prelu` for its activation.
+`pixelwise.layers.kernels.memory_formats`, and `pixelwise.layers.kernels.prelu` for its activation.
 """
 
 from __future__ import annotations
@@ -36,9 +36,9 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from pixelwise.layers.convolutions import ConvNormActivation
-from pixelwise.layers.memory_formats import fastest_to_learn
+from pixelwise.layers.kernels.memory_formats import fastest_to_learn
+from pixelwise.layers.kernels.prelu import PReLU
 from pixelwise.layers.padding import pad_to, round_up
-from pixelwise.layers.prelu import PReLU
 from pixelwise.layers.sizes import longer
 from pixelwise.layers.transposed import transposed_to
 from pixelwise.layers.unpooling import (

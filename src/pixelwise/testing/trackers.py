@@ -98,7 +98,7 @@ def _report_files(tracker: Tracker, run: Path, step: int) -> None:
     result = msgspec.convert(dict.fromkeys(_NUMBERS, 0.25) | _RESULT | {"step": step}, Result)
     path = evaluation_folder(run, "val", "native") / RESULT
     path.parent.mkdir(parents=True)
-    path.write_text("{}")
+    path.write_text("{}", "utf-8", newline="\n")
     tracker.result(path.parent.name, result)
     tracker.file(path.relative_to(run).as_posix(), path)
 

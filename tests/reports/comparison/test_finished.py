@@ -10,7 +10,7 @@ from pixelwise.api.several.seed_runs import write_summary
 from pixelwise.records.evaluations import evaluation_folder
 from pixelwise.records.result import Unfinished, load_result
 from pixelwise.records.seeds.folder import record, run_of, runs_within, write_seeds
-from pixelwise.reports.comparison.finished import print_finished, show_of_each
+from pixelwise.reports.comparison.finished import print_finished, show_scored
 
 TRUTH = np.full((20, 3), 100)
 
@@ -39,10 +39,10 @@ def test_the_summary_is_printed(folder: Path, capsys: pytest.CaptureFixture[str]
 def test_the_results_of_each(folder: Path, capsys: pytest.CaptureFixture[str]):
     runs = runs_within(folder)
     results = [load_result(evaluation_folder(run, "val", "native")) for run in runs]
-    show_of_each(results, runs, folder, as_json=True)
+    show_scored(results, folder, as_json=True)
     assert [one["miou"] for one in json.loads(capsys.readouterr().out)] == [one.miou for one in results]
     write_summary(folder)
-    show_of_each([[results[0]], Unfinished(split="val", done=1, images=20)], runs, folder)
+    show_scored([[results[0]], Unfinished(split="val", done=1, images=20)], folder)
     said = capsys.readouterr().out
     assert "of all 20 images of val, 1 are scored" in said
     assert f"summary  {folder}" in said.replace("\n", " ").replace("  ", "  ")

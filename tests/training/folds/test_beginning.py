@@ -74,12 +74,18 @@ def test_splits_of_a_fold_do_not_have_the_same_name():
 
 
 def test_weights_and_teachers_that_know_the_images_are_refused(tiny_run: Path, tiny_data: Path, tmp_path: Path):
+    copy = shutil.copytree(tiny_data, tmp_path / "copy")
+    fewer = shutil.copytree(tiny_data, tmp_path / "fewer")
+    removed = next((fewer / "images" / "train").iterdir())
+    removed.unlink()
+    next((fewer / "masks" / "train").glob(f"{removed.stem}.*")).unlink()
     for override in (f"initialize.run={tiny_run}", f"distillation.teacher={tiny_run}"):
         recipe = apply_overrides(find("unet"), [override])
-        refuse_leaks(recipe, tmp_path)
-        with pytest.raises(RecipeError, match="its weights know the images") as caught:
-            refuse_leaks(recipe, tiny_data)
-        assert caught.value.code == "R311"
+        refuse_leaks(recipe, fewer)
+        for data in (tiny_data, copy):
+            with pytest.raises(RecipeError, match="its weights know the images") as caught:
+                refuse_leaks(recipe, data)
+            assert caught.value.code == "R311"
     with pytest.raises(CheckpointError, match="is not a run folder"):
         refuse_leaks(apply_overrides(find("unet"), [f"initialize.run={tmp_path}"]), tiny_data)
 

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from pixelwise.checkpoints.hub.resolving import own_run_path
 from pixelwise.evaluation.comparison.comparing import compare_runs
 from pixelwise.evaluation.comparison.comparison import Comparison
 from pixelwise.evaluation.comparison.options import CompareOptions
@@ -35,7 +36,7 @@ def compare(
     Nothing is predicted: the counts of single images that `evaluate` keeps are read.
 
     Args:
-        runs: Run folders, exported artefacts, or folders that `train` with `seeds` created.
+        runs: Run folders, `hub://` addresses of runs, exported artefacts, or folders that `train` with `seeds` created.
         output: File to write the comparison to; None to only return it.
         options: Options of the comparison; None for the defaults.
         **changes: Single fields of `CompareOptions`.
@@ -58,7 +59,7 @@ def compare(
         require_local(file)
     written = options.format or format_of(file)
     named = [runs] if isinstance(runs, (str, os.PathLike)) else list(runs)
-    found = compare_runs([Path(one) for one in named], options)
+    found = compare_runs([own_run_path(one) for one in named], options)
     if file is not None:
         write_text(file, render(found, written))
     return found

@@ -23,6 +23,7 @@ VERBS = tuple(verb for verbs in PANELS.values() for verb in verbs)
 """Names of the verbs, in the order of the help. The module of each has the same name, with underscores."""
 _PACKAGES = {
     "prelabel": "labelling",
+    **dict.fromkeys(("compare", "crossval"), "several"),
     **dict.fromkeys(PANELS["Published models"], "published"),
     **dict.fromkeys(PANELS["Set up"], "setting_up"),
 }

@@ -1,4 +1,4 @@
-"""What is printed of training and scoring that may have been of several seeds."""
+"""What is printed of training and scoring that may have been of several runs."""
 
 from __future__ import annotations
 
@@ -12,39 +12,53 @@ from pixelwise.evaluation.comparison.comparing import compare_runs
 from pixelwise.evaluation.comparison.comparison import Comparison
 from pixelwise.evaluation.comparison.options import CompareOptions
 from pixelwise.machine.launched import is_first
+from pixelwise.records.folds.summary import Summary
 from pixelwise.records.result import Result, to_plain
 from pixelwise.records.run_folder import REPORT
 from pixelwise.records.seeds.folder import is_seeds, runs_within
 from pixelwise.reports.comparison.terminal import print_comparison
+from pixelwise.reports.folds.terminal import print_folds
 from pixelwise.reports.run.terminal import print_run, show_results, show_unfinished
 from pixelwise.reports.standard_output import write_json
 from pixelwise.reports.terminals import Console
 from pixelwise.storage import printable
 
 
-def print_finished(run: Path, *, scored: bool, as_json: bool = False) -> None:
-    """Print the paths and the scores of a finished run, or the summary of several seeds.
+def print_finished(run: Path, found: Any = None, *, scored: bool, as_json: bool = False) -> None:
+    """Print the paths and the scores of a finished run, or the summary of several seeds or folds.
 
     Args:
-        run: The run folder, or that of several seeds.
+        run: The run folder, or that of several seeds or folds.
+        found: What `pixelwise.resume` returned.
         scored: Whether it was scored.
         as_json: Print JSON.
     """
-    if not is_seeds(run):
+    if isinstance(found, Summary):
+        print_folds(found, as_json=as_json)
+    elif not is_seeds(run):
         print_run(run, scored=scored, as_json=as_json)
     elif is_first():
         _print_seeds(run, compare_runs([run], CompareOptions()) if scored and _has_page(run) else None, as_json)
 
 
-def show_of_each(found: Any, runs: Sequence[Path], folder: Path, *, as_json: bool = False) -> None:
-    """Print the results of every run of several seeds, and their summary where there is one.
+def show_scored(found: Any, run: Path, *, as_json: bool = False) -> None:
+    """Print what `pixelwise.evaluate` returned.
 
     Args:
-        found: What `pixelwise.evaluate` returned: of each run a result, a list of them or an `Unfinished`.
-        runs: The runs.
-        folder: The folder that holds them.
-        as_json: Print JSON: a list with the results of each run.
+        found: A result, a list of them or an `Unfinished`; of several seeds, a list with one of these for each run.
+        run: What was scored.
+        as_json: Print JSON.
     """
+    if runs := runs_within(run):
+        _show_of_each(found, runs, run, as_json)
+    elif isinstance(found, (Result, list)):
+        show_results(found if isinstance(found, list) else [found], run, as_json=as_json)
+    else:
+        show_unfinished(found, as_json=as_json)
+
+
+def _show_of_each(found: Any, runs: Sequence[Path], folder: Path, as_json: bool) -> None:
+    """Print the results of every run of several seeds, and their summary where there is one; as JSON a list of them."""
     if as_json:
         write_json([_plain(one) for one in found])
         return

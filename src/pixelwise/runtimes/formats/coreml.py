@@ -163,6 +163,6 @@ TARGET = register_target(
         byte_arrays=False,
         # Its sizes are ranges that are fixed when it is converted.
         any_size=False,
-        marker="h",
+        marker="*",
     )
 )

@@ -13,17 +13,18 @@ from pixelwise.datasets.fingerprint import fingerprint
 from pixelwise.datasets.opening import open_dataset
 from pixelwise.datasets.preparing.dividing import classes_in, id_in_groups
 from pixelwise.datasets.preparing.folding import Fold, fold_samples
+from pixelwise.datasets.run_data import is_own_data
 from pixelwise.datasets.samples import ALL, Dataset
 from pixelwise.errors import CheckpointError, DataError, RecipeError
 from pixelwise.observer import Observer
 from pixelwise.recipes.overrides import apply_overrides, to_toml
 from pixelwise.recipes.schema.recipe import Recipe
-from pixelwise.records.environment import read_environment
 from pixelwise.records.folds.cross_validation import CrossValidation, FoldRuns, write_cross_validation
 from pixelwise.records.folds.division import HELD_OUT, Division, write_division
 from pixelwise.records.run_folder import is_run
 from pixelwise.storage import printable
 from pixelwise.storage.stores.addresses import recorded
+from pixelwise.training.distillation.kinds import teacher_path
 from pixelwise.training.folds.options import CrossvalOptions
 
 _SELECTION = "selection"
@@ -144,24 +145,25 @@ def _without(fold: Fold, unusable: set[str]) -> Fold:
 def refuse_leaks(recipe: Recipe, data: Path | None) -> None:
     """Refuse weights and teachers that were trained on the images which are to be held out: they have seen them.
 
+    The data is the same in the same folder or with the same content, which is all that is known of runs of the hub.
+
     Raises:
         RecipeError: R311, a run that the training begins with, or a teacher, was trained on this data.
-        CheckpointError: K420, such a run is not a run folder.
+        CheckpointError: K420, such a run is not a run folder; of addresses, what `run_path` raises.
     """
     start = [recipe.initialize.run] if recipe.initialize.run is not None else []
     for name in (*start, *recipe.distillation.teachers):
-        run = Path(name).expanduser()
+        run = teacher_path(name)
         if not is_run(run):
             if name in start:
                 raise CheckpointError(
                     "K420", f"{printable(run)} is not a run folder", "name the folder that `pixelwise train` created"
                 )
             continue
-        theirs = read_environment(run).data_folder
-        if data is not None and theirs is not None and recorded(theirs) == recorded(data):
+        if data is not None and is_own_data(run, open_dataset(recipe.data, data), data):
             raise RecipeError(
                 "R311",
-                f"{printable(run)} was trained on {printable(data)}, so its weights know the images that a fold holds "
+                f"{printable(name)} was trained on {printable(data)}, so its weights know the images that a fold holds "
                 "out: the score would be too high",
                 "leave it out, or name a run that was trained on other data",
             )

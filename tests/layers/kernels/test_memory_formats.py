@@ -1,6 +1,6 @@
 import torch
 
-from pixelwise.layers.memory_formats import fastest_to_learn
+from pixelwise.layers.kernels.memory_formats import fastest_to_learn
 
 
 def test_values_stay_and_channels_come_last_in_memory():

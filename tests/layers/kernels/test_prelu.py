@@ -9,8 +9,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor, nn
 
-from pixelwise.layers import prelu
-from pixelwise.layers.prelu import PReLU
+from pixelwise.layers.kernels import prelu
+from pixelwise.layers.kernels.prelu import PReLU
 
 SHAPES = [(2, 3, 5, 7), (1, 1, 1, 1), (3, 4, 2, 1), (4, 6), (5,), (1, 2, 3, 4, 5), (0, 3, 2, 2)]
 SLOPES = [0.25, 1.0, 1.5, 1e-3, 1e-9, 0.0, -0.3]

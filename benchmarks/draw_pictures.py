@@ -1,7 +1,7 @@
 """Which committed pictures are stale: what each one shows, as it is now and as it was when the picture was drawn.
 
-    python benchmarks/pictures.py                        # lists what changed under which picture, and how to redraw it
-    python benchmarks/pictures.py --keep docs/ui.webp    # the change cannot be seen in it: record what it shows now
+    python benchmarks/draw_pictures.py                      # lists what changed under which picture, how to redraw it
+    python benchmarks/draw_pictures.py --keep docs/ui.webp  # the change cannot be seen in it: record what it shows now
 
 A picture depends on the script that draws it, and on those templates, styles, colours and measurements that can be seen
 in it; not on all code that a run needs. `docs/pictures.json` has a SHA-256 of each picture, and of each source without
@@ -96,7 +96,7 @@ def stale(root: Path) -> list[str]:
         if changed:
             sentences.append(
                 f"{name} is stale, because of {', '.join(changed)}. Draw it anew: {picture.command}. If nothing of the "
-                f"change can be seen in it: python benchmarks/pictures.py --keep {name}"
+                f"change can be seen in it: python benchmarks/draw_pictures.py --keep {name}"
             )
     return sentences
 

@@ -1,0 +1,1 @@
+"""Verbs whose subject is several runs."""

@@ -1,0 +1,1 @@
+"""Operations of PyTorch in a form that processors compute faster, and the layouts in which they do."""
