@@ -40,6 +40,40 @@ def test_a_series_is_a_name_without_its_number():
     assert series_of(["7", *keys], 0.2)["7"] == "7"
 
 
+@pytest.mark.parametrize(
+    ("form", "name"),
+    [
+        ("drive{0}_{1:04d}", "drive{0}"),
+        ("drive-{0:02d}/frame {1}", "drive-{0:02d}/frame"),
+        ("{0:04d}_{1:06d}", "{0:04d}"),
+        ("seq {0} ({1})", "seq {0}"),
+        ("IMG_{0}0130_12{1:04d}", "IMG_{0}0130"),
+        ("clip{0}.{1}", "clip{0}"),
+        ("video_{0}_frame_{1}", "video_{0}_frame"),
+        ("area{0}_{1}_7.rf.0a{1}b", "area{0}_{1}_7"),
+    ],
+)
+def test_series_may_be_numbered_themselves(form: str, name: str):
+    keys = {form.format(series, image): name.format(series, image) for series in range(11, 23) for image in range(1, 6)}
+    assert series_of(list(keys), 0.2) == keys
+
+
+def test_all_numbers_at_the_end_count_where_enough_series_remain():
+    tiles = [f"map{letter}_{row}_{column}" for letter in "abcdefghij" for row in range(3) for column in range(12)]
+    assert series_of(tiles, 0.2)["mapb_1_10"] == "mapb"
+    # The tiles of one map: neighbours of a row stay together.
+    assert series_of([f"map_{row}_{column}" for row in range(12) for column in range(4)], 0.2)["map_10_3"] == "map_10"
+
+
+@given(st.lists(st.text("ab01_-. ()", max_size=8), min_size=1, max_size=60, unique=True), st.floats(0.05, 0.95))
+def test_series_are_beginnings_of_names_and_never_too_large(keys: list[str], share: float):
+    found = series_of(keys, share)
+    assert list(found) == keys
+    assert all(key.startswith(series) for key, series in found.items())
+    sizes = Counter(found.values())
+    assert found == {key: key for key in keys} or (len(sizes) >= 10 and max(sizes.values()) <= share * len(keys))
+
+
 def test_few_series_or_a_large_one_do_not_stay_together():
     few = [f"{letter}_{frame}" for letter in "abc" for frame in range(5)]
     assert series_of(few, 0.5) == {key: key for key in few}

@@ -20,8 +20,9 @@ VALIDATION_SHARE = 0.2
 FLOOR = 5
 """Smallest number of images to score on, where there are enough: a score of fewer says little."""
 _MIN_SERIES = 10
-# The part of a name that numbers the members of a series: frames of a video, tiles of an image, augmented copies.
-_SERIES_NUMBER = re.compile(r"(\.rf\.[0-9a-f]+|[\d_\-. ()]+)$")
+# The part of a name that numbers the members of a series: frames of a video, tiles of an image, augmented copies. First
+# all numbers at the end (`map_3_14`: row and column), then the last one alone (`drive3_0001`: drives are numbered, too).
+_SERIES_NUMBERS = (re.compile(r"(\.rf\.[0-9a-f]+|[\d_\-. ()]+)$"), re.compile(r"(\.rf\.[0-9a-f]+|[_\-. (]*\d+\)?)$"))
 
 
 class Divided(dict[str, tuple[Sample, ...]]):
@@ -47,7 +48,7 @@ def validation_keys(keys: Iterable[str]) -> set[str]:
     """Choose the images of the validation split, by their names alone: see `images_of_share` for their number.
 
     Images of one series (`drive3_0001`, `drive3_0002`; tiles; augmented copies) stay together if there are at least ten
-    series and none holds more than a fifth of the images; otherwise every image is its own series. The first series in
+    series and none holds more than a fifth of the images; otherwise every image is its own series (see `series_of`). The first series in
     the order of their places are chosen (see `place_of`), as many as come closest to the number of images. So a file
     that is added or removed moves at most one other series, unless a limit on series is crossed.
 
@@ -101,16 +102,23 @@ def cut(sizes: Mapping[str, int], wanted: Mapping[str, int], seed: int = 0) -> d
 
 
 def series_of(keys: Sequence[str], largest_share: float, least: int = _MIN_SERIES) -> dict[str, str]:
-    """Key -> name of its series: the key without the number.
+    """Key -> name of its series: the key without the numbers at its end.
 
-    Every image is its own series if there are fewer than `least` series, or if one holds more than `largest_share`
-    (0..1) of the images.
+    `map_3_14` is of the series `map`. Where that leaves fewer than `least` series, or one with more than
+    `largest_share` (0..1) of the images, because series are numbered themselves (`drive3_0001`, `drive11_0001`), they
+    are the keys without their last number: `drive3`. If these are no better, every image is its own series.
     """
-    series = {key: _SERIES_NUMBER.sub("", key) or key for key in keys}
-    sizes = Counter(series.values())
-    if len(sizes) < least or max(sizes.values()) > largest_share * len(keys):
-        return {key: key for key in keys}
-    return series
+    for numbers in _SERIES_NUMBERS:
+        series = {key: _without(numbers, key) for key in keys}
+        sizes = Counter(series.values())
+        if len(sizes) >= least and max(sizes.values()) <= largest_share * len(keys):
+            return series
+    return {key: key for key in keys}
+
+
+def _without(numbers: re.Pattern[str], key: str) -> str:
+    """A key without its number; of a key of numbers alone (`0003_0001`), the first ones name the series."""
+    return numbers.sub("", key) or _SERIES_NUMBERS[-1].sub("", key) or key
 
 
 def place_of(name: str, seed: int = 0) -> float:
