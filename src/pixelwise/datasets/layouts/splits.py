@@ -21,7 +21,7 @@ FLOOR = 5
 """Smallest number of images to score on, where there are enough: a score of fewer says little."""
 _MIN_SERIES = 10
 # The part of a name that numbers the members of a series: frames of a video, tiles of an image, augmented copies. First
-# all numbers at the end (`map_3_14`: row and column), then the last one alone (`drive3_0001`: drives are numbered, too).
+# all numbers at the end (`map_3_14`: row and column), then the last one alone (`drive3_0001`: so are drives).
 _SERIES_NUMBERS = (re.compile(r"(\.rf\.[0-9a-f]+|[\d_\-. ()]+)$"), re.compile(r"(\.rf\.[0-9a-f]+|[_\-. (]*\d+\)?)$"))
 
 
@@ -48,9 +48,9 @@ def validation_keys(keys: Iterable[str]) -> set[str]:
     """Choose the images of the validation split, by their names alone: see `images_of_share` for their number.
 
     Images of one series (`drive3_0001`, `drive3_0002`; tiles; augmented copies) stay together if there are at least ten
-    series and none holds more than a fifth of the images; otherwise every image is its own series (see `series_of`). The first series in
-    the order of their places are chosen (see `place_of`), as many as come closest to the number of images. So a file
-    that is added or removed moves at most one other series, unless a limit on series is crossed.
+    series and none holds more than a fifth of the images; otherwise every image is its own series (see `series_of`).
+    The first series in the order of their places are chosen (see `place_of`), as many as come closest to the number of
+    images. So a file that is added or removed moves at most one other series, unless a limit on series is crossed.
 
     Args:
         keys: Names of the images with their folders, without extension.
