@@ -31,10 +31,11 @@ from pixelwise.testing.exporting import settled
 CLASSES = ("ground", "box", "ball")
 SIZE = (48, 64)
 IN_MEMORY = ("memory", "artefact in memory")
-ONE_SIZE = ("one size", "executorch")
+ONE_SIZE = ("one size", *(name for name, target in TARGETS.own().items() if not target.any_size))
 INT8 = tuple(f"int8 {name}" for name in quantizable_names())
 """Artefacts of the export targets that can be quantized."""
-PACKAGES = {"executorch": "executorch", "openvino": "openvino", "onnx": "onnxruntime", "int8 openvino": "nncf"}
+QUANTIZERS = {"int8 openvino": "nncf"}
+"""What it takes to make an artefact, beside the packages of its target."""
 
 
 def small() -> Recipe:
@@ -74,17 +75,19 @@ def subjects_in(root: Path, tiny_data: Path) -> Callable[[str], Any]:
         return folder
 
     def artefact(kind: str) -> Path:
-        package = PACKAGES.get(kind)
-        if package is not None and importlib.util.find_spec(package) is None:
-            pytest.skip(f"{package} is not installed")
+        target = TARGETS.own().get(kind.removeprefix("int8 "), TARGETS.own()["onnx"])
+        for package in (*target.packages, *((QUANTIZERS[kind],) if kind in QUANTIZERS else ())):
+            if importlib.util.find_spec(package.partition(".")[0]) is None:
+                pytest.skip(f"{package} is not installed")
+        if target.refusal():
+            pytest.skip(target.refusal())
         output, ids = root / kind, kind == "class ids"
         if kind in INT8:
             images = tiny_data / "images" / "train"
-            pixelwise.quantize(get("run"), output, kind.removeprefix("int8 "), images=images, least_equal=0.0)
+            pixelwise.quantize(get("run"), output, target.name, images=images, least_equal=0.0)
             return output
-        target = kind if kind in TARGETS.own() else "onnx"
         options = {"dynamic": kind not in ONE_SIZE, "uint8_input": ids, "argmax": ids}
-        return export(get("run"), output, target, size=SIZE, **options).path.parent  # type: ignore[arg-type]
+        return export(get("run"), output, target.name, size=SIZE, **options).path.parent  # type: ignore[arg-type]
 
     def get(kind: str) -> Any:
         if kind not in made:
