@@ -14,7 +14,7 @@ from pathlib import Path
 
 import pytest
 from faults.commands import Commands
-from faults.test_kills import TABLE, files, is_whole
+from faults.test_kills import TABLE, files, has_begun, is_whole
 
 from pixelwise.storage.atomic import TEMPORARY_PREFIX
 
@@ -78,7 +78,7 @@ def fill(name: str, commands: Commands, begin: Begin, folder: Path, *, limits: i
         before = contents(out)
         check_failure(commands.run(arguments, largest=size - 1), out, before)
         row = TABLE[name]
-        if row.again and (out / "run" / "recipe.toml").exists():
+        if row.again and has_begun(out / "run"):
             arguments = [word.format(out=out) for word in row.again]
         again = commands.run(arguments)
         assert again.status == 0, again.said

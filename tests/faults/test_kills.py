@@ -10,6 +10,7 @@ import csv
 import io
 import json
 import random
+import re
 import shutil
 import tomllib
 from collections.abc import Callable
@@ -28,7 +29,7 @@ from pixelwise.cli import data as data_verbs
 from pixelwise.cli.line.verbs import VERBS
 from pixelwise.prediction.receipts.created import ATTEMPTS
 from pixelwise.records.folds.cross_validation import CROSSVAL
-from pixelwise.records.run_folder import SEEDS
+from pixelwise.records.run_folder import RECIPE, SEEDS
 from pixelwise.storage.atomic import TEMPORARY_PREFIX
 
 
@@ -129,6 +130,7 @@ OTHERWISE = {
     ),
 }  # fmt: skip
 """Verbs that write something else with other options."""
+EVENTS = re.compile(r"(events\.out\.tfevents)\..*")
 FRAMES = 30
 """Number of frames of the video that is predicted."""
 ROWS = TABLE | IN_PARTS | OTHERWISE
@@ -205,7 +207,7 @@ def killed(row: Row, times: int, commands: Commands, inputs: dict[str, Path], fo
             assert is_whole(path), f"{path} is damaged"
         complete = files(out, relative=True) == files(whole, relative=True)
         if ended.status and not (complete and row.refuses_existing):
-            resumes = row.again and any((out / "run" / name).exists() for name in ("recipe.toml", CROSSVAL, SEEDS))
+            resumes = row.again and has_begun(out / "run")
             repeated = commands.run(filled(row.again if resumes else row.arguments))
             assert repeated.status == 0, repeated.said
         assert list(folder.rglob(f"{TEMPORARY_PREFIX}*")) == []
@@ -215,10 +217,18 @@ def killed(row: Row, times: int, commands: Commands, inputs: dict[str, Path], fo
         shutil.rmtree(out)
 
 
+def has_begun(run: Path) -> bool:
+    """Whether there is a run, or a folder of several, that `resume` continues."""
+    return any((run / name).exists() for name in (RECIPE, CROSSVAL, SEEDS))
+
+
 def files(folder: Path, *, relative: bool = False) -> set:
+    """The files in a folder; relative to it, event files of TensorBoard are named alike, whenever they were begun."""
     found = {path for path in folder.rglob("*") if path.is_file() and TEMPORARY_PREFIX not in str(path)}
     kept = {path for path in found if path.name not in ("run.lock", "lock")}
-    return {path.relative_to(folder) for path in kept} if relative else kept
+    if not relative:
+        return kept
+    return {Path(EVENTS.sub(r"\1", path.relative_to(folder).as_posix())) for path in kept}
 
 
 def is_whole(path: Path) -> bool:

@@ -13,12 +13,14 @@ import msgspec
 
 from pixelwise.checkpoints.hub.resolving import refuse_to_continue
 from pixelwise.errors import PixelwiseError, RecipeError, ResourceError
+from pixelwise.machine.files import is_disk_full
 from pixelwise.observer import SILENT, Observer
 from pixelwise.options import chosen
 from pixelwise.records.run_folder import read_recipe
 from pixelwise.records.status import read_status
 from pixelwise.records.tracking.marks import without_secrets
 from pixelwise.storage import printable
+from pixelwise.storage.atomic import disk_full
 from pixelwise.storage.stores.addresses import require_local
 from pixelwise.training.trackers.feeding import Feeder
 from pixelwise.training.trackers.following import SECONDS
@@ -129,6 +131,8 @@ def _explained(feeder: Feeder) -> Iterator[None]:
     except PixelwiseError:
         raise
     except (Exception, SystemExit) as error:
+        if isinstance(error, OSError) and is_disk_full(error):
+            raise disk_full(feeder.run) from error
         reason = without_secrets(" ".join(f"{type(error).__name__}: {error}".split()))
         raise ResourceError(
             "T510",

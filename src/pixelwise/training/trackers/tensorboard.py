@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shlex
+import threading
 from collections.abc import Sequence
 from typing import Any
 
@@ -27,6 +28,7 @@ class TensorBoardTracker(CurveTracker):
         super().__init__()
         self._make = _writer_class()
         self._writer: Any = None
+        _leave_out_threads()
 
     @classmethod
     def require(cls) -> None:
@@ -57,6 +59,19 @@ class TensorBoardTracker(CurveTracker):
         """Close the event file."""
         self.flush()
         self._writer.close()
+
+
+def _leave_out_threads() -> None:
+    """Keep errors of TensorBoard's threads, such as a full disk, off the terminal: `flush` raises them again."""
+    before = threading.excepthook
+    if getattr(before, "__module__", None) == __name__:
+        return
+
+    def hook(thrown: threading.ExceptHookArgs) -> None:
+        if not type(thrown.thread).__module__.startswith("tensorboard."):
+            before(thrown)
+
+    threading.excepthook = hook
 
 
 def _writer_class() -> Any:
