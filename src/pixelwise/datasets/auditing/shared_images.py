@@ -52,7 +52,8 @@ def _with_equal_content(splits: Mapping[str, SplitSums]) -> Iterable[list[tuple[
         [np.zeros(0, np.uint64), *(sums.looks.digests.view(np.uint64)[::4] for sums in splits.values())]
     )
     ordered = np.sort(starts)
-    places = np.flatnonzero(np.isin(starts, ordered[1:][ordered[1:] == ordered[:-1]]))
+    # By sorting: the table of NumPy 2.0 cannot hold such numbers.
+    places = np.flatnonzero(np.isin(starts, ordered[1:][ordered[1:] == ordered[:-1]], kind="sort"))
     begins = np.cumsum([0, *numbers])
     split = np.searchsorted(begins, places, side="right") - 1
     digests = np.array(
