@@ -37,6 +37,7 @@ HUB = "the Hugging Face Hub; tests/model_hub.py stands in for it in the tests of
 VIDEO = "a video, and a program to cut one; tests/prediction/videos draws them and predicts them"
 PLUGIN = "the package of examples/plugin, installed; tests/end_to_end/test_plugin_training.py trains with it"
 HOURS = "an hour of training on Cityscapes; tests/training/test_stages.py goes the same way in miniature"
+CONVERTER = "a converter with many packages; tests/deployment/export/test_export_elsewhere.py where it is installed"
 NOT_HERE = {
     "make demo": "makes an environment and trains for minutes; its commands are those of .ci/try_wheel",
     "make test": "is what runs this",
@@ -76,6 +77,10 @@ NOT_HERE = {
     "pixelwise train enet-camvid --data CamVid precision.compile=true precision.cuda_graphs=true": "needs a GPU",
     "pixelwise train unet-resnet18 --data photos loss.terms.poly.weight=0.5 loss.cross_entropy=0.5": PLUGIN,
     "pixelwise train unet-resnet18 --data photos --track csv --track tensorboard": PLUGIN,
+    "pixelwise track runs/first --to csv": PLUGIN,
+    "pixelwise export runs/first --target litert --output exported-litert --size 512x384 --uint8-input": CONVERTER,
+    "pixelwise predict exported-litert photos --output out": CONVERTER,
+    "pixelwise export runs/first --target coreml --output exported-coreml --size 512x384": CONVERTER,
     "pixelwise train camvid-cpu-1h --data CamVid --output runs/camvid-cpu-1h": MEASURED,
     "cp runs/camvid-cpu-1h/evaluations/test-camvid-480x360/result.json benchmarks/results/camvid-cpu-1h.json": MEASURED,
     "pixelwise train enet-camvid --data CamVid --output runs/enet-0": MEASURED,
@@ -243,6 +248,12 @@ def correct(folder: Path) -> None:
         Image.fromarray(photo(500 + int(path.stem))[1]).save(path)
 
 
+def write_seeds(path: Path, settings: str = "") -> None:
+    """Two runs of one recipe with different seeds, named by a pattern."""
+    for seed in range(2):
+        made_by(f"{TRAINED} {settings} --seed {seed}")(Path(str(path).replace("*", str(seed))))
+
+
 AFTERWARDS = {"pixelwise prelabel runs/first unlabelled -o prelabels": partial(correct, Path("prelabels"))}
 """Commands after which the page expects a hand -> what it does."""
 PROVIDED: dict[str, Callable[[Path], None]] = {
@@ -267,6 +278,11 @@ PROVIDED: dict[str, Callable[[Path], None]] = {
     "runs/before": made_by(TRAINED),
     "runs/teacher": made_by(TRAINED),
     "runs/large": made_by(TRAINED),
+    "runs/a": made_by(TRAINED),
+    "runs/b": made_by(f"{TRAINED} loss.dice=0.5"),
+    "runs/a-*": write_seeds,
+    "runs/b-*": partial(write_seeds, settings="loss.dice=0.5"),
+    "runs/seeds": made_by(f"{TRAINED} --seeds 2"),
     "exported/model.onnx": lambda path: EXPORTED(path.parent),
 }
 """What commands name and no command before them has made -> what makes it."""

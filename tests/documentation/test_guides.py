@@ -12,6 +12,7 @@ import signal
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
+from glob import glob
 from pathlib import Path
 from typing import IO
 
@@ -101,6 +102,8 @@ class Reader:
             return ran.stdout
         words = words_of(shortened(line))
         self.provide([*words, "runs"] if words[0] == "ui" else words)
+        # As a shell does, which `shlex` is not.
+        words = [path for word in words for path in (sorted(glob(word)) if re.match(r"runs/\S*\*", word) else [word])]
         if "s3://" in line:
             self.in_the_bucket(words)
         if words[0] in STAYING or (words[0] == "watch" and "--port" in words):
