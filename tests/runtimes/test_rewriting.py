@@ -4,7 +4,7 @@ import pytest
 import torch
 import torch.nn.functional as F
 
-from pixelwise.runtimes.rewriting import DECOMPOSITIONS, either, max_pool_with_indices, transposed_convolution
+from pixelwise.runtimes.rewriting import DECOMPOSITIONS, OF_BOOLS, max_pool_with_indices, transposed_convolution
 
 
 @pytest.mark.parametrize(
@@ -47,9 +47,21 @@ def test_a_result_beyond_the_full_one_is_refused() -> None:
         transposed_convolution(torch.zeros(1, 1, 2, 2), torch.zeros(1, 1, 3, 3), None, 2, 0, 1)
 
 
-def test_either_is_a_logical_or() -> None:
-    first, second = torch.tensor([True, True, False, False]), torch.tensor([True, False, True, False])
-    assert either(first, second).tolist() == [True, True, True, False]
+def test_operators_of_bools_become_logical_operations_and_those_of_integers_stay() -> None:
+    class Operators(torch.nn.Module):
+        def forward(self, first: torch.Tensor, second: torch.Tensor) -> tuple[torch.Tensor, ...]:
+            return first.__or__(second), first.__and__(second), first.__xor__(second)
+
+    bools = torch.tensor([True, True, False, False]), torch.tensor([True, False, True, False])
+    program = torch.export.export(Operators(), bools).run_decompositions(OF_BOOLS)
+    called = [str(node.target) for node in program.graph.nodes if node.op == "call_function"]
+    assert called == ["aten.logical_or.default", "aten.logical_and.default", "aten.logical_xor.default"]
+    assert [one.tolist() for one in program.module()(*bools)] == [
+        [True, True, True, False], [True, False, False, False], [False, True, True, False],
+    ]  # fmt: skip
+    numbers = torch.tensor([5, 6]), torch.tensor([3, 12])
+    program = torch.export.export(Operators(), numbers).run_decompositions(OF_BOOLS)
+    assert [one.tolist() for one in program.module()(*numbers)] == [[7, 14], [1, 4], [6, 10]]
 
 
 def test_a_captured_graph_has_neither_padding_nor_the_pooling_afterwards() -> None:

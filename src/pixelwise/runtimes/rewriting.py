@@ -110,9 +110,13 @@ def max_pool_with_indices(
     return best, places
 
 
-def either(first: Tensor, second: Tensor) -> Tensor:
-    """Whether one of two bool arrays is true."""
-    return torch.logical_or(first, second)
+def of_bools(logical: Callable[[Tensor, Tensor], Tensor]) -> Callable[[Tensor, Tensor], Any]:
+    """The rewriting of an operator such as `&` as an operation of bool arrays; of other arrays it stays as it is."""
+
+    def rewritten(first: Tensor, second: Tensor) -> Any:
+        return logical(first, second) if first.dtype == second.dtype == torch.bool else NotImplemented
+
+    return rewritten
 
 
 DECOMPOSITIONS: dict[Any, Callable[..., Any]] = {
@@ -120,6 +124,12 @@ DECOMPOSITIONS: dict[Any, Callable[..., Any]] = {
     _ATEN.max_pool2d_with_indices.default: max_pool_with_indices,
 }
 """Operations that converters translate wrongly, or not at all, and what takes their place."""
+OF_BOOLS: dict[Any, Callable[..., Any]] = {
+    _ATEN.__or__.Tensor: of_bools(torch.logical_or),
+    _ATEN.__and__.Tensor: of_bools(torch.logical_and),
+    _ATEN.__xor__.Tensor: of_bools(torch.logical_xor),
+}
+"""Python's operators, which some converters know under their other names alone."""
 
 
 def _pair(value: Numbers) -> tuple[int, int]:

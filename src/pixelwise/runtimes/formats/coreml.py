@@ -32,14 +32,11 @@ EXTRA = "executorch_debug_handle_mapping.json"
 
 def write(network: ExportedNetwork, folder: Path) -> list[Path]:
     """Translate the graph of `torch.export`, in float32, and write it."""
-    import torch
-
-    from pixelwise.runtimes.rewriting import DECOMPOSITIONS, either
+    from pixelwise.runtimes.rewriting import DECOMPOSITIONS, OF_BOOLS
 
     tools = require("coremltools", "exporting to coreml", INSTALL)
     _teach(require("coremltools.converters.mil", "exporting to coreml", INSTALL))
-    replaced = {**DECOMPOSITIONS, torch.ops.aten.__or__.Tensor: either}
-    program = network.program().run_decompositions(replaced)
+    program = network.program().run_decompositions(DECOMPOSITIONS | OF_BOOLS)
     network.tell("translating the graph to coreml")
     with _without_bars():
         model = tools.convert(
