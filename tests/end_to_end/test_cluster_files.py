@@ -301,7 +301,7 @@ def test_a_script_begins_a_run_or_goes_on_with_it(name: str, begun: bool, tmp_pa
         assert (verb, str(found["run"])) == ("resume", "/shared/runs/segformer")
     else:
         expected = [*WORDS[:2], *(["optimizer.lr=0.001"] if name == "slurm.sbatch" else [])]
-        assert (verb, found["words"], str(found["output"])) == ("train", expected, "/shared/runs/segformer")
+        assert (verb, list(found["words"]), str(found["output"])) == ("train", expected, "/shared/runs/segformer")
 
 
 @bash
