@@ -88,6 +88,7 @@ NOT_HERE = {
 }
 """Commands that cannot run here, as they are printed but for comments -> why, and what runs in their place."""
 KINDS_NOT_HERE = {
+    "trtexec ": "TensorRT, which needs an NVIDIA GPU; docs/deployment.md says that it was not run",
     "pip install ": "installs packages; tests/end_to_end/test_wheel.py and benchmarks/quick_start.py do",
     "ffmpeg -i clip.mp4 ": VIDEO,
     "pixelwise predict runs/unet-1 clip": VIDEO,
