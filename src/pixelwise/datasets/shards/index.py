@@ -385,8 +385,11 @@ def _runs(table: Any, compute: Any) -> dict[str, range]:
     splits, runs, start = table["split"], {}, 0
     if not len(splits):
         return runs
-    changes = compute.indices_nonzero(compute.not_equal(splits.slice(0, len(splits) - 1), splits.slice(1)))
-    for end in (*(change + 1 for change in changes.to_pylist()[:_MOST_SPLITS]), len(splits)):
+    changes: list[int] = []
+    if len(splits) > 1:  # comparing nothing with nothing ends the process in versions of pyarrow before 26
+        found = compute.not_equal(splits.slice(0, len(splits) - 1), splits.slice(1))
+        changes = compute.indices_nonzero(found).to_pylist()[:_MOST_SPLITS]
+    for end in (*(change + 1 for change in changes), len(splits)):
         runs.setdefault(splits[start].as_py(), range(start, end))
         start = end
     return runs
