@@ -19,6 +19,9 @@ import msgspec
 
 from pixelwise.errors import RecipeError
 
+TableFormat = Literal["terminal", "md", "html", "csv", "json"]
+"""Formats of the verbs that print tables or write them to a file."""
+
 
 class Options(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """Base class of the options of a verb.

@@ -9,7 +9,8 @@ from typing import Any
 from pixelwise.observer import SILENT, Observer
 from pixelwise.options import chosen
 from pixelwise.recipes.published.pages import PAGES, find_page, read_page
-from pixelwise.reports.zoo.rendering import format_of, render
+from pixelwise.reports.tables.formats import format_of
+from pixelwise.reports.zoo.rendering import render
 from pixelwise.storage import write_text
 from pixelwise.storage.stores.addresses import require_local
 from pixelwise.zoo.options import TableOptions

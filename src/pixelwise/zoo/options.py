@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated
 
 from msgspec import Meta
 
-from pixelwise.options import Options
-
-TableFormat = Literal["terminal", "md", "html", "csv", "json"]
+from pixelwise.options import Options, TableFormat
 
 
 class TableOptions(Options, frozen=True, kw_only=True):

@@ -1,17 +1,15 @@
 import csv
 import io
 import json
-from pathlib import Path
 
 import numpy as np
 import pytest
 from compared_runs import drawn, scored_run
 
-from pixelwise.errors import RecipeError
 from pixelwise.evaluation.comparison.comparing import compare_runs
 from pixelwise.evaluation.comparison.comparison import Comparison
 from pixelwise.evaluation.comparison.options import CompareOptions
-from pixelwise.reports.comparison.rendering import RENDERERS, format_of, render, render_html
+from pixelwise.reports.comparison.rendering import render, render_html
 
 
 @pytest.fixture(scope="module")
@@ -43,11 +41,3 @@ def test_names_are_not_markup(found: Comparison):
     assert "<i>" not in render_html(found)
     assert "b\\_1" in render(found, "md")
     assert "\\<i\\>" in render(found, "md")
-
-
-def test_the_format_is_that_of_the_name():
-    assert {format_of(Path(f"x.{name}")) for name in ("txt", "md", "html", "csv", "json")} == set(RENDERERS)
-    assert format_of(None) == "terminal"
-    with pytest.raises(RecipeError) as caught:
-        format_of(Path("x.pdf"))
-    assert caught.value.code == "R260"

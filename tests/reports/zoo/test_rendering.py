@@ -4,8 +4,7 @@ from pathlib import Path
 import pytest
 from reports.zoo_cases import make_recipe, make_result, make_zoo
 
-from pixelwise.errors import RecipeError
-from pixelwise.reports.zoo.rendering import ENDINGS, RENDERERS, format_of, render, show_table
+from pixelwise.reports.zoo.rendering import RENDERERS, render, show_table
 
 
 @pytest.fixture(scope="module")
@@ -17,16 +16,6 @@ def zoo():
 def test_every_format_names_every_row(zoo, format):
     text = render(zoo, format)
     assert all(name in text for name in ("row-1", "row-2", "later"))
-
-
-def test_an_ending_asks_for_its_format():
-    assert format_of(None) == "terminal"
-    assert {ending: format_of(Path(f"a{ending}")) for ending in ENDINGS} == ENDINGS
-    assert format_of(Path("A.MD")) == "md"
-    for name in ("a.pdf", "a"):
-        with pytest.raises(RecipeError) as caught:
-            format_of(Path(name))
-        assert caught.value.code == "R260"
 
 
 def test_pages_are_printed_unless_they_were_written(zoo, capsys):

@@ -12,7 +12,8 @@ from pixelwise.evaluation.comparison.comparing import compare_runs
 from pixelwise.evaluation.comparison.comparison import Comparison
 from pixelwise.evaluation.comparison.options import CompareOptions
 from pixelwise.options import chosen
-from pixelwise.reports.comparison.rendering import format_of, render
+from pixelwise.reports.comparison.rendering import render
+from pixelwise.reports.tables.formats import format_of
 from pixelwise.storage import write_text
 from pixelwise.storage.stores.addresses import require_local
 

@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import Annotated
 
 from msgspec import Meta
 
-from pixelwise.options import Options
-
-CompareFormat = Literal["terminal", "md", "html", "csv", "json"]
+from pixelwise.options import Options, TableFormat
 
 
 class CompareOptions(Options, frozen=True, kw_only=True):
@@ -31,4 +29,4 @@ class CompareOptions(Options, frozen=True, kw_only=True):
     each: bool = False
     group: str | None = None
     resamples: Annotated[int, Meta(ge=100)] = 2000
-    format: CompareFormat | None = None
+    format: TableFormat | None = None

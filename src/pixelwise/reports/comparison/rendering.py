@@ -4,61 +4,32 @@ from __future__ import annotations
 
 import csv
 import io
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import msgspec
 
-from pixelwise.errors import RecipeError
 from pixelwise.evaluation.comparison.comparison import Comparison
 from pixelwise.evaluation.comparison.estimates import Estimate
-from pixelwise.evaluation.comparison.options import CompareFormat
+from pixelwise.options import TableFormat
 from pixelwise.reports.comparison.terminal import print_comparison
-from pixelwise.reports.standard_output import write, write_json_text
+from pixelwise.reports.tables.formats import Renderers, as_printed, show
 from pixelwise.reports.templates import templates
-from pixelwise.reports.terminals import Console
-from pixelwise.storage import json_text, printable
+from pixelwise.storage import json_text
 from pixelwise.storage.cells import cell
 
-_WIDTH = 120
-"""Width of a text file in characters."""
 _CSV = ("kind", "first", "second", "class", "value", "low", "high", "p", "p_adjusted", "separated")
 
 
-def show_comparison(found: Comparison, output: Path | None, format: CompareFormat | None) -> None:
+def show_comparison(found: Comparison, output: Path | None, format: TableFormat | None) -> None:
     """Print a comparison, or the path of the file it was written to."""
-    if output is not None:
-        write(f"{printable(output)}\n")
-    elif format in (None, "terminal"):
-        print_comparison(found, Console(highlight=False))
-    elif format == "json":
-        write_json_text(render_json(found))
-    else:
-        write(render(found, format))
+    show(found, output, format, RENDERERS, print_comparison)
 
 
-def render(found: Comparison, format: CompareFormat) -> str:
+def render(found: Comparison, format: TableFormat) -> str:
     """A comparison in one of the formats."""
     return RENDERERS[format](found)
-
-
-def format_of(output: Path | None) -> CompareFormat:
-    """The format that a file's extension stands for; `terminal` if no file is written.
-
-    Raises:
-        RecipeError: R260, the extension is not that of a known format.
-    """
-    if output is None:
-        return "terminal"
-    found = ENDINGS.get(output.suffix.lower())
-    if found is None:
-        raise RecipeError(
-            "R260",
-            f"`output` is '{output.name}'; expected a name ending in {', '.join(ENDINGS)}",
-            "rename it, or give the `format`",
-        )
-    return found
 
 
 def render_json(found: Comparison) -> str:
@@ -124,21 +95,11 @@ def _plain(text: str) -> str:
     return "".join(f"\\{letter}" if letter in "\\*_[]<>|" else letter for letter in text)
 
 
-def _terminal_text(found: Comparison) -> str:
-    text = io.StringIO()
-    print_comparison(found, Console(width=_WIDTH, file=text, highlight=False))
-    return text.getvalue()
-
-
-RENDERERS: dict[CompareFormat, Callable[[Comparison], str]] = {
-    "terminal": _terminal_text,
+RENDERERS: Renderers[Comparison] = {
+    "terminal": lambda found: as_printed(found, print_comparison),
     "md": render_markdown,
     "html": render_html,
     "csv": render_csv,
     "json": render_json,
 }
 """Format -> function that renders a comparison."""
-ENDINGS: dict[str, CompareFormat] = {
-    ".txt": "terminal",
-    **{f".{name}": name for name in RENDERERS if name != "terminal"},
-}
