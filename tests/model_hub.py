@@ -13,12 +13,12 @@ import hashlib
 import http.server
 import json
 import re
-import threading
 from collections.abc import Callable, Iterator
 from typing import Any
 from urllib.parse import unquote, urlsplit
 
 import yaml
+from listening import listening
 
 WRITER, READER = "hf_writer-nobody-may-see-this", "hf_reader-nobody-may-see-this"
 """Tokens of the owner `me`, and of somebody else who may only read what is public."""
@@ -278,13 +278,5 @@ def model_hub() -> Iterator[ModelHub]:
 @contextlib.contextmanager
 def _serving(answer: Callable[[Handler, bytes], None]) -> Iterator[str]:
     kind = type("Answering", (Handler,), {"respond": staticmethod(answer)})
-    listening = http.server.ThreadingHTTPServer(("127.0.0.1", 0), kind)
-    listening.daemon_threads = True
-    thread = threading.Thread(target=listening.serve_forever, kwargs={"poll_interval": 0.01}, daemon=True)
-    thread.start()
-    try:
-        yield f"http://127.0.0.1:{listening.server_port}"
-    finally:
-        listening.shutdown()
-        listening.server_close()
-        thread.join()
+    with listening(kind) as address:
+        yield address

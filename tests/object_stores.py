@@ -22,6 +22,8 @@ from typing import NamedTuple
 from urllib.parse import parse_qsl, unquote, urlsplit
 from xml.sax.saxutils import escape
 
+from listening import listening
+
 ACCOUNT, KEY_ID, BUCKET = "photoaccount", "AKIAEXAMPLE", "bucket"
 KEY = base64.b64encode(b"a key that nobody may see").decode()
 """What gives access: Azure's and S3's secret key, Google's token."""
@@ -324,14 +326,5 @@ def serving_objects(store: ObjectStore) -> Iterator[ObjectStore]:
         def log_message(self, format: str, *args: object) -> None:
             pass
 
-    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    server.daemon_threads = True
-    store.endpoint = f"http://127.0.0.1:{server.server_port}"
-    thread = threading.Thread(target=server.serve_forever, daemon=True)
-    thread.start()
-    try:
+    with listening(Handler) as store.endpoint:
         yield store
-    finally:
-        server.shutdown()
-        server.server_close()
-        thread.join()

@@ -11,6 +11,8 @@ from collections.abc import Iterator
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
+from listening import listening
+
 
 class Server:
     """What a server was asked, and how it answers.
@@ -96,14 +98,6 @@ def serving(folder: Path) -> Iterator[Server]:
         def log_message(self, format: str, *arguments: object) -> None:
             pass
 
-    listening = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    listening.daemon_threads = True
-    server.address = f"http://127.0.0.1:{listening.server_port}/photos"
-    thread = threading.Thread(target=listening.serve_forever, kwargs={"poll_interval": 0.01}, daemon=True)
-    thread.start()
-    try:
+    with listening(Handler) as address:
+        server.address = f"{address}/photos"
         yield server
-    finally:
-        listening.shutdown()
-        listening.server_close()
-        thread.join()
