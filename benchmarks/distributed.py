@@ -42,12 +42,12 @@ from pixelwise.observer import SILENT
 from pixelwise.ranks import Ranks
 from pixelwise.ranks.joining import joined
 from pixelwise.recipes.catalog import recipe as find_recipe
+from pixelwise.recipes.lengths import steps_per_epoch
 from pixelwise.recipes.overrides import apply_overrides
 from pixelwise.recipes.schema.recipe import Recipe
 from pixelwise.training.batches import TrainingPairs, training_batches
 from pixelwise.training.decoded_cache import keep_decoded
 from pixelwise.training.optimization.optimizers import set_learning_rates
-from pixelwise.training.order import steps_per_epoch
 from pixelwise.training.precision import training_outputs
 from pixelwise.training.setup import use_processor
 from pixelwise.training.signals import StopRequest

@@ -44,12 +44,11 @@ from pixelwise.machine.facts import machine_facts
 from pixelwise.models import SegmentationModel, build_model, enet
 from pixelwise.profiling.complexity import complexity
 from pixelwise.recipes.catalog import recipe as find_recipe
+from pixelwise.recipes.lengths import steps_per_epoch, total_steps
 from pixelwise.recipes.overrides import apply_overrides
 from pixelwise.recipes.own.camvid_scratch import RECIPES
 from pixelwise.recipes.schema.recipe import Recipe
 from pixelwise.training.autotuning.format_choice import choose_format
-from pixelwise.training.optimization.schedules import total_steps
-from pixelwise.training.order import steps_per_epoch
 from pixelwise.training.setup import use_processor
 
 ROW = "enet-camvid"

@@ -50,6 +50,7 @@ from pixelwise.machine.facts import computes_bfloat16
 from pixelwise.models import build_model, unet
 from pixelwise.observer import SILENT
 from pixelwise.recipes.catalog import recipe as find_recipe
+from pixelwise.recipes.lengths import steps_per_epoch
 from pixelwise.recipes.overrides import apply_overrides
 from pixelwise.recipes.schema.recipe import Recipe
 from pixelwise.recipes.sizes import Size
@@ -57,7 +58,6 @@ from pixelwise.training.autotuning.format_choice import choose_format
 from pixelwise.training.batches import TrainingPairs, training_batches
 from pixelwise.training.decoded_cache import keep_decoded
 from pixelwise.training.optimization.optimizers import set_learning_rates
-from pixelwise.training.order import steps_per_epoch
 from pixelwise.training.precision import training_outputs
 from pixelwise.training.setup import use_processor
 from pixelwise.training.state import begin_state

@@ -10,10 +10,14 @@ from PIL import Image
 from pixelwise.api.evaluate import evaluate
 from pixelwise.checkpoints.trained import load_trained
 from pixelwise.errors import CheckpointError, DataError, RecipeError
+from pixelwise.evaluation.runs import _training_cost
 from pixelwise.models import build_model
+from pixelwise.recipes.overrides import apply_overrides
 from pixelwise.records.details import load_details, load_thumbnails
 from pixelwise.records.result import load_per_image
+from pixelwise.records.run_folder import read_recipe
 from pixelwise.records.suspects import load_suspects
+from pixelwise.training.runs import train
 
 
 @pytest.fixture
@@ -49,6 +53,26 @@ def test_split_and_protocol_can_be_chosen(run: Path):
 def test_the_score_of_the_best_step_is_measured_again(run: Path):
     trained = load_trained(run)
     assert evaluate(run, split="val").miou == pytest.approx(trained.checkpoint.manifest.miou, abs=1e-12)
+
+
+@pytest.mark.parametrize(
+    ("changes", "planned"),
+    [([], 16), (["schedule.iterations=40"], 40), (["schedule.iterations=none", "schedule.epochs=10"], 40)],
+)
+def test_a_result_says_how_long_the_whole_training_is(run: Path, changes: list[str], planned: int):
+    cost = _training_cost(run, apply_overrides(read_recipe(run), changes))
+    assert cost is not None
+    assert (cost.steps, cost.planned_steps) == (16, planned)
+
+
+@pytest.mark.heavy
+def test_a_training_that_its_patience_ended_is_whole(tiny_recipe: Path, tiny_data: Path, tmp_path: Path):
+    changes = ["selection.patience=1", "selection.min_delta=100", "schedule.iterations=40"]
+    run = train(str(tiny_recipe), overrides=changes, data=tiny_data, output=tmp_path / "run", threads=1)
+    cost = evaluate(run).training
+    assert cost is not None
+    assert cost.steps < 40
+    assert cost.planned_steps == cost.steps
 
 
 def test_pairs_that_training_left_out_are_not_scored(run: Path):

@@ -7,6 +7,8 @@ import pytest
 from pixelwise.datasets.auditing.audit import SplitStatistics
 from pixelwise.datasets.findings import Finding
 from pixelwise.errors import CheckpointError
+from pixelwise.recipes.catalog import recipe
+from pixelwise.recipes.overrides import apply_overrides
 from pixelwise.records.data_facts import DataFacts, FindingFacts, SplitFacts, read_data_facts, write_data_facts
 
 FULL = DataFacts(
@@ -21,6 +23,22 @@ FULL = DataFacts(
     statistics={"train": SplitFacts(images=7, pixels=(10, 2), void_pixels=1, mean=(0.5,), std=(0.1,))},
     findings=(FindingFacts(code="W210", message="class box is rare", fix="add images"),),
 )
+
+
+@pytest.mark.parametrize(
+    ("facts", "changes", "steps"),
+    [
+        (FULL, ["schedule.epochs=5", "sampling.batch_size=2"], 15),  # 7 usable images: 3 batches, and 1 that is dropped
+        (FULL, ["schedule.epochs=5", "sampling.batch_size=3"], 10),
+        (DataFacts(images={"train": 8}, unlabelled=4), ["schedule.epochs=5", "sampling.batch_size=2"], 30),
+        (DataFacts(images={"train": 8}, drawn=20), ["schedule.epochs=5", "sampling.batch_size=2"], 50),
+        (DataFacts(), ["schedule.epochs=none", "schedule.iterations=7"], 7),
+        (DataFacts(), ["schedule.epochs=5"], None),
+        (FULL, ["schedule.epochs=5", "sampling.batch_size=9", "sampling.drop_last=true"], None),
+    ],
+)
+def test_the_steps_of_a_whole_training_follow_from_its_recipe(facts: DataFacts, changes: list[str], steps: int | None):
+    assert facts.planned_steps(apply_overrides(recipe("town-demo"), changes)) == steps
 
 
 @pytest.mark.parametrize("facts", [FULL, DataFacts()])

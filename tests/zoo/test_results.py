@@ -7,7 +7,8 @@ from reports.zoo_cases import make_recipe, make_result, write_result
 from pixelwise.errors import DataError
 from pixelwise.recipes.overrides import apply_overrides, to_toml
 from pixelwise.recipes.schema.recipe import Data
-from pixelwise.zoo.results import read_results, reproduces, results_folders, summarize
+from pixelwise.records.result import TrainingCost
+from pixelwise.zoo.results import read_results, reproduces, results_folders, separated, summarize
 
 RECIPE = make_recipe()
 
@@ -51,6 +52,89 @@ def test_another_split_protocol_or_size_is_shown_and_reproduces_nothing(changes,
     assert measured.kind == "trained"
     assert [part for part in words if part not in measured.remarks[0]] == []
     assert not reproduces(RECIPE, measured)
+
+
+def cost(steps: int, planned: int | None) -> TrainingCost:
+    return TrainingCost(steps=steps, seconds=1.0, peak_memory_bytes=1, planned_steps=planned)
+
+
+@pytest.mark.parametrize(
+    ("schedule", "training", "words"),
+    [
+        ({"epochs": 300}, cost(3700, 11100), "trained for 100 of 300 epochs"),
+        ({"epochs": 300}, cost(3718, 11100), "trained for 100.5 of 300 epochs"),
+        ({"epochs": None, "iterations": 80}, cost(79, 80), "trained for 79 of 80 steps"),
+        ({"epochs": 300}, cost(11100, 11100), None),
+        ({"epochs": 300}, cost(100, None), None),  # a result of an earlier version
+    ],
+)
+def test_a_training_that_is_not_finished_reproduces_nothing(
+    schedule: dict[str, int | None], training: TrainingCost, words: str | None
+):
+    recipe = make_recipe(schedule=msgspec.structs.replace(RECIPE.schedule, **schedule))
+    measured = summarize(recipe, [make_result(recipe, 99.0, training=training)])
+    assert measured is not None
+    assert measured.kind == ("trained" if words else "comparable")
+    assert measured.remarks == ((f"Not comparable with the published score: {words}.",) if words else ())
+    assert reproduces(recipe, measured) == (words is None)
+
+
+def test_a_finished_training_comes_before_an_unfinished_one_and_a_longer_one_before_a_shorter():
+    recipe = make_recipe(schedule=msgspec.structs.replace(RECIPE.schedule, epochs=4))
+    half = make_result(recipe, 50.0, "half", training=cost(20, 40))
+    most = make_result(recipe, 40.0, "most", training=cost(30, 40))
+    whole = make_result(recipe, 30.0, "whole", training=cost(40, 40))
+    for given, expected in (([half, most], 40.0), ([half, most, whole], 30.0)):
+        measured = summarize(recipe, given)
+        assert measured is not None
+        assert measured.percent == pytest.approx(expected)
+
+
+@pytest.mark.parametrize(
+    ("published", "is_separated", "words"),
+    [
+        (57.0, False, "inside: the two are not separated"),
+        (56.99, True, "outside: the two are separated"),
+        (62.0, False, "inside: the two are not separated"),
+        (62.01, True, "outside: the two are separated"),
+    ],
+)
+def test_a_published_score_outside_the_interval_is_separated(published: float, is_separated: bool, words: str):
+    recipe = make_recipe(published={"miou_percent": published})
+    measured = summarize(recipe, [make_result(recipe, 59.0, miou_interval=(0.57, 0.62))])
+    assert measured is not None
+    assert measured.interval == pytest.approx((57.0, 62.0))
+    assert separated(recipe, measured) is is_separated
+    assert [f"over the images is 57.00 to 62.00; the published score is {words}" in measured.remarks[0]] == [True]
+
+
+def test_what_cannot_be_compared_is_neither_separated_nor_not():
+    without = summarize(RECIPE, [make_result(RECIPE, 59.0)])
+    on_val = summarize(RECIPE, [make_result(RECIPE, 59.0, split="val", miou_interval=(0.5, 0.6))])
+    unscored = make_recipe(published={"miou_percent": None})
+    unknown = summarize(unscored, [make_result(unscored, 59.0, miou_interval=(0.5, 0.6))])
+    one_without = [make_result(RECIPE, 59.0), make_result(RECIPE, 58.0, "b", miou_interval=(0.5, 0.6))]
+    for recipe, measured in ((RECIPE, None), (RECIPE, without), (RECIPE, on_val), (unscored, unknown)):
+        assert separated(recipe, measured) is None
+    assert separated(RECIPE, summarize(RECIPE, one_without)) is None
+
+
+def test_the_interval_of_several_runs_covers_images_and_seeds():
+    # By hand: images (n = 3): half width 4.302653 at t(0.975, 2) = 4.302653, so a standard error of 1 point. Seeds:
+    # 57 and 61, variance 8, of their mean 4. Together 5, with 25 / (1 / 2 + 16 / 1) = 1.515152 degrees of freedom,
+    # where SciPy's t.ppf(0.975) is 5.933118; times the root of 5 this is 13.26686.
+    half = 0.04302653
+    runs = [
+        make_result(RECIPE, percent, str(percent), miou_interval=(percent / 100 - half, percent / 100 + half))
+        for percent in (57.0, 61.0)
+    ]
+    measured = summarize(RECIPE, runs)
+    assert measured is not None
+    assert measured.interval == pytest.approx((59.0 - 13.26686, 59.0 + 13.26686), abs=1e-3)
+    assert "over the images and seeds is 45.73 to 72.27" in measured.remarks[-1]
+    same = summarize(RECIPE, [make_result(RECIPE, 60.0, name, miou_interval=(0.6, 0.6)) for name in "ab"])
+    assert same is not None
+    assert same.interval == pytest.approx((60.0, 60.0))
 
 
 def test_comparable_results_come_before_all_others():

@@ -146,7 +146,7 @@ def _run_subject(run: Path, asked: Asked, observer: Observer) -> Subject:
     # Training examined its splits, read as they were then.
     unknown = not own or bool(asked.overrides) or scored.split not in read_data_facts(run).splits
     allow = recipe.data.allow if own else asked.allowed()
-    origin = origin_of(trained, _training_cost(run), read_environment(run).derived_from)
+    origin = origin_of(trained, _training_cost(run, trained.recipe), read_environment(run).derived_from)
     if network.is_ensemble:
         origin = msgspec.structs.replace(origin, weights_sha256=network.weights_sha256, training=None)
     return Subject(
@@ -301,6 +301,7 @@ class _Progress(msgspec.Struct):
     step: int
     seconds: float
     peak_memory_bytes: int
+    stale_evaluations: int = 0
 
 
 class _State(msgspec.Struct):
@@ -309,7 +310,7 @@ class _State(msgspec.Struct):
     progress: _Progress | None = None
 
 
-def _training_cost(run: Path) -> TrainingCost | None:
+def _training_cost(run: Path, recipe: Recipe) -> TrainingCost | None:
     """Cost of the training, from the newest checkpoint: the best one records only the time until itself."""
     newest = newest_checkpoint(run / CHECKPOINTS)
     if newest is None:
@@ -317,4 +318,11 @@ def _training_cost(run: Path) -> TrainingCost | None:
     progress = newest.state(_State).progress
     if progress is None:  # imported weights
         return None
-    return TrainingCost(steps=progress.step, seconds=progress.seconds, peak_memory_bytes=progress.peak_memory_bytes)
+    patience = recipe.selection.patience
+    ended = patience is not None and progress.stale_evaluations >= patience
+    return TrainingCost(
+        steps=progress.step,
+        seconds=progress.seconds,
+        peak_memory_bytes=progress.peak_memory_bytes,
+        planned_steps=progress.step if ended else read_data_facts(run).planned_steps(recipe),
+    )

@@ -22,6 +22,7 @@ from pixelwise.models import build_model
 from pixelwise.profiling.forward import own_threads
 from pixelwise.profiling.options import ProfileOptions
 from pixelwise.profiling.subjects import recipe_of
+from pixelwise.recipes.lengths import steps_per_epoch
 from pixelwise.recipes.schema.recipe import Precision, Recipe
 from pixelwise.recipes.sizes import Size
 from pixelwise.records.environment import read_environment
@@ -32,7 +33,7 @@ from pixelwise.training.clock import PartClock
 from pixelwise.training.decoded_cache import fits_in_memory, keep_in_memory
 from pixelwise.training.memory import memory_explained
 from pixelwise.training.optimization.optimizers import set_learning_rates
-from pixelwise.training.order import BatchPlan, steps_per_epoch
+from pixelwise.training.order import BatchPlan
 from pixelwise.training.precision import refuse_impossible, training_outputs
 from pixelwise.training.runs import use_processor
 from pixelwise.training.state import TrainingState, begin_state

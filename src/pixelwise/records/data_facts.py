@@ -6,6 +6,9 @@ from pathlib import Path
 
 import msgspec
 
+from pixelwise.errors import RecipeError
+from pixelwise.recipes.lengths import steps_per_epoch, total_steps
+from pixelwise.recipes.schema.recipe import Recipe
 from pixelwise.recipes.sizes import Size
 from pixelwise.records.json_files import read_json
 from pixelwise.storage import json_text, write_text
@@ -107,6 +110,16 @@ class DataFacts(msgspec.Struct, frozen=True, kw_only=True):
     def drawn_each_epoch(self, split: str) -> int:
         """Number of images, or of crops of large ones, that an epoch of a training on `split` draws; 0 if unknown."""
         return self.drawn or self.usable(split) + self.unlabelled
+
+    def planned_steps(self, recipe: Recipe) -> int | None:
+        """Number of steps of a whole training by `recipe` on this data; None if its images are not recorded."""
+        if recipe.schedule.iterations is not None:
+            return recipe.schedule.iterations
+        images = self.drawn_each_epoch(recipe.data.train_split)
+        try:
+            return total_steps(recipe.schedule, steps_per_epoch(images, recipe.sampling)) if images > 0 else None
+        except RecipeError:
+            return None
 
 
 def read_data_facts(run: Path) -> DataFacts:

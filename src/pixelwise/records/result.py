@@ -86,11 +86,14 @@ class TrainingCost(msgspec.Struct, frozen=True, kw_only=True):
         steps: Number of optimizer steps.
         seconds: Wall-clock time of training, including the evaluations during training.
         peak_memory_bytes: Peak memory use of the GPU, or of the process if it trained on the CPU.
+        planned_steps: Number of steps of the whole training by its recipe, or `steps` if `selection.patience` ended it;
+            None if not recorded.
     """
 
     steps: int
     seconds: float
     peak_memory_bytes: int
+    planned_steps: int | None = None
 
 
 class Result(msgspec.Struct, frozen=True, kw_only=True):

@@ -14,6 +14,7 @@ from pixelwise.errors import DivergedError
 from pixelwise.machine.facts import peak_memory_bytes
 from pixelwise.observer import TrainingScore, TrainingStatus
 from pixelwise.ranks import ALONE, Ranks
+from pixelwise.recipes.lengths import steps_per_epoch, total_steps
 from pixelwise.recipes.schema.recipe import Recipe, Selection
 from pixelwise.records.log import (
     MAX_BAD_STEPS,
@@ -29,8 +30,7 @@ from pixelwise.storage import printable, write_bytes
 from pixelwise.training.batches import Batch
 from pixelwise.training.clock import SpeedMeter
 from pixelwise.training.log import RunLog
-from pixelwise.training.optimization.schedules import total_steps
-from pixelwise.training.order import BatchPlan, steps_per_epoch
+from pixelwise.training.order import BatchPlan
 from pixelwise.training.precision import bfloat16_caution
 from pixelwise.training.state import Progress, TrainingState
 from pixelwise.training.step import Outcome

@@ -9,7 +9,7 @@ from collections.abc import Iterator, Sequence
 
 import numpy as np
 
-from pixelwise.errors import RecipeError
+from pixelwise.recipes.lengths import batches_per_epoch, steps_per_epoch
 from pixelwise.recipes.schema.recipe import Sampling
 from pixelwise.training.sampling.bijections import MOST_PERMUTED, Shuffle, ShuffledBatches
 from pixelwise.training.together.division import ALL, Division
@@ -18,18 +18,6 @@ from pixelwise.training.together.keys import Keys
 # Separate random streams from one seed; the values only have to differ.
 ORDER_STREAM = 0
 AUGMENTATION_STREAM = 1
-
-
-def batches_per_epoch(num_samples: int, sampling: Sampling) -> int:
-    """Number of batches in an epoch; see `epoch_batches`."""
-    full, rest = divmod(num_samples, sampling.batch_size)
-    return full + int(_keeps_rest(rest, sampling))
-
-
-def images_per_epoch(num_samples: int, sampling: Sampling) -> int:
-    """Number of images that an epoch shows the network: without those of dropped batches; 0 if there is no step."""
-    batches = batches_per_epoch(num_samples, sampling) // sampling.accumulate * sampling.accumulate
-    return min(num_samples, batches * sampling.batch_size)
 
 
 def epoch_batches(num_samples: int, sampling: Sampling, epoch: int) -> Sequence[np.ndarray]:
@@ -52,30 +40,6 @@ def epoch_batches(num_samples: int, sampling: Sampling, epoch: int) -> Sequence[
 def augmentation_random(seed: int, epoch: int, index: int) -> np.random.Generator:
     """Random generator that decides how sample `index` is augmented in `epoch`."""
     return np.random.default_rng([seed, AUGMENTATION_STREAM, epoch, index])
-
-
-def steps_per_epoch(num_samples: int, sampling: Sampling) -> int:
-    """Number of optimizer steps in an epoch; batches that do not fill the last step are dropped.
-
-    Raises:
-        RecipeError: R211, the images do not fill one step.
-    """
-    count = batches_per_epoch(num_samples, sampling) // sampling.accumulate
-    if count == 0:
-        raise RecipeError(
-            "R211",
-            f"{num_samples} training images do not fill one step of sampling.batch_size={sampling.batch_size} "
-            f"x sampling.accumulate={sampling.accumulate}" + (" with sampling.drop_last" if sampling.drop_last else ""),
-            _filling(num_samples, sampling),
-        )
-    return count
-
-
-def _filling(num_samples: int, sampling: Sampling) -> str:
-    """The change with which the images fill a step."""
-    if num_samples < sampling.accumulate:
-        return "set sampling.batch_size=1 sampling.accumulate=1" if num_samples else "add training images"
-    return f"lower sampling.batch_size to at most {num_samples // sampling.accumulate}"
 
 
 class BatchPlan:
@@ -126,9 +90,3 @@ class BatchPlan:
             for position in range(max(begin, self.position), min(begin + self.per_epoch, self.end)):
                 if self._is_own(position):
                     yield self.division.part([(epoch, int(index)) for index in batches[position - begin]])
-
-
-def _keeps_rest(rest: int, sampling: Sampling) -> bool:
-    if rest == 0 or sampling.drop_last:
-        return False
-    return rest > 1 or sampling.batch_size == 1

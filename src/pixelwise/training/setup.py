@@ -29,6 +29,7 @@ from pixelwise.machine.memory import keep_freed_memory
 from pixelwise.models import SegmentationModel, build_model
 from pixelwise.models.quantization.aware import quantization_aware
 from pixelwise.observer import Observer
+from pixelwise.recipes.lengths import steps_per_epoch, total_steps
 from pixelwise.recipes.schema.recipe import Recipe
 from pixelwise.recipes.sizes import Size
 from pixelwise.records.data_facts import DataFacts, FindingFacts, SplitFacts
@@ -49,8 +50,6 @@ from pixelwise.training.distillation.unlabelled import (
 )
 from pixelwise.training.features.computing import maps_read
 from pixelwise.training.optimization.freezing import refuse_random_frozen
-from pixelwise.training.optimization.schedules import total_steps
-from pixelwise.training.order import steps_per_epoch
 from pixelwise.training.sampling.draws import drawn_once, drawn_samples, learned_samples
 from pixelwise.training.settings.holding import unfit_settings
 from pixelwise.training.settings.unfit import Unfit

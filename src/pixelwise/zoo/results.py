@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import statistics
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Literal
@@ -10,6 +11,7 @@ from typing import Literal
 import msgspec
 
 from pixelwise.errors import DataError, RecipeError
+from pixelwise.metrics.significance import t_quantile
 from pixelwise.recipes.protocols import PROTOCOLS
 from pixelwise.recipes.schema.recipe import Recipe, Role, with_fields_of
 from pixelwise.recipes.sizes import Size
@@ -22,6 +24,8 @@ TOLERATED_POINTS = 1.0
 """A result reproduces the published one if it is at most this many percentage points below it."""
 TRIED_SEEDS = 100
 """A result outside a run folder identifies its recipe by hash alone; seeds below this one are tried to match it."""
+_LEVEL = 0.95
+"""Confidence of the intervals in results, and of those derived from them."""
 DEFAULT_RESULTS = Path("benchmarks/results")
 
 
@@ -43,6 +47,8 @@ class Measured(msgspec.Struct, frozen=True, kw_only=True):
 
     Attributes:
         percent: Mean mIoU of `runs`, in percent.
+        interval: 95 % confidence interval of `percent` over the images, and over the seeds of several runs; None if a
+            run has none.
         runs: The results averaged, all with the same split, protocol, input size and kind.
         kind: `comparable`: this recipe, trained here and scored as published; `trained`: this recipe, scored
             differently; `other`: a changed recipe, or weights that were not trained here.
@@ -50,6 +56,7 @@ class Measured(msgspec.Struct, frozen=True, kw_only=True):
     """
 
     percent: float
+    interval: tuple[float, float] | None = None
     runs: tuple[Found, ...]
     kind: Literal["comparable", "trained", "other"]
     remarks: tuple[str, ...]
@@ -126,22 +133,27 @@ def summarize(recipe: Recipe, results: Sequence[Found]) -> Measured | None:
     """
     ours = [one for one in results if one.result.recipe == recipe.name and not math.isnan(one.result.miou)]
     for kind, belongs in (("comparable", _is_comparable), ("trained", _is_trained), ("other", _is_any)):
-        groups: dict[tuple[str, str, Size | None], list[Found]] = {}
+        groups: dict[tuple[str, str, Size | None, float], list[Found]] = {}
         for one in ours:
             if belongs(recipe, one):
-                groups.setdefault((one.result.split, one.result.protocol, one.result.input_size), []).append(one)
+                of = one.result
+                groups.setdefault((of.split, of.protocol, of.input_size, -_share_trained(of)), []).append(one)
         if groups:
             # Of several conditions, the ones nearest to the published conditions.
             runs = groups[
-                min(groups, key=lambda group: (len(_differences(recipe, groups[group][0].result)), str(group)))
+                min(
+                    groups,
+                    key=lambda group: (len(_differences(recipe, groups[group][0].result)), group[-1], str(group)),
+                )
             ]
-            scores = [100 * one.result.miou for one in runs]
-            return Measured(
-                percent=sum(scores) / len(scores),
+            measured = Measured(
+                percent=statistics.fmean(100 * one.result.miou for one in runs),
+                interval=_interval([one.result for one in runs]),
                 runs=tuple(runs),
                 kind=kind,  # type: ignore[arg-type]
-                remarks=tuple(_remarks(recipe, runs, scores, kind)),
+                remarks=(),
             )
+            return msgspec.structs.replace(measured, remarks=tuple(_remarks(recipe, measured)))
     return None
 
 
@@ -152,6 +164,53 @@ def reproduces(recipe: Recipe, measured: Measured | None) -> bool:
         return False
     # Rounded as the table shows them, so that the table never contradicts itself.
     return round(measured.percent, 2) >= round(published - TOLERATED_POINTS, 2)
+
+
+def separated(recipe: Recipe, measured: Measured | None) -> bool | None:
+    """Whether the published mIoU is outside the interval of a comparable result; None if that cannot be told."""
+    published = recipe.published.miou_percent if recipe.published else None
+    if measured is None or published is None or measured.interval is None or measured.kind != "comparable":
+        return None
+    low, high = measured.interval
+    return not low <= published <= high
+
+
+def _interval(results: Sequence[Result]) -> tuple[float, float] | None:
+    """95 % interval of the mean of the mIoU, in percent; None if a result has none.
+
+    For several runs, the variances over images and over seeds are added, as `pixelwise compare` does. The scores of
+    single images are not in the results, so the variance over images is that of one run, which is no less than that of
+    their mean.
+    """
+    known = [one.miou_interval for one in results if one.miou_interval is not None]
+    if len(known) < len(results):
+        return None
+    if len(results) == 1:
+        low, high = known[0]
+        return 100 * low, 100 * high
+    mean = statistics.fmean(one.miou for one in results)
+    freedom_of_images = max(1, min(one.images for one in results) - 1)
+    reach = t_quantile(_LEVEL, freedom_of_images)
+    parts = [
+        (statistics.fmean(((high - low) / 2 / reach) ** 2 for low, high in known), freedom_of_images),
+        (statistics.variance(one.miou for one in results) / len(results), len(results) - 1),
+    ]
+    variance = sum(part for part, _ in parts)
+    if variance > 0:
+        # Degrees of freedom of Welch and Satterthwaite.
+        freedom = variance**2 / sum(part**2 / freedom for part, freedom in parts)
+        reach = t_quantile(_LEVEL, freedom) * math.sqrt(variance)
+    else:
+        reach = 0.0
+    return 100 * max(0.0, mean - reach), 100 * min(1.0, mean + reach)
+
+
+def _share_trained(score: Result) -> float:
+    """How much of its training a network had, 0..1; 1 if that is not known."""
+    training = score.training
+    if training is None or not training.planned_steps:
+        return 1.0
+    return min(1.0, training.steps / training.planned_steps)
 
 
 def _is_comparable(recipe: Recipe, one: Found) -> bool:
@@ -196,15 +255,22 @@ def _differences(recipe: Recipe, score: Result) -> list[str]:
     size = (known.input_size if known else None) or recipe.evaluation.input_size
     if not found and score.input_size != size:
         found.append(f"input {_size(score.input_size)} instead of {_size(size)}")
+    if (share := _share_trained(score)) < 1 and score.training is not None:
+        epochs = recipe.schedule.epochs
+        found.append(
+            f"trained for {score.training.steps} of {score.training.planned_steps} steps"
+            if epochs is None
+            else f"trained for {share * epochs:.4g} of {epochs} epochs"
+        )
     return found
 
 
-def _remarks(recipe: Recipe, runs: Sequence[Found], scores: Sequence[float], kind: str) -> list[str]:
-    found = []
+def _remarks(recipe: Recipe, measured: Measured) -> list[str]:
+    found, runs = [], measured.runs
     differences = _differences(recipe, runs[0].result)
     if differences:
         found.append(f"Not comparable with the published score: {', '.join(differences)}.")
-    if kind == "other":
+    if measured.kind == "other":
         changed = not all(_is_same_recipe(recipe, one) for one in runs)
         found.append(
             "The recipe was changed, so this says nothing about the published one."
@@ -212,7 +278,15 @@ def _remarks(recipe: Recipe, runs: Sequence[Found], scores: Sequence[float], kin
             else "The weights were not trained here."
         )
     if len(runs) > 1:
-        found.append(f"Mean of {len(runs)} runs: {', '.join(f'{value:.2f}' for value in sorted(scores))}.")
+        scores = sorted(100 * one.result.miou for one in runs)
+        found.append(f"Mean of {len(runs)} runs: {', '.join(f'{value:.2f}' for value in scores)}.")
+    apart = separated(recipe, measured)
+    if apart is not None and measured.interval is not None:
+        low, high = measured.interval
+        found.append(
+            f"The 95 % interval over the images{' and seeds' if len(runs) > 1 else ''} is {low:.2f} to {high:.2f}; the "
+            f"published score is {'outside: the two are separated' if apart else 'inside: the two are not separated'}."
+        )
     return found
 
 

@@ -50,8 +50,9 @@ LEGEND = (
     ),
     (
         "trained here",
-        "there is a result of the unchanged recipe (with any seed), but it was scored on another split or with another "
-        f"protocol, or is more than {TOLERATED_POINTS:.2f} points below the published mIoU.",
+        "there is a result of the unchanged recipe (with any seed), but the training was not finished, or it was "
+        "scored on another split or with another protocol, or it is more than "
+        f"{TOLERATED_POINTS:.2f} points below the published mIoU.",
     ),
     (
         "reproduced",

@@ -9,13 +9,7 @@ from hypothesis import strategies as st
 from pixelwise.errors import RecipeError
 from pixelwise.recipes.catalog import list_recipes, recipe
 from pixelwise.recipes.schema.recipe import Schedule
-from pixelwise.training.optimization.schedules import (
-    learning_rate,
-    learning_rate_of_group,
-    lr_factor,
-    total_steps,
-    warmup_steps,
-)
+from pixelwise.training.optimization.schedules import learning_rate, learning_rate_of_group, lr_factor, warmup_steps
 
 
 def factors(schedule: Schedule, steps: list[int], per_epoch: int = 10) -> list[float]:
@@ -39,11 +33,6 @@ def test_cosine_by_hand():
 def test_warm_up_rises_linearly_and_the_rest_starts_full():
     schedule = Schedule(iterations=110, kind="poly", warmup_iterations=10, warmup_ratio=0.1)
     assert factors(schedule, [0, 5, 10]) == pytest.approx([0.1, 0.55, 1.0])
-
-
-def test_length_in_epochs_and_in_iterations():
-    assert total_steps(Schedule(epochs=3), 37) == 111
-    assert total_steps(Schedule(iterations=5), 37) == 5
 
 
 @given(

@@ -11,9 +11,10 @@ from hypothesis import strategies as st
 from pixelwise.errors import RecipeError
 from pixelwise.ranks import Ranks
 from pixelwise.recipes.catalog import recipe
+from pixelwise.recipes.lengths import steps_per_epoch
 from pixelwise.recipes.overrides import apply_overrides
 from pixelwise.recipes.schema.recipe import Sampling
-from pixelwise.training.order import BatchPlan, steps_per_epoch
+from pixelwise.training.order import BatchPlan
 from pixelwise.training.together.division import ALL, Division
 from pixelwise.training.together.keys import Key, Keys
 

@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import NamedTuple
 
+from pixelwise.recipes.lengths import images_per_epoch, steps_per_epoch
 from pixelwise.recipes.schema.recipe import Distillation, Optimizer, Recipe, Schedule
 from pixelwise.records.log import SkippedRecord, StepRecord
 from pixelwise.reports.numbers import many
 from pixelwise.reports.run.records import RunRecords
 from pixelwise.training.optimization.schedules import base_learning_rate
-from pixelwise.training.order import images_per_epoch, steps_per_epoch
 from pixelwise.training.stages import stage_recipe
 
 NEAR = 0.9

@@ -8,7 +8,7 @@ from typing import Any
 import msgspec
 
 from pixelwise.checkpoints.checkpoint import newest_checkpoint
-from pixelwise.errors import CheckpointError, RecipeError
+from pixelwise.errors import CheckpointError
 from pixelwise.recipes.schema.recipe import Recipe
 from pixelwise.records.data_facts import DataFacts, read_data_facts
 from pixelwise.records.details import ImageDetails, SavedSamples, load_details, load_samples
@@ -21,8 +21,6 @@ from pixelwise.records.run_folder import CHECKPOINTS, read_recipe
 from pixelwise.records.standing import Standing, standing_of
 from pixelwise.records.suspects import Suspect, load_suspects
 from pixelwise.storage.locks import is_run_held
-from pixelwise.training.optimization.schedules import total_steps
-from pixelwise.training.order import steps_per_epoch
 
 
 class Evaluated(msgspec.Struct, frozen=True, kw_only=True):
@@ -80,7 +78,7 @@ def read_run(folder: Path) -> RunRecords:
     saved, progress = _newest(folder / CHECKPOINTS)
     seconds = progress.get("seconds")
     standing = standing_of(
-        log, saved=saved, trained=bool(progress), steps=_planned_steps(recipe, data), held=is_run_held(folder)
+        log, saved=saved, trained=bool(progress), steps=data.planned_steps(recipe), held=is_run_held(folder)
     )
     return RunRecords(
         folder=folder,
@@ -117,17 +115,6 @@ def _evaluations(folder: Path, recipe: Recipe) -> tuple[Evaluated, ...]:
         return own == 2, (result.split, result.protocol) != headline, bool(result.variant), own
 
     return tuple(sorted(found, key=place))
-
-
-def _planned_steps(recipe: Recipe, data: DataFacts) -> int | None:
-    """Number of steps of the whole training; None if the number of training images is not recorded."""
-    if recipe.schedule.iterations is not None:
-        return recipe.schedule.iterations
-    images = data.drawn_each_epoch(recipe.data.train_split)
-    try:
-        return total_steps(recipe.schedule, steps_per_epoch(images, recipe.sampling)) if images > 0 else None
-    except RecipeError:
-        return None
 
 
 def _newest(folder: Path) -> tuple[int | None, dict[str, Any]]:

@@ -12,7 +12,7 @@ import msgspec
 from pixelwise.recipes.published.pages import Code, Heading, Listing, Paragraph, pieces
 from pixelwise.storage import json_text
 from pixelwise.storage.cells import cell
-from pixelwise.zoo.results import Measured
+from pixelwise.zoo.results import separated
 from pixelwise.zoo.rows import EXPLANATION, LEGEND, OUR_COLUMNS, ZooClasses, ZooPage, ZooRow, ZooTable, our_cells
 
 TITLE = "Published models and their verification"
@@ -195,7 +195,7 @@ def record(row: ZooRow) -> dict[str, Any]:
         "counted_parameters": counted.parameters,
         "counted_gmacs": counted.gmacs,
     }
-    fields |= _measured(row.measured)
+    fields |= _measured(row)
     fields["state"] = row.state
     fields["remarks"] = [text for _, text in row.remarks]
     fields["per_class"] = [
@@ -205,11 +205,16 @@ def record(row: ZooRow) -> dict[str, Any]:
     return fields
 
 
-def _measured(measured: Measured | None) -> dict[str, Any]:
+def _measured(row: ZooRow) -> dict[str, Any]:
+    measured = row.measured
+    low, high = measured.interval if measured and measured.interval else (None, None)
     score = measured.runs[0].result if measured else None
     size = score.input_size if score else None
     return {
         "measured_miou_percent": measured.percent if measured else None,
+        "measured_interval_low_percent": low,
+        "measured_interval_high_percent": high,
+        "measured_separated": separated(row.recipe, measured),
         "measured_kind": measured.kind if measured else None,
         "measured_runs": len(measured.runs) if measured else 0,
         "measured_split": score.split if score else None,

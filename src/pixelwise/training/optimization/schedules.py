@@ -19,14 +19,8 @@ import math
 
 import msgspec
 
+from pixelwise.recipes.lengths import total_steps
 from pixelwise.recipes.schema.recipe import Ema, Optimizer, Sampling, Schedule
-
-
-def total_steps(schedule: Schedule, steps_per_epoch: int) -> int:
-    """Total number of optimizer steps of the run."""
-    if schedule.iterations is not None:
-        return schedule.iterations
-    return (schedule.epochs or 0) * steps_per_epoch
 
 
 def warmup_steps(schedule: Schedule, steps_per_epoch: int) -> int:

@@ -14,6 +14,7 @@ from pixelwise.evaluation.evaluate import evaluate_model
 from pixelwise.models import SegmentationModel, build_model
 from pixelwise.models.quantization.aware import quantization_aware
 from pixelwise.ranks import ALONE, Ranks
+from pixelwise.recipes.lengths import steps_per_epoch
 from pixelwise.recipes.protocols import protocol
 from pixelwise.recipes.schema.recipe import Recipe
 from pixelwise.records.data_facts import DataFacts
@@ -23,7 +24,6 @@ from pixelwise.training.distillation.kept import answered
 from pixelwise.training.features.computing import encoded
 from pixelwise.training.memory import memory_explained
 from pixelwise.training.optimization.optimizers import set_learning_rates
-from pixelwise.training.order import steps_per_epoch
 from pixelwise.training.planning.rules import Choice
 from pixelwise.training.precision import training_outputs
 from pixelwise.training.sampling.draws import drawn_samples

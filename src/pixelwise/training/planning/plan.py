@@ -14,13 +14,12 @@ from pixelwise.datasets.auditing.class_weights import class_weights
 from pixelwise.datasets.samples import Dataset
 from pixelwise.errors import RecipeError
 from pixelwise.observer import Observer
+from pixelwise.recipes.lengths import steps_per_epoch, total_steps
 from pixelwise.recipes.overrides import apply_overrides, toml_value
 from pixelwise.recipes.schema.recipe import Recipe
 from pixelwise.records.data_facts import DataFacts
 from pixelwise.storage.names import counted
 from pixelwise.training.autotuning.batch_size import auto_batch
-from pixelwise.training.optimization.schedules import total_steps
-from pixelwise.training.order import steps_per_epoch
 from pixelwise.training.planning import rules
 from pixelwise.training.planning.pace import Pace, measure, measured_precision
 from pixelwise.training.planning.rules import Choice

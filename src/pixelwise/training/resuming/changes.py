@@ -11,13 +11,14 @@ from pathlib import Path
 from typing import NamedTuple
 
 from pixelwise.errors import CheckpointError
+from pixelwise.recipes.lengths import total_steps
 from pixelwise.recipes.overrides import flat_fields
 from pixelwise.recipes.parsing import from_plain
 from pixelwise.recipes.schema.recipe import Recipe, Role, fields_with, to_plain
 from pixelwise.recipes.schema.roles import is_in
 from pixelwise.records.history import Change, PastPart, run_hash
 from pixelwise.records.run_folder import is_run, read_recipe
-from pixelwise.training.optimization.schedules import base_learning_rate, learning_rate, lr_shape, total_steps
+from pixelwise.training.optimization.schedules import base_learning_rate, learning_rate, lr_shape
 from pixelwise.training.stages import STAGES, stage_recipe
 
 RESUMABLE_CHANGES = fields_with(Role.LENGTH, Role.OPERATIONAL)

@@ -6,11 +6,11 @@ import math
 from collections.abc import Iterator
 
 from pixelwise.errors import RecipeError
+from pixelwise.recipes.lengths import images_per_epoch
 from pixelwise.recipes.overrides import apply_overrides
 from pixelwise.recipes.schema.recipe import Augment, Recipe, Sampling
 from pixelwise.recipes.sizes import Size
 from pixelwise.storage.names import counted
-from pixelwise.training.order import images_per_epoch
 from pixelwise.training.settings.unfit import Extent, Unfit
 
 MOST_LEFT_OUT = 0.1

@@ -7,11 +7,10 @@ import shlex
 
 import msgspec
 
+from pixelwise.recipes.lengths import steps_per_epoch, total_steps
 from pixelwise.recipes.schema.recipe import Recipe
 from pixelwise.recipes.sizes import Size
 from pixelwise.storage.names import counted
-from pixelwise.training.optimization.schedules import total_steps
-from pixelwise.training.order import steps_per_epoch
 
 
 class Unfit(msgspec.Struct, frozen=True, kw_only=True):
