@@ -9,7 +9,7 @@ export PYTHONPATH := $(CURDIR)/src
 # The tests start hundreds of processes, which would compile every module anew.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: demo pictures test test-heavy fuzz check docs install format clean
+.PHONY: demo pictures test test-heavy test-gpu fuzz check docs install format clean
 
 DEMO ?= demo
 demo: install          ## a few minutes: synthetic data, training, evaluation, prediction, report
@@ -37,7 +37,10 @@ test: install          ## the tests, a few minutes
 	@$(BIN)/python -m pytest
 
 test-heavy: install    ## the tests of large networks that `test` leaves out
-	@$(BIN)/python -m pytest -m "heavy and not fuzz" --dist worksteal
+	@$(BIN)/python -m pytest -m "heavy and not fuzz and not gpu" --dist worksteal
+
+test-gpu: install      ## what only an NVIDIA GPU can show
+	@$(BIN)/python -m pytest -m gpu -n 1 -rs
 
 fuzz: install          ## 2,000 damaged and hostile variants of every format; writes benchmarks/fuzz.md (an hour)
 	@$(BIN)/python -m pytest -m fuzz -n 1

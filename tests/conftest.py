@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import sys
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
@@ -19,8 +20,6 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")
 os.environ.setdefault("NO_COLOR", "1")
 # Tests never download: recipes whose weights are not here begin with random ones.
 os.environ.setdefault("HF_HUB_OFFLINE", "1")
-# Exact resume is promised on the CPU; a GPU that happens to be here must not take part.
-os.environ["CUDA_VISIBLE_DEVICES"] = ""
 
 # On a shared machine, the time of an example says nothing about the code.
 settings.register_profile("untimed", deadline=None)
@@ -34,6 +33,12 @@ REPOSITORY = Path(__file__).resolve().parent.parent
 
 LONG = ("fuzz", "deployment", "training", "faults", "models", "checkpoints", "cli", "end_to_end")
 """Folders whose files take longest."""
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Hide GPUs, unless the tests that are marked `gpu` are asked for: exact resume is promised on the CPU alone."""
+    if not re.search(r"(?<!not )\bgpu\b", config.option.markexpr):
+        os.environ["CUDA_VISIBLE_DEVICES"] = ""
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
