@@ -10,8 +10,10 @@ import msgspec
 import numpy as np
 from PIL import Image
 
+from pixelwise.evaluation.comparison.estimates import Estimate, differences, measured
 from pixelwise.metrics import confusion_matrix, miou_interval, scores
 from pixelwise.metrics.scores import totals_of
+from pixelwise.metrics.significance import holm
 
 RESAMPLES = 2000
 
@@ -84,25 +86,30 @@ def scored(masks: Path, truth: Path, classes: Sequence[str]) -> dict[str, Any]:
     }
 
 
-def difference(first: Cell, second: Cell) -> tuple[float, float, float]:
-    """Difference of two mean IoUs with its 95 % interval: the same images are drawn for both.
+def difference(first: Cell, second: Cell) -> Estimate:
+    """Mean IoU of `first` minus that of `second`, with an interval: the same images are drawn for both.
 
     Raises:
         ValueError: They were scored on different images.
     """
     if first.images != second.images:
         raise ValueError(f"{first.system} and {second.system} were scored on different images")
-    counts = [np.array([one.right, one.unions], np.float64) for one in (first, second)]
-    number = len(first.images)
-    drawn = np.random.default_rng(0).integers(0, number, (RESAMPLES, number))
-    weights = np.stack([np.bincount(row, minlength=number) for row in drawn]).astype(np.float64)
-    means = []
-    for right, unions in counts:
-        tops, bottoms = weights @ right, weights @ unions
-        iou = np.divide(tops, bottoms, out=np.full_like(tops, np.nan), where=bottoms > 0)
-        means.append(np.nanmean(iou, 1))
-    low, high = np.percentile(means[0] - means[1], [2.5, 97.5])
-    return first.miou - second.miou, float(low), float(high)
+    sides = [measured([np.hstack([one.right, one.unions])], "skip", RESAMPLES) for one in (first, second)]
+    return differences(sides[1], sides[0])[0]
+
+
+def adjusted(estimates: Sequence[Estimate]) -> list[Estimate]:
+    """The differences, with Holm's correction for their number."""
+    told = holm([one.p for one in estimates])
+    return [msgspec.structs.replace(one, adjusted=p) for one, p in zip(estimates, told, strict=True)]
+
+
+def best_and_alike(cells: Sequence[Cell]) -> tuple[Cell, list[Cell]]:
+    """The best of the cells of one data set, budget and seed, and those that the images do not separate from it."""
+    best = max(cells, key=lambda one: one.miou)
+    others = [one for one in cells if one is not best]
+    told = adjusted([difference(best, one) for one in others])
+    return best, [one for one, estimate in zip(others, told, strict=True) if not estimate.separated]
 
 
 def page(cells: Sequence[Cell], command: str, ours: str) -> str:
@@ -121,14 +128,24 @@ def page(cells: Sequence[Cell], command: str, ours: str) -> str:
         "",
         f"`{command}`: mIoU in % on the test images, with its 95 % interval over images, from written masks that are "
         "all scored by the same code. All systems had the same images, cores and minutes, and began with random "
-        "weights; nothing was chosen on the test images.",
+        "weights; nothing was chosen on the test images. Bold: the best of its column; ≈: not separated from it by "
+        "these images (paired bootstrap, Holm's correction).",
         "",
         f"| | {' | '.join(heads)} |",
         f"|---|{'---|' * len(heads)}",
     ]
+    best, alike = [], []
+    for group in _groups(cells):
+        first, near = best_and_alike(group)
+        best.append(first)
+        alike += near
     for system in systems:
         row = [
-            "; ".join(_text(one) for one in cells if (one.system, one.minutes, one.data) == (system, *column))
+            "; ".join(
+                _text(one, bold=one in best, near=one in alike)
+                for one in cells
+                if (one.system, one.minutes, one.data) == (system, *column)
+            )
             for column in columns
         ]
         lines.append(f"| {system} | {' | '.join(text or 'not run' for text in row)} |")
@@ -140,38 +157,48 @@ def page(cells: Sequence[Cell], command: str, ours: str) -> str:
     return "\n".join(["\n".join(lines).rstrip(), "", "![Score against minutes](plots/suite.svg)", ""])
 
 
-def _text(one: Cell) -> str:
+def _groups(cells: Sequence[Cell]) -> list[list[Cell]]:
+    """The cells of each data set, budget and seed."""
+    found: dict[tuple[str, float, int], list[Cell]] = {}
+    for one in cells:
+        found.setdefault((one.data, one.minutes, one.seed), []).append(one)
+    return list(found.values())
+
+
+def _text(one: Cell, *, bold: bool, near: bool) -> str:
     interval = "" if one.interval is None else f" ({100 * one.interval[0]:.1f} to {100 * one.interval[1]:.1f})"
-    return f"{100 * one.miou:.1f}{interval}"
+    score = f"{100 * one.miou:.1f}"
+    return f"{f'**{score}**' if bold else score}{interval}{' ≈' if near else ''}"
 
 
 def _compared(cells: Sequence[Cell], ours: str) -> list[str]:
     """Each of our networks beside each peer, on the same images; a row per peer, data set, budget and seed."""
-    mine = [one for one in cells if one.system.startswith(ours)]
-    peers = [one for one in cells if not one.system.startswith(ours)]
-    if not mine or not peers:
-        return []
-    names = list(dict.fromkeys(one.system for one in mine))
+    names = list(dict.fromkeys(one.system for one in cells if one.system.startswith(ours)))
     lines = [
-        "Differences in points to each peer, with their 95 % interval over the same images; bold where it does not "
-        "hold 0, so that chance in the choice of images does not explain it. Other seeds would change them further.",
+        "Differences in points to each peer, with their 95 % interval over the same images; bold where they are "
+        "separated from 0 (Holm's correction over the differences of a data set and budget), so that chance in the "
+        "choice of images does not explain them. Other seeds would change them further.",
         "",
         f"| | {' | '.join(name.removeprefix(ours) for name in names)} |",
         f"|---|{'---|' * len(names)}",
     ]
-    for peer in peers:
-        same = {
-            one.system: one for one in mine if (one.data, one.minutes, one.seed) == (peer.data, peer.minutes, peer.seed)
-        }
-        texts = [_gain(same[name], peer) if name in same else "not run" for name in names]
-        lines.append(f"| {peer.system}, {peer.data}, {peer.minutes:g} min | {' | '.join(texts)} |")
-    return lines
+    rows = []
+    for group in _groups(cells):
+        mine = {one.system: one for one in group if one.system.startswith(ours)}
+        peers = [one for one in group if not one.system.startswith(ours)]
+        pairs = [(peer, one) for peer in peers for one in mine.values()]
+        told = adjusted([difference(one, peer) for peer, one in pairs])
+        gains = {(peer.system, one.system): estimate for (peer, one), estimate in zip(pairs, told, strict=True)}
+        for peer in peers:
+            texts = [_gain(gains[peer.system, name]) if name in mine else "not run" for name in names]
+            rows.append(f"| {peer.system}, {peer.data}, {peer.minutes:g} min | {' | '.join(texts)} |")
+    return [*lines, *rows] if names and rows else []
 
 
-def _gain(one: Cell, peer: Cell) -> str:
-    gain, low, high = (100 * value for value in difference(one, peer))
-    text = f"{gain:+.1f} ({low:+.1f} to {high:+.1f})"
-    return f"**{text}**" if low > 0 or high < 0 else text
+def _gain(one: Estimate) -> str:
+    interval = "" if one.interval is None else " ({:+.1f} to {:+.1f})".format(*(100 * end for end in one.interval))
+    text = f"{100 * (one.value or 0.0):+.1f}{interval}"
+    return f"**{text}**" if one.separated else text
 
 
 def plot(cells: Sequence[Cell], path: Path, ours: str) -> None:

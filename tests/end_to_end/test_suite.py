@@ -72,20 +72,40 @@ def test_the_same_images_are_drawn_for_both(suite_scores: ModuleType):
     # Images differ much, but one system is better by a tenth in each of them: nothing is left to chance.
     low = cell(suite_scores, "peer", [[1, 1], [8, 8], [4, 4]], miou=13 / 30)
     high = cell(suite_scores, "ours", [[2, 2], [9, 9], [5, 5]], miou=16 / 30)
-    assert suite_scores.difference(high, low) == pytest.approx((0.1, 0.1, 0.1))
+    found = suite_scores.difference(high, low)
+    assert found.value == pytest.approx(0.1)
+    assert found.interval == pytest.approx((0.1, 0.1))
     with pytest.raises(ValueError, match="different images"):
         suite_scores.difference(high, cell(suite_scores, "peer", [[1, 1]]))
 
 
+def test_holm_multiplies_the_smallest_probability_by_the_number_of_differences(suite_scores: ModuleType):
+    told = suite_scores.adjusted([suite_scores.Estimate(value=0.1, p=p) for p in (0.04, 0.01, 0.03)])
+    assert [one.adjusted for one in told] == pytest.approx([0.06, 0.03, 0.06])
+    assert [one.separated for one in told] == [False, True, False]
+
+
 def test_the_page_marks_what_chance_does_not_explain(suite_scores: ModuleType, tmp_path: Path):
+    many = 8
     cells = [
-        cell(suite_scores, "Ours: A", [[9, 9], [9, 9]], miou=0.9, interval=(0.85, 0.95)),
-        cell(suite_scores, "Ours: B", [[9, 9], [1, 1]], miou=0.5),
-        cell(suite_scores, "peer", [[5, 5], [5, 5]], miou=0.5, spent=6.0),
+        cell(suite_scores, "Ours: A", [[9, 9], [9, 9]] * many, miou=0.9, interval=(0.85, 0.95)),
+        cell(suite_scores, "Ours: B", [[9, 9], [1, 1]] * many, miou=0.5),
+        cell(suite_scores, "Ours: C", [[9, 9], [9, 9]] * many, miou=0.9 - 1e-9),
+        cell(suite_scores, "peer", [[5, 5], [5, 5]] * many, miou=0.5, spent=6.0),
     ]
     text = suite_scores.page(cells, "python suite.py", "Ours: ")
-    assert "| Ours: A | 90.0 (85.0 to 95.0) |" in text
-    assert "| peer, town, 5 min | **+40.0 (+40.0 to +40.0)** | +0.0 (-40.0 to +40.0) |" in text
+    assert "| Ours: A | **90.0** (85.0 to 95.0) |" in text
+    assert "| Ours: B | 50.0 |" in text
+    assert "| Ours: C | 90.0 ≈ |" in text
+    assert "| peer | 50.0 |" in text
+    row = next(line for line in text.splitlines() if line.startswith("| peer, town, 5 min"))
+    first, second, third = (one.strip() for one in row.split("|")[2:5])
+    assert (first, third) == ("**+40.0 (+40.0 to +40.0)**",) * 2
+    # Sixteen images of which half are 40 points better and half 40 worse: the standard error is 40 / sqrt(15) = 10.33,
+    # and t(0.975, 15) = 2.131, so 22.0; the bootstrap comes near to it.
+    low, high = (float(end) for end in second.removeprefix("+0.0 (").removesuffix(")").split(" to "))
+    assert low == pytest.approx(-22.0, abs=1.5)
+    assert high == pytest.approx(22.0, abs=1.5)
     assert "masks, took: peer on town (6.0 of 5)." in text
     suite_scores.plot(cells, tmp_path / "plot.svg", "Ours: ")
     assert "mIoU" in (tmp_path / "plot.svg").read_text("utf-8")
