@@ -7,12 +7,15 @@ The result of a split under a protocol is in `SPLIT-PROTOCOL/`; that of another 
 from __future__ import annotations
 
 import glob
+import shlex
 from collections.abc import Iterator
 from pathlib import Path
 
 import msgspec
 
 from pixelwise.errors import DataError
+from pixelwise.recipes.schema.recipe import Role, fields_with
+from pixelwise.recipes.schema.roles import is_in
 from pixelwise.records.result import RESULT, Result, load_per_image, load_result
 from pixelwise.records.scores import ImageScore
 from pixelwise.storage import portable, sha256_bytes
@@ -117,6 +120,17 @@ def earlier_result(folder: Path) -> Result | None:
 def question(result: Result) -> tuple[str, ...]:
     """What a result answers, apart from the weights: of two results with equal questions, the newer one is kept."""
     return result.split, result.protocol, result.data_fingerprint, result.variant
+
+
+def changes_of(result: Result) -> str:
+    """The options that make a score another one than that of its split and protocol; empty if none do.
+
+    Among the options in `Result.variant` are also a division into groups and uses of the machine, which change no score.
+    """
+    words = shlex.split(result.variant)
+    words = words[: words.index("--group")] if "--group" in words else words
+    same = fields_with(Role.OPERATIONAL, Role.TOLERANCE, Role.DISPLAY)
+    return shlex.join(word for word in words if not is_in(word.partition("=")[0], same))
 
 
 def _places(run: Path, result: Result) -> Iterator[Path]:

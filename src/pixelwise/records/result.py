@@ -39,8 +39,6 @@ PER_IMAGE_IOU = "per_image_iou.csv"
 """IoU of each class in each image: the id, then one column per class."""
 _SCORE_COLUMNS = ("id", "miou", "pixel_accuracy", "labelled_pixels")
 _HELP = "write it again with `pixelwise evaluate`"
-
-
 _FRACTIONS = (
     "miou",
     "pixel_accuracy",
@@ -94,6 +92,11 @@ class TrainingCost(msgspec.Struct, frozen=True, kw_only=True):
     seconds: float
     peak_memory_bytes: int
     planned_steps: int | None = None
+
+    @property
+    def share(self) -> float:
+        """How much of the whole training was done, 0..1; 1 if that is not known."""
+        return min(1.0, self.steps / self.planned_steps) if self.planned_steps else 1.0
 
 
 class Result(msgspec.Struct, frozen=True, kw_only=True):

@@ -1,15 +1,17 @@
+import shlex
 from pathlib import Path
 
 import numpy as np
 import pytest
 from compared_runs import drawn, ids_of, iou_of, scored_run
 
-from pixelwise.errors import CheckpointError, RecipeError
+from pixelwise.errors import CheckpointError, DataError, RecipeError
 from pixelwise.evaluation.comparison.comparing import compare_runs, pair_of
 from pixelwise.evaluation.comparison.comparison import Comparison
 from pixelwise.evaluation.comparison.options import CompareOptions
 from pixelwise.records.evaluations import evaluation_folder
-from pixelwise.records.result import load_result
+from pixelwise.records.result import TrainingCost, load_result
+from pixelwise.records.seeds.folder import SeedsRecord, write_seeds
 
 GOOD, BAD = np.array([0.9, 0.8, 0.8]), np.array([0.6, 0.8, 0.5])
 OTHER = ("optimizer.lr=0.5",)
@@ -153,3 +155,123 @@ def test_the_pair_of_two_results(two: tuple[Path, Path]):
     assert found.miou.separated
     (folders[0] / "images.jsonl").unlink()
     assert pair_of(("old", "new"), results, folders) is None
+
+
+def test_sides_of_runs_that_are_numbered_in_turn_are_told_apart(tmp_path: Path):
+    runs = [
+        scored_run(tmp_path / f"r-{i}", counts((BAD, GOOD)[i % 2], i), i, overrides=(OTHER if i % 2 else ()))
+        for i in range(4)
+    ]
+    found = compared(*runs)
+    assert {side.name: len(side.runs) for side in found.sides} == {"r-0 and 1 more": 2, "r-1 and 1 more": 2}
+    assert {side.letters for side in found.sides} in ({"a", "b"}, {"a"})
+    (row, *_) = found.tables()[-1].rows
+    assert row[1] != row[2]
+
+
+def test_half_a_training_is_no_seed_of_a_whole_one(tmp_path: Path):
+    half, whole, ended = (
+        TrainingCost(steps=steps, seconds=1, peak_memory_bytes=1, planned_steps=planned)
+        for steps, planned in ((50, 100), (100, 100), (70, 70))
+    )
+    runs = [
+        scored_run(tmp_path / name, counts(GOOD, seed), seed, training=cost)
+        for seed, (name, cost) in enumerate((("h0", half), ("h1", half), ("whole", whole), ("ended", ended)))
+    ]
+    found = compared(*runs)
+    assert {len(side.runs) for side in found.sides} == {2}
+    assert [side.seeds for side in sorted(found.sides, key=lambda side: side.seeds)] == [(0, 1), (2, 3)]
+    said = [remark for remark in found.remarks if "50 of 100 steps" in remark]
+    assert [str(run) in " ".join(said) for run in runs] == [True, True, False, False]
+
+
+def test_one_run_by_two_paths_is_one_run(tmp_path: Path, two: tuple[Path, Path]):
+    (tmp_path / "link").symlink_to(two[0], target_is_directory=True)
+    found = compared(two[0], two[0] / ".." / "old", tmp_path / "link", two[1], each=True)
+    assert [side.name for side in found.sides] == ["new", "old"]
+    assert "is all there is" in refused(two[0], tmp_path / "link").message
+
+
+def test_the_same_seed_twice_is_said(tmp_path: Path, two: tuple[Path, Path]):
+    again = scored_run(tmp_path / "old-again", counts(BAD, 5))
+    assert any("old* has several runs of seed 0" in remark for remark in compared(*two, again).remarks)
+    assert not any("several runs" in remark for remark in compared(*two, again, each=True).remarks)
+
+
+def test_counts_of_another_evaluation_are_not_compared(two: tuple[Path, Path], tmp_path: Path):
+    later = scored_run(tmp_path / "later", counts(GOOD, 9))
+    folders = [evaluation_folder(run, "val", "native") for run in (later, two[1])]
+    (folders[1] / "images.jsonl").write_bytes((folders[0] / "images.jsonl").read_bytes())
+    with pytest.raises(DataError) as caught:
+        compared(*two)
+    assert caught.value.code == "D240"
+    assert str(folders[1]) in caught.value.message
+
+
+def test_classes_may_be_in_another_order(tmp_path: Path, two: tuple[Path, Path]):
+    order = [2, 0, 1]
+    matrices = counts(GOOD, 2)
+    result = load_result(evaluation_folder(two[1], "val", "native"))
+    other = scored_run(
+        tmp_path / "other", matrices[:, order][:, :, order], overrides=OTHER, weights_sha256=result.weights_sha256,
+        per_class=tuple(result.per_class[k] for k in order),
+    )  # fmt: skip
+    straight, turned = compared(*two), compared(two[0], other)
+    assert list(turned.pairs[0].per_class) == ["grass", "path", "hut"]
+    assert turned.pairs[0].per_class == straight.pairs[0].per_class
+    assert [side.per_class for side in turned.sides] == [side.per_class for side in straight.sides]
+
+
+def test_groups_that_change_nothing_or_leave_nothing_are_said(two: tuple[Path, Path], tmp_path: Path):
+    assert any("No two images are of one group ('zzz')" in remark for remark in compared(*two, group="zzz").remarks)
+    alone = compared(*two, group="i")
+    assert (alone.units, alone.pairs[0].miou.interval) == (1, None)
+    assert next(remark for remark in alone.remarks if "ntervals" in remark).startswith("All 30 images are of one group")
+    assert "Intervals are over" not in " ".join(alone.remarks)
+    single = [scored_run(tmp_path / f"s{i}", counts(GOOD, i, 1), overrides=(f"optimizer.lr=0.{i}",)) for i in (1, 2)]
+    assert compared(*single).remarks[0].startswith("There is one image")
+    assert compared(*single).verdict.endswith("without an interval")
+
+
+def test_other_options_and_other_data_are_said(tmp_path: Path):
+    runs = [
+        scored_run(
+            tmp_path / f"r{i}", counts(GOOD, i), overrides=(f"optimizer.lr=0.{i}",), own_data=own,
+            variant="data.mask_resize=nearest",
+        )
+        for i, own in ((1, True), (2, False))
+    ]  # fmt: skip
+    said = " ".join(compared(*runs).remarks)
+    assert "other options than the protocol's: data.mask_resize=nearest." in said
+    assert f"Trained on other data than what was scored: {runs[1]}." in said
+
+
+def words_of(error: RecipeError, place: int = 0) -> list[str]:
+    return shlex.split(error.help.split("`")[1 + 2 * place])
+
+
+def test_the_way_out_names_paths_that_a_shell_takes(tmp_path: Path, two: tuple[Path, Path]):
+    plain = scored_run(tmp_path / "a b[1]", counts(GOOD, 4), overrides=OTHER)
+    end = ["--split", "val", "--protocol", "native"]
+    varied = scored_run(tmp_path / "varied", counts(GOOD, 4), overrides=OTHER, variant="'data.x=a b'", data="/d e")
+    assert words_of(refused(varied, plain)) == ["pixelwise", "evaluate", str(plain), "data.x=a b", *end]
+    elsewhere = scored_run(tmp_path / "e", counts(GOOD, 4), data_fingerprint="f2", data="/d e", own_data=False)
+    assert words_of(refused(elsewhere, plain)) == ["pixelwise", "evaluate", str(plain), "--data", "/d e", *end]
+    # The first one is on generated data, so it is the first one that can be scored on the other's.
+    assert words_of(refused(plain, elsewhere)) == ["pixelwise", "evaluate", str(plain), "--data", "/d e", *end]
+    changed = scored_run(tmp_path / "changed", counts(GOOD, 4), data_fingerprint="f3", data="/d e")
+    error = refused(elsewhere, changed)
+    for place, run in enumerate((elsewhere, changed)):
+        assert words_of(error, place) == ["pixelwise", "evaluate", str(run), "--data", "/d e", *end]
+    labels = refused(two[0], scored_run(tmp_path / "labels", counts(GOOD, 4) + 1))
+    assert "30 images with" in labels.message
+    assert words_of(labels, 1)[-1] == "native"
+    assert "data.label_map={...}" in words_of(labels, 1)
+
+
+def test_no_run_of_a_folder_has_begun(tmp_path: Path, two: tuple[Path, Path]):
+    (tmp_path / "seeds").mkdir()
+    write_seeds(tmp_path / "seeds", SeedsRecord(seeds=(0, 1)))
+    with pytest.raises(CheckpointError) as caught:
+        compared(two[0], tmp_path / "seeds")
+    assert caught.value.code == "K421"

@@ -111,6 +111,49 @@ def test_the_same_weights_do_not_differ():
         assert (one.value, one.interval, one.p) == (0.0, (0.0, 0.0), 1.0)
 
 
+def test_all_runs_have_the_same_draws_whatever_they_predict():
+    # Multi-label data: the first run finds nothing where nothing is labelled, the second one a pixel in each image.
+    truth = np.repeat([[10, 12], [0, 0]], 15, axis=0)
+    share = np.random.default_rng(0).integers(1, 10, (30, 1)) * (truth > 0)
+    first = np.concatenate([share, np.maximum(truth, 0)], axis=1)
+    second = first + np.array([0, 0, 1, 1])
+    found = differences(measured([first], "skip", 4000), measured([second], "skip", 4000))[0]
+
+    def statistic(places: np.ndarray) -> float:
+        iou = [one[places].sum(0)[:2] / one[places].sum(0)[2:] for one in (first, second)]
+        return float((iou[1] - iou[0]).mean())
+
+    other = stats.bootstrap((np.arange(30),), statistic, n_resamples=4000, vectorized=False, method="percentile", rng=1)
+    low, high = found.interval or (0, 0)
+    error = (high - low) / 2 / stats.t.ppf(0.975, 29) / math.sqrt(30 / 29)
+    assert error == pytest.approx(other.standard_error, rel=0.1)
+
+
+@pytest.mark.parametrize(("images", "p"), [(2, None), (5, None), (6, 2**-5), (10, 2**-9)])
+def test_a_difference_that_never_varies_needs_the_images_of_a_sign_test(images: int, p: float | None):
+    # A class that one run finds everywhere, and the other nowhere; or three tenths of it against one tenth.
+    for right in ((0, 10), (1, 3)):
+        sides = [np.tile([one, 10], (images, 1)) for one in right]
+        _, found = differences(*(measured([side], "skip", 100) for side in sides))
+        assert found.value == pytest.approx((right[1] - right[0]) / 10)
+        assert found.p == p
+        assert (found.interval is None) == (p is None)
+
+
+def test_a_class_is_known_as_well_as_the_images_that_have_it():
+    # It is labelled in two images, and predicted by mistake in 38 others.
+    nothing, found = (np.tile([0, 1], (40, 1)) for _ in range(2))
+    nothing[:2], found[:2] = [0, 100], [100, 100]
+    labelled = np.array([2])
+    _, many = differences(*(measured([one], "skip", 500) for one in (nothing, found)))
+    _, few = differences(*(measured([one], "skip", 500, labelled) for one in (nothing, found)))
+    assert many.p is not None
+    assert few.p is not None
+    assert many.p < 0.05 < few.p
+    one = [measured([side], "skip", 500, np.array([1])) for side in (nothing, found)]
+    assert differences(*one)[1].interval is None
+
+
 @pytest.mark.fuzz
 @pytest.mark.parametrize(("images", "seeds", "spread"), [(40, 1, 0.0), (10, 1, 0.0), (40, 3, 0.02), (40, 2, 0.02)])
 def test_intervals_hold_the_truth_as_often_as_they_say(images: int, seeds: int, spread: float):

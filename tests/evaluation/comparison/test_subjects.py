@@ -18,6 +18,8 @@ def test_runs_are_of_one_kind_if_their_seed_alone_differs(tmp_path: Path):
     assert (first.seed, again.seed) == (0, 1)
     assert first.kind == again.kind == renamed.kind
     assert first.kind != other.kind
+    machine = ("data.workers=3", "checkpoints.every_steps=7", 'data.allow=["D220"]')
+    assert read_subject(scored_run(tmp_path / "r5", MATRICES, 3, overrides=machine)).kind == first.kind
     (tmp_path / "r1" / HISTORY).write_text("{}")
     assert read_subject(tmp_path / "r1").kind != first.kind
 

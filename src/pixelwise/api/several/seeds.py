@@ -11,7 +11,7 @@ from pixelwise.api.evaluate import evaluate
 from pixelwise.api.resume import resume
 from pixelwise.api.several.seed_runs import SeedRuns, write_summary
 from pixelwise.api.train import is_scored, train
-from pixelwise.errors import CheckpointError, RecipeError
+from pixelwise.errors import RecipeError
 from pixelwise.machine.launched import world_size
 from pixelwise.observer import Observer
 from pixelwise.recipes.asking import Named
@@ -20,7 +20,7 @@ from pixelwise.recipes.overrides import apply_overrides
 from pixelwise.recipes.schema.recipe import Recipe
 from pixelwise.records.result import Result
 from pixelwise.records.run_folder import SEEDS, is_run, new_run_folder, read_recipe, refuse_occupied
-from pixelwise.records.seeds.folder import read_seeds, record, run_of, runs_within, write_seeds
+from pixelwise.records.seeds.folder import read_seeds, record, require_runs, run_of, runs_within, write_seeds
 from pixelwise.storage import printable
 from pixelwise.storage.locks import run_lock
 from pixelwise.storage.stores.addresses import place_of, recorded
@@ -105,20 +105,6 @@ def evaluate_seeds(folder: Path, arguments: tuple[Any, ...], keywords: dict[str,
     if all(isinstance(one, (Result, list)) for one in found) and len(found) > 1 and _all_scored(folder):
         write_summary(folder)
     return found
-
-
-def require_runs(folder: Path) -> tuple[Path, ...]:
-    """The runs in a folder that have begun.
-
-    Raises:
-        CheckpointError: K421, none has.
-    """
-    runs = runs_within(folder)
-    if not runs:
-        raise CheckpointError(
-            "K421", f"{printable(folder)}: no run has begun yet", f"`pixelwise resume {printable(folder)}`"
-        )
-    return runs
 
 
 def _refuse_launched() -> None:

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import itertools
 import math
+import os
 import statistics
-from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
@@ -14,9 +14,9 @@ import msgspec
 import numpy as np
 
 from pixelwise.datasets.layouts.splits import group_names, series_of
-from pixelwise.errors import PixelwiseError, RecipeError
+from pixelwise.errors import DataError, PixelwiseError, RecipeError
 from pixelwise.evaluation.comparison.comparison import ClassScore, Comparison, Pair, Side
-from pixelwise.evaluation.comparison.counts import read_counts, read_ids
+from pixelwise.evaluation.comparison.counts import Counts, read_counts, read_ids
 from pixelwise.evaluation.comparison.estimates import (
     Estimate,
     Measured,
@@ -26,7 +26,9 @@ from pixelwise.evaluation.comparison.estimates import (
     side_estimates,
 )
 from pixelwise.evaluation.comparison.letters import letters_of
+from pixelwise.evaluation.comparison.names import names_of
 from pixelwise.evaluation.comparison.options import CompareOptions
+from pixelwise.evaluation.comparison.remarks import Camp, about_columns, about_groups, about_intervals, about_runs
 from pixelwise.evaluation.comparison.subjects import (
     Answer,
     Subject,
@@ -38,7 +40,7 @@ from pixelwise.metrics.significance import holm
 from pixelwise.recipes.protocols import protocol
 from pixelwise.records.evaluations import question
 from pixelwise.records.result import Result
-from pixelwise.records.seeds.folder import runs_within
+from pixelwise.records.seeds.folder import require_runs
 from pixelwise.storage import printable
 
 _LARGEST_SERIES = 0.5
@@ -59,37 +61,26 @@ class Drawn(NamedTuple):
     scores: Measured
 
 
-class Camp(NamedTuple):
-    """The answers of the runs of one side.
-
-    Attributes:
-        name: Name of the side.
-        answers: One per run.
-    """
-
-    name: str
-    answers: tuple[Answer, ...]
-
-
 def compare_runs(paths: Sequence[Path], options: CompareOptions) -> Comparison:
     """Compare runs; `pixelwise.compare` explains it.
 
     Raises:
         RecipeError: R300, there are not two runs; R301 to R303, their results cannot be compared; R304, the counts of
             their images were not kept; R203, `group` is not a regular expression; R204, there is no such protocol.
-        CheckpointError: K420, a path is neither a run nor an artefact nor a folder of runs.
-        DataError: D240, a result is damaged.
+        CheckpointError: K420, a path is neither a run nor an artefact nor a folder of runs; K421, none of the runs of
+            such a folder has begun.
+        DataError: D240, a result is damaged, or not that of the counts of its images.
     """
     if options.protocol is not None:
         protocol(options.protocol)
-    subjects = [read_subject(path) for path in dict.fromkeys(_expanded(paths))]
+    subjects = [read_subject(path) for path in _distinct(paths)]
     if len(subjects) < 2:
         named = printable(subjects[0].folder) if subjects else "nothing"
         raise RecipeError("R300", f"{named} is all there is to compare", "name two runs or more")
     answers = common_answers(subjects, options)
     camps, remarks = _camps(answers, options)
     groups, said = _groups(answers[0], options)
-    remarks += said
+    remarks += [*said, *about_runs(camps), *(about_intervals(camps) if len(set(groups.values())) > 1 else ())]
     found = [_measured(camp, answers[0], groups, options) for camp in camps]
     pairs = _pairs(camps, found, _classes(answers[0]))
     result = answers[0].result
@@ -100,9 +91,9 @@ def compare_runs(paths: Sequence[Path], options: CompareOptions) -> Comparison:
         images=len(groups),
         units=len(set(groups.values())),
         resamples=options.resamples,
-        sides=_sides(camps, found, pairs),
+        sides=_sides(camps, found, pairs, _classes(answers[0])),
         pairs=pairs,
-        remarks=(*remarks, *_about(camps)),
+        remarks=(*remarks, *about_columns(camps)),
     )
 
 
@@ -119,7 +110,7 @@ def pair_of(names: tuple[str, str], results: tuple[Result, Result], folders: tup
         for folder, result in zip(folders, results, strict=True)
     ]
     first, second = answers
-    if question(first.result) != question(second.result) or _classes(first) != _classes(second):
+    if question(first.result) != question(second.result) or sorted(_classes(first)) != sorted(_classes(second)):
         return None
     camps, options = [Camp(name, (one,)) for name, one in zip(names, answers, strict=True)], CompareOptions()
     try:
@@ -143,8 +134,8 @@ def drawn_of(folder: Path, result: Result, resamples: int = 500) -> Drawn:
     """
     answer = Answer(Subject(folder, (), None, None, ()), folder, result)
     groups, _ = _groups(answer, CompareOptions())
-    counts = read_counts(folder, len(result.per_class), groups)
-    found = measured([counts.rows], protocol(result.protocol).absent, resamples)
+    counts = _counts(answer, groups, _classes(answer))
+    found = measured([counts.rows], protocol(result.protocol).absent, resamples, counts.labelled)
     return Drawn(counts.truth, Measured(found.runs[:, :1], found.drawn[:, :1], found.units[:1]))
 
 
@@ -169,9 +160,13 @@ def apart_from_best(found: Sequence[Drawn | None]) -> list[bool | None]:
     return [False if place == top else one for place, one in enumerate(told)]
 
 
-def _expanded(paths: Sequence[Path]) -> Iterator[Path]:
-    for path in paths:
-        yield from runs_within(path) or (path,)
+def _distinct(paths: Sequence[Path]) -> list[Path]:
+    """The runs that the paths lead to, each once."""
+    expanded = itertools.chain.from_iterable(require_runs(path) or (path,) for path in paths)
+    found: dict[str, Path] = {}
+    for path in expanded:
+        found.setdefault(os.path.realpath(path), path)
+    return list(found.values())
 
 
 def _classes(answer: Answer) -> list[str]:
@@ -182,7 +177,9 @@ def _camps(answers: Sequence[Answer], options: CompareOptions) -> tuple[list[Cam
     """The sides, in the order in which they were named, and remarks on runs that are left out."""
     remarks, kinds = [], {}
     for place, one in enumerate(answers):
-        key = (place,) if options.each else one.subject.kind
+        cost = one.result.training
+        # Half a training is not a seed of a whole one.
+        key = (place,) if options.each else (*one.subject.kind, 1.0 if cost is None else cost.share)
         known = kinds.setdefault(key, [])
         twin = next((old for old in known if old.result.weights_sha256 == one.result.weights_sha256), None)
         if twin is None:
@@ -198,60 +195,59 @@ def _camps(answers: Sequence[Answer], options: CompareOptions) -> tuple[list[Cam
             f"{printable(answers[0].subject.folder)} and {printable(answers[1].subject.folder)} hold the same weights",
             "name another run, or take each by itself (`each`)",
         )
-    names = _names([[one.subject for one in known] for known in kinds.values()])
+    names = names_of([[one.subject.folder for one in known] for known in kinds.values()])
     return [Camp(name, tuple(known)) for name, known in zip(names, kinds.values(), strict=True)], remarks
-
-
-def _names(sides: Sequence[Sequence[Subject]]) -> list[str]:
-    """A name for each side: as short as they differ."""
-    short = [_name(side, lambda path: path.name) for side in sides]
-    twice = {name for name, number in Counter(short).items() if number > 1}
-    return [_name(side, printable) if name in twice else name for side, name in zip(sides, short, strict=True)]
-
-
-def _name(side: Sequence[Subject], shown: Callable[[Path], str]) -> str:
-    paths = [one.folder for one in side]
-    if len(paths) == 1:
-        return printable(Path(shown(paths[0])))
-    parents = {path.parent for path in paths}
-    if len(parents) == 1 and (parent := parents.pop()) != Path() and runs_within(parent):
-        return printable(Path(shown(parent)))
-    first, last = min(map(shown, paths)), max(map(shown, paths))
-    start = "".join(a for a, _ in itertools.takewhile(lambda both: both[0] == both[1], zip(first, last, strict=False)))
-    return printable(Path(f"{start}*" if start else f"{shown(paths[0])} and {len(paths) - 1} more"))
 
 
 def _groups(answer: Answer, options: CompareOptions) -> tuple[dict[str, str], list[str]]:
     """Id of each image -> the unit that it is drawn with, and what is to be said about that."""
     ids = read_ids(answer.folder)
     groups = series_of(ids, _LARGEST_SERIES) if options.group is None else group_names(ids, options.group, 1.0)
-    number = len(set(groups.values()))
-    if number < len(ids):
-        return groups, [f"Images of one group are alike, so the {number} groups were drawn, not the {len(ids)} images."]
-    shown = series_of(ids, 1.0, least=2)
-    few = len(set(shown.values()))
-    if options.group is None and 1 < few < len(ids) / _ALIKE:
-        return groups, [
-            f"The names of the images show {few} series, too few to be drawn as a whole: if their images are alike, "
-            "the intervals are too narrow (--group PATTERN draws them nevertheless)."
-        ]
-    return groups, []
+    few = len(set(series_of(ids, 1.0, least=2).values()))
+    shown = few if 1 < few < len(ids) / _ALIKE else 0
+    return groups, about_groups(len(ids), len(set(groups.values())), options.group, shown)
 
 
 def _measured(camp: Camp, first: Answer, groups: dict[str, str], options: CompareOptions) -> Measured:
-    classes = len(first.result.per_class)
-    truth = read_counts(first.folder, classes, groups).truth
+    classes = _classes(first)
+    known = _counts(first, groups, classes)
 
     def rows() -> Iterator[np.ndarray]:
         for one in camp.answers:
             if read_ids(one.folder) != sorted(groups):
                 raise refuse_other_labels(first, one)
-            counts = read_counts(one.folder, classes, groups)
-            if counts.truth != truth:
+            counts = _counts(one, groups, classes)
+            if counts.truth != known.truth:
                 raise refuse_other_labels(first, one)
             yield counts.rows
 
-    return measured(rows(), protocol(first.result.protocol).absent, options.resamples)
+    return measured(rows(), protocol(first.result.protocol).absent, options.resamples, known.labelled)
+
+
+def _counts(answer: Answer, groups: dict[str, str], classes: Sequence[str]) -> Counts:
+    """The counts of an answer, its classes in this order.
+
+    Raises:
+        RecipeError: R304, they were not kept.
+        DataError: D240, they are damaged, or not those of the result.
+    """
+    mine, result = _classes(answer), answer.result
+    counts = read_counts(answer.folder, [mine.index(name) for name in classes], groups)
+    if result.binary_counts:
+        parts = [(one.true_positives, one.false_positives + one.false_negatives) for one in result.binary_counts]
+        expected = np.array([[right, right + wrong] for right, wrong in parts], np.int64)
+    else:
+        matrix = np.array(result.confusion_matrix, np.int64)
+        right = matrix.diagonal()
+        expected = np.stack([right, matrix.sum(0) + matrix.sum(1) - right], 1)
+    if (counts.rows.sum(0) != expected[[mine.index(name) for name in classes]].T.ravel()).any():
+        raise DataError(
+            "D240",
+            f"{printable(answer.folder)}: the counts of single images do not add up to the result: one of the two is "
+            "of another evaluation",
+            f"score it again: `{result.command}`" if result.command else "score it again with `pixelwise evaluate`",
+        )
+    return counts
 
 
 def _pairs(camps: Sequence[Camp], found: Sequence[Measured], classes: Sequence[str]) -> tuple[Pair, ...]:
@@ -275,9 +271,11 @@ def _adjusted(estimates: Sequence[Estimate]) -> list[Estimate]:
     return [msgspec.structs.replace(one, adjusted=p) for one, p in zip(estimates, adjusted, strict=True)]
 
 
-def _sides(camps: Sequence[Camp], found: Sequence[Measured], pairs: Sequence[Pair]) -> tuple[Side, ...]:
+def _sides(
+    camps: Sequence[Camp], found: Sequence[Measured], pairs: Sequence[Pair], classes: Sequence[str]
+) -> tuple[Side, ...]:
     """The sides, the best first, with the letters of those that are not separated."""
-    made = [_side(camp, one) for camp, one in zip(camps, found, strict=True)]
+    made = [_side(camp, one, classes) for camp, one in zip(camps, found, strict=True)]
     made.sort(key=lambda side: -math.inf if side.miou.value is None else side.miou.value, reverse=True)
     apart = {frozenset((pair.first, pair.second)) for pair in pairs if pair.miou.separated}
     letters = letters_of([side.name for side in made], apart)
@@ -288,7 +286,7 @@ def _sides(camps: Sequence[Camp], found: Sequence[Measured], pairs: Sequence[Pai
     )
 
 
-def _side(camp: Camp, found: Measured) -> Side:
+def _side(camp: Camp, found: Measured, classes: Sequence[str]) -> Side:
     (miou, *iou), ((deviation, seeds), *spread) = side_estimates(found), over_seeds(found)
     results = [one.result for one in camp.answers]
     return Side(
@@ -302,7 +300,7 @@ def _side(camp: Camp, found: Measured) -> Side:
         seeds_interval=seeds,
         per_class=tuple(
             ClassScore(name=name, iou=score, deviation=sd, seeds_interval=interval)
-            for name, score, (sd, interval) in zip(_classes(camp.answers[0]), iou, spread, strict=True)
+            for name, score, (sd, interval) in zip(classes, iou, spread, strict=True)
         ),
         boundary_miou=_mean_of([one.boundary_miou for one in results]),
         calibration_error=_mean_of([one.calibration_error for one in results]),
@@ -311,26 +309,3 @@ def _side(camp: Camp, found: Measured) -> Side:
 
 def _mean_of(values: Sequence[float]) -> float | None:
     return None if any(map(math.isnan, values)) else statistics.fmean(values)
-
-
-def _about(camps: Sequence[Camp]) -> list[str]:
-    """What the intervals cover."""
-    alone = [camp.name for camp in camps if len(camp.answers) == 1]
-    said = []
-    if len(alone) == len(camps):
-        said.append(
-            "Intervals are over images: these are differences of these trained networks. What another seed would "
-            "change is not in them; `pixelwise train --seeds 3` measures it."
-        )
-    elif alone:
-        said.append(
-            f"Intervals are over images and seeds, except that {', '.join(alone)} is a single run, whose seed counts "
-            "as if it were no chance."
-        )
-    else:
-        said.append("Intervals are over images and seeds.")
-    if len(camps) > 2:
-        said.append("Sides that share a letter are not separated, after Holm's correction over all pairs.")
-    if any(not math.isnan(one.result.boundary_miou) for camp in camps for one in camp.answers):
-        said.append("Boundary IoU and ECE have no interval: their counts are not kept for single images.")
-    return said

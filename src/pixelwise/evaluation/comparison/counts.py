@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple, TypeVar
 
@@ -11,6 +11,7 @@ import numpy as np
 
 from pixelwise.errors import DataError, RecipeError
 from pixelwise.records.details import DETAILS, ImageDetails
+from pixelwise.records.evaluations import earlier_result
 from pixelwise.storage import printable, sha256_bytes
 from pixelwise.storage.documents import DocumentError, read_document, reading
 
@@ -23,11 +24,13 @@ class Counts(NamedTuple):
     Attributes:
         images: Number of images.
         rows: int64 (G, 2 K), of each group the intersections (TP) and then the unions (TP + FP + FN) of the classes.
+        labelled: int64 (K,), in how many groups each class is labelled.
         truth: SHA-256 of what was labelled: of the ids of the images, and of the labelled pixels of each class in each.
     """
 
     images: int
     rows: np.ndarray
+    labelled: np.ndarray
     truth: str
 
 
@@ -41,7 +44,7 @@ def read_ids(folder: Path) -> list[str]:
     return sorted(_decoded(folder, lambda details: details.id))
 
 
-def read_counts(folder: Path, classes: int, groups: Mapping[str, str]) -> Counts:
+def read_counts(folder: Path, classes: Sequence[int], groups: Mapping[str, str]) -> Counts:
     """The counts of an evaluation, added up over groups of images.
 
     One image is in memory at a time, and two numbers for each class of each group: 24 MB for 10,000 groups and 150
@@ -49,7 +52,7 @@ def read_counts(folder: Path, classes: int, groups: Mapping[str, str]) -> Counts
 
     Args:
         folder: Folder of the evaluation.
-        classes: Number of classes, K.
+        classes: The ids of all K classes, in the order in which their counts are returned.
         groups: Id of each image -> name of its group.
 
     Raises:
@@ -57,17 +60,19 @@ def read_counts(folder: Path, classes: int, groups: Mapping[str, str]) -> Counts
         DataError: D240, the file is damaged.
     """
     places = {name: place for place, name in enumerate(sorted(set(groups.values())))}
-    rows = np.zeros((len(places), 2 * classes), np.int64)
+    number, order = len(classes), np.array(classes, np.int64)
+    rows, holds = np.zeros((len(places), 2 * number), np.int64), np.zeros((len(places), number), bool)
 
     def add(details: ImageDetails) -> tuple[str, str]:
-        matches, unions, labelled = _counts_of(details, classes)
-        row = rows[places[groups[details.id]]]
-        row[:classes] += matches
-        row[classes:] += unions
+        matches, unions, labelled = (one[order] for one in _counts_of(details, number))
+        place = places[groups[details.id]]
+        rows[place, :number] += matches
+        rows[place, number:] += unions
+        holds[place] |= labelled > 0
         return details.id, sha256_bytes(labelled.tobytes())
 
     seen = sorted(_decoded(folder, add))
-    return Counts(len(seen), rows, sha256_bytes(msgspec.json.encode(seen)))
+    return Counts(len(seen), rows, holds.sum(0), sha256_bytes(msgspec.json.encode(seen)))
 
 
 def _counts_of(details: ImageDetails, classes: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
@@ -88,10 +93,12 @@ def _counts_of(details: ImageDetails, classes: int) -> tuple[np.ndarray, np.ndar
 def _decoded(folder: Path, take: Callable[[ImageDetails], Value]) -> list[Value]:
     path = folder / DETAILS
     if not path.is_file():
+        result = earlier_result(folder)
+        command = "pixelwise evaluate" if result is None or not result.command else result.command
         raise RecipeError(
             "R304",
             f"{printable(folder)}: the counts of single images were not kept ({DETAILS}), so images cannot be drawn",
-            "score the run again with `pixelwise evaluate`, which keeps them",
+            f"score it again, which keeps them: `{command}`",
         )
     decoder = msgspec.json.Decoder(ImageDetails)
     try:

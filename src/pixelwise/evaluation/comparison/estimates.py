@@ -31,6 +31,8 @@ from pixelwise.metrics.significance import t_quantile, two_sided_p
 
 LEVEL = 0.95
 """Confidence of all intervals."""
+_EQUAL = 1e-12
+"""Scores that differ by less are equal: what is left is an error of rounding."""
 _LEAST_DEFINED = 0.5
 """Share of the resamples that need a value: a class in fewer of them has no interval."""
 
@@ -62,7 +64,8 @@ class Measured(NamedTuple):
     Attributes:
         runs: (S, 1 + K), the scores of each run.
         drawn: (R, 1 + K), of each resample of the images the mean over the runs.
-        units: (1 + K,), in how many of the units that are drawn (images or groups) something of it is.
+        units: (1 + K,), in how many of the units that are drawn (images or groups) something is labelled or predicted,
+            and then in how many each class is labelled.
     """
 
     runs: np.ndarray
@@ -77,7 +80,12 @@ class Source(NamedTuple):
     freedom: int
 
 
-def measured(rows: Iterable[np.ndarray], absent: Literal["skip", "zero"], resamples: int) -> Measured:
+def measured(
+    rows: Iterable[np.ndarray],
+    absent: Literal["skip", "zero"],
+    resamples: int,
+    labelled: np.ndarray | None = None,
+) -> Measured:
     """The scores of the runs of a side, as a whole and in every resample of the images.
 
     Args:
@@ -85,16 +93,21 @@ def measured(rows: Iterable[np.ndarray], absent: Literal["skip", "zero"], resamp
             at a time.
         absent: Treatment of a class without IoU in the mean.
         resamples: Number of resamples.
+        labelled: (K,), in how many groups each class is labelled; None for all in which something of it is. A class
+            that one image has is not known better for the many in which it is predicted by mistake.
     """
     runs, drawn, present = [], [], np.zeros(0)
     for one in rows:
         classes = one.shape[1] // 2
         inside = one[:, classes:] > 0
-        useful = inside.sum(1) > 0
         runs.append(_scores(one.sum(0, keepdims=True).astype(np.float64), absent)[0])
-        drawn.append(_scores(resampled_sums(one, useful, resamples=resamples), absent))
-        units = np.array([useful.sum(), *inside.sum(0)])
+        # All groups are drawn from, empty ones too: which are empty depends on the run if its data is multi-label, and
+        # draws from other groups would not be those of the other runs.
+        drawn.append(_scores(resampled_sums(one, resamples=resamples), absent))
+        units = np.array([inside.any(1).sum(), *inside.sum(0)])
         present = np.maximum(present, units) if present.size else units
+    if labelled is not None:
+        present[1:] = np.minimum(present[1:], labelled)
     return Measured(np.stack(runs), _mean(np.stack(drawn)), present)
 
 
@@ -124,14 +137,25 @@ def over_seeds(side: Measured) -> list[tuple[float | None, tuple[float, float] |
 
 
 def differences(first: Measured, second: Measured) -> list[Estimate]:
-    """Differences of the scores, second minus first, mIoU first, not adjusted for their number."""
+    """Differences of the scores, second minus first, mIoU first, not adjusted for their number.
+
+    A difference that is the same in all resamples has an interval only if the images are enough for the sign test.
+    """
     values = _mean(second.runs) - _mean(first.runs)
     drawn = second.drawn - first.drawn
     units = np.maximum(first.units, second.units)
-    return [
+    found = [
         _estimate(value, [_images(drawn[:, i], int(units[i])), *_seeds(first, i), *_seeds(second, i)])
         for i, value in enumerate(values)
     ]
+    return [
+        Estimate(value=one.value) if one.p is not None and one.p >= 1 - LEVEL and not _holds_zero(one) else one
+        for one in found
+    ]
+
+
+def _holds_zero(one: Estimate) -> bool:
+    return one.interval is not None and one.interval[0] <= 0 <= one.interval[1]
 
 
 def _within(interval: tuple[float, float] | None) -> tuple[float, float] | None:
@@ -174,9 +198,11 @@ def _estimate(value: float, sources: Sequence[Source | None]) -> Estimate:
     if len(known) < len(sources):
         return Estimate(value=value)
     variance = math.fsum(one.variance for one in known)
-    if variance <= 0:
-        # Nothing varies: whatever is drawn, the value is this one.
-        return Estimate(value=value, interval=(value, value), p=0.0 if value else 1.0)
+    if variance <= _EQUAL**2:
+        # Nothing varies: whatever is drawn, the value is this one. That n differences have one sign has the probability
+        # 2^(1 - n) if either sign is as likely.
+        end, p = (value, 0.5 ** known[0].freedom) if abs(value) > _EQUAL else (0.0, 1.0)
+        return Estimate(value=value, interval=(end, end), p=p)
     freedom = variance**2 / math.fsum(one.variance**2 / one.freedom for one in known)
     error = math.sqrt(variance)
     reach = t_quantile(LEVEL, freedom) * error

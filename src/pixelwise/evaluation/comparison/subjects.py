@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shlex
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -11,8 +12,9 @@ import msgspec
 
 from pixelwise.errors import RecipeError
 from pixelwise.evaluation.comparison.options import CompareOptions
-from pixelwise.recipes.overrides import flat_fields
-from pixelwise.recipes.schema.recipe import Recipe
+from pixelwise.recipes.asking import DEFAULT_RECIPE
+from pixelwise.recipes.files import find
+from pixelwise.recipes.schema.recipe import Recipe, Role, with_fields_of
 from pixelwise.records.data_facts import read_data_facts
 from pixelwise.records.evaluations import question, result_files
 from pixelwise.records.history import HISTORY
@@ -20,10 +22,6 @@ from pixelwise.records.result import Result, load_result
 from pixelwise.records.run_folder import read_recipe
 from pixelwise.runtimes import is_artefact
 from pixelwise.storage import printable, sha256_file
-
-_NO_FIELDS = ("name", "summary", "notes", "published")
-"""Fields of a recipe that describe it and change nothing."""
-_SEED = "sampling.seed"
 
 
 class Subject(NamedTuple):
@@ -68,14 +66,15 @@ def read_subject(path: Path) -> Subject:
     """
     if is_artefact(path):
         folder = path if path.is_dir() else path.parent
-        return Subject(path, (os.path.abspath(path),), None, None, _answers(folder))
+        return Subject(path, (os.path.realpath(folder),), None, None, _answers(folder))
     recipe = read_recipe(path)
-    fields = {name: value for name, value in flat_fields(recipe).items() if name.split(".")[0] not in _NO_FIELDS}
-    fields.pop(_SEED, None)
+    # Neither what the recipe is called nor where and by how many workers it was run is a part of what was trained.
+    nameless = msgspec.structs.replace(recipe, name="-")
+    same = with_fields_of(nameless, find(DEFAULT_RECIPE), Role.CHANCE, Role.TOLERANCE).hash()
     history = path / HISTORY
     # A run that was resumed with another schedule is one of its own.
     past = sha256_file(history) if history.is_file() else ""
-    kind = (msgspec.json.encode(fields), read_data_facts(path).fingerprint, past)
+    kind = (same, read_data_facts(path).fingerprint, past)
     return Subject(path, kind, recipe.sampling.seed, recipe, _answers(path))
 
 
@@ -91,7 +90,8 @@ def common_answers(subjects: Sequence[Subject], options: CompareOptions) -> list
     if not wanted:
         split, protocol = options.split or _split_of(first), options.protocol or _protocol_of(first)
         state = f"{printable(first.folder)} is not scored on {split} under {protocol}"
-        raise _not_scored(first, split, protocol, state, "")
+        data = next((one.data for _, one in first.answers if one.own_data is not True), "")
+        raise _not_scored(first, split, protocol, state, data)
     for _, result in wanted:
         found = [_answer(subject, result) for subject in subjects]
         answers = [one for one in found if one is not None]
@@ -147,26 +147,48 @@ def _incomparable(first: Subject, result: Result, other: Subject, options: Compa
         if not others and other.answers:
             state = f"scored on {other.answers[0][1].split} under {other.answers[0][1].protocol} alone"
         elsewhere = result.data if _on_other_data(result, other) else ""
-        return _not_scored(
-            other, result.split, result.protocol, f"{names[0]} is scored {asked}, {names[1]} is {state}", elsewhere
-        )
+        state = f"{names[0]} is scored {asked}, {names[1]} is {state}"
+        return _not_scored(other, result.split, result.protocol, state, elsewhere, result.variant)
     plain = [one for one in same if one.data_fingerprint == result.data_fingerprint]
     if plain:
         variants = result.variant or "none", plain[0].variant or "none"
+        data = "" if plain[0].own_data else plain[0].data
         return RecipeError(
             "R301",
             f"{names[0]} and {names[1]} are scored {asked} with other options: {variants[0]} and {variants[1]}",
-            f"score both with the same options: `{result.command.replace(names[0], names[1])}`",
+            f"score both with the same options: `{_command(other, result, data)}`",
         )
     prints = result.data_fingerprint[:8], same[0].data_fingerprint[:8]
-    data = f" --data {result.data}" if result.data else ""
     return RecipeError(
         "R302",
         f"{names[0]} and {names[1]} are both scored {asked}, but not on the same images and masks (fingerprints "
         f"{prints[0]} and {prints[1]})",
-        f"score both on one data set: `pixelwise evaluate {names[1]}{data} --split {result.split} --protocol "
-        f"{result.protocol}`",
+        _on_one_data_set((first, result), (other, same[0])),
     )
+
+
+def _on_one_data_set(first: tuple[Subject, Result], other: tuple[Subject, Result]) -> str:
+    """The commands that score two subjects on the same images."""
+    folders = first[1].data, other[1].data
+    if not any(folders) or folders[0] == folders[1]:
+        # The same folder, which has changed in between; or generated data, of which each recipe has its own.
+        data = folders[0] or "FOLDER"
+        both = " and ".join(f"`{_command(subject, first[1], data)}`" for subject in (first[0], other[0]))
+        return f"score both on one data set as it is now: {both}"
+    if folders[0]:
+        return f"score both on one data set: `{_command(other[0], first[1], folders[0])}`"
+    return f"score both on one data set: `{_command(first[0], first[1], folders[1])}`"
+
+
+def _command(subject: Subject, result: Result, data: str) -> str:
+    """The command that scores a subject as another one was."""
+    return _in_words(subject, result.split, result.protocol, data, result.variant)
+
+
+def _in_words(subject: Subject, split: str, protocol: str, data: str, variant: str) -> str:
+    folder = [] if not data else ["--data", data]
+    words = ["pixelwise", "evaluate", printable(subject.folder), *shlex.split(variant), *folder]
+    return shlex.join([*words, "--split", split, "--protocol", protocol])
 
 
 def _on_other_data(result: Result, other: Subject) -> bool:
@@ -175,9 +197,11 @@ def _on_other_data(result: Result, other: Subject) -> bool:
     return other.recipe is None or (bool(result.data) and bool(known) and result.data not in known)
 
 
-def _not_scored(subject: Subject, split: str, protocol: str, message: str, data: str) -> RecipeError:
-    words = f"pixelwise evaluate {printable(subject.folder)}{f' --data {data}' if data else ''}"
-    return RecipeError("R301", message, f"score it so first: `{words} --split {split} --protocol {protocol}`")
+def _not_scored(subject: Subject, split: str, protocol: str, message: str, data: str, variant: str = "") -> RecipeError:
+    if not data and subject.recipe is None:
+        data = "FOLDER"  # an artefact does not know its data
+    words = _in_words(subject, split, protocol, data, variant)
+    return RecipeError("R301", message, f"score it so first: `{words}`")
 
 
 def _refuse_other_classes(answers: Sequence[Answer]) -> None:
@@ -185,33 +209,38 @@ def _refuse_other_classes(answers: Sequence[Answer]) -> None:
     names = [entry.name for entry in first.result.per_class]
     for other in answers[1:]:
         theirs = [entry.name for entry in other.result.per_class]
-        if theirs != names:
+        if sorted(theirs) != sorted(names):
             raise RecipeError(
                 "R303",
                 f"{printable(first.subject.folder)} and {printable(other.subject.folder)} do not have the same "
                 f"classes: {_only(names, theirs)}",
-                _same_labels(other),
+                "compare networks with the same classes, in any order: train one of the two anew with the classes of "
+                f"the other, 'data.classes=[{', '.join(names)}]'",
             )
 
 
 def refuse_other_labels(first: Answer, other: Answer) -> RecipeError:
     """The error of two answers whose images or labelled pixels are not the same, although the files are."""
-    pixels = [sum(entry.pixels for entry in one.result.per_class) for one in (first, other)]
+    both = first, other
+    found = [
+        f"{one.result.images} images with {sum(entry.pixels for entry in one.result.per_class)} labelled pixels"
+        for one in both
+    ]
+    protocol, variant = first.result.protocol, first.result.variant
+    if protocol == "native":
+        how, variant = "with one label table", shlex.join([*shlex.split(variant), "data.label_map={...}"])
+    else:
+        how, protocol = "at the size of the labels", "native"
+    commands = [
+        _in_words(one.subject, one.result.split, protocol, "" if one.result.own_data else one.result.data, variant)
+        for one in both
+    ]
     return RecipeError(
         "R303",
         f"{printable(first.subject.folder)} and {printable(other.subject.folder)} were scored on the same files, but "
-        f"not on the same labels ({pixels[0]} and {pixels[1]} labelled pixels): the tables that map mask values to "
-        "classes, or the sizes at which they were scored, differ",
-        _same_labels(other),
-    )
-
-
-def _same_labels(other: Answer) -> str:
-    result = other.result
-    return (
-        "score them with one label table and one size, for example a protocol that does not depend on the network: "
-        f"`pixelwise evaluate {printable(other.subject.folder)} --split {result.split} --protocol native "
-        "'data.classes=[...]'`"
+        f"not on the same labels ({found[0]}; {found[1]}): the tables that map mask values to classes, or the sizes at "
+        "which they were scored, differ",
+        f"score both {how}: {' and '.join(f'`{command}`' for command in commands)}",
     )
 
 
@@ -219,6 +248,4 @@ def _only(mine: Iterable[str], theirs: Iterable[str]) -> str:
     mine, theirs = list(mine), list(theirs)
     here = [name for name in mine if name not in theirs]
     there = [name for name in theirs if name not in mine]
-    if not here and not there:
-        return f"the order differs ({', '.join(mine[:3])}, ... and {', '.join(theirs[:3])}, ...)"
     return f"{', '.join(here) or 'none'} of the first alone, {', '.join(there) or 'none'} of the second alone"

@@ -15,6 +15,7 @@ from typing import Any
 
 import msgspec
 
+from pixelwise.errors import CheckpointError
 from pixelwise.recipes.overrides import to_toml
 from pixelwise.recipes.parsing import from_plain
 from pixelwise.recipes.schema.recipe import Recipe
@@ -99,3 +100,17 @@ def runs_within(folder: Path) -> tuple[Path, ...]:
     if not is_seeds(folder):
         return ()
     return tuple(run for seed in read_seeds(folder).seeds if is_run(run := run_of(folder, seed)))
+
+
+def require_runs(folder: Path) -> tuple[Path, ...]:
+    """The runs in a folder of several seeds that have begun; empty for other folders.
+
+    Raises:
+        CheckpointError: K421, none has; K423, `seeds.json` is damaged.
+    """
+    runs = runs_within(folder)
+    if not runs and is_seeds(folder):
+        raise CheckpointError(
+            "K421", f"{printable(folder)}: no run has begun yet", f"`pixelwise resume {printable(folder)}`"
+        )
+    return runs
