@@ -1,3 +1,5 @@
+import msgspec
+
 from pixelwise.evaluation.comparison.comparison import ClassScore, Comparison, Pair, Side, in_percent, signed
 from pixelwise.evaluation.comparison.estimates import Estimate
 
@@ -30,6 +32,26 @@ def test_better_is_said_only_of_what_is_separated():
     assert pair(together).verdict == "not separated: b has +1.84 [0.92, 2.76] mIoU against a"
     assert "without an interval" in pair(Estimate(value=0.5)).verdict
     assert signed(Estimate(value=None)) == in_percent(Estimate(value=None)) == "n/a"
+
+
+def test_rounding_does_not_contradict_the_verdict():
+    for low, said in ((0.00004, "+0.012 [0.004, 0.020]"), (0.0000004, "+0.01200 [0.00004, 0.02000]")):
+        assert signed(Estimate(value=0.00012, interval=(low, 0.0002), p=0.01, adjusted=0.01)) == said
+        negative = Estimate(value=-0.00012, interval=(-0.0002, -low), p=0.01, adjusted=0.01)
+        assert pair(negative).verdict == f"a is better than b: mIoU {said}"
+    assert signed(Estimate(value=0.00012, interval=(0.0, 0.0002))) == "+0.01 [0.00, 0.02]"
+    assert signed(Estimate(value=0.0, interval=(0.0, 0.0))) == "+0.00 [0.00, 0.00]"
+
+
+def test_what_is_undefined_is_no_zero():
+    undefined = Estimate(value=None)
+    nothing = side("a", 0.7, runs_miou=(float("nan"),))
+    nothing = msgspec.structs.replace(nothing, miou=undefined, per_class=(ClassScore(name="x", iou=undefined),))
+    found = comparison(Pair(first="a", second="b", miou=undefined, per_class={"x": undefined}), sides=(nothing,) * 2)
+    found = msgspec.structs.replace(found, sides=(nothing, msgspec.structs.replace(nothing, name="b")))
+    assert [row[1] for row in found.tables()[0].rows] == ["n/a", "n/a"]
+    assert found.tables()[1].rows == (("x", "n/a", "n/a", "n/a", ""),)
+    assert found.verdict == "b against a: mIoU n/a, without an interval"
 
 
 def test_verdicts_of_one_two_and_more():

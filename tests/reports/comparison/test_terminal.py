@@ -47,3 +47,7 @@ def test_many_sides_fit_too():
     text = shown(tuple(f"a-long-name-{number}" for number in range(12)), 80)
     assert max(map(len, text.splitlines())) <= 80
     assert text.count("separated") >= 11
+    left_out = int(re.findall(r"(\d+) more columns, for which there is no room: --format csv", text)[0])
+    (heading,) = (line for line in text.splitlines() if line.startswith("class"))
+    assert len(heading.split()) - 1 + left_out == 12
+    assert "more column" not in shown(("a", "b"), 80)

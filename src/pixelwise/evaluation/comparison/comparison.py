@@ -10,6 +10,8 @@ import msgspec
 from pixelwise.evaluation.comparison.estimates import Estimate
 from pixelwise.views import NOT_AVAILABLE, html_line, html_table, line, names_in_words, percent
 
+_MOST_DIGITS = 8
+"""Digits behind the point with which an interval that does not hold zero is shown at most."""
 
 class ClassScore(msgspec.Struct, frozen=True, kw_only=True):
     """The IoU of a class, over the runs of a side.
@@ -161,7 +163,16 @@ def signed(estimate: Estimate) -> str:
     """`+1.84 [0.92, 2.76]`, in points of percent; `n/a` if undefined."""
     if estimate.value is None:
         return NOT_AVAILABLE
-    return f"{100 * estimate.value:+.2f}{_interval(estimate.interval)}"
+    digits = digits_of(estimate.interval)
+    return f"{100 * estimate.value:+.{digits}f}{_interval(estimate.interval, digits)}"
+
+
+def digits_of(interval: tuple[float, float] | None) -> int:
+    """Digits of points of percent: two, or as many as show that an interval does not hold zero."""
+    if interval is None or interval[0] <= 0 <= interval[1]:
+        return 2
+    nearest = 100 * min(map(abs, interval))
+    return next((digits for digits in range(2, _MOST_DIGITS) if round(nearest, digits)), _MOST_DIGITS)
 
 
 def in_percent(estimate: Estimate) -> str:
@@ -169,13 +180,18 @@ def in_percent(estimate: Estimate) -> str:
     return NOT_AVAILABLE if estimate.value is None else f"{percent(estimate.value)}{_interval(estimate.interval)}"
 
 
-def _interval(interval: tuple[float, float] | None) -> str:
-    return "" if interval is None else " [{}, {}]".format(*map(percent, interval))
+def _interval(interval: tuple[float, float] | None, digits: int = 2) -> str:
+    return "" if interval is None else f" [{percent(interval[0], digits)}, {percent(interval[1], digits)}]"
 
 
 def _negated(one: Estimate) -> Estimate:
     interval = None if one.interval is None else (-one.interval[1], -one.interval[0])
     return msgspec.structs.replace(one, value=None if one.value is None else -one.value, interval=interval)
+
+
+def _alone(estimate: Estimate) -> str:
+    """An estimate without its interval."""
+    return in_percent(msgspec.structs.replace(estimate, interval=None))
 
 
 def _or_not(value: float | None) -> str:
@@ -188,7 +204,7 @@ def _sides_table(found: Comparison) -> Table:
     calibration = any(side.calibration_error is not None for side in found.sides)
     columns: list[tuple[str, Iterable[str]]] = [
         ("", (side.name for side in found.sides)),
-        ("mIoU %", (percent(side.miou.value or 0.0) for side in found.sides)),
+        ("mIoU %", (_alone(side.miou) for side in found.sides)),
         ("95 %", (_interval(side.miou.interval).strip(" []").replace(", ", " to ") for side in found.sides)),
     ]
     if several:
@@ -220,10 +236,7 @@ def _classes_table(pair: Pair, sides: tuple[Side, ...]) -> Table:
     rows = tuple(
         (
             name,
-            *(
-                in_percent(msgspec.structs.replace(by_name[side][name], interval=None))
-                for side in (pair.first, pair.second)
-            ),
+            *(_alone(by_name[side][name]) for side in (pair.first, pair.second)),
             signed(change),
             "*" if change.separated else "",
         )
@@ -238,7 +251,7 @@ def _side_classes(sides: tuple[Side, ...]) -> Table:
         rows = tuple((one.name, in_percent(one.iou), _or_not(one.deviation)) for one in sides[0].per_class)
         return Table(title="IoU %", headings=("class", "mean [95 %]", "sd"), rows=rows)
     rows = tuple(
-        (entries[0].name, *(in_percent(msgspec.structs.replace(one.iou, interval=None)) for one in entries))
+        (entries[0].name, *(_alone(one.iou) for one in entries))
         for entries in zip(*(side.per_class for side in sides), strict=True)
     )
     return Table(title="IoU %", headings=("class", *(side.name for side in sides)), rows=rows)

@@ -18,15 +18,23 @@ def print_comparison(found: Comparison, console: Console) -> None:
     """Print the tables, what is known, and what has to be known to read them."""
     for table in found.tables():
         console.print(Text(table.title, style="dim"))
-        console.print(_fitted(table, console.width))
+        fitted, left_out = _fitted(table, console.width)
+        console.print(fitted)
+        if left_out:
+            more = f"{left_out} more column{'' if left_out == 1 else 's'}, for which there is no room: --format csv"
+            console.print(Text(more, style="dim"))
         console.print()
     console.print(Text(found.verdict, style="bold"))
     for remark in found.remarks:
         console.print(Text(f"! {remark}"))
 
 
-def _fitted(table: PlainTable, width: int) -> Table:
-    """The table within a width: names give way, since numbers are never cut; then the last columns are left out."""
+def _fitted(table: PlainTable, width: int) -> tuple[Table, int]:
+    """The table within a width: names give way, since numbers are never cut; then the last columns are left out.
+
+    Returns:
+        The table, and the number of columns that are left out.
+    """
     wide = [
         max(map(cell_len, (heading, *(row[place] for row in table.rows))))
         for place, heading in enumerate(table.headings)
@@ -52,4 +60,4 @@ def _fitted(table: PlainTable, width: int) -> Table:
         )
     for row in table.rows:
         made.add_row(*map(Text, row[:shown]))
-    return made
+    return made, len(wide) - shown
