@@ -8,6 +8,7 @@ from pixelwise.errors import DataError
 from pixelwise.recipes.overrides import apply_overrides, to_toml
 from pixelwise.recipes.schema.recipe import Data
 from pixelwise.records.result import TrainingCost
+from pixelwise.records.seeds.folder import SeedsRecord, write_seeds
 from pixelwise.zoo.results import read_results, reproduces, results_folders, separated, summarize
 
 RECIPE = make_recipe()
@@ -43,6 +44,7 @@ def test_seeds_are_averaged_and_not_chosen():
         ({"split": "val"}, ("split val", "test")),
         ({"protocol": "native"}, ("protocol native", "camvid-480x360")),
         ({"input_size": (180, 240)}, ("input 240x180", "480x360")),
+        ({"variant": "data.mask_resize=nearest"}, ("with data.mask_resize=nearest",)),
         ({"input_size": None}, ("input of each image's own size", "480x360")),
     ],
 )
@@ -63,6 +65,7 @@ def cost(steps: int, planned: int | None) -> TrainingCost:
     [
         ({"epochs": 300}, cost(3700, 11100), "trained for 100 of 300 epochs"),
         ({"epochs": 300}, cost(3718, 11100), "trained for 100.5 of 300 epochs"),
+        ({"epochs": 300}, cost(11099, 11100), "trained for 11099 of 11100 steps"),  # not 300 of 300 epochs
         ({"epochs": None, "iterations": 80}, cost(79, 80), "trained for 79 of 80 steps"),
         ({"epochs": 300}, cost(11100, 11100), None),
         ({"epochs": 300}, cost(100, None), None),  # a result of an earlier version
@@ -97,6 +100,7 @@ def test_a_finished_training_comes_before_an_unfinished_one_and_a_longer_one_bef
         (56.99, True, "outside: the two are separated"),
         (62.0, False, "inside: the two are not separated"),
         (62.01, True, "outside: the two are separated"),
+        (62.004, False, "inside: the two are not separated"),  # which the table shows as 62.00
     ],
 )
 def test_a_published_score_outside_the_interval_is_separated(published: float, is_separated: bool, words: str):
@@ -120,10 +124,11 @@ def test_what_cannot_be_compared_is_neither_separated_nor_not():
 
 
 def test_the_interval_of_several_runs_covers_images_and_seeds():
-    # By hand: images (n = 3): half width 4.302653 at t(0.975, 2) = 4.302653, so a standard error of 1 point. Seeds:
-    # 57 and 61, variance 8, of their mean 4. Together 5, with 25 / (1 / 2 + 16 / 1) = 1.515152 degrees of freedom,
+    # By hand: images (n = 3): the percentiles are those of a normal distribution, so that half the width of 1.600304 at
+    # 1.959964 is 0.816497, times the root of 3 / 2 a standard error of 1 point. Seeds: 57 and 61, variance 8, of their
+    # mean 4. Together 5, with 25 / (1 / 2 + 16 / 1) = 1.515152 degrees of freedom,
     # where SciPy's t.ppf(0.975) is 5.933118; times the root of 5 this is 13.26686.
-    half = 0.04302653
+    half = 0.01600304
     runs = [
         make_result(RECIPE, percent, str(percent), miou_interval=(percent / 100 - half, percent / 100 + half))
         for percent in (57.0, 61.0)
@@ -204,6 +209,32 @@ def test_the_same_weights_scored_alike_count_once(tmp_path):
     write_result(tmp_path / "a.json", make_result(RECIPE, 50.0))
     write_result(tmp_path / "copy.json", make_result(RECIPE, 50.0))
     assert [one.source for one in read_results([tmp_path, tmp_path / "a.json"])] == ["a.json"]
+
+
+def test_what_changes_no_score_is_no_other_condition(tmp_path):
+    words = "data.workers=2 'data.allow=[\"D220\"]' --group '^[^_]+'"
+    alike, other = (make_result(RECIPE, 50.0, "a", variant=one) for one in (words, f"data.exif=ignore {words}"))
+    for name, one in (("a", make_result(RECIPE, 50.0, "a")), ("b", alike), ("c", other)):
+        write_result(tmp_path / f"{name}.json", one)
+    assert [one.source for one in read_results([tmp_path])] == ["a.json", "c.json"]
+    measured = summarize(RECIPE, [alike])
+    assert measured is not None
+    assert measured.kind == "comparable"
+
+
+def test_runs_of_several_seeds_are_found(tmp_path):
+    folder = tmp_path / "runs" / "seeds"
+    for seed in (0, 1):
+        run = folder / f"seed-{seed}"
+        recipe = apply_overrides(RECIPE, [f"sampling.seed={seed}"])
+        write_result(run / "evaluations" / "t" / "result.json", make_result(recipe, 60.0 + seed, f"{seed}"))
+        (run / "recipe.toml").write_text(to_toml(recipe))
+    write_seeds(folder, SeedsRecord(seeds=(0, 1, 2)))
+    (folder / "summary.json").write_text("{}")
+    for path in (folder, folder.parent):
+        found = read_results([path])
+        assert [one.source for one in found] == ["seed-0", "seed-1"]
+        assert [one.recipe is not None for one in found] == [True, True]
 
 
 def test_a_run_folder_with_a_large_seed_is_still_the_same_recipe(tmp_path):

@@ -15,9 +15,10 @@ from pixelwise.metrics.significance import t_quantile
 from pixelwise.recipes.protocols import PROTOCOLS
 from pixelwise.recipes.schema.recipe import Recipe, Role, with_fields_of
 from pixelwise.recipes.sizes import Size
-from pixelwise.records.evaluations import result_files
+from pixelwise.records.evaluations import changes_of, result_files
 from pixelwise.records.result import RESULT, Result, load_result
 from pixelwise.records.run_folder import is_run, read_recipe
+from pixelwise.records.seeds.folder import is_seeds, runs_within
 from pixelwise.storage import printable
 
 TOLERATED_POINTS = 1.0
@@ -73,7 +74,8 @@ def read_results(paths: Iterable[Path]) -> list[Found]:
     """All results below the given paths; the same weights scored the same way count once.
 
     Args:
-        paths: Each one a `result.json`, a folder of such files, a run folder, or a folder of run folders.
+        paths: Each one a `result.json`, a folder of such files, a run folder, a folder of runs of several seeds, or a
+            folder of these.
 
     Raises:
         DataError: D240, a path does not exist or holds no results, or a file in it is not a result.
@@ -92,7 +94,7 @@ def read_results(paths: Iterable[Path]) -> list[Found]:
             of = one.result
             if of.own_data is False:
                 continue  # the score of other data says nothing about the recipe's row
-            key = (of.recipe, of.recipe_hash, of.weights_sha256, of.split, of.protocol, of.input_size)
+            key = (of.recipe, of.recipe_hash, of.weights_sha256, of.split, of.protocol, of.input_size, changes_of(of))
             found.setdefault(key, one)
     return list(found.values())
 
@@ -102,7 +104,10 @@ def _result_files(path: Path) -> list[Path]:
         return [path]
     if is_run(path):
         return result_files(path)
-    runs = [folder for folder in path.iterdir() if folder.is_dir()]
+    if is_seeds(path):
+        return [file for run in runs_within(path) for file in result_files(run)]
+    folders = [folder for folder in path.iterdir() if folder.is_dir()]
+    runs = [run for folder in folders for run in runs_within(folder) or (folder,)]
     return sorted(
         [*path.glob("*.json"), *path.glob(f"*/{RESULT}"), *(file for run in runs for file in result_files(run))]
     )
@@ -133,17 +138,17 @@ def summarize(recipe: Recipe, results: Sequence[Found]) -> Measured | None:
     """
     ours = [one for one in results if one.result.recipe == recipe.name and not math.isnan(one.result.miou)]
     for kind, belongs in (("comparable", _is_comparable), ("trained", _is_trained), ("other", _is_any)):
-        groups: dict[tuple[str, str, Size | None, float], list[Found]] = {}
+        groups: dict[tuple[str, str, Size | None, float, str], list[Found]] = {}
         for one in ours:
             if belongs(recipe, one):
                 of = one.result
-                groups.setdefault((of.split, of.protocol, of.input_size, -_share_trained(of)), []).append(one)
+                groups.setdefault((of.split, of.protocol, of.input_size, -_share_trained(of), changes_of(of)), []).append(one)
         if groups:
             # Of several conditions, the ones nearest to the published conditions.
             runs = groups[
                 min(
                     groups,
-                    key=lambda group: (len(_differences(recipe, groups[group][0].result)), group[-1], str(group)),
+                    key=lambda group: (len(_differences(recipe, groups[group][0].result)), group[3], str(group)),
                 )
             ]
             measured = Measured(
@@ -171,8 +176,9 @@ def separated(recipe: Recipe, measured: Measured | None) -> bool | None:
     published = recipe.published.miou_percent if recipe.published else None
     if measured is None or published is None or measured.interval is None or measured.kind != "comparable":
         return None
-    low, high = measured.interval
-    return not low <= published <= high
+    # Rounded as the remark shows them.
+    low, high = (round(end, 2) for end in measured.interval)
+    return not low <= round(published, 2) <= high
 
 
 def _interval(results: Sequence[Result]) -> tuple[float, float] | None:
@@ -180,7 +186,7 @@ def _interval(results: Sequence[Result]) -> tuple[float, float] | None:
 
     For several runs, the variances over images and over seeds are added, as `pixelwise compare` does. The scores of
     single images are not in the results, so the variance over images is that of one run, which is no less than that of
-    their mean.
+    their mean. It follows from the interval of the result, whose percentiles are those of a normal distribution.
     """
     known = [one.miou_interval for one in results if one.miou_interval is not None]
     if len(known) < len(results):
@@ -189,10 +195,11 @@ def _interval(results: Sequence[Result]) -> tuple[float, float] | None:
         low, high = known[0]
         return 100 * low, 100 * high
     mean = statistics.fmean(one.miou for one in results)
-    freedom_of_images = max(1, min(one.images for one in results) - 1)
-    reach = t_quantile(_LEVEL, freedom_of_images)
+    images = max(2, min(one.images for one in results))
+    reach = t_quantile(_LEVEL, math.inf)
+    variance = statistics.fmean(((high - low) / 2 / reach) ** 2 for low, high in known)
     parts = [
-        (statistics.fmean(((high - low) / 2 / reach) ** 2 for low, high in known), freedom_of_images),
+        (variance * images / (images - 1), images - 1),
         (statistics.variance(one.miou for one in results) / len(results), len(results) - 1),
     ]
     variance = sum(part for part, _ in parts)
@@ -207,10 +214,7 @@ def _interval(results: Sequence[Result]) -> tuple[float, float] | None:
 
 def _share_trained(score: Result) -> float:
     """How much of its training a network had, 0..1; 1 if that is not known."""
-    training = score.training
-    if training is None or not training.planned_steps:
-        return 1.0
-    return min(1.0, training.steps / training.planned_steps)
+    return 1.0 if score.training is None else score.training.share
 
 
 def _is_comparable(recipe: Recipe, one: Found) -> bool:
@@ -253,14 +257,17 @@ def _differences(recipe: Recipe, score: Result) -> list[str]:
         found.append(f"protocol {score.protocol} instead of {published.protocol}")
     known = PROTOCOLS.get(published.protocol)
     size = (known.input_size if known else None) or recipe.evaluation.input_size
+    if changes := changes_of(score):
+        found.append(f"with {changes}")
     if not found and score.input_size != size:
         found.append(f"input {_size(score.input_size)} instead of {_size(size)}")
     if (share := _share_trained(score)) < 1 and score.training is not None:
         epochs = recipe.schedule.epochs
+        done = "" if epochs is None else f"{share * epochs:.4g}"
         found.append(
             f"trained for {score.training.steps} of {score.training.planned_steps} steps"
-            if epochs is None
-            else f"trained for {share * epochs:.4g} of {epochs} epochs"
+            if done in ("", f"{epochs}")
+            else f"trained for {done} of {epochs} epochs"
         )
     return found
 
