@@ -15,6 +15,7 @@ from pixelwise.evaluation.passes import refusal_of
 from pixelwise.evaluation.subject import Subject, measured_metrics, score
 from pixelwise.metrics import METRICS, SCORES, CountsAccumulator, Metric, Value, register
 from pixelwise.recipes.protocols import PROTOCOLS
+from pixelwise.records.details import load_details
 from pixelwise.records.result import load_per_image, load_result
 
 ORIGIN = Origin(recipe="r", recipe_hash="h", weights_sha256="w", weights="model", step=3)
@@ -49,6 +50,17 @@ def test_results_are_kept_where_the_subject_says(subject: Subject, tmp_path: Pat
     assert [image.id for image in load_per_image(folder)] == ["image-00", "image-01"]
     assert (folder / "samples" / "samples.json").is_file()
     assert [group.name for group in native.groups] == ["0", "1"]
+
+
+@pytest.mark.parametrize("pictures", [False, True])
+def test_counts_of_single_images_are_kept_with_and_without_pictures(subject: Subject, tmp_path: Path, pictures: bool):
+    kept = msgspec.structs.replace(subject, folder=tmp_path, pictures=pictures)
+    for result in score(kept, CPU):
+        folder = tmp_path / "evaluations" / f"val-{result.protocol}"
+        details = load_details(folder)
+        assert [one.id for one in details] == ["image-00", "image-01"]
+        assert sum(cell.pixels for one in details for cell in one.confusion) == result.labelled_pixels
+        assert (folder / "samples").is_dir() == pictures
 
 
 def test_the_work_is_told(subject: Subject):

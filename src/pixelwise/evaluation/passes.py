@@ -58,7 +58,8 @@ class ScoringOptions(Options, frozen=True, kw_only=True):
         precision: Number format and memory layout; an autocast around the call applies in any case.
         metrics: Names of metrics to measure in addition to `pixelwise.metrics.SCORES`.
         groups: Sample id -> name of its group, for every image of the split; None to score no groups.
-        thumbnails: Receives a small picture of every image, whose counts are then kept too; None for neither.
+        thumbnails: Receives a small picture of every image, whose counts are then kept too; None for no pictures.
+        details: Whether to keep the counts of every image in any case.
         see: Called with every image and its prediction, class ids (H, W) or int32 bit fields, under each protocol.
         ranks: The processes that score together. Each scores its part of the images; all get the result of all of them.
             `see` gets those of its own process, and `thumbnails` is complete in the first one.
@@ -71,6 +72,7 @@ class ScoringOptions(Options, frozen=True, kw_only=True):
     metrics: tuple[str, ...] = ()
     groups: Mapping[str, str] | None = None
     thumbnails: Thumbnails | None = None
+    details: bool = False
     see: Callable[[EvaluationPair, Tensor], None] | None = None
     ranks: Ranks = ALONE
 
@@ -132,7 +134,7 @@ class Pass:
         Args:
             cells: Whether they keep the cells of the confusion matrix of each image.
         """
-        options, details = self._options, self._options.thumbnails is not None
+        options = self._options
         return [
             Tally(
                 task_of(self.dataset.classes, protocol, multilabel=self._model.multilabel),
@@ -141,7 +143,7 @@ class Pass:
                 options.input_size,
                 metrics=self._metrics,
                 groups=options.groups,
-                details=details,
+                details=options.details or options.thumbnails is not None,
                 cells=cells,
             )
             for protocol in self._protocols

@@ -147,6 +147,7 @@ def scoring_options(
         metrics=measured_metrics(options, subject.model),
         groups=groups,
         thumbnails=thumbnails if subject.pictures else None,
+        details=subject.folder is not None,
         ranks=ranks,
     )
 
@@ -188,6 +189,7 @@ def save(
                 folder, result, kept = _place(result, subject, options)
                 if subject.pictures:
                     _save_pictures(subject, measurement, thumbnails, folder, observer)
+                save_details(measurement.details, folder)
                 _save_table(tables[number] if tables else None, folder)
                 save_result(kept, measurement.per_image, folder)
         found.append((msgspec.structs.replace(result, per_image=measurement.per_image), folder))
@@ -233,10 +235,9 @@ def _place(result: Result, subject: Subject, options: EvaluateOptions) -> tuple[
 def _save_pictures(
     subject: Subject, measurement: Measurement, thumbnails: Thumbnails, folder: Path, observer: Observer
 ) -> None:
-    """Save what a report shows of every image, and the pictures of some."""
+    """Save the small pictures of all images, the pictures of some, and labels that may be wrong."""
     gallery = save_samples(subject.model, subject.dataset, measurement, folder / SAMPLES, observer)
     thumbnails.save(folder / THUMBNAILS)
-    save_details(measurement.details, folder)
     if gallery.suspects is None:
         (folder / SUSPECTS).unlink(missing_ok=True)
     else:

@@ -125,7 +125,7 @@ def question(result: Result) -> tuple[str, ...]:
 def changes_of(result: Result) -> str:
     """The options that make a score another one than that of its split and protocol; empty if none do.
 
-    Among the options in `Result.variant` are also a division into groups and uses of the machine, which change no score.
+    Among the options in `Result.variant` are also a division into groups and uses of the machine, which change none.
     """
     words = shlex.split(result.variant)
     words = words[: words.index("--group")] if "--group" in words else words

@@ -142,7 +142,8 @@ def summarize(recipe: Recipe, results: Sequence[Found]) -> Measured | None:
         for one in ours:
             if belongs(recipe, one):
                 of = one.result
-                groups.setdefault((of.split, of.protocol, of.input_size, -_share_trained(of), changes_of(of)), []).append(one)
+                condition = (of.split, of.protocol, of.input_size, -_share_trained(of), changes_of(of))
+                groups.setdefault(condition, []).append(one)
         if groups:
             # Of several conditions, the ones nearest to the published conditions.
             runs = groups[

@@ -41,7 +41,7 @@ def job_of(subject: Subject, options: EvaluateOptions) -> str:
         "size": (subject.input_size, subject.batch_size, subject.precision),
         "metrics": [(name, _code(name)) for name in metrics],
         "group": options.group,
-        "pictures": subject.pictures,
+        "pictures": (subject.pictures, subject.folder is not None),
     }
     return sha256_bytes(msgspec.json.encode(facts, enc_hook=repr))[:32]
 
