@@ -6,9 +6,9 @@ from pixelwise.evaluation.comparing import RunComparison
 from pixelwise.pages.comparing import signed, verdict_of
 
 
-def comparison(interval: tuple[float, float] | None) -> RunComparison:
+def comparison(interval: tuple[float, float] | None, **changes: str) -> RunComparison:
     return RunComparison(
-        names=("a", "b"), results=(miniature(), miniature()), miou=0.1, per_class={}, images={}, image_miou=0.1,
+        names=("a", "b"), results=(miniature(), miniature(**changes)), miou=0.1, per_class={}, images={}, image_miou=0.1,
         image_interval=interval, recipe=(), remarks=(),
     )  # fmt: skip
 
@@ -19,6 +19,9 @@ def test_a_verdict_needs_an_interval_without_zero():
     assert "do not tell" in verdict_of(comparison((-0.01, 0.2)))
     assert "do not tell" in verdict_of(comparison((0.0, 0.2)))
     assert "nothing is said" in verdict_of(comparison(None))
+    assert "mean over the images" in verdict_of(comparison((0.01, 0.2)))
+    assert "better:" not in verdict_of(comparison((0.01, 0.2), split="other"))
+    assert "better:" not in verdict_of(comparison((0.01, 0.2), variant="data.exif=ignore"))
 
 
 def test_signs():

@@ -11,7 +11,7 @@ import msgspec
 import numpy as np
 
 from pixelwise.evaluation.comparison.comparing import pair_of
-from pixelwise.evaluation.comparison.comparison import Pair, signed
+from pixelwise.evaluation.comparison.comparison import Pair, digits_of, signed
 from pixelwise.metrics.bootstrap import resampled_sums
 from pixelwise.recipes.overrides import flat_fields
 from pixelwise.recipes.schema.recipe import Recipe
@@ -86,8 +86,9 @@ class RunComparison(msgspec.Struct, frozen=True, kw_only=True):
             images = f": better in {self.better} of {len(self.images)} images, worse in {self.worse}"
         interval = ""
         if self.image_interval is not None:
-            low, high = map(percent, self.image_interval)
-            interval = f"; per image {_signed(self.image_miou)} [{low}, {high}]"
+            digits = digits_of(self.image_interval)
+            low, high = (percent(end, digits) for end in self.image_interval)
+            interval = f"; per image {_signed(self.image_miou, digits)} [{low}, {high}]"
         miou = _signed(self.miou) if self.pair is None else signed(self.pair.miou)
         return f"mIoU {miou}{images}{interval}"
 
@@ -182,6 +183,7 @@ def _remarks(ours: Result, theirs: Result, paired: int) -> list[str]:
             ("split", ours.split, theirs.split),
             ("protocol", ours.protocol, theirs.protocol),
             ("number of images", ours.images, theirs.images),
+            ("options", *(f"`{one.variant}`" if one.variant else "none" for one in (ours, theirs))),
         )
         if mine != other
     ]
@@ -195,5 +197,5 @@ def _remarks(ours: Result, theirs: Result, paired: int) -> list[str]:
     return found
 
 
-def _signed(fraction: float) -> str:
-    return NOT_AVAILABLE if math.isnan(fraction) else f"{100 * fraction:+.2f}"
+def _signed(fraction: float, digits: int = 2) -> str:
+    return NOT_AVAILABLE if math.isnan(fraction) else f"{100 * fraction:+.{digits}f}"

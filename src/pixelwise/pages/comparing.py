@@ -11,9 +11,11 @@ import numpy as np
 
 from pixelwise.errors import DataError
 from pixelwise.evaluation.comparing import RunComparison, compare, paired
+from pixelwise.evaluation.comparison.comparison import digits_of
 from pixelwise.pages.catalog import Refused
 from pixelwise.pages.evaluated import Gallery, Opened, scores_of
 from pixelwise.pages.result_pages import colors_of
+from pixelwise.records.evaluations import question
 from pixelwise.records.result import Result
 from pixelwise.records.scores import ImageScore
 from pixelwise.reports.numbers import NOT_AVAILABLE, percent
@@ -44,9 +46,9 @@ class Changed(NamedTuple):
     shown: bool
 
 
-def signed(fraction: float) -> str:
+def signed(fraction: float, digits: int = 2) -> str:
     """`0.0184` -> `+1.84`, with a minus sign for losses; `n/a` for NaN."""
-    return NOT_AVAILABLE if math.isnan(fraction) else f"{100 * fraction:+.2f}".replace("-", "\u2212")
+    return NOT_AVAILABLE if math.isnan(fraction) else f"{100 * fraction:+.{digits}f}".replace("-", "\u2212")
 
 
 def compared(ours: Opened, theirs: Opened) -> RunComparison:
@@ -171,15 +173,19 @@ def _pictures(
 def verdict_of(found: RunComparison) -> str:
     """Which of the two is better, as a sentence, and whether the images suffice to say so."""
     first, second = found.names
-    interval = found.image_interval if found.pair is None else found.pair.miou.interval
+    if question(found.results[0]) != question(found.results[1]):
+        return "Their scores answer different questions, so neither is called better."
+    # Without counts of single images, the mean over the images is all that has an interval.
+    interval, what = (found.image_interval, "mean over the images") if found.pair is None else (
+        found.pair.miou.interval, "difference")  # fmt: skip
     if interval is None:
         return "No two images were scored by both, so nothing is said about the difference."
     low, high = interval
     if low > 0:
-        return f"{first} is better: the interval of the difference is above zero."
+        return f"{first} is better: the interval of the {what} is above zero."
     if high < 0:
-        return f"{second} is better: the interval of the difference is below zero."
-    return "These images do not tell which one is better: the interval of the difference contains zero."
+        return f"{second} is better: the interval of the {what} is below zero."
+    return f"These images do not tell which one is better: the interval of the {what} contains zero."
 
 
 def _with_images(opened: Opened) -> Result:
@@ -197,7 +203,7 @@ def _side(opened: Opened, gallery: Gallery) -> Side:
 
 
 def _to(interval: tuple[float, float] | None) -> str:
-    return " to ".join(map(signed, interval or ()))
+    return " to ".join(signed(end, digits_of(interval)) for end in interval or ())
 
 
 def _part(change: float, largest: float) -> int:

@@ -50,6 +50,15 @@ def test_a_page_does_not_wait(results: list[tuple[Path, Result]]):
     assert settled(separations, results) == [False, False, True]
 
 
+def test_whatever_is_wrong_with_a_result_the_others_are_drawn(results: list[tuple[Path, Result]]):
+    def draw(folder: Path, result: Result) -> Drawn:
+        if folder == results[1][0]:
+            raise MemoryError
+        return drawn_of(folder, result)
+
+    assert settled(Separations(draw), results) == [False, None, True]
+
+
 def test_results_without_counts_have_no_mark(results: list[tuple[Path, Result]]):
     (results[1][0] / "images.jsonl").unlink()
     (results[2][0] / "images.jsonl").write_text("damaged")

@@ -232,15 +232,10 @@ def _counts(answer: Answer, groups: dict[str, str], classes: Sequence[str]) -> C
         DataError: D240, they are damaged, or not those of the result.
     """
     mine, result = _classes(answer), answer.result
-    counts = read_counts(answer.folder, [mine.index(name) for name in classes], groups)
-    if result.binary_counts:
-        parts = [(one.true_positives, one.false_positives + one.false_negatives) for one in result.binary_counts]
-        expected = np.array([[right, right + wrong] for right, wrong in parts], np.int64)
-    else:
-        matrix = np.array(result.confusion_matrix, np.int64)
-        right = matrix.diagonal()
-        expected = np.stack([right, matrix.sum(0) + matrix.sum(1) - right], 1)
-    if (counts.rows.sum(0) != expected[[mine.index(name) for name in classes]].T.ravel()).any():
+    order = [mine.index(name) for name in classes]
+    counts = read_counts(answer.folder, order, groups)
+    expected = _totals(result)
+    if len(expected) != len(mine) or counts.rows.sum(0).tolist() != expected[order].T.ravel().tolist():
         raise DataError(
             "D240",
             f"{printable(answer.folder)}: the counts of single images do not add up to the result: one of the two is "
@@ -248,6 +243,16 @@ def _counts(answer: Answer, groups: dict[str, str], classes: Sequence[str]) -> C
             f"score it again: `{result.command}`" if result.command else "score it again with `pixelwise evaluate`",
         )
     return counts
+
+
+def _totals(result: Result) -> np.ndarray:
+    """Intersection and union of each class over all images, int64 (K, 2)."""
+    if result.binary_counts:
+        parts = [(one.true_positives, one.false_positives + one.false_negatives) for one in result.binary_counts]
+        return np.array([[right, right + wrong] for right, wrong in parts], np.int64)
+    matrix = np.array(result.confusion_matrix, np.int64).reshape(len(result.confusion_matrix), -1)
+    right = matrix.diagonal()
+    return np.stack([right, matrix.sum(0) + matrix.sum(1) - right], 1)
 
 
 def _pairs(camps: Sequence[Camp], found: Sequence[Measured], classes: Sequence[str]) -> tuple[Pair, ...]:

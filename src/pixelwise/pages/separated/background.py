@@ -7,7 +7,6 @@ import threading
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from pixelwise.errors import PixelwiseError
 from pixelwise.evaluation.comparison.comparing import Drawn, apart_from_best, drawn_of
 from pixelwise.records.details import DETAILS
 from pixelwise.records.result import Result
@@ -75,7 +74,8 @@ class Separations:
                 version, result = self._waiting.get()
             try:
                 found = self._draw(version[0], result)
-            except PixelwiseError:
-                continue  # a result that cannot be read is shown without a mark
+            # Whatever is wrong with a result, it is shown without a mark, the others are drawn, and pages stop asking.
+            except Exception:
+                continue
             with self._lock:
                 self._known[version] = found
