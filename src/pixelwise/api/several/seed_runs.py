@@ -105,5 +105,6 @@ def write_summary(folder: Path) -> Path:
     write_text(folder / SUMMARY, render_json(found))
     seeds = [seed for seed in read_seeds(folder).seeds if (run_of(folder, seed) / REPORT).is_file()]
     links = tuple((f"report of seed {seed}", f"{run_of(folder, seed).name}/{REPORT}") for seed in seeds)
-    write_text(folder / REPORT, render_html(found, f"{found.sides[0].recipe}, {len(found.sides[0].runs)} seeds", links))
+    number = sum(len(side.runs) for side in found.sides)
+    write_text(folder / REPORT, render_html(found, f"{found.sides[0].recipe}, {number} seeds", links))
     return folder / REPORT

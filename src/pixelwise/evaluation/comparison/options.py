@@ -28,5 +28,5 @@ class CompareOptions(Options, frozen=True, kw_only=True):
     protocol: Annotated[str | None, Meta(extra={"metavar": "PROTOCOL"})] = None
     each: bool = False
     group: str | None = None
-    resamples: Annotated[int, Meta(ge=100)] = 2000
+    resamples: Annotated[int, Meta(ge=100, le=100_000)] = 2000
     format: TableFormat | None = None
