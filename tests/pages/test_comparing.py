@@ -8,8 +8,8 @@ from pixelwise.pages.comparing import signed, verdict_of
 
 def comparison(interval: tuple[float, float] | None, **changes: str) -> RunComparison:
     return RunComparison(
-        names=("a", "b"), results=(miniature(), miniature(**changes)), miou=0.1, per_class={}, images={}, image_miou=0.1,
-        image_interval=interval, recipe=(), remarks=(),
+        names=("a", "b"), results=(miniature(), miniature(**changes)), miou=0.1, per_class={}, images={},
+        image_miou=0.1, image_interval=interval, recipe=(), remarks=(),
     )  # fmt: skip
 
 

@@ -13,6 +13,7 @@ from pixelwise.views import NOT_AVAILABLE, html_line, html_table, line, names_in
 _MOST_DIGITS = 8
 """Digits behind the point with which an interval that does not hold zero is shown at most."""
 
+
 class ClassScore(msgspec.Struct, frozen=True, kw_only=True):
     """The IoU of a class, over the runs of a side.
 
