@@ -70,6 +70,9 @@ NOT_HERE = {
     "cache_features=8": FETCHED,
     "pixelwise train generic-fpn model.encoder=convnext_tiny --weights default --data photos "
     "--output runs/fpn": FETCHED,
+    "pixelwise train generic-mask2former model.encoder=resnet50 --weights default --data photos "
+    "--output runs/mask2former": FETCHED,
+    "pixelwise train generic-eomt --weights default --data photos --output runs/eomt": FETCHED,
     "pixelwise train generic-dpt model.encoder=vit_small_patch16_dinov3_qkvb --weights default freeze=true "
     "cache_features=8 --data photos --output runs/dpt": FETCHED,
     "pixelwise train generic-pmt model.encoder=vit_small_patch16_dinov3_qkvb --data photos cache_features=8 "
