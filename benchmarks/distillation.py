@@ -149,8 +149,8 @@ def page(command: str, teacher: Result, scores: Mapping[tuple[str, int], Score],
         f"`{command}`: mean IoU (%) of {len(teacher.per_class)} classes on the {teacher.images} test images of CamVid "
         f"at 480x360, one view, last averaged weights. The teacher is `{RECIPE}` after {options.teacher_steps} steps, "
         f"{100 * teacher.miou:.2f}; the students are FPNLite over MobileNetV2 from random weights, {options.steps} "
-        f"steps of 8 crops of 320x240 without ClassMix, which kept answers exclude. The teacher sees {VIEWS} "
-        f"views of each image, once. Intervals are those of "
+        f"steps of 8 crops of 320x240 without ClassMix, which cached outputs exclude. The teacher sees {VIEWS} "
+        f"views of each image, once. Intervals are 95 %, by "
         f"Student's t over {len(options.seeds)} seeds; gains are differences between runs of the same seed. int8: "
         f"after training, calibrated on training images, ONNX Runtime. Machine: {machine.cpu}, "
         f"{counted(machine.cores, 'core')}, {options.jobs} {'runs' if options.jobs > 1 else 'run'} at once.",
@@ -179,7 +179,7 @@ def page(command: str, teacher: Result, scores: Mapping[tuple[str, int], Score],
         ]
         lines.append(f"| {' | '.join(cells)} |")
     if any(gain <= half for gain, half in gains):
-        lines += ["", "A gain whose interval includes 0 is not told from chance by so few seeds."]
+        lines += ["", "A gain whose interval includes 0 is not separated from zero by so few seeds."]
     return "\n".join(lines) + "\n"
 
 

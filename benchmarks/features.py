@@ -106,7 +106,7 @@ def measured(recipe: str, words: list[str], options: argparse.Namespace, run: Pa
 def page(command: str, rows: list[dict[str, object]]) -> str:
     """The table as Markdown."""
     lines = [
-        "# Features of a frozen encoder, kept",
+        "# Cached features of a frozen encoder",
         "",
         f"`{command}`: CPU seconds of one thread. *Before*: computing the features, once; *in all*: with the epochs.",
         "",
