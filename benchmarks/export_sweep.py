@@ -74,14 +74,15 @@ def table(results: dict) -> str:
     networks, versions = results["networks"], results["versions"]
     sizes = ", ".join(f"{height}x{width}" for height, width in SIZES)
     lines = [
-        "# Every distinct network in ONNX Runtime",
+        "# Distinct networks in ONNX Runtime",
         "",
         f"`python benchmarks/export_sweep.py`: torch {versions['torch']}, onnxruntime {versions['onnxruntime']},",
         "one thread of a CPU. Each network is exported once, for any batch and size, and compared with PyTorch on a",
         f"synthetic street scene at {sizes} (height x width); {CLASSES} classes, random weights.",
         "Differences are the largest over the sizes, relative to the range of the logits; the share of equal pixels is",
-        f"the smallest. {len(networks)} of {len(distinct_networks())} distinct networks have been run. One pixel of",
-        "64x96 is 0.016 %: random weights leave a few pixels so close to a tie that rounding decides them.",
+        f"the smallest. {len(networks)} networks have been run; the catalogue has {len(distinct_networks())} distinct "
+        "ones. One",
+        "pixel of 64x96 is 0.016 %: random weights leave a few pixels so close to a tie that rounding decides them.",
         "",
         "| recipe | network | MB | largest difference / range | equal pixels |",
         "|---|---|---:|---:|---:|",

@@ -178,18 +178,18 @@ def run_one(name: str, browser: Any, runtime: dict[str, bytes], seconds: float) 
         return row | {"different": int((found != want).sum()), "classes": len(np.unique(want)), "said": said}
 
 
-def table(results: dict[str, Any], possible: int) -> str:
+def table(results: dict[str, Any]) -> str:
     """The page for the results."""
     rows, limits = results["networks"], results["limits"]
     lines = [
         "# Networks in a browser",
         "",
         f"`python benchmarks/web.py`: {results['browser']}, onnxruntime-web {results['runtime']}, one thread of",
-        f"{results['machine']}. Every distinct network of at most {limits['gmacs']:g} GMACs at its recipe's input",
-        f"size, with random weights and {CLASSES} classes, predicts a synthetic street scene of that size in the",
-        "page of `export --target web`; its mask is compared with that of PyTorch, pixel by pixel.",
-        f"{len(rows)} of {possible} such networks have been run. Times are those of one image on a machine that",
-        "did other work too: they say what is possible, not how networks compare.",
+        f"{results['machine']}. Networks of at most {limits['gmacs']:g} GMACs at their recipe's input",
+        f"size, with random weights and {CLASSES} classes, predict a synthetic street scene of that size in the",
+        "page of `export --target web`; their masks are compared with those of PyTorch, pixel by pixel.",
+        f"{len(rows)} networks have been run. Times are those of one image on a machine that did other work",
+        "too, so they show what is possible but do not compare networks.",
         "",
         "| recipe | GMACs | image | MB | pixels that differ | classes in the mask | in the page |",
         "|---|---:|---|---:|---:|---:|---|",
@@ -239,8 +239,8 @@ def main() -> int:
             results["networks"][name] = row | {"gmacs": small[name]}
             print(name, results["networks"][name], flush=True)
             write_text(RESULTS, json.dumps(results, indent=1) + "\n")
-            write_text(TABLE, table(results, len(small)))
-    write_text(TABLE, table(results, len(small)))
+            write_text(TABLE, table(results))
+    write_text(TABLE, table(results))
     return int(bool(failed))
 
 
