@@ -54,6 +54,40 @@ def test_a_pattern_forms_the_groups():
         assert not {id[0] for id in fold.held_out} & {id[0] for id in fold.train}
 
 
+def in_splits(names: dict[str, list[str]]) -> list[Sample]:
+    """Samples of `images/SPLIT/NAME.png` with the ids that the split `all` gives them."""
+    every = [name for own in names.values() for name in own]
+    return [
+        Sample(
+            f"{split}/{name}" if every.count(name) > 1 else name,
+            Path(f"images/{split}/{name}.png"),
+            Path(f"masks/{split}/{name}.png"),
+        )
+        for split, own in names.items()
+        for name in own
+    ]
+
+
+@pytest.mark.parametrize("group", [None, "^[^_]+", r"^drive-\w"])
+def test_a_series_that_lies_in_several_split_folders_stays_together(group: str | None):
+    names = {
+        "train": [name for name in SERIES if name[-1] in "0123"],
+        "val": [name for name in SERIES if name[-1] == "4"],
+    }
+    for fold in fold_samples(in_splits(names), {}, folds=4, group=group):
+        assert {name[:7] for name in fold.held_out}.isdisjoint({name[:7] for name in fold.train})
+        assert (len(fold.held_out), len(fold.train)) == (15, 45)
+
+
+@pytest.mark.parametrize("group", [None, "^scene"])
+def test_images_of_one_name_in_several_split_folders_are_groups_of_their_own(group: str | None):
+    numbers = [f"{number:02d}" for number in range(4)]
+    folds = fold_samples(in_splits({"train": numbers, "val": numbers}), {}, folds=8, group=group)
+    assert sorted(fold.held_out for fold in folds) == sorted(
+        (f"{split}/{number}",) for split in ("train", "val") for number in numbers
+    )
+
+
 def test_too_few_groups_are_refused():
     names = [f"{site}_{number}" for site in "ab" for number in range(3)]
     with pytest.raises(DataError, match=r"2 groups of images \(a, b\) for 3 folds"):

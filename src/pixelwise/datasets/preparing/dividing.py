@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import re
 from collections import Counter
 from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
@@ -148,7 +149,7 @@ def split_samples(
         samples: Samples of one data set; those that share an image count once.
         val: Share of the images that become `val`, 0..1; None: see `layouts.splits.images_of_share`.
         test: Share of the images that become `test`, 0..1.
-        group: Regular expression that finds the name of an image's group; see `layouts.splits.group_names`. None groups
+        group: Regular expression that finds the name of an image's group; see `groups_of`. None groups
             numbered series (`drive3_0001`, `drive3_0002`) if there are at least ten and none is larger than the
             smallest requested share; otherwise every image is its own group.
         seed: Seed of the order in which groups are taken.
@@ -164,7 +165,7 @@ def split_samples(
     unique = {id_in_groups(sample): sample for sample in samples}
     wanted = _wanted(len(unique), val, test)
     smallest = min(share for share in (VALIDATION_SHARE if val is None else val, test) if share)
-    groups = group_names(list(unique), group, smallest)
+    groups = groups_of(list(unique), group, smallest)
     sizes = Counter(groups.values())
     if len(sizes) <= len(wanted):
         raise DataError(
@@ -276,6 +277,35 @@ def id_in_groups(sample: Sample) -> str:
     parts = sample.id.split("/")
     folder = sample.image_path.parent.name
     return "/".join(parts) if len(parts) > 1 else f"{folder}/{parts[0]}" if folder in SPLIT_NAMES else parts[0]
+
+
+def groups_of(names: Sequence[str], pattern: str | None, smallest_share: float) -> dict[str, str]:
+    """Name of each image -> name of its group; see `layouts.splits.group_names`.
+
+    The folder of a split is no part of a name here: frames of one video are one group wherever they lie. It only keeps
+    images apart that are groups of their own.
+
+    Args:
+        names: From `id_in_groups`.
+        pattern: As for `group_names`.
+        smallest_share: As for `group_names`.
+
+    Raises:
+        RecipeError: R203, `pattern` is not a valid regular expression.
+    """
+    bare = {name: _without_split(name) for name in names}
+    groups = group_names(sorted(set(bare.values())), pattern, smallest_share)
+    if pattern is not None:
+        alone = {own for own in groups if not re.search(pattern, own)}
+    else:
+        sizes = Counter(groups.values())
+        alone = {own for own, group in groups.items() if group == own and sizes[own] == 1}
+    return {name: name if own in alone else groups[own] for name, own in bare.items()}
+
+
+def _without_split(name: str) -> str:
+    folder, _, rest = name.partition("/")
+    return rest if rest and folder in SPLIT_NAMES else name
 
 
 def _line(sample: Sample, folder: Path) -> str:
