@@ -4,10 +4,13 @@ from pathlib import Path
 import msgspec
 import pytest
 
+from pixelwise.datasets.fingerprint import fingerprint
+from pixelwise.datasets.opening import open_dataset
 from pixelwise.datasets.run_data import is_own_data, knows_its_data, open_run_data
 from pixelwise.errors import CheckpointError, DataError, RecipeError
 from pixelwise.records.data_facts import DataFacts, read_data_facts, write_data_facts
 from pixelwise.records.environment import Arguments, Environment, read_environment, write_environment
+from pixelwise.records.folds.division import Division, write_division
 from pixelwise.records.run_folder import read_recipe
 
 
@@ -115,3 +118,25 @@ def test_a_run_knows_its_own_data_by_folder_and_content(run: Path, tiny_data: Pa
     assert is_own_data(run, open_run_data(run, recipe, moved), moved) is False
     write_data_facts(run, DataFacts())
     assert is_own_data(run, open_run_data(run, recipe, moved), moved) is None
+
+
+def test_a_fold_knows_all_images_that_were_divided(run: Path, tiny_data: Path, tmp_path: Path):
+    recipe = read_recipe(run)
+    own = open_run_data(run, recipe, tiny_data)
+    every = ids(own.with_all(), "all")
+    write_division(run, Division(learned={"train": tuple(every[3:])}, held_out=tuple(every[:3])))
+    divided = open_run_data(run, recipe, tiny_data)
+    facts = DataFacts(splits=("train",), images={"train": len(every) - 3}, fingerprint=fingerprint(divided, ["train"]))
+    write_data_facts(run, facts)
+    moved = Path(shutil.copytree(tiny_data, tmp_path / "moved"))
+    for dataset in (open_dataset(recipe.data, moved), open_run_data(run, recipe, moved)):
+        assert is_own_data(run, dataset, moved)
+    assert {name: len(samples) for name, samples in open_run_data(run, recipe, moved).splits.items()} == {
+        "train": len(every) - 3,
+        "held-out": 3,
+    }
+    for kind in ("images", "masks"):
+        shutil.copy(moved / kind / "val" / "00.png", moved / kind / "val" / "new.png")
+    other = open_run_data(run, recipe, moved)
+    assert set(other.splits) == {"train", "val", "test"}
+    assert is_own_data(run, other, moved) is False

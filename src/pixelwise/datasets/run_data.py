@@ -51,7 +51,7 @@ def open_run_data(
     Raises:
         DataError: D222 and others, the data set cannot be opened, or its folder is not known.
         CheckpointError: K406 or K408, the classes of another folder are not those of the run; K423, a file of the run
-            folder is damaged.
+            folder is damaged; K431, its own folder no longer has the images that a cross-validation divided.
         RecipeError: R201 to R203, an override cannot be used; R273, packages of its plug-ins are not installed here.
     """
     facts = read_data_facts(run)
@@ -64,7 +64,7 @@ def open_run_data(
             dataset = dataset if facts.naming in (None, dataset.naming) else None
         if dataset is None:
             dataset = open_for(recipe, folder, facts.naming, warn, overrides=overrides)
-    if _is_own_folder(run, data):
+    if _is_own_folder(run, data) or (division_of(run) is not None and is_own_data(run, dataset, data)):
         dataset = divided_for(dataset, run)
     return dataset.without(facts.unusable) if data is None else dataset
 
@@ -140,9 +140,11 @@ def open_for(
 def is_own_data(run: Path, dataset: Dataset, data: str | os.PathLike[str] | None) -> bool | None:
     """Whether a data set is the one that a run was trained on: in the same folder, or with the same content.
 
+    For a run of a cross-validation, that is all of its images, also those that it holds out.
+
     Args:
         run: The run folder, or one of imported weights.
-        dataset: The opened data set.
+        dataset: The opened data set, with its own splits or with those of the run.
         data: The folder that was named; None: the run's own.
 
     Returns:
@@ -153,6 +155,12 @@ def is_own_data(run: Path, dataset: Dataset, data: str | os.PathLike[str] | None
         return True
     if not facts.fingerprint:
         return None
+    division = division_of(run)
+    if division is not None:
+        labelled = {sample.id for sample in dataset.with_all().splits.get(ALL, ()) if sample.is_labelled}
+        if labelled != {id for ids in division.splits.values() for id in ids}:
+            return False
+        dataset = divided_for(dataset, run)
     same_number = all(len(dataset.splits.get(split, ())) == number for split, number in facts.images.items())
     return same_number and fingerprint(dataset, facts.splits) == facts.fingerprint
 

@@ -126,12 +126,22 @@ def test_the_networks_predict_together(done: tuple[Path, Summary], tiny_data: Pa
 
 
 @pytest.mark.heavy
-def test_the_networks_are_scored_together_on_other_data_alone(done: tuple[Path, Summary], tiny_data: Path):
-    out, _ = done
-    with pytest.raises(RecipeError, match="their joint score would be too high") as caught:
-        pixelwise.evaluate(out)
-    assert caught.value.code == "R313"
-    result = pixelwise.evaluate(out, tiny_data, "test")
+def test_the_networks_are_scored_together_on_other_data_alone(
+    done: tuple[Path, Summary], tiny_data: Path, tmp_path: Path
+):
+    out, summary = done
+    # The tiny data is what was copied, divided and learned: the same images in another folder.
+    for arguments in ((), (tiny_data,), (tiny_data, "test")):
+        with pytest.raises(RecipeError, match="their joint score would be too high") as caught:
+            pixelwise.evaluate(out, *arguments)
+        assert caught.value.code == "R313"
+    fold = pixelwise.evaluate(out / "fold-0", tiny_data)
+    assert (fold.split, fold.images, fold.miou) == ("held-out", 7, summary.scores[0].folds[0].miou)
+    other = tmp_path / "other"
+    shutil.copytree(tiny_data, other)
+    (other / "images" / "train" / "07.png").unlink()
+    (other / "masks" / "train" / "07.png").unlink()
+    result = pixelwise.evaluate(out, other, "test")
     assert result.images == 3
     assert (out / "evaluations").is_dir()
 

@@ -3,20 +3,29 @@ from __future__ import annotations
 import shutil
 from pathlib import Path
 
+import msgspec
 import numpy as np
 import pytest
 from PIL import Image
 
+from pixelwise.datasets.fingerprint import fingerprint
+from pixelwise.datasets.opening import open_dataset
 from pixelwise.errors import CheckpointError, DataError, RecipeError
 from pixelwise.observer import SILENT
 from pixelwise.recipes.files import find
 from pixelwise.recipes.overrides import apply_overrides
+from pixelwise.records.data_facts import DataFacts, read_data_facts, write_data_facts
+from pixelwise.records.environment import read_environment, write_environment
 from pixelwise.records.folds.cross_validation import read_cross_validation
 from pixelwise.records.folds.division import HELD_OUT, division_of
+from pixelwise.records.run_folder import read_recipe, write_recipe
 from pixelwise.storage.locks import run_lock
 from pixelwise.training.folds.beginning import begin, fold_overrides, refuse_leaks
 from pixelwise.training.folds.options import CrossvalOptions
 from pixelwise.training.runs import train
+from tests.observers import Told
+
+LAST = ("selection.weights=last", "selection.every_epochs=0")
 
 
 def test_all_images_are_divided_whatever_their_split(tiny_data: Path, tiny_recipe: Path, tmp_path: Path):
@@ -88,6 +97,65 @@ def test_weights_and_teachers_that_know_the_images_are_refused(tiny_run: Path, t
             assert caught.value.code == "R311"
     with pytest.raises(CheckpointError, match="is not a run folder"):
         refuse_leaks(apply_overrides(find("unet"), [f"initialize.run={tmp_path}"]), tiny_data)
+
+
+def test_weights_of_an_encoder_and_of_ancestors_know_the_images_too(tiny_run: Path, tiny_data: Path, tmp_path: Path):
+    checkpoint = next((tiny_run / "checkpoints").iterdir())
+    later = tmp_path / "later"  # a run on other data that began with the run on this data
+    shutil.copytree(tiny_run, later)
+    write_data_facts(later, msgspec.structs.replace(read_data_facts(later), fingerprint="of other data"))
+    environment = read_environment(later)
+    elsewhere = msgspec.structs.replace(environment.arguments, data=str(tmp_path / "elsewhere"))
+    write_environment(later, msgspec.structs.replace(environment, arguments=elsewhere))
+    refuse_leaks(apply_overrides(find("unet"), [f"initialize.run={later}"]), tiny_data)
+    write_recipe(later, apply_overrides(read_recipe(later), [f"initialize.run={tiny_run}"]))
+    for override, named in (
+        (f"initialize.encoder={tiny_run}", str(tiny_run)),
+        (f"initialize.encoder={checkpoint / 'model.safetensors'}", str(checkpoint / "model.safetensors")),
+        (f"initialize.run={later}", f"{tiny_run}, from which {later} has learned,"),
+        (f"distillation.teacher={later}", f"{tiny_run}, from which {later} has learned,"),
+    ):
+        with pytest.raises(RecipeError, match="its weights know the images") as caught:
+            refuse_leaks(apply_overrides(find("unet"), [override]), tiny_data)
+        assert (caught.value.code, caught.value.message.startswith(f"{named} was trained on")) == ("R311", True)
+    # The weights of the whole network take the place of those of the encoder.
+    other = shutil.copytree(later, tmp_path / "other")
+    write_recipe(other, apply_overrides(read_recipe(other), ["initialize.run=none"]))
+    refuse_leaks(
+        apply_overrides(find("unet"), [f"initialize.run={other}", f"initialize.encoder={tiny_run}"]), tiny_data
+    )
+
+
+def test_weights_that_know_generated_images_are_refused(tiny_run: Path, tmp_path: Path):
+    town = ("data.town_images=[2,1,1]", "data.town_size=[32,48]")
+    run = shutil.copytree(tiny_run, tmp_path / "run")
+    dataset = open_dataset(apply_overrides(find("town-demo"), town).data, None)
+    images = {split: len(dataset.splits[split]) for split in ("train", "val")}
+    facts = DataFacts(splits=tuple(images), images=images, fingerprint=fingerprint(dataset, images))
+    write_data_facts(run, facts)
+    environment = read_environment(run)
+    generated = msgspec.structs.replace(environment.arguments, data=None)
+    write_environment(run, msgspec.structs.replace(environment, arguments=generated))
+    begin_with = f"initialize.run={run}"
+    with pytest.raises(RecipeError, match="was trained on the same generated images"):
+        refuse_leaks(apply_overrides(find("town-demo"), [*town, begin_with]), None)
+    refuse_leaks(apply_overrides(find("town-demo"), [*town, begin_with, "data.town_seed=5"]), None)
+
+
+def test_a_fold_is_never_left_without_images_that_can_be_read(tiny_data: Path, tiny_recipe: Path, tmp_path: Path):
+    data = shutil.copytree(tiny_data, tmp_path / "data")
+    unreadable = sorted((data / "masks").rglob("*.png"))[3:12]
+    for path in unreadable:
+        Image.fromarray(np.full((48, 64), 7, np.uint8)).save(path)
+    options = CrossvalOptions(folds=5, overrides=('data.allow=["D202"]', *LAST))
+    codes: list[str] = []
+    told = Told(warn=lambda code, message: codes.append(code))
+    begin(find(tiny_recipe), data, tmp_path / "out", options, told)
+    assert [len(held_out_of(tmp_path / "out" / f"fold-{fold}")) for fold in range(5)] == [1] * 5
+    assert codes.count("D202") == 1
+    with pytest.raises(DataError, match=r"5 groups of images .* for 6 folds") as caught:
+        begin(find(tiny_recipe), data, tmp_path / "more", msgspec.structs.replace(options, folds=6), SILENT)
+    assert caught.value.code == "D221"
 
 
 @pytest.mark.heavy

@@ -28,6 +28,8 @@ def test_options_of_no_use_are_refused(monkeypatch: pytest.MonkeyPatch):
     with pytest.raises(RecipeError, match="`evaluate` is false") as caught:
         refuse_useless(CrossvalOptions(evaluate=False))
     assert caught.value.code == "R310"
+    with pytest.raises(RecipeError, match="`seeds` trains several runs on the same images"):
+        refuse_useless(CrossvalOptions(seeds=(2,)))
     monkeypatch.setenv("WORLD_SIZE", "2")
     with pytest.raises(RecipeError, match="cannot be started by a launcher"):
         refuse_useless(CrossvalOptions())

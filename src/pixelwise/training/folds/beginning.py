@@ -2,30 +2,34 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
 import msgspec
 
+from pixelwise.checkpoints.hub.addresses import is_address
 from pixelwise.datasets.auditing.audit import audit, raise_for_errors
 from pixelwise.datasets.fingerprint import fingerprint
 from pixelwise.datasets.opening import open_dataset
 from pixelwise.datasets.preparing.dividing import classes_in, id_in_groups
 from pixelwise.datasets.preparing.folding import Fold, fold_samples
 from pixelwise.datasets.run_data import is_own_data
-from pixelwise.datasets.samples import ALL, Dataset
-from pixelwise.errors import CheckpointError, DataError, RecipeError
+from pixelwise.datasets.samples import ALL, Dataset, Sample
+from pixelwise.errors import DataError, PixelwiseError, RecipeError
 from pixelwise.observer import Observer
 from pixelwise.recipes.overrides import apply_overrides, to_toml
 from pixelwise.recipes.schema.recipe import Recipe
 from pixelwise.records.folds.cross_validation import CrossValidation, FoldRuns, write_cross_validation
 from pixelwise.records.folds.division import HELD_OUT, Division, write_division
-from pixelwise.records.run_folder import is_run
+from pixelwise.records.run_folder import CHECKPOINTS, is_run, read_recipe
 from pixelwise.storage import printable
 from pixelwise.storage.stores.addresses import recorded
 from pixelwise.training.distillation.kinds import teacher_path
 from pixelwise.training.folds.options import CrossvalOptions
+from pixelwise.training.stages import stage_recipe
 
 _SELECTION = "selection"
 
@@ -119,7 +123,26 @@ def divide(recipe: Recipe, data: Path | None, options: CrossvalOptions, observer
         )
     named = classes_in(whole, samples, observer)
     classes = {sample.id: named[id_in_groups(sample)] for sample in samples}
-    folds = fold_samples(
+    folds = _folds_of(samples, classes, recipe, options)
+    observer.phase("looking at the data")
+    found = audit(_by_folds(whole, samples, folds), progress=observer.progress)
+    raise_for_errors(found, recipe.data.allow)
+    findings = found.findings
+    unusable = {id for ids in found.unusable.values() for id in ids}
+    if unusable:
+        # Divided anew without them, so that no fold is left with too few; what looks alike is in other folds then.
+        samples = [sample for sample in samples if sample.id not in unusable]
+        folds = _folds_of(samples, classes, recipe, options)
+        findings = (*found.errors, *audit(_by_folds(whole, samples, folds), progress=observer.progress).findings)
+    for one in findings:
+        observer.warn(one.code, one.message)
+    return Divided(whole, folds, len(unusable))
+
+
+def _folds_of(
+    samples: Sequence[Sample], classes: Mapping[str, Collection[int]], recipe: Recipe, options: CrossvalOptions
+) -> list[Fold]:
+    return fold_samples(
         samples,
         classes,
         folds=options.folds,
@@ -127,43 +150,74 @@ def divide(recipe: Recipe, data: Path | None, options: CrossvalOptions, observer
         seed=options.seed or 0,
         selection=recipe.selection.every_epochs > 0,
     )
+
+
+def _by_folds(whole: Dataset, samples: Sequence[Sample], folds: Sequence[Fold]) -> Dataset:
+    """The data set with a split for each fold, the images that it holds out."""
     of_id = {sample.id: sample for sample in samples}
     splits = {f"fold-{number}": tuple(of_id[id] for id in fold.held_out) for number, fold in enumerate(folds)}
-    observer.phase("looking at the data")
-    found = audit(msgspec.structs.replace(whole, splits=splits), progress=observer.progress)
-    raise_for_errors(found, recipe.data.allow)
-    for one in found.findings:
-        observer.warn(one.code, one.message)
-    unusable = {id for ids in found.unusable.values() for id in ids}
-    return Divided(whole, [_without(fold, unusable) for fold in folds], len(unusable))
-
-
-def _without(fold: Fold, unusable: set[str]) -> Fold:
-    return Fold(*(tuple(id for id in ids if id not in unusable) for ids in fold))
+    return msgspec.structs.replace(whole, splits=splits)
 
 
 def refuse_leaks(recipe: Recipe, data: Path | None) -> None:
     """Refuse weights and teachers that were trained on the images which are to be held out: they have seen them.
 
-    The data is the same in the same folder or with the same content, which is all that is known of runs of the hub.
+    The data is the same in the same folder or with the same content, which is all that is known of runs of the hub and
+    of generated data. Weights of a whole network count as those of an encoder alone, and what a run began with or
+    learned from counts as the run itself, as far as these runs are still where its recipe says.
+
+    Args:
+        recipe: The recipe with its overrides.
+        data: Folder of the data set; None for generated data.
 
     Raises:
         RecipeError: R311, a run that the training begins with, or a teacher, was trained on this data.
-        CheckpointError: K420, such a run is not a run folder; of addresses, what `run_path` raises.
+        CheckpointError: K420, the run to begin with is not a run folder; of addresses, what `run_path` raises.
     """
-    start = [recipe.initialize.run] if recipe.initialize.run is not None else []
-    for name in (*start, *recipe.distillation.teachers):
-        run = teacher_path(name)
-        if not is_run(run):
-            if name in start:
-                raise CheckpointError(
-                    "K420", f"{printable(run)} is not a run folder", "name the folder that `pixelwise train` created"
-                )
+    start = recipe.initialize.run
+    if start is not None and not is_run(teacher_path(start)):
+        read_recipe(teacher_path(start))  # its error says what is there instead
+    dataset: Dataset | None = None
+    for name, run in _known_runs(recipe):
+        dataset = dataset or open_dataset(recipe.data, data)
+        if not is_own_data(run, dataset, dataset.root if data is None else data):
             continue
-        if data is not None and is_own_data(run, open_dataset(recipe.data, data), data):
-            raise RecipeError(
-                "R311",
-                f"{printable(name)} was trained on {printable(data)}, so its weights know the images that a fold holds "
-                "out: the score would be too high",
-                "leave it out, or name a run that was trained on other data",
-            )
+        through = "" if run == _run_of(name) else f", from which {printable(name)} has learned,"
+        named = f"{printable(run)}{through}" if through else printable(name)
+        where = "the same generated images" if data is None else printable(data)
+        raise RecipeError(
+            "R311",
+            f"{named} was trained on {where}, so its weights know the images that a fold holds out: the score would be "
+            "too high",
+            "leave it out, or name a run that was trained on other data",
+        )
+
+
+def _known_runs(recipe: Recipe) -> Iterator[tuple[str, Path]]:
+    """The runs whose weights reach those of a recipe: the name in it through which they do, and the run folder."""
+    waiting, seen = [(name, run) for name in _sources(recipe) if (run := _run_of(name)) is not None], set[Path]()
+    while waiting:
+        name, run = waiting.pop(0)
+        if run.resolve() in seen:
+            continue
+        seen.add(run.resolve())
+        yield name, run
+        with contextlib.suppress(PixelwiseError):  # what can no longer be read tells nothing of its origin
+            # Nothing is fetched for it.
+            here = [source for source in _sources(read_recipe(run)) if not is_address(source)]
+            waiting += [(name, other) for source in here if (other := _run_of(source)) is not None]
+
+
+def _sources(recipe: Recipe) -> Iterator[str]:
+    """What a recipe and its stages begin with and learn from, by name."""
+    for one in (recipe, *(stage_recipe(recipe, stage) for stage in recipe.stages)):
+        # The weights of a whole run take the place of those of an encoder.
+        yield one.initialize.encoder if one.initialize.run is None else one.initialize.run
+        yield from one.distillation.teachers
+
+
+def _run_of(name: str) -> Path | None:
+    """The run that a name leads to, or whose checkpoint it is; None for other weights."""
+    path = teacher_path(name)
+    above = [one.parent for one in (path, *path.parents) if one.name == CHECKPOINTS]
+    return next(filter(is_run, (path, *above)), None)

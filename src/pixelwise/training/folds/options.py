@@ -74,6 +74,12 @@ def refuse_useless(options: CrossvalOptions) -> None:
             "a cross-validation trains one fold after the other, and cannot be started by a launcher",
             "start it once, with `devices` for the number of processes that share the work of a fold",
         )
+    if options.seeds is not None:
+        raise RecipeError(
+            "R310",
+            "`seeds` trains several runs on the same images, but a cross-validation has one run for each fold",
+            "leave `seeds` out; for other seeds, begin a cross-validation with each `seed`",
+        )
     if not options.evaluate:
         raise RecipeError(
             "R310", "`evaluate` is false, but a cross-validation is there for its scores", "leave `evaluate` out"
