@@ -87,4 +87,9 @@ def test_an_unfinished_fold_is_named(tiny_run: Path, tmp_path: Path):
     (out / "fold-1" / "recipe.toml").unlink()
     with pytest.raises(CheckpointError, match="fold-1 of its 2 folds is not finished") as caught:
         load_network(out)
-    assert (caught.value.code, "pixelwise resume" in caught.value.help) == ("K421", True)
+    way = f"continue with: pixelwise resume {out}"
+    assert (caught.value.code, caught.value.help) == ("K421", f"{way}; a single fold predicts alone: {out / 'fold-0'}")
+    (out / "fold-0" / "recipe.toml").unlink()
+    with pytest.raises(CheckpointError, match="fold-0, fold-1 of its 2 folds are not finished") as caught:
+        load_network(out)
+    assert caught.value.help == way

@@ -28,8 +28,7 @@ from videos import read_video, write_video
 from pixelwise.cli import data as data_verbs
 from pixelwise.cli.line.verbs import VERBS
 from pixelwise.prediction.receipts.created import ATTEMPTS
-from pixelwise.records.folds.cross_validation import CROSSVAL
-from pixelwise.records.run_folder import RECIPE, SEEDS
+from pixelwise.records.run_folder import CROSSVAL, RECIPE, SEEDS
 from pixelwise.storage.atomic import TEMPORARY_PREFIX
 
 

@@ -8,6 +8,7 @@ from pixelwise.errors import CheckpointError, RecipeError
 from pixelwise.recipes.catalog import recipe
 from pixelwise.recipes.overrides import apply_overrides, to_toml
 from pixelwise.records.environment import Environment, write_environment
+from pixelwise.records.folds.division import Division, write_division
 from pixelwise.records.run_folder import (
     has_checkpoints,
     is_continued,
@@ -15,6 +16,7 @@ from pixelwise.records.run_folder import (
     new_run_folder,
     palette_of,
     read_recipe,
+    refuse_occupied,
     write_page,
     write_recipe,
 )
@@ -32,6 +34,32 @@ def test_the_recipe_makes_the_folder_a_run(tmp_path: Path):
     assert not has_checkpoints(tmp_path)
     (tmp_path / "checkpoints" / "step-00000001").mkdir(parents=True)
     assert has_checkpoints(tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("file", "held"), [("crossval.json", "a cross-validation"), ("seeds.json", "runs of several seeds")]
+)
+def test_a_folder_of_several_runs_leads_to_one_of_them(tmp_path: Path, file: str, held: str):
+    (tmp_path / file).write_text("{}", "utf-8")
+    with pytest.raises(RecipeError, match=f"already holds {held}"):
+        refuse_occupied(tmp_path)
+    with pytest.raises(CheckpointError, match=f"it holds {held}") as caught:
+        read_recipe(tmp_path)
+    assert (caught.value.code, caught.value.help) == ("K420", f"continue with: pixelwise resume {tmp_path}")
+    for name in ("one-0", "one-1"):
+        (tmp_path / name).mkdir()
+        write_recipe(tmp_path / name, recipe("town-demo"))
+    (tmp_path / "one-1" / "checkpoints" / "step-00000001").mkdir(parents=True)
+    with pytest.raises(CheckpointError) as caught:
+        read_recipe(tmp_path)
+    assert f"name one of its runs, such as {tmp_path / 'one-1'}" in caught.value.help
+
+
+def test_a_fold_that_has_not_begun_leads_to_its_cross_validation(tmp_path: Path):
+    write_division(tmp_path / "fold-1", Division(held_out=("a",)))
+    with pytest.raises(CheckpointError, match="the training of this fold has not begun") as caught:
+        read_recipe(tmp_path / "fold-1")
+    assert (caught.value.code, caught.value.help) == ("K420", f"begin it with: pixelwise resume {tmp_path}")
 
 
 @pytest.mark.parametrize(

@@ -76,19 +76,16 @@ def check_cross_validation(
     """Refuse a cross-validation that cannot begin; the arguments are those of `pixelwise.crossval`.
 
     Raises:
-        RecipeError: As `check_training`; R310, an option is of no use; R312, `queue.json` would be replaced.
+        RecipeError: As `check_training`; R310, an option is of no use.
         CheckpointError: As `check_training`.
         DataError: As `check_training`.
     """
-    from pixelwise.records.folds.cross_validation import refuse_occupied_by_folds
     from pixelwise.training.folds.options import refuse_useless
 
     refuse_useless(options)
     # A fold has a folder of its own, so that its processes need not be told one.
-    check_training(recipe, data, None, msgspec.structs.replace(options, devices=None, nodes="1", rendezvous=None))
+    check_training(recipe, data, output, msgspec.structs.replace(options, devices=None, nodes="1", rendezvous=None))
     options.refuse_contradictions(options.device)
-    if output is not None:
-        refuse_occupied_by_folds(Path(output))
 
 
 def _check_teacher(teacher: str, match: str) -> None:
@@ -305,7 +302,7 @@ def check_run(run: AnyPath, others: Iterable[AnyPath | None] = ()) -> Recipe:
         CheckpointError: K420, it is not a run folder; the help names one that is.
         RecipeError: Its recipe cannot be read.
     """
-    from pixelwise.records.run_folder import is_run, read_recipe
+    from pixelwise.records.run_folder import is_run, read_recipe, several_runs
 
     folder = run_path(run)
     try:
@@ -318,7 +315,7 @@ def check_run(run: AnyPath, others: Iterable[AnyPath | None] = ()) -> Recipe:
             raise CheckpointError(
                 "K420", error.message, f"name the run first: {printable(Path(swapped))} {printable(folder)}"
             ) from None
-        near = _runs_near(folder)
+        near = "" if several_runs(folder) else _runs_near(folder)
         raise CheckpointError("K420", f"{error.message}{near}", error.help) from None
 
 

@@ -100,14 +100,15 @@ def load_network(run: Path, warn: Warn | None = None) -> Trained:
         trained = load_trained(run, warn)
         return Trained(trained.model, trained, run, trained.weights_sha256)
     folds = FoldRuns(run, read_cross_validation(run))
-    open_ones = [fold for fold in folds.names if not folds.is_finished(fold)]
+    done = [fold for fold in folds.names if folds.is_finished(fold)]
+    open_ones = [fold for fold in folds.names if fold not in done]
     if open_ones:
+        alone = f"; a single fold predicts alone: {printable(folds.folder(done[0]))}" if done else ""
         raise CheckpointError(
             "K421",
             f"{printable(run)}: {', '.join(open_ones)} of its {len(folds.names)} folds "
             f"{'is' if len(open_ones) == 1 else 'are'} not finished",
-            f"continue with: pixelwise resume {printable(run)}; a single fold predicts alone: "
-            f"{printable(folds.folder(folds.names[0]))}",
+            f"continue with: pixelwise resume {printable(run)}{alone}",
         )
     found = [load_trained(folds.folder(fold), warn) for fold in folds.names]
     joint = sha256_bytes("\n".join(one.weights_sha256 for one in found).encode())

@@ -10,7 +10,7 @@ from pixelwise.checkpoints.hub.resolving import here
 from pixelwise.recipes.files import find
 from pixelwise.recipes.overrides import apply_overrides
 from pixelwise.recipes.schema.recipe import Recipe
-from pixelwise.records.run_folder import is_run, read_recipe
+from pixelwise.records.run_folder import is_run, read_recipe, several_runs
 
 CLASSES = 19
 """Number of classes if neither recipe nor user states it: that of Cityscapes, which most published tables use."""
@@ -24,7 +24,7 @@ def recipe_of(model: str | os.PathLike[str], overrides: Sequence[str] = ()) -> R
     """
     model = here(model)
     folder = Path(model)
-    found = read_recipe(folder) if is_run(folder) else find(os.fspath(model))
+    found = read_recipe(folder) if is_run(folder) or several_runs(folder) else find(os.fspath(model))
     return apply_overrides(found, list(overrides))
 
 

@@ -15,6 +15,7 @@ from pixelwise.recipes.class_sets.tables import Color, class_set
 from pixelwise.recipes.overrides import from_plain, to_toml
 from pixelwise.recipes.schema.recipe import Recipe
 from pixelwise.records.environment import read_environment
+from pixelwise.records.folds.division import DIVISION
 from pixelwise.storage import building_folder, portable, printable, write_text
 from pixelwise.storage.documents import DocumentError, read_toml
 
@@ -28,6 +29,8 @@ PROVENANCE = "provenance.json"
 """Of imported weights: where they come from, and their licence."""
 SEEDS = "seeds.json"
 """File of a folder that holds the runs of several seeds, instead of a recipe."""
+CROSSVAL = "crossval.json"
+"""The same of a folder that holds the runs of a cross-validation."""
 
 
 def is_run(folder: Path) -> bool:
@@ -48,16 +51,24 @@ def has_checkpoints(run: Path) -> bool:
     return any((run / CHECKPOINTS).glob("step-*"))
 
 
+def several_runs(folder: Path) -> str:
+    """What a folder holds instead of a single run: `runs of several seeds`, `a cross-validation`, or nothing."""
+    if (folder / SEEDS).is_file():
+        return "runs of several seeds"
+    return "a cross-validation" if (folder / CROSSVAL).is_file() else ""
+
+
 def refuse_occupied(folder: Path) -> None:
-    """Refuse a folder for a new run that holds one already.
+    """Refuse a folder for new runs that holds one already, or several.
 
     Raises:
         RecipeError: R213.
     """
-    if is_run(folder) or has_checkpoints(folder) or (folder / SEEDS).is_file():
+    several = several_runs(folder)
+    if several or is_run(folder) or has_checkpoints(folder):
         raise RecipeError(
             "R213",
-            f"{printable(folder)} already holds {'runs of several seeds' if (folder / SEEDS).is_file() else 'a run'}",
+            f"{printable(folder)} already holds {several or 'a run'}",
             f"continue it with `pixelwise resume {printable(folder)}`, or choose another `output`",
         )
 
@@ -75,23 +86,37 @@ def read_recipe(run: Path) -> Recipe:
     """The resolved recipe of a run.
 
     Raises:
-        CheckpointError: K420, the folder is not a run folder.
+        CheckpointError: K420, the folder is not a run folder; the help says which folder is.
         RecipeError: R205, the file cannot be read; R202, R203 and others, the recipe is not valid in this version;
             R273, it uses plug-ins of packages that are not installed here.
     """
     path = run / RECIPE
     if not path.is_file():
-        reason = f"it has no {RECIPE}" if run.exists() else "it does not exist"
-        raise CheckpointError(
-            "K420",
-            f"{printable(run)} is not a run folder: {reason}",
-            "name the folder that `pixelwise train` created",
-        )
+        raise _no_run(run)
     try:
         with naming_missing_packages(run):
             return from_plain(read_toml(path), printable(path))
     except DocumentError as error:
         raise RecipeError("R205", error.message, "restore the file") from error
+
+
+def _no_run(folder: Path) -> CheckpointError:
+    several, where = several_runs(folder), printable(folder)
+    if several:
+        runs = sorted(path.parent for path in folder.glob(f"*/{RECIPE}"))
+        trained = next(filter(has_checkpoints, runs), None)
+        way = f"continue with: pixelwise resume {where}"
+        if trained is not None:
+            way = f"name one of its runs, such as {printable(trained)}"
+            if (folder / CROSSVAL).is_file():
+                way += f"; all of them together predict: pixelwise predict {where} IMAGES"
+        return CheckpointError("K420", f"{where} is not a run folder: it holds {several}", way)
+    if (folder / DIVISION).is_file():
+        begin = f"begin it with: pixelwise resume {printable(folder.parent)}"
+        return CheckpointError("K420", f"{where} is not a run folder: the training of this fold has not begun", begin)
+    reason = f"it has no {RECIPE}" if folder.exists() else "it does not exist"
+    help = "name the folder that `pixelwise train` created"
+    return CheckpointError("K420", f"{where} is not a run folder: {reason}", help)
 
 
 @contextlib.contextmanager

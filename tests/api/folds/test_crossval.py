@@ -12,7 +12,7 @@ import pytest
 from PIL import Image
 
 import pixelwise
-from pixelwise.api.folds.crossval import refuse_other_queue
+from pixelwise.api.folds.crossval import hand_over, refuse_other_queue
 from pixelwise.errors import CheckpointError, RecipeError, StoppedError
 from pixelwise.observer import TrainingStatus
 from pixelwise.recipes.files import find
@@ -31,6 +31,23 @@ def test_a_queue_is_never_replaced(tiny_data: Path, tmp_path: Path):
         with pytest.raises(RecipeError) as caught:
             refuse_other_queue(data, tmp_path / "out")
         assert caught.value.code == "R312"
+
+
+def test_the_queue_takes_no_others_place(tmp_path: Path):
+    queue, data = tmp_path / "queue.json", tmp_path / "data"
+    data.mkdir()
+    queue.write_text("new", "utf-8")
+    assert hand_over(queue, data, None) == []
+    assert (data / "queue.json").read_text("utf-8") == "new"
+    (data / "queue.json").write_text("old", "utf-8")  # of the same cross-validation, when it last ended
+    assert hand_over(queue, data, b"old") == []
+    assert (data / "queue.json").read_text("utf-8") == "new"
+    (data / "queue.json").write_text("of prelabel", "utf-8")
+    (said,) = hand_over(queue, data, b"new")
+    assert said.endswith(f"queue.json was not written (there is another one); the same queue is {queue}.")
+    assert (data / "queue.json").read_text("utf-8") == "of prelabel"
+    (said,) = hand_over(queue, queue, None)  # the data is a file, such as a list of annotations
+    assert "was not written" in said
 
 
 def test_a_cross_validation_of_other_data_is_not_resumed(tiny_data: Path, tiny_recipe: Path, tmp_path: Path):
@@ -158,4 +175,6 @@ def test_a_folder_of_a_finished_cross_validation_is_refused_and_resumed_at_once(
     assert json.loads(found.stdout)["scores"][0]["miou"] == summary.scores[0].miou
     page = (out / "report.html").read_text("utf-8")
     assert "fold-1" in page
+    (out / "report.html").unlink()
+    assert pixelwise.write_report(out).read_text("utf-8") == page
     assert page.rstrip().endswith("</html>")

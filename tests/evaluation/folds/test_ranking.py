@@ -1,15 +1,16 @@
 from __future__ import annotations
 
 import json
+import os
 from pathlib import Path
 
 import numpy as np
 import pytest
 from PIL import Image
 
-from pixelwise.evaluation.folds import mistakes
+from pixelwise.evaluation.folds import mistakes, ranking
 from pixelwise.evaluation.folds.out_of_fold import Said, say
-from pixelwise.evaluation.folds.ranking import rank
+from pixelwise.evaluation.folds.ranking import own_file, rank
 from pixelwise.storage import json_text
 
 NAMES = {id: id for id in ("test/00", "test/01", "test/02")}
@@ -48,11 +49,32 @@ def test_regions_are_ranked_and_written_with_crops(fold: Path, said: Said, tmp_p
     assert crop.width > 2 * crop.height / 3
     assert [one.crop != "" for one in found] == [True] + [False] * (len(found) - 1)
     findings = [json.loads(line) for line in (tmp_path / "mistakes/findings.jsonl").read_text("utf-8").splitlines()]
+    assert "--edit`" in findings[0]["fix"]
     assert [(one["code"], one["severity"], one["message"]) for one in findings] == [
         ("W320", "warning", one.message) for one in found
     ]
     queue = json.loads((tmp_path / "mistakes/queue.json").read_text("utf-8"))
     assert [one["image"] for one in queue["images"]] == ["images/test/01.png"]
+
+
+def test_files_that_are_not_the_users_are_not_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    assert own_file(None) == ""
+    assert own_file(tmp_path / "masks" / "a b [1].png") == str(tmp_path / "masks" / "a b [1].png")
+    assert own_file(tmp_path / "cache" / "pixelwise" / "drawn" / "000000-a.png") == ""
+    assert own_file(tmp_path / os.fsdecode(b"\xff.png")).endswith("\\xff.png")
+
+
+def test_drawn_masks_lead_to_the_photo_and_the_tool(
+    fold: Path, said: Said, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setattr(ranking, "is_cached", lambda path: "masks" in path.parts)
+    found = rank([fold], [said], tmp_path / "out", tmp_path / "mistakes", crops=0)
+    assert {one.mask_file for one in found} == {""}
+    first = json.loads((tmp_path / "mistakes/findings.jsonl").read_text("utf-8").splitlines()[0])
+    (file,) = first["files"]
+    assert file.endswith("images/test/01.png")
+    assert "with the tool that made the annotations" in first["fix"]
 
 
 def test_without_regions_the_files_say_so(fold: Path, said: Said, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):

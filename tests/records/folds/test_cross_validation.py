@@ -8,27 +8,26 @@ from pixelwise.errors import CheckpointError, RecipeError
 from pixelwise.recipes.catalog import recipe
 from pixelwise.recipes.overrides import to_toml
 from pixelwise.records.folds.cross_validation import (
-    CROSSVAL,
     CrossValidation,
     FoldRuns,
     is_cross_validation,
     read_cross_validation,
-    refuse_occupied_by_folds,
     write_cross_validation,
 )
+from pixelwise.records.run_folder import CROSSVAL, refuse_occupied
 
 ASKED = CrossValidation(name="unet", recipe=to_toml(recipe("unet")), options={"folds": 2}, folds=2, images=9)
 
 
 def test_what_was_asked_for_is_read_again(tmp_path: Path):
     assert not is_cross_validation(tmp_path)
-    refuse_occupied_by_folds(tmp_path)
+    refuse_occupied(tmp_path)
     write_cross_validation(tmp_path, ASKED)
     assert is_cross_validation(tmp_path)
     assert read_cross_validation(tmp_path) == ASKED
     assert ASKED.base(tmp_path) == recipe("unet")
     with pytest.raises(RecipeError, match="already holds a cross-validation") as caught:
-        refuse_occupied_by_folds(tmp_path)
+        refuse_occupied(tmp_path)
     assert caught.value.code == "R213"
 
 

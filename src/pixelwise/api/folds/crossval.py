@@ -13,7 +13,7 @@ from pixelwise.api.default_observer import observer_or_display
 from pixelwise.datasets.fingerprint import fingerprint
 from pixelwise.datasets.opening import open_dataset
 from pixelwise.datasets.samples import ALL
-from pixelwise.errors import CheckpointError, RecipeError, StoppedError
+from pixelwise.errors import CheckpointError, RecipeError, ResourceError, StoppedError
 from pixelwise.evaluation.folds.out_of_fold import Said, say
 from pixelwise.evaluation.folds.pooling import joint_score
 from pixelwise.evaluation.folds.ranking import rank
@@ -31,12 +31,11 @@ from pixelwise.records.folds.cross_validation import (
     CrossValidation,
     FoldRuns,
     read_cross_validation,
-    refuse_occupied_by_folds,
     write_cross_validation,
 )
 from pixelwise.records.folds.division import division_of
 from pixelwise.records.folds.summary import Summary, write_summary
-from pixelwise.records.run_folder import is_run, new_run_folder
+from pixelwise.records.run_folder import is_run, new_run_folder, refuse_occupied
 from pixelwise.reports.folds.page import write_folds_page
 from pixelwise.storage import printable, write_bytes
 from pixelwise.storage.locks import run_lock
@@ -98,7 +97,7 @@ def crossval(
     if wanted.queue:
         refuse_other_queue(where, place)
     with observer_or_display(observer) as watcher, run_lock(place):
-        refuse_occupied_by_folds(place)
+        refuse_occupied(place)
         begin(base, where, place, wanted, watcher)
         return _go_on(place, watcher)
 
@@ -208,9 +207,12 @@ def conclude(
     if len(complete) < len(results):
         raise AssertionError("every fold was scored")
     scores = tuple(joint_score(runs.folders, found) for found in zip(*complete, strict=True))
-    mistakes = None
+    mistakes, earlier = None, _content(folder / MISTAKES / QUEUE)
     if any(one.sure for one in said):
         mistakes = rank(runs.folders, said, output, folder / MISTAKES, crops=options.crops, observer=observer)
+    remarks = _remarks(asked, said, mistakes is None)
+    if mistakes and options.queue and asked.data is not None:
+        remarks += hand_over(folder / MISTAKES / QUEUE, place_of(asked.data), earlier)
     summary = Summary(
         folder=os.fspath(folder),
         name=asked.name,
@@ -223,16 +225,45 @@ def conclude(
         regions=None if mistakes is None else len(mistakes),
         images_with_mistakes=len({one.image for one in mistakes or ()}),
         mistakes=tuple((mistakes or [])[: options.crops]),
-        remarks=tuple(_remarks(asked, said, mistakes is None)),
+        remarks=tuple(remarks),
     )
     observer.phase("writing the report")
     write_folds_page(folder, summary)
-    if mistakes and options.queue and asked.data is not None:
-        write_bytes(place_of(asked.data) / QUEUE, (folder / MISTAKES / QUEUE).read_bytes())
     write_summary(folder, summary)
     if mistakes:
         observer.warn("W320", in_short(summary))
     return summary
+
+
+def hand_over(queue: Path, data: Path, earlier: bytes | None) -> list[str]:
+    """Write the queue into the data folder, but never in the place of another one.
+
+    Args:
+        queue: The queue of this cross-validation.
+        data: The data folder.
+        earlier: The content of `queue` when it was last written, which may be replaced; None if it was not.
+
+    Returns:
+        What has to be said about it, as sentences; the scores do not depend on it, so that nothing is raised.
+    """
+    target, content = data / QUEUE, queue.read_bytes()
+    try:
+        there = _content(target)
+        if there not in (None, earlier, content):
+            reason = "there is another one"
+        else:
+            if there != content:
+                write_bytes(target, content)
+            return []
+    except ResourceError as error:
+        reason = error.message
+    except OSError as error:
+        reason = error.strerror or type(error).__name__
+    return [f"{printable(target)} was not written ({reason}); the same queue is {printable(queue)}."]
+
+
+def _content(file: Path) -> bytes | None:
+    return file.read_bytes() if file.is_file() else None
 
 
 def in_short(summary: Summary) -> str:
@@ -246,10 +277,14 @@ def in_short(summary: Summary) -> str:
 def _remarks(asked: CrossValidation, said: Sequence[Said], unsure: bool) -> list[str]:
     found = []
     if asked.left_out:
-        found.append(f"{counted(asked.left_out, 'image')} could not be read and belongs to no fold.")
+        belong = "belongs" if asked.left_out == 1 else "belong"
+        found.append(f"{counted(asked.left_out, 'image')} could not be read and {belong} to no fold.")
     if unsure:
-        found.append("The networks do not say how sure they are of one class per pixel: no label mistakes are ranked.")
-    elif sum(len(one.sure) for one in said) < asked.images:
-        number = asked.images - sum(len(one.sure) for one in said)
-        found.append(f"{counted(number, 'image')} is scored in parts and left out of the ranking of label mistakes.")
+        found.append(
+            "Of no image do the networks say how sure they are of one class per pixel, as for multi-label data and for "
+            "images that are scored in parts: no label mistakes are ranked."
+        )
+    elif (number := asked.images - sum(len(one.sure) for one in said)) > 0:
+        are = "is" if number == 1 else "are"
+        found.append(f"{counted(number, 'image')} {are} scored in parts and left out of the ranking of label mistakes.")
     return found

@@ -28,7 +28,8 @@ class SplitOptions(Options, frozen=True, kw_only=True):
             third of fewer than 15).
         test: Share of the images that becomes the test split.
         group: Regular expression that is searched in the names of images: images with the same match stay in one split.
-            Without it, numbered series stay together if there are enough of them.
+            The folder of a split is no part of a name. Without it, numbered series stay together if there are enough of
+            them.
         seed: Seed of the division; another one divides the images in another way.
         output: Folder to write the lists to. Without it, they go to the data set's own folder.
         force: Replace existing lists.

@@ -25,7 +25,9 @@ from pixelwise.recipes.protocols import protocol as find_protocol
 from pixelwise.records.folds.division import HELD_OUT
 from pixelwise.records.folds.mistakes import CODE, CROPS, LabelMistake, write_mistakes
 from pixelwise.records.run_folder import read_recipe
-from pixelwise.storage import building_folder, write_bytes
+from pixelwise.storage import building_folder, printable, write_bytes
+from pixelwise.storage.caches import is_cached
+from pixelwise.storage.stores.members import Member
 from pixelwise.transforms.resizing import resize_labels
 
 AROUND = 0.5
@@ -34,9 +36,9 @@ LEAST_AROUND = 24
 CROP_SIDE = 320
 """Longer side of each of the three pictures of a crop, in pixels."""
 OPACITY = 0.45
-FIX = (
-    "look at the crop; correct the mask where the label is wrong (`pixelwise ui --data DATA --edit`) and train again; "
-    "where it is right, the network is mistaken, and more images like this one would help"
+_FIX = (
+    "look at the crop; correct the label where it is wrong ({where}) and train again; where it is right, the network "
+    "is mistaken, and more images like this one would help"
 )
 
 
@@ -85,7 +87,8 @@ def rank(
     found = ranked(list(_regions(held, output, observer)))
     found = [msgspec.structs.replace(one, rank=place) for place, one in enumerate(found, start=1)]
     found = _with_crops(found, held, output, folder, crops, observer)
-    findings = [finding(CODE, one.message, [one.mask_file or one.image], FIX) for one in found]
+    fix = _fix_of(held[0].dataset)
+    findings = [finding(CODE, one.message, [one.mask_file or one.image_file or one.image], fix) for one in found]
     lines = b"".join(msgspec.json.encode(one) + b"\n" for one in findings)
     write_mistakes(folder, found, lines, held[0].dataset.root)
     return found
@@ -97,15 +100,34 @@ def _regions(held: Sequence[HeldOut], output: Path, observer: Observer) -> Itera
     for one in held:
         for sample in one.samples:
             seen = evidence_of(sample, one, output)
+            image, mask = own_file(sample.image_path), own_file(sample.mask_path)
             for region in likely_mistakes(seen, sample.id, one.dataset.classes, expected):
-                yield msgspec.structs.replace(
-                    region,
-                    fold=one.run.name,
-                    image_file=str(sample.image_path),
-                    mask_file="" if sample.mask_path is None else str(sample.mask_path),
-                )
+                yield msgspec.structs.replace(region, fold=one.run.name, image_file=image, mask_file=mask)
             done += 1
             observer.progress(done, total)
+
+
+def own_file(path: Path | None) -> str:
+    """The path of a file as the user knows it: empty for one that was drawn, unpacked or generated into the cache.
+
+    Args:
+        path: The path of an image or mask; None for no file.
+    """
+    if path is None or (not isinstance(path, Member) and is_cached(path)):
+        return ""
+    try:
+        str(path).encode()
+    except UnicodeEncodeError:
+        return printable(path)
+    return str(path)
+
+
+def _fix_of(dataset: Dataset) -> str:
+    masks = (sample.mask_path for sample in dataset.samples(HELD_OUT))
+    mask = next((path for path in masks if path is not None), None)
+    if isinstance(mask, Member) or not own_file(mask):
+        return _FIX.format(where="with the tool that made the annotations")
+    return _FIX.format(where=f"`pixelwise ui --data {printable(dataset.root)} --edit`")
 
 
 def evidence_of(sample: Sample, held: HeldOut, output: Path) -> Evidence:

@@ -15,19 +15,18 @@ from typing import Any
 
 import msgspec
 
-from pixelwise.errors import CheckpointError, RecipeError
+from pixelwise.errors import CheckpointError
 from pixelwise.recipes.overrides import from_plain
 from pixelwise.recipes.schema.recipe import Recipe
 from pixelwise.records import json_files
 from pixelwise.records.evaluations import find_result
 from pixelwise.records.log import read_log
 from pixelwise.records.result import Result
-from pixelwise.records.run_folder import is_run, read_recipe, refuse_occupied
+from pixelwise.records.run_folder import CROSSVAL, is_run, read_recipe
 from pixelwise.records.standing import has_finished
 from pixelwise.storage import json_text, printable, write_text
 from pixelwise.storage.documents import parse_toml
 
-CROSSVAL = "crossval.json"
 SUMMARY = "summary.json"
 OUT_OF_FOLD = "out-of-fold"
 MISTAKES = "label-mistakes"
@@ -134,18 +133,3 @@ def write_cross_validation(folder: Path, asked: CrossValidation) -> None:
         ResourceError: S601, the disk is full.
     """
     write_text(folder / CROSSVAL, json_text(asked))
-
-
-def refuse_occupied_by_folds(folder: Path) -> None:
-    """Refuse a folder for a new cross-validation that holds one already, or a run.
-
-    Raises:
-        RecipeError: R213.
-    """
-    refuse_occupied(folder)
-    if is_cross_validation(folder):
-        raise RecipeError(
-            "R213",
-            f"{printable(folder)} already holds a cross-validation",
-            f"continue it with `pixelwise resume {printable(folder)}`, or choose another `output`",
-        )

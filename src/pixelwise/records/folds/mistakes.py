@@ -34,8 +34,9 @@ class LabelMistake(msgspec.Struct, frozen=True, kw_only=True):
         width: Its width.
         height: Its height.
         fold: Name of the fold that holds the image out.
-        image_file: Path of the image file.
-        mask_file: Path of the mask file; empty if there is none, as for generated data.
+        image_file: Path of the image file; empty if it is none of the user's, as of generated data.
+        mask_file: Path of the mask file; empty if it is none of the user's, as of a mask that was drawn from
+            annotations or put together from masks of single objects.
         crop: Name of its picture below `label-mistakes/`; empty without one.
     """
 
