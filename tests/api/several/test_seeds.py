@@ -1,3 +1,4 @@
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -7,8 +8,10 @@ import pytest
 import pixelwise
 from pixelwise.errors import CheckpointError, DataError, PixelwiseError, RecipeError, RunLockedError, StoppedError
 from pixelwise.observer import Observer, TrainingStatus
+from pixelwise.recipes.files import find
+from pixelwise.records.environment import read_environment
 from pixelwise.records.run_folder import is_run
-from pixelwise.records.seeds.folder import record, write_seeds
+from pixelwise.records.seeds.folder import read_seeds, record, write_seeds
 from pixelwise.storage.locks import run_lock
 from pixelwise.training.options import TrainOptions
 
@@ -36,10 +39,11 @@ def weights(run: Path) -> bytes:
 @pytest.mark.heavy
 def test_what_was_interrupted_is_finished_and_equals_single_runs(tiny_recipe: Path, tiny_data: Path, tmp_path: Path):
     out = tmp_path / "out"
-    with pytest.raises(StoppedError):
+    with pytest.raises(StoppedError) as stopped:
         pixelwise.train(
             str(tiny_recipe), tiny_data, out, seeds=[4, 2], threads=1, overrides=SHORT, observer=Stopping(2, 1)
         )
+    assert stopped.value.help == f"continue with: pixelwise resume {out}"
     assert not (out / "summary.json").exists()
     first = {path: path.stat().st_mtime_ns for path in (out / "seed-4").rglob("*") if path.is_file()}
     found = pixelwise.resume(out)
@@ -53,6 +57,16 @@ def test_what_was_interrupted_is_finished_and_equals_single_runs(tiny_recipe: Pa
     scored: Any = pixelwise.evaluate(out, split="train")
     assert [one.split for one in scored] == ["train", "train"]
     assert pixelwise.write_report(out) == out / "report.html"
+
+
+def test_all_runs_are_told_where_the_data_was_moved(tiny_run: Path, tiny_recipe: Path, tiny_data: Path, tmp_path: Path):
+    out, moved = tmp_path / "out", shutil.copytree(tiny_data, tmp_path / "moved")
+    for seed in (0, 1):
+        shutil.copytree(tiny_run, out / f"seed-{seed}")
+    write_seeds(out, record(find(tiny_recipe), (0, 1), [], str(tiny_data), {}))
+    pixelwise.resume(out, data=moved, evaluate=False)
+    folders = {read_environment(out / f"seed-{seed}").data_folder for seed in (0, 1)}
+    assert (folders, read_seeds(out).data) == ({moved}, str(moved))
 
 
 @pytest.mark.heavy

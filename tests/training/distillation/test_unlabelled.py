@@ -11,6 +11,7 @@ import pytest
 import safetensors.torch
 import torch
 from observers import Told
+from PIL import Image
 from torch import Tensor
 
 import pixelwise
@@ -25,6 +26,7 @@ from pixelwise.recipes.overrides import apply_overrides
 from pixelwise.recipes.schema.recipe import Recipe
 from pixelwise.records.data_facts import read_data_facts
 from pixelwise.records.environment import read_environment
+from pixelwise.records.folds.division import Division, write_division
 from pixelwise.records.run_folder import read_recipe
 from pixelwise.records.status import TrainingStatus
 from pixelwise.training.distillation.unlabelled import learning_without_labels, open_to_learn
@@ -59,6 +61,22 @@ def taught(tiny_recipe: Path, tiny_run: Path, *changes: str) -> Recipe:
 
 def number_of(folder: Path) -> int:
     return len(list(folder.iterdir()))
+
+
+def test_what_a_fold_holds_out_is_not_without_a_mask(partly: Path, tiny_recipe: Path, tiny_run: Path, tmp_path: Path):
+    for mask in (partly / "masks").rglob("*.png"):  # another ending than that of masks which are drawn here
+        Image.open(mask).save(mask.with_suffix(".bmp"))
+        mask.unlink()
+    recipe = taught(tiny_recipe, tiny_run)
+    whole = open_to_learn(recipe, partly)
+    expected = {sample.image_path for sample in whole.splits[WITHOUT_MASKS]}
+    labelled = {sample.id: sample.image_path for sample in open_dataset(recipe.data, partly).with_all().splits["all"]}
+    first, *others = labelled
+    run = tmp_path / "fold-0"
+    write_division(run, Division(learned={"train": tuple(others)}, held_out=(first,)))
+    learned = open_to_learn(recipe, partly, run)
+    assert labelled[first] not in {sample.image_path for samples in learned.splits.values() for sample in samples}
+    assert {sample.image_path for sample in learned.splits[WITHOUT_MASKS]} == expected
 
 
 def test_images_without_a_mask_teach_and_are_counted_apart(partly: Path, tiny_recipe: Path, tiny_run: Path):

@@ -201,7 +201,7 @@ def conclude(
     said = []
     for run in runs.folders:
         observer.phase(f"predicting what {run.name} has not seen")
-        said.append(say(run, output, names, observer))
+        said.append(say(run, output, names, observer, device=options.device))
     results = [runs.results(fold) for fold in runs.names]
     complete = [found for found in results if found is not None]
     if len(complete) < len(results):

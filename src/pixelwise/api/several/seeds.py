@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +13,7 @@ from pixelwise.api.evaluate import evaluate
 from pixelwise.api.resume import resume
 from pixelwise.api.several.seed_runs import SeedRuns, write_summary
 from pixelwise.api.train import is_scored, train
-from pixelwise.errors import RecipeError
+from pixelwise.errors import RecipeError, StoppedError
 from pixelwise.machine.launched import world_size
 from pixelwise.observer import Observer
 from pixelwise.recipes.asking import Named
@@ -122,14 +124,29 @@ def _train_missing(folder: Path, wanted: ResumeOptions, observer: Observer) -> N
     for number, seed in enumerate(content.seeds, 1):
         run = run_of(folder, seed)
         if is_run(run):
-            if not has_ended(run) or (wanted.evaluate and not is_scored(run)):
+            # Where the data was moved, finished runs are told, too.
+            if wanted.data is not None or not has_ended(run) or (wanted.evaluate and not is_scored(run)):
                 observer.note(f"seed {seed} ({number} of {len(content.seeds)})")
-                resume(run, wanted, observer=observer)
+                with _resumed_together(folder):
+                    resume(run, wanted, observer=observer)
             continue
         observer.note(f"seed {seed} ({number} of {len(content.seeds)})")
-        _train_one(folder, seed, wanted, observer)
+        with _resumed_together(folder):
+            _train_one(folder, seed, wanted, observer)
+    if wanted.data is not None:
+        write_seeds(folder, msgspec.structs.replace(content, data=recorded(place_of(wanted.data))))
     if wanted.evaluate and _all_scored(folder):
         write_summary(folder)
+
+
+@contextlib.contextmanager
+def _resumed_together(folder: Path) -> Iterator[None]:
+    """Context in which a run that is stopped says how all of them are continued."""
+    try:
+        yield
+    except StoppedError as error:
+        help = f"continue with: pixelwise resume {printable(folder)}"
+        raise StoppedError(error.code, error.message, help, error.exit_code) from error
 
 
 def _train_one(folder: Path, seed: int, wanted: ResumeOptions, observer: Observer) -> None:

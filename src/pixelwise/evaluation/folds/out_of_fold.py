@@ -36,7 +36,6 @@ from pixelwise.prediction.overlays import indexed_png, png_of
 from pixelwise.recipes.class_sets.tables import IGNORE
 from pixelwise.recipes.protocols import Protocol
 from pixelwise.recipes.protocols import protocol as find_protocol
-from pixelwise.records.environment import read_environment
 from pixelwise.records.folds.division import HELD_OUT
 from pixelwise.storage import json_text, write_bytes, write_text
 from pixelwise.storage.documents import read_json
@@ -80,7 +79,9 @@ class Looked(NamedTuple):
     truth: np.ndarray
 
 
-def say(run: Path, output: Path, names: Mapping[str, str], observer: Observer = SILENT) -> Said:
+def say(
+    run: Path, output: Path, names: Mapping[str, str], observer: Observer = SILENT, *, device: str = "auto"
+) -> Said:
     """Predict what a fold holds out and write the files, unless they are there from the same weights.
 
     Args:
@@ -88,10 +89,12 @@ def say(run: Path, output: Path, names: Mapping[str, str], observer: Observer = 
         output: The folder `out-of-fold`.
         names: Id of each image of the data set -> name of its files.
         observer: Receives progress after every image.
+        device: Device that predicts: a finished fold may have been trained on one that is not here.
 
     Raises:
         CheckpointError: As `load_trained` and `open_run_data`.
         DataError: An image can no longer be read.
+        RecipeError: R214, the device cannot be used.
         ResourceError: S601, the disk is full.
     """
     trained = load_trained(run, observer.warn)
@@ -101,7 +104,7 @@ def say(run: Path, output: Path, names: Mapping[str, str], observer: Observer = 
     if known is not None and known.weights_sha256 == trained.weights_sha256 and _are_there(known, output, dataset):
         return known
     protocol = find_protocol(trained.recipe.evaluation.protocols[0])
-    trained.model.to(choose_device(read_environment(run).arguments.device))
+    trained.model.to(choose_device(device))
     classes = len(dataset.classes)
     counts, sums = np.zeros(classes * classes, np.int64), np.zeros(classes)
     sure = []

@@ -49,13 +49,14 @@ def open_to_learn(recipe: Recipe, root: Path | None, run: Path | None = None) ->
     if root is None or not local or not recipe.distillation.takes_unlabelled:
         return divided_for(open_dataset(recipe.data, root), run, training=True)
     try:
-        dataset = divided_for(open_dataset(recipe.data, root), run, training=True)
+        whole = open_dataset(recipe.data, root)
     except DataError as error:
         if error.code != _NO_DATA:
             raise
-        dataset = open_with_unlabelled(root, _with_classes(recipe, root))[0]
-    split = recipe.data.train_split
-    found = [one for one in unlabelled_of(dataset) if one.split in split.split("+")]
+        whole = open_with_unlabelled(root, _with_classes(recipe, root))[0]
+    dataset, split = divided_for(whole, run, training=True), recipe.data.train_split
+    # Of the whole data: images that the run holds out have masks, although it does not know them.
+    found = [one for one in unlabelled_of(whole) if one.split in split.split("+")]
     if not found:
         return dataset
     further = tuple(Sample(one.id, one.image_path, None) for one in sorted(found, key=lambda one: one.id))
