@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import glob
 import os
+import shlex
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -335,7 +336,8 @@ def check_network(run: AnyPath, others: Iterable[AnyPath | None] = ()) -> Recipe
     first = next(filter(is_run, FoldRuns(folder, read_cross_validation(folder)).folders), None)
     if first is None:
         where = printable(folder)
-        raise CheckpointError("K421", f"{where}: no fold has begun", f"continue with: pixelwise resume {where}")
+        way = f"continue with: pixelwise resume {shlex.quote(where)}"
+        raise CheckpointError("K421", f"{where}: no fold has begun", way)
     return check_run(first, others)
 
 

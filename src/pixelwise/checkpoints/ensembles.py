@@ -6,6 +6,7 @@ say of an image is averaged (Lakshminarayanan et al., NeurIPS 2017, arXiv:1612.0
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
@@ -108,7 +109,7 @@ def load_network(run: Path, warn: Warn | None = None) -> Trained:
             "K421",
             f"{printable(run)}: {', '.join(open_ones)} of its {len(folds.names)} folds "
             f"{'is' if len(open_ones) == 1 else 'are'} not finished",
-            f"continue with: pixelwise resume {printable(run)}{alone}",
+            f"continue with: pixelwise resume {shlex.quote(printable(run))}{alone}",
         )
     found = [load_trained(folds.folder(fold), warn) for fold in folds.names]
     joint = sha256_bytes("\n".join(one.weights_sha256 for one in found).encode())

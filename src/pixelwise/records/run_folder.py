@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import shlex
 import shutil
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -105,14 +106,14 @@ def _no_run(folder: Path) -> CheckpointError:
     if several:
         runs = sorted(path.parent for path in folder.glob(f"*/{RECIPE}"))
         trained = next(filter(has_checkpoints, runs), None)
-        way = f"continue with: pixelwise resume {where}"
+        way = f"continue with: pixelwise resume {shlex.quote(where)}"
         if trained is not None:
             way = f"name one of its runs, such as {printable(trained)}"
             if (folder / CROSSVAL).is_file():
-                way += f"; all of them together predict: pixelwise predict {where} IMAGES"
+                way += f"; all of them together predict: pixelwise predict {shlex.quote(where)} IMAGES"
         return CheckpointError("K420", f"{where} is not a run folder: it holds {several}", way)
     if (folder / DIVISION).is_file():
-        begin = f"begin it with: pixelwise resume {printable(folder.parent)}"
+        begin = f"begin it with: pixelwise resume {shlex.quote(printable(folder.parent))}"
         return CheckpointError("K420", f"{where} is not a run folder: the training of this fold has not begun", begin)
     reason = f"it has no {RECIPE}" if folder.exists() else "it does not exist"
     help = "name the folder that `pixelwise train` created"

@@ -65,10 +65,21 @@ def test_a_cross_validation_of_other_data_is_not_resumed(tiny_data: Path, tiny_r
     assert caught.value.code == "K431"
 
 
+def test_nothing_is_left_of_a_cross_validation_whose_first_fold_cannot_begin(
+    tiny_data: Path, tiny_recipe: Path, tmp_path: Path
+):
+    (tmp_path / "fold-1").mkdir()
+    (tmp_path / "fold-1" / "own.txt").touch()
+    with pytest.raises(RecipeError) as caught:
+        pixelwise.crossval(tiny_recipe, tiny_data, tmp_path, folds=3, batch=100, observer=pixelwise.Observer())
+    assert caught.value.code == "R211"
+    assert [path.relative_to(tmp_path).as_posix() for path in tmp_path.rglob("*")] == ["fold-1", "fold-1/own.txt"]
+
+
 @pytest.fixture(scope="module")
 def done(tiny_data: Path, tiny_recipe: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Summary]:
     """A cross-validation that was stopped in its second fold and resumed."""
-    out = tmp_path_factory.mktemp("crossval") / "out"
+    out = tmp_path_factory.mktemp("crossval") / "two folds"
     data = out.parent / "data"
     shutil.copytree(tiny_data, data)
     begun: list[int] = []
@@ -83,7 +94,7 @@ def done(tiny_data: Path, tiny_recipe: Path, tmp_path_factory: pytest.TempPathFa
         pixelwise.crossval(
             tiny_recipe, data, out, folds=2, overrides=LAST, threads=1, device="cpu", queue=True, observer=observer
         )
-    assert caught.value.help == f"continue with: pixelwise resume {out}"
+    assert caught.value.help == f"continue with: pixelwise resume '{out}'"
     first = {path: path.stat().st_mtime_ns for path in (out / "fold-0").rglob("*") if path.is_file()}
     summary = pixelwise.resume(out)
     assert isinstance(summary, Summary)

@@ -2,8 +2,10 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 from pathlib import Path
 
+import msgspec
 import numpy as np
 import pytest
 from PIL import Image
@@ -11,6 +13,7 @@ from PIL import Image
 from pixelwise.evaluation.folds import mistakes, ranking
 from pixelwise.evaluation.folds.out_of_fold import Said, say
 from pixelwise.evaluation.folds.ranking import own_file, rank
+from pixelwise.records.environment import read_environment, write_environment
 from pixelwise.storage import json_text
 
 NAMES = {id: id for id in ("test/00", "test/01", "test/02")}
@@ -55,6 +58,17 @@ def test_regions_are_ranked_and_written_with_crops(fold: Path, said: Said, tmp_p
     ]
     queue = json.loads((tmp_path / "mistakes/queue.json").read_text("utf-8"))
     assert [one["image"] for one in queue["images"]] == ["images/test/01.png"]
+
+
+def test_paths_of_the_queue_begin_in_the_folder_that_was_named(fold: Path, said: Said, tmp_path: Path):
+    environment = read_environment(fold)
+    assert environment.data_folder is not None
+    shutil.copytree(environment.data_folder, tmp_path / "above" / "photos")
+    named = msgspec.structs.replace(environment.arguments, data=str(tmp_path / "above"))
+    write_environment(fold, msgspec.structs.replace(environment, arguments=named))
+    rank([fold], [said], tmp_path / "out", tmp_path / "mistakes", crops=0)
+    queue = json.loads((tmp_path / "mistakes/queue.json").read_text("utf-8"))
+    assert [one["image"] for one in queue["images"]] == ["photos/images/test/01.png"]
 
 
 def test_files_that_are_not_the_users_are_not_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):

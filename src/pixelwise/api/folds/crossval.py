@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shlex
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -13,7 +14,7 @@ from pixelwise.api.default_observer import observer_or_display
 from pixelwise.datasets.fingerprint import fingerprint
 from pixelwise.datasets.opening import open_dataset
 from pixelwise.datasets.samples import ALL
-from pixelwise.errors import CheckpointError, RecipeError, ResourceError, StoppedError
+from pixelwise.errors import CheckpointError, PixelwiseError, RecipeError, ResourceError, StoppedError
 from pixelwise.evaluation.folds.out_of_fold import Said, say
 from pixelwise.evaluation.folds.pooling import joint_score
 from pixelwise.evaluation.folds.ranking import rank
@@ -30,6 +31,7 @@ from pixelwise.records.folds.cross_validation import (
     OUT_OF_FOLD,
     CrossValidation,
     FoldRuns,
+    forget_unbegun,
     read_cross_validation,
     write_cross_validation,
 )
@@ -37,6 +39,7 @@ from pixelwise.records.folds.division import division_of
 from pixelwise.records.folds.summary import Summary, write_summary
 from pixelwise.records.run_folder import is_run, new_run_folder, refuse_occupied
 from pixelwise.reports.folds.page import write_folds_page
+from pixelwise.reports.folds.terminal import SHOWN
 from pixelwise.storage import printable, write_bytes
 from pixelwise.storage.locks import run_lock
 from pixelwise.storage.names import counted, distinct
@@ -99,7 +102,13 @@ def crossval(
     with observer_or_display(observer) as watcher, run_lock(place):
         refuse_occupied(place)
         begin(base, where, place, wanted, watcher)
-        return _go_on(place, watcher)
+        try:
+            return _go_on(place, watcher)
+        except PixelwiseError as error:
+            if not isinstance(error, StoppedError):
+                # What is wrong with the first fold is wrong with all: there is nothing to resume.
+                forget_unbegun(place)
+            raise
 
 
 def resume_crossval(folder: Path, options: ResumeOptions, observer: Observer) -> Summary:
@@ -132,7 +141,7 @@ def refuse_other_queue(data: Path | None, output: Path) -> None:
     Raises:
         RecipeError: R312.
     """
-    if data is None or address_of(data) is not None:
+    if data is None or address_of(data) is not None or not data.is_dir():
         raise RecipeError("R312", "`queue` needs a data folder on this machine", "leave `queue` out")
     if (data / QUEUE).exists():
         raise RecipeError(
@@ -170,7 +179,7 @@ def _go_on(folder: Path, observer: Observer, moved: Path | None = None) -> Summa
         try:
             _train(asked, runs.folder(fold), folder, options, observer, moved)
         except StoppedError as error:
-            help = f"continue with: pixelwise resume {printable(folder)}"
+            help = f"continue with: pixelwise resume {shlex.quote(printable(folder))}"
             raise StoppedError(error.code, error.message, help, error.exit_code) from error
     return conclude(folder, asked, runs, options, observer)
 
@@ -224,7 +233,7 @@ def conclude(
         scores=scores,
         regions=None if mistakes is None else len(mistakes),
         images_with_mistakes=len({one.image for one in mistakes or ()}),
-        mistakes=tuple((mistakes or [])[: options.crops]),
+        mistakes=tuple((mistakes or [])[: max(options.crops, SHOWN)]),
         remarks=tuple(remarks),
     )
     observer.phase("writing the report")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import shlex
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -145,7 +146,7 @@ def _resumed_together(folder: Path) -> Iterator[None]:
     try:
         yield
     except StoppedError as error:
-        help = f"continue with: pixelwise resume {printable(folder)}"
+        help = f"continue with: pixelwise resume {shlex.quote(printable(folder))}"
         raise StoppedError(error.code, error.message, help, error.exit_code) from error
 
 

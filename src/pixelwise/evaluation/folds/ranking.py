@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import NamedTuple
@@ -22,6 +23,7 @@ from pixelwise.evaluation.pairs import scored_labels
 from pixelwise.observer import SILENT, Observer
 from pixelwise.prediction.overlays import as_picture, blend, jpeg
 from pixelwise.recipes.protocols import protocol as find_protocol
+from pixelwise.records.environment import read_environment
 from pixelwise.records.folds.division import HELD_OUT
 from pixelwise.records.folds.mistakes import CODE, CROPS, LabelMistake, write_mistakes
 from pixelwise.records.run_folder import read_recipe
@@ -87,10 +89,12 @@ def rank(
     found = ranked(list(_regions(held, output, observer)))
     found = [msgspec.structs.replace(one, rank=place) for place, one in enumerate(found, start=1)]
     found = _with_crops(found, held, output, folder, crops, observer)
-    fix = _fix_of(held[0].dataset)
+    # The folder that was named, to which the paths of a queue are relative: the data may lie in a folder of it.
+    root = read_environment(runs[0]).data_folder or held[0].dataset.root
+    fix = _fix_of(held[0].dataset, root)
     findings = [finding(CODE, one.message, [one.mask_file or one.image_file or one.image], fix) for one in found]
     lines = b"".join(msgspec.json.encode(one) + b"\n" for one in findings)
-    write_mistakes(folder, found, lines, held[0].dataset.root)
+    write_mistakes(folder, found, lines, root)
     return found
 
 
@@ -122,12 +126,12 @@ def own_file(path: Path | None) -> str:
     return str(path)
 
 
-def _fix_of(dataset: Dataset) -> str:
+def _fix_of(dataset: Dataset, root: Path) -> str:
     masks = (sample.mask_path for sample in dataset.samples(HELD_OUT))
     mask = next((path for path in masks if path is not None), None)
     if isinstance(mask, Member) or not own_file(mask):
         return _FIX.format(where="with the tool that made the annotations")
-    return _FIX.format(where=f"`pixelwise ui --data {printable(dataset.root)} --edit`")
+    return _FIX.format(where=f"`pixelwise ui --data {shlex.quote(printable(root))} --edit`")
 
 
 def evidence_of(sample: Sample, held: HeldOut, output: Path) -> Evidence:

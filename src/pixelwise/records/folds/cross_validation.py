@@ -10,6 +10,7 @@ OUT/report.html
 
 from __future__ import annotations
 
+import contextlib
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +21,7 @@ from pixelwise.recipes.overrides import from_plain
 from pixelwise.recipes.schema.recipe import Recipe
 from pixelwise.records import json_files
 from pixelwise.records.evaluations import find_result
+from pixelwise.records.folds.division import DIVISION
 from pixelwise.records.log import read_log
 from pixelwise.records.result import Result
 from pixelwise.records.run_folder import CROSSVAL, is_run, read_recipe
@@ -111,6 +113,18 @@ class FoldRuns:
 def is_cross_validation(folder: Path) -> bool:
     """Whether a folder holds a cross-validation that has begun."""
     return (folder / CROSSVAL).is_file()
+
+
+def forget_unbegun(folder: Path) -> None:
+    """Remove `crossval.json` and the divisions, unless the training of a fold has begun."""
+    folders = FoldRuns(folder, read_cross_validation(folder)).folders
+    if any(map(is_run, folders)):
+        return
+    (folder / CROSSVAL).unlink()
+    for run in folders:
+        (run / DIVISION).unlink(missing_ok=True)
+        with contextlib.suppress(OSError):  # it is not empty
+            run.rmdir()
 
 
 def read_cross_validation(folder: Path) -> CrossValidation:

@@ -79,7 +79,7 @@ def write_mistakes(folder: Path, mistakes: Sequence[LabelMistake], findings: byt
         folder: The folder `label-mistakes`.
         mistakes: All regions in their order.
         findings: The findings, one line of JSON each.
-        root: Folder of the data set, to which the paths of the queue are relative.
+        root: Folder of the data, as it was named, to which the paths of the queue are relative.
 
     Raises:
         ResourceError: S601, the disk is full.
