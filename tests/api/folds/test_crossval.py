@@ -71,8 +71,8 @@ def test_nothing_is_left_of_a_cross_validation_whose_first_fold_cannot_begin(
     (tmp_path / "fold-1").mkdir()
     (tmp_path / "fold-1" / "own.txt").touch()
     with pytest.raises(RecipeError) as caught:
-        pixelwise.crossval(tiny_recipe, tiny_data, tmp_path, folds=3, batch=100, observer=pixelwise.Observer())
-    assert caught.value.code == "R211"
+        pixelwise.crossval(tiny_recipe, tiny_data, tmp_path, folds=3, track=("nowhere",), observer=pixelwise.Observer())
+    assert caught.value.code == "R270"
     assert [path.relative_to(tmp_path).as_posix() for path in tmp_path.rglob("*")] == ["fold-1", "fold-1/own.txt"]
 
 
