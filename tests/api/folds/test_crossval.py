@@ -159,9 +159,9 @@ def test_the_networks_are_scored_together_on_other_data_alone(
 ):
     out, summary = done
     # The tiny data is what was copied, divided and learned: the same images in another folder.
-    for arguments in ((), (tiny_data,), (tiny_data, "test")):
+    for data, split in ((None, None), (tiny_data, None), (tiny_data, "test")):
         with pytest.raises(RecipeError, match="their joint score would be too high") as caught:
-            pixelwise.evaluate(out, *arguments)
+            pixelwise.evaluate(out, data, split)
         assert caught.value.code == "R313"
     fold = pixelwise.evaluate(out / "fold-0", tiny_data)
     assert (fold.split, fold.images, fold.miou) == ("held-out", 7, summary.scores[0].folds[0].miou)

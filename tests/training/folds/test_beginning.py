@@ -131,7 +131,7 @@ def test_weights_that_know_generated_images_are_refused(tiny_run: Path, tmp_path
     run = shutil.copytree(tiny_run, tmp_path / "run")
     dataset = open_dataset(apply_overrides(find("town-demo"), town).data, None)
     images = {split: len(dataset.splits[split]) for split in ("train", "val")}
-    facts = DataFacts(splits=tuple(images), images=images, fingerprint=fingerprint(dataset, images))
+    facts = DataFacts(splits=tuple(images), images=images, fingerprint=fingerprint(dataset, tuple(images)))
     write_data_facts(run, facts)
     environment = read_environment(run)
     generated = msgspec.structs.replace(environment.arguments, data=None)
