@@ -70,8 +70,8 @@ def test_a_mask_that_is_missing_or_of_another_size_is_refused(
 
 def test_the_same_images_are_drawn_for_both(suite_scores: ModuleType):
     # Images differ much, but one system is better by a tenth in each of them: nothing is left to chance.
-    low = cell(suite_scores, "peer", [[1, 1], [8, 8], [4, 4]], miou=13 / 30)
-    high = cell(suite_scores, "ours", [[2, 2], [9, 9], [5, 5]], miou=16 / 30)
+    low = cell(suite_scores, "peer", [[1, 1], [8, 8], [4, 4]] * 2, miou=13 / 30)
+    high = cell(suite_scores, "ours", [[2, 2], [9, 9], [5, 5]] * 2, miou=16 / 30)
     found = suite_scores.difference(high, low)
     assert found.value == pytest.approx(0.1)
     assert found.interval == pytest.approx((0.1, 0.1))

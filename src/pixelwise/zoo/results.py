@@ -11,7 +11,6 @@ from typing import Literal
 import msgspec
 
 from pixelwise.errors import DataError, RecipeError
-from pixelwise.metrics.significance import t_quantile
 from pixelwise.recipes.protocols import PROTOCOLS
 from pixelwise.recipes.schema.recipe import Recipe, Role, with_fields_of
 from pixelwise.recipes.sizes import Size
@@ -195,6 +194,9 @@ def _interval(results: Sequence[Result]) -> tuple[float, float] | None:
     if len(results) == 1:
         low, high = known[0]
         return 100 * low, 100 * high
+    # Here, because its package needs NumPy, and most tables hold no two runs of a row.
+    from pixelwise.metrics.significance import t_quantile
+
     mean = statistics.fmean(one.miou for one in results)
     images = max(2, min(one.images for one in results))
     reach = t_quantile(_LEVEL, math.inf)
