@@ -136,7 +136,7 @@ def _read_checkpoint(folder: Path, number: int) -> list[str]:
     best_checkpoint(checkpoints)
     _newest(checkpoints)
     newest = newest_checkpoint(checkpoints)
-    _training_cost(folder)
+    _training_cost(folder, _network()[0])
     if newest is not None:
         _network()[1].restore(newest)
     if number % 5 == 0:
