@@ -47,13 +47,15 @@ DATA = {"camvid": small_data.CAMVID, "nuclei": small_data.NUCLEI, "town": TOWN}
 NUCLEI_SPLITS = {"test": 0.25, "val": 0.15}
 TOWN_IMAGES = (240, 40, 60)
 NETWORKS = {
-    "U-Net-R18": ("unet-resnet18",),
-    "SwiftNet-R18": ("unet-resnet18", 'model={family="swiftnet",encoder="resnet18"}'),
-    "FPNLite-MNv2": ("unet-resnet18", 'model={family="fpnlite",encoder="mobilenetv2_100"}'),
-    "PIDNet-S": ("unet-resnet18", 'model={family="pidnet",variant="s"}'),
-    "SegFormer-B0": ("generic-segformer",),
+    "U-Net-R18": '{family="unet",encoder="resnet18"}',
+    "SwiftNet-R18": '{family="swiftnet",encoder="resnet18"}',
+    "FPNLite-MNv2": '{family="fpnlite",encoder="mobilenetv2_100"}',
+    "PIDNet-S": '{family="pidnet",variant="s"}',
+    "SegFormer-B0": '{family="segformer",encoder="mit_b0",head="mlp",channels=256}',
 }
-"""Network -> recipe and changes, for Pixelwise."""
+"""Network -> its section `model`, for Pixelwise."""
+RECIPE_FOR_ALL = ("unet", "optimizer.groups=[]")
+"""The recipe that plans itself, without its lower rate for an encoder that has learned before."""
 SMP = {"Unet-R18": ("unet", "resnet18"), "FPN-MNv2": ("fpn", "mobilenet_v2"), "Segformer-B0": ("segformer", "mit_b0")}
 """Network -> architecture and encoder, for segmentation_models_pytorch."""
 OURS, THEIRS, ULTRALYTICS = "Pixelwise: ", "smp: ", "ultralytics: yolo26n-sem"
@@ -210,10 +212,11 @@ def training(key: Key, folder: Path, options: argparse.Namespace) -> list[str]:
     command = [sys.executable, "-m", "pixelwise"]
     if (folder / "run" / RECIPE).is_file():
         return [*command, "resume", str(folder / "run"), "--threads", str(options.threads)]
-    recipe, *changes = NETWORKS[key.system.removeprefix(OURS)]
+    recipe, *changes = RECIPE_FOR_ALL
     data = str(options.work / "data" / key.data)
-    words = [recipe, data, *changes, "--minutes", f"{key.minutes:g}", "--seed", str(key.seed), "--weights", "none"]
-    return [*command, "train", *words, "--threads", str(options.threads), "--no-evaluate", "-o", str(folder / "run")]
+    asked = [recipe, data, f"model={NETWORKS[key.system.removeprefix(OURS)]}", *changes]
+    limits = ["--minutes", f"{key.minutes:g}", "--seed", str(key.seed), "--threads", str(options.threads)]
+    return [*command, "train", *asked, *limits, "--weights", "none", "--no-evaluate", "-o", str(folder / "run")]
 
 
 def peer(key: Key, folder: Path, options: argparse.Namespace) -> list[str]:

@@ -133,7 +133,7 @@ def test_a_training_begins_with_random_weights_and_a_stopped_one_is_resumed(suit
     key = suite.Key("town", "Pixelwise: SwiftNet-R18", 30.0, 3)
     folder = tmp_path / key.folder
     begun = suite.training(key, folder, options(tmp_path))
-    assert begun[3:6] == ["train", "unet-resnet18", str(tmp_path / "work" / "data" / "town")]
+    assert begun[3:6] == ["train", "unet", str(tmp_path / "work" / "data" / "town")]
     for words in (["--minutes", "30"], ["--seed", "3"], ["--weights", "none"], ["--threads", "1"]):
         assert words == begun[begun.index(words[0]) : begun.index(words[0]) + 2]
     (folder / "run").mkdir(parents=True)
@@ -146,8 +146,10 @@ def test_every_network_is_a_recipe(suite: ModuleType, name: str):
     from pixelwise.recipes.catalog import recipe
     from pixelwise.recipes.overrides import apply_overrides
 
-    base, *changes = suite.NETWORKS[name]
-    family = type(apply_overrides(recipe(base), changes).model).__name__.removesuffix("Spec")
+    base, *changes = suite.RECIPE_FOR_ALL
+    family = type(
+        apply_overrides(recipe(base), [f"model={suite.NETWORKS[name]}", *changes]).model
+    ).__name__.removesuffix("Spec")
     assert name.replace("U-Net", "UNet").partition("-")[0] == family
 
 
