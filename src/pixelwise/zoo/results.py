@@ -264,11 +264,12 @@ def _differences(recipe: Recipe, score: Result) -> list[str]:
         found.append(f"with {changes}")
     if not found and score.input_size != size:
         found.append(f"input {_size(score.input_size)} instead of {_size(size)}")
-    if (share := _share_trained(score)) < 1 and score.training is not None:
+    training = score.training
+    if training is not None and training.share < 1:
         epochs = recipe.schedule.epochs
-        done = "" if epochs is None else f"{share * epochs:.4g}"
+        done = "" if epochs is None else f"{training.share * epochs:.4g}"
         found.append(
-            f"trained for {score.training.steps} of {score.training.planned_steps} steps"
+            f"trained for {training.steps} of {training.planned_steps} steps"
             if done in ("", f"{epochs}")
             else f"trained for {done} of {epochs} epochs"
         )
