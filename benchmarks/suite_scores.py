@@ -112,24 +112,27 @@ def best_and_alike(cells: Sequence[Cell]) -> tuple[Cell, list[Cell]]:
     return best, [one for one, estimate in zip(others, told, strict=True) if not estimate.separated]
 
 
-def page(cells: Sequence[Cell], command: str, ours: str) -> str:
+def page(cells: Sequence[Cell], command: str, ours: str, at_once: int = 1) -> str:
     """The result as Markdown.
 
     Args:
         cells: All cells.
         command: Command that made them.
         ours: Beginning of the names of our own systems.
+        at_once: How many of them ran at a time.
     """
     columns = sorted({(one.minutes, one.data) for one in cells})
     systems = list(dict.fromkeys(one.system for one in cells))
     heads = [f"{data}, {minutes:g} min" for minutes, data in columns]
+    cores = " and ".join(f"{count}" for count in sorted({one.cores for one in cells}))
+    shared = f" {at_once} ran at a time, each pinned to cores of its own ({cores} each)." if at_once > 1 else ""
     lines = [
         "# Networks and peers at equal budgets",
         "",
         f"`{command}`: mIoU in % on the test images, with its 95 % interval over images, from written masks that are "
         "all scored by the same code. All systems had the same images, cores and minutes, and began with random "
-        "weights; nothing was chosen on the test images. Bold: the best of its column; ≈: not separated from it by "
-        "these images (paired bootstrap, Holm's correction).",
+        f"weights; nothing was chosen on the test images.{shared} Bold: the best of its column; ≈: not separated "
+        "from it by these images (paired bootstrap, Holm's correction).",
         "",
         f"| | {' | '.join(heads)} |",
         f"|---|{'---|' * len(heads)}",

@@ -3,7 +3,12 @@
 from __future__ import annotations
 
 import argparse
+import os
+import signal
+import subprocess
 import sys
+import threading
+import time
 from collections.abc import Callable
 from pathlib import Path
 from types import ModuleType
@@ -20,6 +25,11 @@ CLASSES = ("a", "b")
 @pytest.fixture
 def suite(script: Callable[[str], ModuleType]) -> ModuleType:
     return script("suite")
+
+
+@pytest.fixture
+def suite_commands(script: Callable[[str], ModuleType]) -> ModuleType:
+    return script("suite_commands")
 
 
 @pytest.fixture
@@ -42,7 +52,7 @@ def cell(suite_scores: ModuleType, system: str, right: list[list[int]], **change
 
 
 def options(tmp_path: Path, **changes: Any) -> argparse.Namespace:
-    fields = {"work": tmp_path / "work", "threads": 1, "smp": "smp-python", "ultralytics": "yolo-python"}
+    fields = {"work": tmp_path / "work", "threads": 1, "at_once": 1, "smp": "smp-python", "ultralytics": "yolo-python"}
     return argparse.Namespace(**(fields | {"images": None, "nuclei": None, "camvid": None} | changes))
 
 
@@ -154,22 +164,89 @@ def test_every_network_is_a_recipe(suite: ModuleType, name: str):
 
 
 def test_a_cell_that_is_done_is_kept_and_seconds_of_all_attempts_count(
-    suite: ModuleType, suite_scores: ModuleType, tmp_path: Path
+    suite: ModuleType, suite_commands: ModuleType, suite_scores: ModuleType, tmp_path: Path
 ):
-    asked = options(tmp_path)
+    asked, commands = options(tmp_path), suite_commands.Commands(1, 1)
     key = suite.Key("town", "smp: Unet-R18", 5.0, 0)
     folder = asked.work / key.folder
     folder.mkdir(parents=True)
-    suite.timed([sys.executable, "-c", "print('once')"], folder, asked)
-    suite.timed([sys.executable, "-c", "print('twice')"], folder, asked)
-    assert len(msgspec.json.decode((folder / suite.ATTEMPTS).read_bytes())) == 2
+    attempts = folder / suite_commands.ATTEMPTS
+
+    def attempt(code: str) -> None:
+        commands.timed([sys.executable, "-c", code], folder)
+
+    commands.map(attempt, ["print('once')", "print('twice')"])
+    assert len(msgspec.json.decode(attempts.read_bytes())) == 2
     assert (folder / "log.txt").read_text() == "once\ntwice\n"
-    with pytest.raises(suite.subprocess.CalledProcessError):
-        suite.timed([sys.executable, "-c", "raise SystemExit(3)"], folder, asked)
-    assert len(msgspec.json.decode((folder / suite.ATTEMPTS).read_bytes())) == 3
+    with pytest.raises(subprocess.CalledProcessError):
+        commands.map(attempt, ["raise SystemExit(3)"])
+    assert len(msgspec.json.decode(attempts.read_bytes())) == 3
     done = cell(suite_scores, key.system, [[1, 1]])
     (folder / "cell.json").write_bytes(msgspec.json.encode(done))
-    assert suite.cell(key, asked) == done
+    assert suite.cell(key, asked, commands) == done
+
+
+def test_cells_at_a_time_have_cores_of_their_own(suite_commands: ModuleType, tmp_path: Path):
+    cores = suite_commands.usable_cores()
+    with pytest.raises(ValueError, match=f"this process may use {len(cores)}"):
+        suite_commands.Commands(len(cores) + 1, 1)
+    if not hasattr(os, "sched_getaffinity") or len(cores) < 2:
+        pytest.skip("needs two cores, on Linux")
+    commands = suite_commands.Commands(2, 1)
+    # Each waits for the other, so that both run at the same time.
+    code = """
+import os, pathlib, sys, time
+own, other = pathlib.Path(sys.argv[1]), pathlib.Path(sys.argv[2])
+own.write_text(str(os.sched_getaffinity(0)))
+until = time.monotonic() + 60
+while not other.exists():
+    assert time.monotonic() < until, "they did not run at the same time"
+    time.sleep(0.01)
+"""
+
+    def wait(names: tuple[str, str]) -> None:
+        folder = tmp_path / f"cell-{names[0]}"
+        folder.mkdir()
+        commands.timed([sys.executable, "-c", code, *(str(tmp_path / name) for name in names)], folder)
+
+    commands.map(wait, [("a", "b"), ("b", "a")])
+    assert {(tmp_path / name).read_text() for name in "ab"} == {str({core}) for core in cores[:2]}
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="no process can be asked to save on Windows")
+def test_a_stopped_suite_lets_every_command_save_and_begins_no_other(suite_commands: ModuleType, tmp_path: Path):
+    at_once = min(2, len(suite_commands.usable_cores()))
+    commands, begun = suite_commands.Commands(at_once, 1), []
+    code = """
+import pathlib, signal, sys, time
+folder = pathlib.Path(sys.argv[1])
+def save(*_):
+    (folder / "saved").touch()
+    sys.exit(143)
+signal.signal(signal.SIGTERM, save)
+(folder / "ready").touch()
+time.sleep(60)
+"""
+
+    def train(number: int) -> None:
+        folder = tmp_path / str(number)
+        folder.mkdir()
+        begun.append(number)
+        if number == at_once - 1:
+            threading.Thread(target=interrupt, daemon=True).start()
+        commands.timed([sys.executable, "-c", code, str(folder)], folder)
+
+    def interrupt() -> None:
+        while not all((tmp_path / str(number) / "ready").exists() for number in range(at_once)):
+            time.sleep(0.01)
+        main = threading.main_thread().ident
+        assert main is not None
+        signal.pthread_kill(main, signal.SIGINT)
+
+    with pytest.raises(KeyboardInterrupt):
+        commands.map(train, range(6))
+    assert begun == list(range(at_once))
+    assert all((tmp_path / str(number) / "saved").exists() for number in begun)
 
 
 def test_a_folder_belongs_to_one_cell(suite: ModuleType):
