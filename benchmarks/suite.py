@@ -55,8 +55,8 @@ NETWORKS = {
 """Network -> its section `model`, for Pixelwise."""
 RECIPE_FOR_ALL = ("unet", "optimizer.groups=[]", "optimizer.lr=0.001")
 """The recipe that plans itself, with one learning rate: no encoder has learned before. Chosen among 0.003, 0.001 and
-0.0005 on CamVid's `val`, after five minutes on a core: SwiftNet reached 34.4, 47.9 and 47.7 %, U-Net 29.4, 33.5 and 32.5,
-SegFormer 22.5 and 30.9 with the first two."""
+0.0005 on CamVid's `val`, after five minutes on a core: SwiftNet reached 34.4, 47.9 and 47.7 %, U-Net 29.4, 33.5 and
+32.5, SegFormer 22.5 and 30.9 with the first two."""
 SMP = {"Unet-R18": ("unet", "resnet18"), "FPN-MNv2": ("fpn", "mobilenet_v2"), "Segformer-B0": ("segformer", "mit_b0")}
 """Network -> architecture and encoder, for segmentation_models_pytorch."""
 OURS, THEIRS, ULTRALYTICS = "Pixelwise: ", "smp: ", "ultralytics: yolo26n-sem"
