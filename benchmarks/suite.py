@@ -35,7 +35,7 @@ import msgspec
 import small_data
 from measuring import HERE, write_result
 from suite_commands import ATTEMPTS, Commands
-from suite_scores import Cell, page, plot, scored
+from suite_scores import COUNTS, Cell, gains, page, plot, scored
 
 from pixelwise.records.run_folder import RECIPE
 from pixelwise.storage import write_bytes
@@ -133,7 +133,9 @@ def report(cells: Sequence[Cell], options: argparse.Namespace) -> None:
     text = page(cells, command, OURS, options.at_once)
     target = HERE if options.images is None else options.work
     if options.images is None:
-        write_result("suite", {"command": command, "cells": [msgspec.to_builtins(one) for one in cells]})
+        summaries = [{k: v for k, v in msgspec.to_builtins(one).items() if k not in COUNTS} for one in cells]
+        differences = [msgspec.to_builtins(one) for one in gains(cells, OURS)]
+        write_result("suite", {"command": command, "cells": summaries, "differences": differences})
     (target / "plots").mkdir(exist_ok=True)
     (target / "suite.md").write_text(text, "utf-8")
     plot(cells, target / "plots" / "suite.svg", OURS)

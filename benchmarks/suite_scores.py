@@ -14,8 +14,11 @@ from pixelwise.evaluation.comparison.estimates import Estimate, differences, mea
 from pixelwise.metrics import confusion_matrix, miou_interval, scores
 from pixelwise.metrics.scores import totals_of
 from pixelwise.metrics.significance import holm
+from pixelwise.storage.names import counted
 
 RESAMPLES = 2000
+COUNTS = ("images", "right", "unions")
+"""Fields of a cell with a value for every image, which results leave out."""
 
 
 class Cell(msgspec.Struct, frozen=True, kw_only=True):
@@ -86,6 +89,26 @@ def scored(masks: Path, truth: Path, classes: Sequence[str]) -> dict[str, Any]:
     }
 
 
+class Gain(msgspec.Struct, frozen=True, kw_only=True):
+    """Mean IoU of one of our networks minus that of a peer, trained on the same data for the same time.
+
+    Attributes:
+        data: Name of the data set.
+        minutes: Minutes of each training.
+        seed: Seed of both.
+        system: Our network.
+        peer: The other.
+        estimate: The difference, with Holm's correction over those of the same data, minutes and seed.
+    """
+
+    data: str
+    minutes: float
+    seed: int
+    system: str
+    peer: str
+    estimate: Estimate
+
+
 def difference(first: Cell, second: Cell) -> Estimate:
     """Mean IoU of `first` minus that of `second`, with an interval: the same images are drawn for both.
 
@@ -124,8 +147,8 @@ def page(cells: Sequence[Cell], command: str, ours: str, at_once: int = 1) -> st
     columns = sorted({(one.minutes, one.data) for one in cells})
     systems = list(dict.fromkeys(one.system for one in cells))
     heads = [f"{data}, {minutes:g} min" for minutes, data in columns]
-    cores = " and ".join(f"{count}" for count in sorted({one.cores for one in cells}))
-    shared = f" {at_once} ran at a time, each pinned to cores of its own ({cores} each)." if at_once > 1 else ""
+    cores = " or ".join(counted(count, "core") for count in sorted({one.cores for one in cells}))
+    shared = f" {at_once} ran at a time, pinned to {cores} each." if at_once > 1 else ""
     lines = [
         "# Networks and peers at equal budgets",
         "",
@@ -174,28 +197,45 @@ def _text(one: Cell, *, bold: bool, near: bool) -> str:
     return f"{f'**{score}**' if bold else score}{interval}{' ≈' if near else ''}"
 
 
+def gains(cells: Sequence[Cell], ours: str) -> list[Gain]:
+    """Each of our networks beside each peer, on the same images.
+
+    Args:
+        cells: All cells.
+        ours: Beginning of the names of our own systems.
+    """
+    found = []
+    for group in _groups(cells):
+        mine = [one for one in group if one.system.startswith(ours)]
+        pairs = [(peer, one) for peer in group if not peer.system.startswith(ours) for one in mine]
+        told = adjusted([difference(one, peer) for peer, one in pairs])
+        found += [
+            Gain(data=one.data, minutes=one.minutes, seed=one.seed, system=one.system, peer=peer.system, estimate=gain)
+            for (peer, one), gain in zip(pairs, told, strict=True)
+        ]
+    return found
+
+
 def _compared(cells: Sequence[Cell], ours: str) -> list[str]:
-    """Each of our networks beside each peer, on the same images; a row per peer, data set, budget and seed."""
+    """The table of the gains; a row per peer, data set, budget and seed."""
+    found = gains(cells, ours)
     names = list(dict.fromkeys(one.system for one in cells if one.system.startswith(ours)))
     lines = [
         "Differences in points to each peer, with their 95 % interval over the same images; bold where they are "
         "separated from 0 (Holm's correction over the differences of a data set and budget), so that chance in the "
-        "choice of images does not explain them. Other seeds would change them further.",
+        "choice of images does not explain them. Other seeds would change them further, and so would images from "
+        "elsewhere: the test images of CamVid, for example, are frames of two drives only.",
         "",
         f"| | {' | '.join(name.removeprefix(ours) for name in names)} |",
         f"|---|{'---|' * len(names)}",
     ]
-    rows = []
-    for group in _groups(cells):
-        mine = {one.system: one for one in group if one.system.startswith(ours)}
-        peers = [one for one in group if not one.system.startswith(ours)]
-        pairs = [(peer, one) for peer in peers for one in mine.values()]
-        told = adjusted([difference(one, peer) for peer, one in pairs])
-        gains = {(peer.system, one.system): estimate for (peer, one), estimate in zip(pairs, told, strict=True)}
-        for peer in peers:
-            texts = [_gain(gains[peer.system, name]) if name in mine else "not run" for name in names]
-            rows.append(f"| {peer.system}, {peer.data}, {peer.minutes:g} min | {' | '.join(texts)} |")
-    return [*lines, *rows] if names and rows else []
+    rows: dict[tuple[str, str, float, int], dict[str, Estimate]] = {}
+    for one in found:
+        rows.setdefault((one.peer, one.data, one.minutes, one.seed), {})[one.system] = one.estimate
+    for (peer, data, minutes, _), row in rows.items():
+        texts = [_gain(row[name]) if name in row else "not run" for name in names]
+        lines.append(f"| {peer}, {data}, {minutes:g} min | {' | '.join(texts)} |")
+    return lines if rows else []
 
 
 def _gain(one: Estimate) -> str:
@@ -229,7 +269,7 @@ def plot(cells: Sequence[Cell], path: Path, ours: str) -> None:
                 marker="o" if system.startswith(ours) else "x", linestyle="-" if system.startswith(ours) else "--",
                 label=system,
             )  # fmt: skip
-        axis.set(title=name, xlabel="minutes", ylabel="mIoU in %")
+        axis.set(title=name, xlabel="minutes", ylabel="mIoU in %", xlim=(0, None))
         axis.grid(alpha=0.3)
     handles, labels = axes[0][0].get_legend_handles_labels()
     figure.legend(handles, labels, loc="lower center", ncols=3, fontsize=8, frameon=False)
