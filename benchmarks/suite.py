@@ -33,6 +33,7 @@ from typing import NamedTuple
 
 import msgspec
 import small_data
+from draw_pictures import record_file
 from measuring import HERE, write_result
 from suite_commands import ATTEMPTS, Commands
 from suite_scores import COUNTS, Cell, gains, page, plot, scored
@@ -139,6 +140,8 @@ def report(cells: Sequence[Cell], options: argparse.Namespace) -> None:
     (target / "plots").mkdir(exist_ok=True)
     (target / "suite.md").write_text(text, "utf-8")
     plot(cells, target / "plots" / "suite.svg", OURS)
+    if options.images is None:
+        record_file(target / "plots" / "suite.svg")
     print(text)
 
 

@@ -269,7 +269,8 @@ def plot(cells: Sequence[Cell], path: Path, ours: str) -> None:
                 marker="o" if system.startswith(ours) else "x", linestyle="-" if system.startswith(ours) else "--",
                 label=system,
             )  # fmt: skip
-        axis.set(title=name, xlabel="minutes", ylabel="mIoU in %", xlim=(0, None))
+        longest = max(one.spent for one in cells if one.data == name)
+        axis.set(title=name, xlabel="minutes", ylabel="mIoU in %", xlim=(0, 1.08 * longest))
         axis.grid(alpha=0.3)
     handles, labels = axes[0][0].get_legend_handles_labels()
     figure.legend(handles, labels, loc="lower center", ncols=3, fontsize=8, frameon=False)
