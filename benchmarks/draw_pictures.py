@@ -71,7 +71,9 @@ PICTURES = {
     ),
     **{f"benchmarks/plots/{name}.svg": _plot(name) for name in ("data_path", "evaluation", "prediction", "training")},
     "benchmarks/plots/scale.svg": Picture("python benchmarks/scale.py", ("benchmarks/measurements/scale.json",)),
-    "benchmarks/plots/suite.svg": Picture("python benchmarks/suite.py", ("benchmarks/measurements/suite.json",)),
+    "benchmarks/plots/suite.svg": Picture(
+        "the command at the top of benchmarks/suite.md", ("benchmarks/measurements/suite.json",)
+    ),
 }
 """Every picture of the documentation, by its path below the repository."""
 

@@ -5,9 +5,10 @@
 
 Data: CamVid; the nuclei of the Data Science Bowl, divided by a fixed draw; the town. Systems: five networks trained by
 `pixelwise train ... --minutes`; segmentation_models_pytorch in the loop of its CamVid example (`smp_peer.py`); and
-ultralytics' semantic task, which is AGPL-3.0 and runs in an environment of its own (`ultralytics_peer.py`):
+ultralytics' semantic task (`ultralytics_peer.py`), which is AGPL-3.0. The last two run in environments of their own:
 
-    python -m venv ELSEWHERE && ELSEWHERE/bin/pip install ultralytics
+    python -m venv SMP && SMP/bin/pip install segmentation-models-pytorch albumentations     # --smp SMP/bin/python
+    python -m venv YOLO && YOLO/bin/pip install ultralytics                        # --ultralytics YOLO/bin/python
 
 Every system gets the same images, cores and minutes, and begins with random weights. It trains on `train`, may use
 `val` to choose, and never sees a test image before it is trained; then it writes a mask for each of them, which is
@@ -23,6 +24,7 @@ from __future__ import annotations
 
 import argparse
 import random
+import shlex
 import shutil
 import signal
 import subprocess
@@ -63,6 +65,8 @@ SMP = {"Unet-R18": ("unet", "resnet18"), "FPN-MNv2": ("fpn", "mobilenet_v2"), "S
 OURS, THEIRS, ULTRALYTICS = "Pixelwise: ", "smp: ", "ultralytics: yolo26n-sem"
 SYSTEMS = (*(OURS + name for name in NETWORKS), *(THEIRS + name for name in SMP), ULTRALYTICS)
 YOLO = "yolo26n-sem.yaml"
+GIVEN = {"camvid": "CamVid", "nuclei": "stage1_train", "smp": "PYTHON", "ultralytics": "PYTHON"}
+"""Option -> what stands for its value, a path on this machine, in the command that a result names."""
 
 
 class Key(NamedTuple):
@@ -90,7 +94,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--threads", type=int, default=2, help="processor cores of each training")
     parser.add_argument("--at-once", type=int, default=1, help="trainings at a time")
     parser.add_argument("--systems", nargs="+", choices=SYSTEMS, default=list(SYSTEMS), metavar="SYSTEM")
-    parser.add_argument("--smp", default=sys.executable, help="Python with segmentation-models-pytorch, albumentations")
+    parser.add_argument("--smp", help="Python with segmentation-models-pytorch, albumentations; this one if left out")
     parser.add_argument("--ultralytics", help="Python with ultralytics; left out without it")
     parser.add_argument("--images", type=int, help="only so many of each split, for trying the script")
     parser.add_argument("--work", type=Path, default=Path("runs/suite"), help="folder of data, runs and cells")
@@ -126,11 +130,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def report(cells: Sequence[Cell], options: argparse.Namespace) -> None:
     """Write the cells, the page and the plot: of a trial into `--work`, else where results are kept."""
-    seeds, minutes = (" ".join(f"{one:g}" for one in values) for values in (options.seeds, sorted(options.minutes)))
-    command = (
-        f"python benchmarks/suite.py --camvid CamVid --nuclei stage1_train --minutes {minutes} --seeds {seeds} "
-        f"--threads {options.threads} --at-once {options.at_once}"
-    )
+    command = command_of(options)
     text = page(cells, command, OURS, options.at_once)
     target = HERE if options.images is None else options.work
     if options.images is None:
@@ -143,6 +143,17 @@ def report(cells: Sequence[Cell], options: argparse.Namespace) -> None:
     if options.images is None:
         record_file(target / "plots" / "suite.svg")
     print(text)
+
+
+def command_of(options: argparse.Namespace) -> str:
+    """The command that does the same again, with placeholders for the folders and environments of this machine."""
+    words = ["python benchmarks/suite.py"]
+    words += [f"--{name} {given}" for name, given in GIVEN.items() if getattr(options, name) is not None]
+    words.append(f"--minutes {' '.join(f'{one:g}' for one in sorted(options.minutes))}")
+    words.append(f"--seeds {' '.join(map(str, options.seeds))} --threads {options.threads} --at-once {options.at_once}")
+    if set(options.systems) != set(SYSTEMS):
+        words.append(f"--systems {' '.join(map(shlex.quote, options.systems))}")
+    return " ".join(words)
 
 
 def divide(name: str, options: argparse.Namespace) -> None:
@@ -247,7 +258,7 @@ def peer(key: Key, folder: Path, options: argparse.Namespace) -> list[str]:
         return [options.ultralytics, str(HERE / "ultralytics_peer.py"), "train", YOLO, *shared, *DATA[key.data]]
     architecture, encoder = SMP[key.system.removeprefix(THEIRS)]
     classes = str(len(DATA[key.data]))
-    return [options.smp, str(HERE / "smp_peer.py"), architecture, encoder, *shared, classes]
+    return [options.smp or sys.executable, str(HERE / "smp_peer.py"), architecture, encoder, *shared, classes]
 
 
 if __name__ == "__main__":

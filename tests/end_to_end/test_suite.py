@@ -249,6 +249,28 @@ time.sleep(60)
     assert all((tmp_path / str(number) / "saved").exists() for number in begun)
 
 
+@pytest.mark.parametrize(
+    ("changes", "expected"),
+    [
+        (
+            {"smp": "/home/me/smp/bin/python", "minutes": [30.0, 0.5], "seeds": [0, 1], "at_once": 2},
+            "--camvid CamVid --smp PYTHON --minutes 0.5 30 --seeds 0 1 --threads 1 --at-once 2",
+        ),
+        (
+            {"systems": ["smp: Unet-R18"], "ultralytics": "/yolo"},
+            "--camvid CamVid --ultralytics PYTHON --minutes 30 --seeds 0 --threads 1 --at-once 1 "
+            "--systems 'smp: Unet-R18'",
+        ),
+    ],
+)
+def test_a_result_names_the_command_that_repeats_it_without_the_paths_of_a_machine(
+    suite: ModuleType, tmp_path: Path, changes: dict[str, Any], expected: str
+):
+    given = {"camvid": tmp_path, "smp": None, "ultralytics": None, "minutes": [30.0], "seeds": [0]}
+    asked = options(tmp_path, **({"systems": list(suite.SYSTEMS)} | given | changes))
+    assert suite.command_of(asked) == f"python benchmarks/suite.py {expected}"
+
+
 def test_a_folder_belongs_to_one_cell(suite: ModuleType):
     keys = [suite.Key(d, s, m, n) for d in suite.DATA for s in suite.SYSTEMS for m in (0.5, 30.0) for n in (0, 1)]
     assert len({key.folder for key in keys}) == len(keys)
