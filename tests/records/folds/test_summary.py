@@ -27,3 +27,9 @@ def test_the_summary_shows_itself():
     assert repr(FOUND).startswith("<Cross-validation runs/x")
     assert "mIoU 50.00 % over 10 images (native), folds 50.00 ± 7.07 %" in repr(FOUND)
     assert "<table" in FOUND._repr_html_()
+
+
+def test_regions_are_said_with_the_score_of_the_networks_that_contradict_the_labels():
+    assert FOUND.regions_in_words().startswith(
+        "7 regions of 3 images may be labelled wrong, say networks whose mean IoU is 50.00 %; the lower it is"
+    )

@@ -9,6 +9,7 @@ from tests.folds_to_show import FOUND
 def test_the_page_shows_regions_with_and_without_a_picture(tmp_path: Path):
     without = render_folds_page(tmp_path, FOUND)
     assert "a&lt;b" in without
+    assert "whose mean IoU is 50.00 %" in without
     assert "<img" not in without
     (tmp_path / "label-mistakes/crops").mkdir(parents=True)
     (tmp_path / "label-mistakes/crops/0001.jpg").write_bytes(b"jpeg")

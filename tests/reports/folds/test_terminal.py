@@ -24,6 +24,7 @@ def test_folds_classes_and_mistakes_are_printed(capsys: pytest.CaptureFixture[st
         "all images 10 50.00 80.00",
         "n/a",
         "W320: 7 regions of 3 images",
+        "whose mean IoU is 50.00 %",
         "belongs to no fold",
         "report runs/x/report.html",
     ):

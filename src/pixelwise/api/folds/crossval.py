@@ -240,7 +240,7 @@ def conclude(
     write_folds_page(folder, summary)
     write_summary(folder, summary)
     if mistakes:
-        observer.warn("W320", in_short(summary))
+        observer.warn("W320", f"{summary.regions_in_words()}. The likeliest: {mistakes[0].message}")
     return summary
 
 
@@ -273,14 +273,6 @@ def hand_over(queue: Path, data: Path, earlier: bytes | None) -> list[str]:
 
 def _content(file: Path) -> bytes | None:
     return file.read_bytes() if file.is_file() else None
-
-
-def in_short(summary: Summary) -> str:
-    """The likely label mistakes in a sentence."""
-    first = summary.mistakes[0].message if summary.mistakes else ""
-    regions = counted(summary.regions or 0, "region")
-    images = counted(summary.images_with_mistakes, "image")
-    return f"{regions} of {images} may be labelled wrong: {first}"
 
 
 def _remarks(asked: CrossValidation, said: Sequence[Said], unsure: bool) -> list[str]:

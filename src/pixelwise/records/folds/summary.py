@@ -12,6 +12,7 @@ from pixelwise.records.folds.mistakes import LabelMistake
 from pixelwise.records.scores import BinaryCounts
 from pixelwise.storage import json_text, printable, write_text
 from pixelwise.storage.documents import DocumentError, read_json
+from pixelwise.storage.names import counted
 from pixelwise.views import NOT_AVAILABLE, html_table, line, percent
 
 
@@ -123,6 +124,14 @@ class Summary(msgspec.Struct, frozen=True, kw_only=True):
         ]
         rows.append(("all images", str(head.images), _percent(head.miou), _percent(head.pixel_accuracy)))
         return html_table(("fold", "images", "mIoU %", "pixel accuracy %"), rows, title=repr(self)[1:-1])
+
+    def regions_in_words(self) -> str:
+        """How many regions may be labelled wrong, and how good the networks are which say so, in a sentence."""
+        regions, images = counted(self.regions or 0, "region"), counted(self.images_with_mistakes, "image")
+        return (
+            f"{regions} of {images} may be labelled wrong, say networks whose mean IoU is "
+            f"{_percent(self.scores[0].miou)} %; the lower it is, the more of the regions are errors of the networks"
+        )
 
     def _score(self) -> str:
         head = self.scores[0]
