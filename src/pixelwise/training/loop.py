@@ -95,6 +95,7 @@ def train_loop(
                 books.note_memory()
                 try:
                     with state.to_score() as scored:
+                        state.renew(scored, lambda: bool(stop))
                         evaluation = evaluate(scored, progress.step, stop)
                     books.evaluated(evaluation)
                     observer.scored(books.score())
@@ -131,6 +132,9 @@ def train_loop(
             books.speed.done(ranks.world * sum(len(batch.ids) for batch in loaded.batches))
             books.took(lr, outcome, loaded.batches)
             if books.save_due(agreed.late):
+                if progress.step == books.steps:
+                    with state.to_score() as last:
+                        state.renew(last)
                 books.save()
             observer.step(books.status(lr))
 

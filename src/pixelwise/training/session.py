@@ -32,6 +32,7 @@ from pixelwise.training.features.kept import keep_features
 from pixelwise.training.log import NoLog, RunLog
 from pixelwise.training.loop import train_loop
 from pixelwise.training.optimization.adapters import is_divided
+from pixelwise.training.optimization.statistics import StatisticsRenewal
 from pixelwise.training.pictures.batch import draw_batch
 from pixelwise.training.pictures.predictions import PredictedImages
 from pixelwise.training.setup import PreparedRun
@@ -68,6 +69,7 @@ def _work(prepared: PreparedRun, run: Path, environment: Environment, observer: 
         remove_leftovers(run)
         remove_leftovers(run / CHECKPOINTS)
     pairs = TrainingPairs(dataset, prepared.samples, recipe)
+    views: TrainingPairs | None = None
     if state.progress.step < prepared.steps and not out_of_patience(recipe.selection, state.progress):
         views = keep_features(pairs, recipe, state, observer) if recipe.data.cache_features else None
         if views is None:
@@ -78,8 +80,9 @@ def _work(prepared: PreparedRun, run: Path, environment: Environment, observer: 
             with _drawing(observer):
                 forget_after(run, state.progress.evaluated_step)
                 draw_batch(run, pairs, recipe)
-        pairs = views or pairs
         observer.phase("training")
+    if recipe.selection.statistics_images:
+        state.renew_statistics = StatisticsRenewal(recipe, pairs, ranks)
     tracked = TrackedRun(
         folder=run,
         recipe=recipe,
@@ -94,7 +97,7 @@ def _work(prepared: PreparedRun, run: Path, environment: Environment, observer: 
         train_loop(
             recipe,
             state,
-            pairs,
+            views or pairs,
             RunLog(tracked, observer, Followers(run, environment.trackers, steps=prepared.steps))
             if ranks.first
             else NoLog(tracked, observer),

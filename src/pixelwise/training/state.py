@@ -34,6 +34,10 @@ BESIDE = "distillation"
 """File of a checkpoint with what is trained beside the network: the linear map to the teachers' features."""
 
 
+Renewal = Callable[[SegmentationModel, Callable[[], bool]], None]
+"""Called with a network, which it changes, and with what says whether it has to stop before that."""
+
+
 class Progress(msgspec.Struct):
     """Progress of a run.
 
@@ -95,6 +99,8 @@ class TrainingState:
         self.progress = Progress()
         self.teachers: Teachers | FeatureTeachers | None = None
         """The networks that the network learns from; every process has its own, and no checkpoint has them."""
+        self.renew_statistics: Renewal | None = None
+        """Gives a network that is evaluated, or saved as the last one, new statistics of its normalisation layers."""
         self.ranks = ALONE
         """The processes that all have this state."""
         self.sharded: Sharded[SegmentationModel] | None = None
@@ -137,6 +143,15 @@ class TrainingState:
         if self.average is not None:
             own, new = self._sharded_average or self.average, self.sharded or self.model
             update_average(own, new, ema, self.progress.step + 1, finite)
+
+    def renew(self, network: SegmentationModel, stopped: Callable[[], bool] = lambda: False) -> None:
+        """Renew the statistics of the network that `to_score` gives, if the recipe wants it; all processes call this.
+
+        Raises:
+            StoppedError: I074, `stopped` said yes before it was done.
+        """
+        if self.renew_statistics is not None:
+            self.renew_statistics(network, stopped)
 
     @contextlib.contextmanager
     def to_score(self) -> Iterator[SegmentationModel]:

@@ -72,7 +72,7 @@ def own_images(name: str, summary: str, model: Spec, loss: Loss = BALANCED) -> R
         schedule=Schedule(epochs=100, kind="poly", warmup_share=0.05),
         sampling=Sampling(batch_size=8, drop_last=True),
         ema=Ema(decay=0.999),
-        selection=Selection(weights="best", split="val", every_epochs=5),
+        selection=Selection(weights="best", split="val", every_epochs=5, statistics_images=64),
         evaluation=Evaluation(protocols=("native",), split="val"),
     )  # fmt: skip
 

@@ -284,6 +284,9 @@ class Selection(Part, frozen=True, kw_only=True):
             disables early stopping.
         min_delta: Minimum gain over the last improvement, in percentage points of mIoU, for an evaluation to count as
             an improvement. It does not affect which weights are the best.
+        statistics_images: Number of training images, without augmentation, from which the statistics of batch
+            normalisation are computed anew for the weights that are evaluated, and for the last ones (Wu and Johnson
+            2021, arXiv:2105.07576); 0 keeps the averages over the latest batches of the training.
     """
 
     weights: Literal["best", "last"] = "last"
@@ -292,6 +295,7 @@ class Selection(Part, frozen=True, kw_only=True):
     protocol: str | None = None
     patience: Annotated[int | None, role(Role.LENGTH)] = None
     min_delta: float = 0.0
+    statistics_images: int = 0
 
     def __post_init__(self) -> None:
         require_at_least(0, "selection.every_epochs", self.every_epochs, "0 never evaluates during training")
@@ -302,6 +306,7 @@ class Selection(Part, frozen=True, kw_only=True):
         )
         require_at_least(1, "selection.patience", self.patience, "leave it out to train to the end")
         require_at_least(0, "selection.min_delta", self.min_delta, "percentage points, for example 0.1")
+        require_at_least(0, "selection.statistics_images", self.statistics_images, "0 keeps the running averages")
         require(
             self.patience is None or self.every_epochs > 0,
             f"selection.patience is {self.patience} but selection.every_epochs is 0, so there are no evaluations",

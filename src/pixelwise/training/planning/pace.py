@@ -24,6 +24,7 @@ from pixelwise.training.distillation.kept import answered
 from pixelwise.training.features.computing import encoded
 from pixelwise.training.memory import memory_explained
 from pixelwise.training.optimization.optimizers import set_learning_rates
+from pixelwise.training.optimization.statistics import StatisticsRenewal, batch_size
 from pixelwise.training.planning.rules import Choice
 from pixelwise.training.precision import training_outputs
 from pixelwise.training.sampling.draws import drawn_samples
@@ -94,7 +95,8 @@ def measure(
         state = begin_state(model, recipe, device)
         division = Division.of(recipe, ranks)
         step, encoding = _step(recipe, state, dataset, facts, seconds, division)
-        return Pace(step, _evaluation(recipe, state.model, dataset, device) / ranks.world, encoding)
+        evaluation = _evaluation(recipe, state.model, dataset, device) / ranks.world
+        return Pace(step, evaluation + _statistics(recipe, state, dataset, facts), encoding)
 
 
 def _step(
@@ -162,6 +164,21 @@ def _evaluation(recipe: Recipe, model: SegmentationModel, dataset: Dataset, devi
         precision=recipe.precision,
     )
     return (_now(device) - start) * len(samples) / len(some)
+
+
+def _statistics(recipe: Recipe, state: TrainingState, dataset: Dataset, facts: DataFacts) -> float:
+    """Seconds that new statistics of the normalisation layers add to an evaluation."""
+    samples = drawn_samples(dataset, recipe, facts.largest_image)
+    wanted = min(recipe.selection.statistics_images, len(samples))
+    some = min(wanted, batch_size(recipe))
+    if not some:
+        return 0.0
+    few = msgspec.structs.replace(recipe.selection, statistics_images=some)
+    once = msgspec.structs.replace(recipe, selection=few)
+    renew = StatisticsRenewal(once, TrainingPairs(dataset, samples, once), ALONE)
+    start = _now(state.device)
+    renew(state.model)
+    return (_now(state.device) - start) * wanted / some
 
 
 def _now(device: torch.device) -> float:
