@@ -538,6 +538,35 @@ def test_channels_last_resumes_exactly_too(dtype: str, tiny_data: Path, tiny_rec
 
 
 @pytest.mark.heavy
+@pytest.mark.parametrize("when", ["training", "evaluating"])
+def test_new_statistics_before_evaluations_resume_exactly(
+    when: str, tiny_data: Path, tiny_recipe: Path, tmp_path: Path
+):
+    def interrupt(status: TrainingStatus) -> None:
+        if when == "training" and status.step == 11:
+            os.kill(os.getpid(), signal.SIGINT)
+
+    def interrupt_evaluation(what: str, done: int, total: int | None) -> None:
+        if when == what and done == 1:
+            os.kill(os.getpid(), signal.SIGTERM)
+
+    def trained(name: str, observer: Told) -> Path:
+        changes = ["selection.statistics_images=3"]
+        return train(
+            str(tiny_recipe), data=tiny_data, output=tmp_path / name, threads=1, overrides=changes, observer=observer
+        )
+
+    whole = trained("whole", Told())
+    with pytest.raises(StoppedError):
+        trained("run", Told(step=interrupt, progress=interrupt_evaluation))
+    resume(tmp_path / "run")
+    assert_same_run(tmp_path / "run", whole)
+    assert [record["miou"] for record in records(tmp_path / "run", "evaluation")] == [
+        record["miou"] for record in records(whole, "evaluation")
+    ]
+
+
+@pytest.mark.heavy
 def test_bfloat16_trains_to_finite_weights(tiny_data: Path, tiny_recipe: Path, tmp_path: Path):
     changes = ["precision.dtype=bfloat16", "precision.channels_last=true", "schedule.iterations=3"]
     run = train(str(tiny_recipe), data=tiny_data, output=tmp_path / "run", threads=1, overrides=changes)

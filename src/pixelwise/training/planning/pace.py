@@ -168,6 +168,8 @@ def _evaluation(recipe: Recipe, model: SegmentationModel, dataset: Dataset, devi
 
 def _statistics(recipe: Recipe, state: TrainingState, dataset: Dataset, facts: DataFacts) -> float:
     """Seconds that new statistics of the normalisation layers add to an evaluation."""
+    if not recipe.selection.every_epochs:
+        return 0.0  # once, at the end
     samples = drawn_samples(dataset, recipe, facts.largest_image)
     wanted = min(recipe.selection.statistics_images, len(samples))
     some = min(wanted, batch_size(recipe))
