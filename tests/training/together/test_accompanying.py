@@ -99,6 +99,7 @@ def test_the_map_to_features_learns_from_whole_batches_bit_for_bit_as_in_one_pro
 def in_float64() -> None:
     """Let this process train in float64, where equal functions differ by next to nothing."""
     from pixelwise.training import setup, step
+    from pixelwise.training.optimization import statistics
 
     build, prepare = setup.build_model, step.prepare
     setup.build_model = lambda *arguments: build(*arguments).double()
@@ -107,7 +108,7 @@ def in_float64() -> None:
         images, labels = prepare(*arguments, **options)
         return images.double(), labels
 
-    step.prepare = prepared
+    step.prepare = statistics.prepare = prepared
 
 
 @pytest.mark.parametrize(
