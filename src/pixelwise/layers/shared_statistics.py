@@ -74,10 +74,16 @@ class NotedStatistics(TorchFunctionMode):
     """Batch normalisation that notes its statistics instead of adding them to the running ones.
 
     `update_running` adds them afterwards, those of several processes in the order of their batches.
+
+    Args:
+        single: Whether a layer may get a single value per channel, as global pooling leaves of one image. It has no
+            variance: the layer takes its running statistics instead, and nothing is noted. Otherwise PyTorch raises
+            `ValueError`, as for every batch that no network can train on.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, *, single: bool = False) -> None:
         super().__init__()
+        self._single = single
         self.noted: list[tuple[Tensor, Tensor, float, Statistics]] = []
         """Running mean and variance of a layer, their momentum, and the statistics of a batch, in order."""
 
@@ -87,6 +93,8 @@ class NotedStatistics(TorchFunctionMode):
         call = _Call.of(*args, **(kwargs or {}))
         if not call.training or call.running_mean is None or call.running_var is None:
             return call.plain()
+        if self._single and call.input.numel() == call.input.shape[1]:
+            return call._replace(training=False).plain()
         # With a momentum of 1 the running statistics become those of the batch.
         mean, variance = torch.zeros_like(call.running_mean), torch.zeros_like(call.running_var)
         output = call._replace(running_mean=mean, running_var=variance, momentum=1.0).plain()

@@ -120,6 +120,12 @@ class Books:
         due = every > 0 and progress.step > 0 and (progress.step % every == 0 or progress.step == self.steps)
         return due and progress.evaluated_step < progress.step
 
+    def renewal_due(self) -> bool:
+        """Whether the last weights still need their statistics of normalisation layers, which no evaluation brings."""
+        progress = self.progress
+        wanted = self.state.renew_statistics is not None and not self.recipe.selection.every_epochs
+        return wanted and progress.step == self.steps and progress.renewed_step < progress.step
+
     def late(self) -> bool:
         """Whether the time since the last save is that after which the next one is due."""
         return self.speed.seconds_since_lap() >= 60 * self.recipe.checkpoints.every_minutes
@@ -173,6 +179,11 @@ class Books:
             progress.stale_evaluations += 1
             progress.longest_stale = max(progress.longest_stale, progress.stale_evaluations)
         self.log.evaluation(evaluation)
+        self.save()
+
+    def renewed(self) -> None:
+        """Save the state with the new statistics."""
+        self.progress.renewed_step = self.progress.step
         self.save()
 
     def save(self) -> None:

@@ -80,7 +80,7 @@ def train_loop(
     )
     own_batches = division.batches(recipe.sampling.accumulate)
     network = state.sharded or training_outputs(state.model, recipe.precision, ranks)
-    was_over = books.at_end() and not books.evaluation_due()
+    was_over = books.at_end() and not (books.evaluation_due() or books.renewal_due())
     with contextlib.ExitStack() as cleanup:
         cleanup.callback(log.finish)
         # Ends the loader's processes in every case.
@@ -103,6 +103,10 @@ def train_loop(
                     if not ranks.agree([int(bool(stop))])[0]:  # raised by the observer, not by a signal
                         books.save()
                         raise
+            if books.renewal_due():
+                with state.to_score() as last:
+                    state.renew(last)
+                books.renewed()
             ending = books.at_end()
             books.speed.waiting()
             loaded = NOTHING if ending or stop else Loaded.of(batches, own_batches)
@@ -132,9 +136,6 @@ def train_loop(
             books.speed.done(ranks.world * sum(len(batch.ids) for batch in loaded.batches))
             books.took(lr, outcome, loaded.batches)
             if books.save_due(agreed.late):
-                if progress.step == books.steps:
-                    with state.to_score() as last:
-                        state.renew(last)
                 books.save()
             observer.step(books.status(lr))
 

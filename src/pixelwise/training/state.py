@@ -45,6 +45,8 @@ class Progress(msgspec.Struct):
         step: Number of optimizer steps done, including skipped ones.
         evaluated_step: Step of the last evaluation; -1 before the first.
         miou: Mean IoU of the evaluation at `evaluated_step`, 0..1.
+        renewed_step: Last step, once its weights have their own statistics of normalisation layers without being
+            evaluated; -1 before.
         best_miou: Highest mean IoU so far, 0..1.
         best_step: Step of the evaluation with `best_miou`; -1 before the first.
         improved_miou: Mean IoU of the last evaluation that was an improvement in the sense of `selection.min_delta`.
@@ -61,6 +63,7 @@ class Progress(msgspec.Struct):
     step: int = 0
     evaluated_step: int = -1
     miou: float | None = None
+    renewed_step: int = -1
     best_miou: float | None = None
     best_step: int = -1
     improved_miou: float | None = None

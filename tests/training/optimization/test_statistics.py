@@ -83,14 +83,17 @@ def network() -> Net:
 
 
 def test_two_batches_by_hand():
-    found = [Statistics(torch.tensor([1.0]), torch.tensor([2.0])), Statistics(torch.tensor([3.0]), torch.tensor([4.0]))]
+    first, second = (Statistics(torch.tensor([a]), torch.tensor([b])) for a, b in ((1.0, 2.0), (3.0, 4.0)))
     mean, variance = torch.zeros(1), torch.zeros(1)
-    statistics._write(statistics._Layer(mean, variance, found), ALONE)
+    statistics._write(statistics._Layer(mean, variance, [(2, first), (2, second)]), ALONE)
     # The variance within the batches is 3 on average; their means lie 1 from that of all.
     assert (mean.item(), variance.item()) == (2.0, 4.0)
-    infinite = [Statistics(torch.tensor([float("inf")]), torch.tensor([1.0]))]
+    infinite = [(2, Statistics(torch.tensor([float("inf")]), torch.tensor([1.0])))]
     statistics._write(statistics._Layer(mean, variance, infinite), ALONE)
     assert (mean.item(), variance.item()) == (2.0, 4.0)
+    statistics._write(statistics._Layer(mean, variance, [(3, first), (1, second)]), ALONE)
+    # Three images have the mean 1, one has 3: 1.5. Within: (3 * 2 + 4) / 4; between: (3 * 0.25 + 2.25) / 4.
+    assert (mean.item(), variance.item()) == (1.5, 2.5 + 0.75)
 
 
 def test_every_layer_gets_mean_and_variance_of_what_it_sees(tmp_path: Path):
@@ -132,6 +135,36 @@ def test_nothing_else_changes(tmp_path: Path):
     assert {name: module.training for name, module in net.named_modules()} == modes
     changed = {name for name, value in net.state_dict().items() if not torch.equal(value, before[name])}
     assert changed == {f"{name}.running_{kind}" for name in ("norm", "second_norm") for kind in ("mean", "var")}
+
+
+class Pooled(Net):
+    """Normalises what global pooling leaves of an image: a single value per channel."""
+
+    def features(self, images: Tensor) -> Tensor:
+        seen = self.norm(self.conv(images)).relu()
+        return seen + self.second_norm(self.second(seen).mean((2, 3), keepdim=True))
+
+
+@pytest.mark.parametrize(
+    ("there", "changes", "renewed"),
+    [
+        (1, (), False),
+        (11, ("selection.statistics_images=1",), False),
+        (11, ("augment.crop=none",), True),  # batches of two and one of one
+        (2, (), True),
+    ],
+)
+def test_one_value_per_channel_has_no_variance(there: int, changes: tuple[str, ...], renewed: bool, tmp_path: Path):
+    recipe = recipe_with("selection.statistics_images=64", *changes)
+    torch.manual_seed(0)
+    net = Pooled()
+    before = {name: value.clone() for name, value in net.state_dict().items()}
+    StatisticsRenewal(recipe, pairs_of(images(there), recipe, tmp_path), ALONE)(net)
+    after = net.state_dict()
+    for name in ("running_mean", "running_var"):
+        assert not torch.equal(after[f"norm.{name}"], before[f"norm.{name}"])
+        assert torch.equal(after[f"second_norm.{name}"], before[f"second_norm.{name}"]) is not renewed
+    assert all(value.isfinite().all() for value in after.values())
 
 
 def test_what_the_statistics_were_before_does_not_matter(tmp_path: Path):
@@ -229,3 +262,32 @@ def test_the_saved_network_has_them(every: int, averaged: bool, tiny_data: Path,
     differing = {name for name in plain if not torch.equal(plain[name], renewed[name])}
     assert differing
     assert {name.rpartition(".")[2] for name in differing} == {"running_mean", "running_var"}
+
+
+def test_a_run_whose_last_statistics_failed_gets_them_when_it_is_resumed(
+    tiny_data: Path, tiny_recipe: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    from pixelwise.training.runs import resume, train
+
+    changes = ["schedule.iterations=3", "selection.every_epochs=0", "selection.weights=last"]
+
+    def begin(name: str) -> Path:
+        settings = [*changes, "selection.statistics_images=4"]
+        return train(str(tiny_recipe), data=tiny_data, output=tmp_path / name, threads=1, overrides=settings)
+
+    def fail(*_: object) -> None:
+        raise ValueError("unexpected")
+
+    undisturbed = begin("undisturbed")
+    with monkeypatch.context() as patched:
+        patched.setattr(StatisticsRenewal, "__call__", fail)
+        with pytest.raises(ValueError, match="unexpected"):
+            begin("run")
+    assert newest_checkpoint(tmp_path / "run" / "checkpoints") is not None  # the training is not lost
+    resume(tmp_path / "run")
+    expected, found = (newest_checkpoint(folder / "checkpoints") for folder in (undisturbed, tmp_path / "run"))
+    assert expected is not None
+    assert found is not None
+    for part in ("ema", "model"):
+        tensors = found.tensors(part)
+        assert all(torch.equal(value, tensors[name]) for name, value in expected.tensors(part).items())

@@ -37,11 +37,11 @@ CHOICE_STREAM = 19
 
 
 class _Layer(NamedTuple):
-    """A layer's running statistics, and those of each batch."""
+    """A layer's running statistics, and the number of images and the statistics of each batch."""
 
     mean: Tensor
     variance: Tensor
-    found: list[Statistics]
+    found: list[tuple[int, Statistics]]
 
 
 class StatisticsRenewal:
@@ -49,7 +49,7 @@ class StatisticsRenewal:
 
     The images, their crops and their batches are the same each time. Layers that training leaves alone, such as those
     of a frozen encoder or of heads that only training has, keep their statistics; so do layers that find a value that
-    is not finite.
+    is not finite, or never more than one value per channel, as global pooling leaves of a batch of one image.
 
     Args:
         recipe: The resolved recipe.
@@ -86,7 +86,8 @@ class StatisticsRenewal:
                 module.training &= _has_statistics(module)
             for indices in self._batches:
                 for mean, variance, _, found in self._noted(model, indices, device):
-                    layers.setdefault(id(mean), _Layer(mean, variance, [])).found.append(found)
+                    layer = layers.setdefault(id(mean), _Layer(mean, variance, []))
+                    layer.found.append((len(indices), found))
                 if self._ranks.world == 1 and stopped():
                     raise StoppedError("I074", "the evaluation was stopped before its first image")
         for layer in layers.values():
@@ -99,7 +100,7 @@ class StatisticsRenewal:
         if isinstance(batch, PixelwiseError):
             raise batch
         images, _ = prepare(batch, model.preprocessing, device, self._recipe.precision.channels_last)
-        with NotedStatistics() as noting, autocast(self._recipe, device):
+        with NotedStatistics(single=True) as noting, autocast(self._recipe, device):
             model(images)
         return noting.noted
 
@@ -128,10 +129,13 @@ def _has_statistics(module: nn.Module) -> bool:
 
 
 def _write(layer: _Layer, ranks: Ranks) -> None:
-    """Mean and variance over all batches, which are of the same size: the variance of the means counts too."""
-    means = torch.stack([one.mean for one in layer.found]).double()
-    variances = torch.stack([one.variance for one in layer.found]).double()
-    mean, variance = means.mean(0), variances.mean(0) + means.var(0, correction=0)
+    """Mean and variance over all batches, each as often as it has images: the variance of the means counts too."""
+    images = torch.tensor([number for number, _ in layer.found], dtype=torch.float64)
+    shares = (images / images.sum())[:, None]
+    means = torch.stack([one.mean.cpu().double() for _, one in layer.found])
+    variances = torch.stack([one.variance.cpu().double() for _, one in layer.found])
+    mean = (shares * means).sum(0)
+    variance = (shares * (variances + (means - mean) ** 2)).sum(0)
     if (mean.isfinite() & variance.isfinite()).all():
         layer.mean.copy_(mean)
         layer.variance.copy_(variance)
