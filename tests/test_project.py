@@ -287,3 +287,21 @@ def test_links_lead_to_files(page: Path):
     links = re.findall(r"\]\(([^)\s]+)\)", page.read_text("utf-8"))
     missing = [link for link in links if "://" not in link and not (page.parent / link.partition("#")[0]).exists()]
     assert missing == []
+
+
+def test_paths_in_commands_are_quoted():
+    found = []
+    for path in SOURCE.rglob("*.py"):
+        for node in nodes(path):
+            if not isinstance(node, ast.JoinedStr):
+                continue
+            before = ""
+            for part in node.values:
+                if isinstance(part, ast.Constant):
+                    before += str(part.value)
+                    continue
+                bare = isinstance(part, ast.FormattedValue) and ast.unparse(part.value).startswith("printable(")
+                if bare and re.search(r"pixelwise [a-z]+ [^`\"';:]*$", before):
+                    found.append(f"{path.relative_to(SOURCE)}:{node.lineno}")
+                before += "X"
+    assert found == [], "a path with a space breaks these commands: shlex.quote(printable(...))"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shlex
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, overload
@@ -104,7 +105,7 @@ class Run(_Path):
             raise DataError(
                 "D240",
                 f"{printable(self)}: not scored on {evaluation.split} under {evaluation.protocols[0]}",
-                f"score it with run.evaluate(), or `pixelwise evaluate {printable(self)}`",
+                f"score it with run.evaluate(), or `pixelwise evaluate {shlex.quote(printable(self))}`",
             )
         return msgspec.structs.replace(found.result, per_image=found.per_image)
 

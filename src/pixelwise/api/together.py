@@ -6,6 +6,7 @@ import contextlib
 import pickle
 import queue
 import secrets
+import shlex
 import tempfile
 import threading
 from collections.abc import Iterator
@@ -133,7 +134,11 @@ def _result(ends: list[Event], launch: Launch, status: int, run: Path | None) ->
     if launch.interrupted:
         raise KeyboardInterrupt
     how = launch.death.reason if launch.death else f"status {status}"
-    again = f"continue from the last checkpoint with pixelwise resume {printable(run)}, and" if run else "run it again;"
+    again = (
+        f"continue from the last checkpoint with pixelwise resume {shlex.quote(printable(run))}, and"
+        if run
+        else "run it again;"
+    )
     raise ResourceError(
         "S610",
         f"a process of those that work together died: {how}",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from pathlib import Path
 
 import msgspec
@@ -95,7 +96,7 @@ def result_of(run: Path, recipe: Recipe, warn: Warn | None = None) -> tuple[Chec
         raise CheckpointError(
             "K421",
             f"{printable(run)} has no checkpoint yet",
-            f"continue it with: pixelwise resume {printable(run)}",
+            f"continue it with: pixelwise resume {shlex.quote(printable(run))}",
         )
     return checkpoint, "ema" if checkpoint.has("ema") else "model"
 

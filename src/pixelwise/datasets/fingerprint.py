@@ -24,6 +24,8 @@ from pixelwise.storage.stores.members import Member, state_of
 
 Digests = tuple[str, str, str | list[str | None] | None]
 """Id of a sample, SHA-256 of its image, and of its mask or masks; None without masks."""
+UNREADABLE = "unreadable"
+"""Stands for the hash of a file that cannot be read."""
 SETTLED_SECONDS = 2.0
 """Hashes of younger files are not cached: they may change again within the resolution of their time stamps."""
 _PART = 16384
@@ -130,6 +132,24 @@ def fingerprint(dataset: Dataset, splits: Sequence[str] | None = None, *, fresh:
     return digest.hexdigest()
 
 
+def image_digests(samples: Sequence[Sample], root: Path) -> Iterator[tuple[str, str]]:
+    """Id and SHA-256 (hexadecimal) of the image of each sample; those that cannot be read are left out.
+
+    Args:
+        samples: Samples of a data set.
+        root: Its folder, for which hashes are cached.
+    """
+    if isinstance(samples, Digested) and samples.hashed:
+        yield from ((id, image) for id, image, _ in samples.digests() if image not in ("", UNREADABLE))
+        return
+    cache = HashCache(root)
+    for sample in samples:
+        digest = _digest(cache, sample.image_path, fresh=False)
+        if digest != UNREADABLE:
+            yield sample.id, digest
+    cache.save()
+
+
 @runtime_checkable
 class Digested(Protocol):
     """Samples whose files have known hashes, so that no file is looked at.
@@ -187,7 +207,7 @@ def _digest(cache: HashCache, path: Path, fresh: bool) -> str:
     try:
         return cache.digest(path, fresh=fresh)
     except OSError:
-        return "unreadable"
+        return UNREADABLE
 
 
 def stat_signature(paths: Iterable[Path]) -> str:

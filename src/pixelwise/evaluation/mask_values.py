@@ -6,6 +6,7 @@ shows: the object is 255 in all masks, where it means ignored, or 1 in some and 
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Collection
 
 import msgspec
@@ -68,5 +69,5 @@ def refuse_undescribed_values(dataset: Dataset, split: str) -> None:
             error.code,
             error.message,
             "say what the values mean in dataset.toml in the folder of the data (`label_map = { RAW = ID, ... }`, "
-            f"255 = ignored); `pixelwise check {printable(dataset.root)}` proposes a map",
+            f"255 = ignored); `pixelwise check {shlex.quote(printable(dataset.root))}` proposes a map",
         ) from error

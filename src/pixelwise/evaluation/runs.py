@@ -15,6 +15,7 @@ from pixelwise.checkpoints.ensembles import load_network
 from pixelwise.checkpoints.trained import TrainedModel
 from pixelwise.datasets.classes.agreement import for_network
 from pixelwise.datasets.format import needs_folder
+from pixelwise.datasets.known_images import in_words, known_images
 from pixelwise.datasets.opening import open_dataset
 from pixelwise.datasets.run_data import is_own_data, open_for, open_run_data
 from pixelwise.errors import DataError, RecipeError
@@ -143,6 +144,8 @@ def _run_subject(run: Path, asked: Asked, observer: Observer) -> Subject:
     if network.is_ensemble and own:
         raise _known_images(named)
     scored = asked.scored(dataset, recipe.evaluation.split, own, observer.warn)
+    if not own:
+        scored = _with_known_images(scored, named, run, network.is_ensemble, observer)
     # Training examined its splits, read as they were then.
     unknown = not own or bool(asked.overrides) or scored.split not in read_data_facts(run).splits
     allow = recipe.data.allow if own else asked.allowed()
@@ -167,11 +170,28 @@ def _run_subject(run: Path, asked: Asked, observer: Observer) -> Subject:
     )
 
 
-def _known_images(folder: Path) -> RecipeError:
+def _with_known_images(scored: Scored, named: Path, run: Path, ensemble: bool, observer: Observer) -> Scored:
+    """Data that is not the run's own, with what has to be said if images of it are.
+
+    Raises:
+        RecipeError: R313, the networks of a cross-validation were trained on some of the images.
+    """
+    images = len(scored.dataset.splits.get(scored.split, ()))
+    known = known_images(run, scored.dataset, scored.split, folds=ensemble)
+    if not known:
+        return scored
+    if ensemble:
+        raise _known_images(named, in_words(known, images))
+    said = f"{printable(named)} was trained on {in_words(known, images)} that are scored: the score is too high"
+    observer.warn("W416", said)
+    return scored._replace(notes=(*scored.notes, f"{said}."))
+
+
+def _known_images(folder: Path, which: str = "these images") -> RecipeError:
     return RecipeError(
         "R313",
-        f"the networks of {printable(folder)} were trained on these images, all but one on each: their joint score "
-        "would be too high",
+        f"the networks of {printable(folder)} were trained on {which}, all but one on each: their joint score would be "
+        "too high",
         f"the score of every image by the network that has not seen it is in {printable(folder / SUMMARY)}; other data "
         "is named with `data`",
     )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import shlex
 from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
@@ -56,7 +57,7 @@ def next_training(run: Path, recipe: Recipe) -> str:
     """
     encoder = getattr(recipe.model, "encoder", None)
     chosen = f" model.encoder={encoder}" if isinstance(encoder, str) else ""
-    return f"pixelwise train unet{chosen} --data FOLDER --weights {printable(run)}"
+    return f"pixelwise train unet{chosen} --data FOLDER --weights {shlex.quote(printable(run))}"
 
 
 def advice(recipe: Recipe, log: Log, result: Result | None) -> list[str]:

@@ -70,7 +70,7 @@ def refuse_occupied(folder: Path) -> None:
         raise RecipeError(
             "R213",
             f"{printable(folder)} already holds {several or 'a run'}",
-            f"continue it with `pixelwise resume {printable(folder)}`, or choose another `output`",
+            f"continue it with `pixelwise resume {shlex.quote(printable(folder))}`, or choose another `output`",
         )
 
 

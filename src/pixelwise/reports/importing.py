@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import shlex
 from pathlib import Path
 
 from pixelwise.checkpoints.importers.importing import ImportReport
 from pixelwise.reports.standard_output import write, write_json
+from pixelwise.storage import printable
 
 
 def show_import(report: ImportReport, output: Path, *, as_json: bool = False) -> None:
@@ -13,4 +15,5 @@ def show_import(report: ImportReport, output: Path, *, as_json: bool = False) ->
     if as_json:
         write_json(report)
         return
-    write(f"{report}\n{output}: written. Use it with: pixelwise predict {output} IMAGES\n")
+    use = f"pixelwise predict {shlex.quote(printable(output))} IMAGES"
+    write(f"{report}\n{printable(output)}: written. Use it with: {use}\n")

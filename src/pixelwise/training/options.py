@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any
@@ -95,12 +96,19 @@ class TrainOptions(LaunchOptions, frozen=True, kw_only=True):
         """
         if self.seeds is None:
             return ()
-        seeds = tuple(range(self.seeds[0])) if len(self.seeds) == 1 else tuple(dict.fromkeys(self.seeds))
-        if len(seeds) < 2:
-            given = ",".join(map(str, self.seeds))
+        seeds, given = self.seeds, ",".join(map(str, self.seeds))
+        if twice := [str(seed) for seed, number in Counter(seeds).items() if number > 1]:
             raise RecipeError(
                 "R305",
-                f"`seeds` is {given}, which is {'no seed' if not seeds else 'one seed'}; expected two seeds or more",
+                f"`seeds` is {given}, which has {', '.join(twice)} twice: runs of one seed are the same",
+                "give each seed once, or their number alone, such as 3",
+            )
+        if len(seeds) == 1:
+            seeds = tuple(range(seeds[0]))
+        if len(seeds) < 2:
+            raise RecipeError(
+                "R305",
+                f"`seeds` is {given}, which is {'one seed' if seeds else 'no seed'}; expected two seeds or more",
                 "give their number, such as 3, or the seeds themselves, such as 0,3,7; for a single run `seed`",
             )
         if any(field_of(word) == "sampling.seed" for word in self.all_overrides()):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -77,7 +78,7 @@ def run_stages(
             raise StoppedError(
                 stopped.code,
                 f"stage '{stage.name}': {stopped.message}",
-                f"continue with: pixelwise resume {printable(run)}",
+                f"continue with: pixelwise resume {shlex.quote(printable(run))}",
                 exit_code=stopped.exit_code,
             ) from None
         before = f"../{stage.name}"

@@ -167,8 +167,14 @@ def test_the_networks_are_scored_together_on_other_data_alone(
     assert (fold.split, fold.images, fold.miou) == ("held-out", 7, summary.scores[0].folds[0].miou)
     other = tmp_path / "other"
     shutil.copytree(tiny_data, other)
+    # With one mask less, the images are still those that the networks know.
     (other / "images" / "train" / "07.png").unlink()
     (other / "masks" / "train" / "07.png").unlink()
+    with pytest.raises(RecipeError, match=r"were trained on 3 of 3 images \(such as") as caught:
+        pixelwise.evaluate(out, other, "test")
+    assert caught.value.code == "R313"
+    for path in (other / "images").rglob("*.png"):
+        Image.fromarray(255 - np.asarray(Image.open(path))).save(path)
     result = pixelwise.evaluate(out, other, "test")
     assert result.images == 3
     assert (out / "evaluations").is_dir()

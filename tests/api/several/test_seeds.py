@@ -90,7 +90,7 @@ def test_what_is_no_set_of_seeds_is_refused(tiny_recipe: Path, tiny_data: Path, 
     assert TrainOptions(seeds=(3, 7)).several_seeds() == (3, 7)
     assert TrainOptions().several_seeds() == ()
     wrong: list[dict[str, Any]] = [
-        {"seeds": 1}, {"seeds": 0}, {"seeds": [4, 4]}, {"seeds": 2, "seed": 3},
+        {"seeds": 1}, {"seeds": 0}, {"seeds": [4, 4]}, {"seeds": [3, 3, 4]}, {"seeds": 2, "seed": 3},
         {"seeds": 2, "overrides": ["sampling.seed=3"]},
     ]  # fmt: skip
     for changes in wrong:

@@ -149,6 +149,13 @@ def test_groups_are_what_an_expression_finds():
     assert group_names(ids, None, 0.2) == {id: id for id in ids}
 
 
+def test_an_expression_that_is_in_no_name_is_refused():
+    with pytest.raises(RecipeError, match="`group` 'zzz' is found in none of the 2 image names, such as 'a_1'"):
+        group_names(["a_1", "b_2"], "zzz", 0.2)
+    assert group_names([], "zzz", 0.2) == {}
+    assert group_names(["a_1", "b_2"], "a", 0.2) == {"a_1": "a", "b_2": "b_2"}
+
+
 def test_an_expression_that_is_none_is_refused():
     with pytest.raises(RecipeError, match=r"`group` '\('") as caught:
         group_names(["a"], "(", 0.2)

@@ -82,10 +82,9 @@ def test_a_series_that_lies_in_several_split_folders_stays_together(group: str |
 @pytest.mark.parametrize("group", [None, "^scene"])
 def test_images_of_one_name_in_several_split_folders_are_groups_of_their_own(group: str | None):
     numbers = [f"{number:02d}" for number in range(4)]
-    folds = fold_samples(in_splits({"train": numbers, "val": numbers}), {}, folds=8, group=group)
-    assert sorted(fold.held_out for fold in folds) == sorted(
-        (f"{split}/{number}",) for split in ("train", "val") for number in numbers
-    )
+    folds = fold_samples(in_splits({"train": [*numbers, "scene"], "val": numbers}), {}, folds=9, group=group)
+    alone = [(f"{split}/{number}",) for split in ("train", "val") for number in numbers]
+    assert sorted(fold.held_out for fold in folds) == sorted([*alone, ("scene",)])
 
 
 def test_too_few_groups_are_refused():
@@ -95,5 +94,14 @@ def test_too_few_groups_are_refused():
     with pytest.raises(DataError, match=r"one group \([ab]\), from which no part") as caught:
         fold_samples(samples(names), {}, folds=2, group="^[^_]+", selection=True)
     assert caught.value.code == "D221"
+    # Two groups are no more than two folds, whatever is done.
+    assert "more `folds`" not in caught.value.help
+    with pytest.raises(DataError, match="are one group") as caught:
+        fold_samples(samples([*names, "c_0"]), {"c_0": {1}}, folds=2, group="^[^_]+", selection=True)
+    assert "more `folds`" in caught.value.help
+    for count, way in ((1, "label more images"), (2, "fewer `folds`")):
+        with pytest.raises(DataError) as caught:
+            fold_samples(samples(names[: 3 * count]), {}, folds=count + 1, group="^[^_]+")
+        assert way in caught.value.help
     with pytest.raises(RecipeError, match="not a valid regular expression"):
         fold_samples(samples(names), {}, folds=2, group="(")

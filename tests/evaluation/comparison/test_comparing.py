@@ -1,6 +1,7 @@
 import shlex
 from pathlib import Path
 
+import msgspec
 import numpy as np
 import pytest
 from compared_runs import drawn, ids_of, iou_of, scored_run
@@ -10,6 +11,7 @@ from pixelwise.evaluation.comparison.comparing import compare_runs, pair_of
 from pixelwise.evaluation.comparison.comparison import Comparison
 from pixelwise.evaluation.comparison.options import CompareOptions
 from pixelwise.records.evaluations import evaluation_folder
+from pixelwise.records.folds.division import Division, write_division
 from pixelwise.records.result import TrainingCost, load_result
 from pixelwise.records.seeds.folder import SeedsRecord, write_seeds
 
@@ -223,7 +225,8 @@ def test_classes_may_be_in_another_order(tmp_path: Path, two: tuple[Path, Path])
 
 
 def test_groups_that_change_nothing_or_leave_nothing_are_said(two: tuple[Path, Path], tmp_path: Path):
-    assert any("No two images are of one group ('zzz')" in remark for remark in compared(*two, group="zzz").remarks)
+    assert any("No two images are of one group ('.+')" in remark for remark in compared(*two, group=".+").remarks)
+    assert "is found in none of the 30 image names" in refused(*two, group="zzz").message
     alone = compared(*two, group="i")
     assert (alone.units, alone.pairs[0].miou.interval) == (1, None)
     assert next(remark for remark in alone.remarks if "ntervals" in remark).startswith("All 30 images are of one group")
@@ -275,3 +278,56 @@ def test_no_run_of_a_folder_has_begun(tmp_path: Path, two: tuple[Path, Path]):
     with pytest.raises(CheckpointError) as caught:
         compared(two[0], tmp_path / "seeds")
     assert caught.value.code == "K421"
+
+
+def test_folds_are_compared_on_images_that_none_was_trained_on(tmp_path: Path, two: tuple[Path, Path]):
+    folds = []
+    for number in (0, 1):
+        fold = scored_run(
+            tmp_path / "cv" / f"fold-{number}", counts(GOOD, 4), data_fingerprint=f"f{number}", own_data=True
+        )
+        write_division(fold, Division(learned={"train": ("a",)}, held_out=("b",)))
+        folds.append(fold)
+    for pair in (folds, (two[0], folds[0]), (folds[1], two[0])):
+        error = refused(*pair)
+        assert "is a fold of a cross-validation" in error.message
+        assert error.help.count("--data FOLDER") == 2
+    (tmp_path / "cv" / "crossval.json").write_text("{}")
+    with pytest.raises(CheckpointError, match="cv is a cross-validation: its score is that of several") as caught:
+        compared(tmp_path / "cv", two[0])
+    assert f"pixelwise evaluate {folds[0]} --data FOLDER" in caught.value.help
+
+
+def test_classes_that_differ_are_said_although_they_make_the_data_another_one(tmp_path: Path, two: tuple[Path, Path]):
+    result = load_result(evaluation_folder(two[0], "val", "native"))
+    renamed = tuple(msgspec.structs.replace(one, name=f"{one.name}s") for one in result.per_class)
+    other = scored_run(tmp_path / "renamed", counts(GOOD, 4), data_fingerprint="f9", per_class=renamed)
+    with pytest.raises(RecipeError, match="do not have the same classes") as caught:
+        compared(two[0], other)
+    assert caught.value.code == "R303"
+
+
+def test_a_folder_of_seeds_of_which_one_has_begun_says_how_to_go_on(tmp_path: Path):
+    folder = tmp_path / "a b"
+    scored_run(folder / "seed-0", counts(GOOD, 4))
+    write_seeds(folder, SeedsRecord(seeds=(0, 1)))
+    error = refused(folder)
+    assert "1 of 2 runs has begun" in error.message
+    assert error.help == f"`pixelwise resume '{folder}'` trains the others"
+
+
+def test_what_the_seeds_alone_say_is_said_where_nothing_can_be_drawn(tmp_path: Path):
+    runs = [scored_run(tmp_path / f"seed-{seed}", counts(GOOD, seed)[:1], seed) for seed in (1, 2, 3)]
+    found = compared(*runs)
+    (side,) = found.sides
+    assert found.tables()[0].title == "val, native, 1 image"
+    assert side.miou.interval is None
+    assert side.seeds_interval is not None
+    low, high = (f"{100 * end:.2f}" for end in side.seeds_interval)
+    assert f"the mean mIoU of {side.name} is in {low} to {high} % (95 %)" in " ".join(found.remarks)
+
+
+def test_nothing_is_said_of_intervals_where_nothing_is_labelled(tmp_path: Path):
+    runs = [scored_run(tmp_path / f"run-{seed}", np.zeros((30, 3, 3), np.int64), seed) for seed in (1, 2)]
+    assert any("nothing to score" in remark for remark in compared(*runs).remarks)
+    assert not any("Intervals are" in remark for remark in compared(*runs).remarks)

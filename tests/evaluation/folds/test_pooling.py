@@ -80,3 +80,19 @@ def test_multi_label_counts_are_added_by_class(tmp_path: Path):
     assert found.confusion_matrix == ()
     assert [msgspec.structs.astuple(one) for one in found.binary_counts] == [(5, 1, 2, 12)]
     assert found.miou == pytest.approx(5 / 8)
+
+
+def test_folds_without_a_class_are_named_and_the_interval_is_one_of_scores(tmp_path: Path):
+    nothing = class_result("path", math.nan)
+    runs = [tmp_path / "fold-0", tmp_path / "fold-1"]
+    first = fold(runs[0], [[6, 2], [0, 4]], [[(0, 0, 6), (0, 1, 2)], [(1, 1, 4)]])
+    second = fold(runs[1], [[1, 0], [0, 0]], [[(0, 0, 1)]])
+    second = msgspec.structs.replace(second, per_class=(second.per_class[0], nothing))
+    found = joint_score(runs, [first, second])
+    assert [one.left_out for one in found.folds] == [(), ("path",)]
+    assert found.unlike_folds is not None
+    assert "fold-1 without path, of which no pixel" in found.unlike_folds
+    # The folds' mean IoU are 0.75 and 1: without bounds, the interval would end at 2.46.
+    assert found.interval == (0.0, 1.0)
+    alike = joint_score(runs, [msgspec.structs.replace(first, per_class=second.per_class), second])
+    assert alike.unlike_folds is None

@@ -51,15 +51,25 @@ def test_a_page_does_not_wait(results: list[tuple[Path, Result]]):
 
 
 def test_whatever_is_wrong_with_a_result_the_others_are_drawn(results: list[tuple[Path, Result]]):
+    best, second, worst = sorted(results, key=lambda one: -one[1].miou)
+
     def draw(folder: Path, result: Result) -> Drawn:
-        if folder == results[1][0]:
+        if folder == second[0]:
             raise MemoryError
         return drawn_of(folder, result)
 
-    assert settled(Separations(draw), results) == [False, None, True]
+    assert settled(Separations(draw), [worst, best, second]) == [True, False, None]
 
 
 def test_results_without_counts_have_no_mark(results: list[tuple[Path, Result]]):
-    (results[1][0] / "images.jsonl").unlink()
-    (results[2][0] / "images.jsonl").write_text("damaged")
-    assert settled(Separations(), results) == [False, None, None]
+    best, second, worst = sorted(results, key=lambda one: -one[1].miou)
+    (second[0] / "images.jsonl").unlink()
+    (worst[0] / "images.jsonl").write_text("damaged")
+    assert settled(Separations(), [second, best, worst]) == [None, False, None]
+
+
+@pytest.mark.parametrize("place", [0, 1, 2])
+def test_no_mark_says_near_the_best_of_which_nothing_is_known(place: int, results: list[tuple[Path, Result]]):
+    best, *others = sorted(results, key=lambda one: -one[1].miou)
+    (best[0] / "images.jsonl").unlink()
+    assert settled(Separations(), [*others[:place], best, *others[place:]]) == [None] * 3

@@ -28,7 +28,12 @@ def found(tmp_path_factory: pytest.TempPathFactory) -> Comparison:
 
 def test_every_format_says_the_verdict_or_the_numbers(found: Comparison):
     assert found.verdict in render(found, "terminal")
-    assert json.loads(render(found, "json"))["verdict"] == found.verdict
+    plain = json.loads(render(found, "json"))
+    assert plain["verdict"] == found.verdict
+    assert plain["pairs"][0]["miou"]["separated"] is True
+    assert {name: one["separated"] for name, one in plain["pairs"][0]["per_class"].items()} == {
+        name: one.separated for name, one in found.pairs[0].per_class.items()
+    }
     rows = list(csv.DictReader(io.StringIO(render(found, "csv"))))
     difference = next(row for row in rows if row["kind"] == "difference" and not row["class"])
     assert float(difference["value"]) == found.pairs[0].miou.value

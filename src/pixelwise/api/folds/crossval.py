@@ -36,7 +36,7 @@ from pixelwise.records.folds.cross_validation import (
     write_cross_validation,
 )
 from pixelwise.records.folds.division import division_of
-from pixelwise.records.folds.summary import Summary, write_summary
+from pixelwise.records.folds.summary import JointScore, Summary, write_summary
 from pixelwise.records.run_folder import is_run, new_run_folder, refuse_occupied
 from pixelwise.reports.folds.page import write_folds_page
 from pixelwise.reports.folds.terminal import SHOWN
@@ -219,7 +219,7 @@ def conclude(
     mistakes, earlier = None, _content(folder / MISTAKES / QUEUE)
     if any(one.sure for one in said):
         mistakes = rank(runs.folders, said, output, folder / MISTAKES, crops=options.crops, observer=observer)
-    remarks = _remarks(asked, said, mistakes is None)
+    remarks = _remarks(asked, scores, said, mistakes is None)
     if mistakes and options.queue and asked.data is not None:
         remarks += hand_over(folder / MISTAKES / QUEUE, place_of(asked.data), earlier)
     summary = Summary(
@@ -240,7 +240,7 @@ def conclude(
     write_folds_page(folder, summary)
     write_summary(folder, summary)
     if mistakes:
-        observer.warn("W320", f"{summary.regions_in_words()}. The likeliest: {mistakes[0].message}")
+        observer.warn("W320", summary.regions_in_words())
     return summary
 
 
@@ -275,15 +275,17 @@ def _content(file: Path) -> bytes | None:
     return file.read_bytes() if file.is_file() else None
 
 
-def _remarks(asked: CrossValidation, said: Sequence[Said], unsure: bool) -> list[str]:
-    found = []
+def _remarks(asked: CrossValidation, scores: Sequence[JointScore], said: Sequence[Said], unsure: bool) -> list[str]:
+    found = [score.unlike_folds for score in scores if score.unlike_folds is not None]
+    if 0 < asked.groups < asked.images:
+        found.append(f"The {asked.images} images are of {counted(asked.groups, 'group')}, which no fold divides.")
     if asked.left_out:
         belong = "belongs" if asked.left_out == 1 else "belong"
         found.append(f"{counted(asked.left_out, 'image')} could not be read and {belong} to no fold.")
     if unsure:
         found.append(
-            "Of no image do the networks say how sure they are of one class per pixel, as for multi-label data and for "
-            "images that are scored in parts: no label mistakes are ranked."
+            "No label mistakes are ranked: that needs the probability of one class per pixel, which multi-label data "
+            "and images that are scored in parts do not have."
         )
     elif (number := asked.images - sum(len(one.sure) for one in said)) > 0:
         are = "is" if number == 1 else "are"

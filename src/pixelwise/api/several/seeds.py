@@ -89,7 +89,7 @@ def resume_seeds(folder: Path, wanted: ResumeOptions, observer: Observer) -> See
             f"{printable(folder)} holds the runs of several seeds, of which some have finished; a change would make "
             "them runs of different recipes",
             f"resume it without changes; a single run can be changed: `pixelwise resume "
-            f"{printable(run_of(folder, read_seeds(folder).seeds[0]))} ...`",
+            f"{shlex.quote(printable(run_of(folder, read_seeds(folder).seeds[0])))} ...`",
         )
     with run_lock(folder):
         _train_missing(folder, wanted, observer)

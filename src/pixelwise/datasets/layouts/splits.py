@@ -14,6 +14,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from pixelwise.datasets.columns import compact
 from pixelwise.datasets.samples import Sample
 from pixelwise.errors import RecipeError
+from pixelwise.storage import printable
+from pixelwise.storage.names import counted
 
 VALIDATION_SHARE = 0.2
 """Share of the images that validation gets where nothing else is asked for."""
@@ -142,7 +144,7 @@ def group_names(ids: Sequence[str], pattern: str | None, smallest_share: float) 
         smallest_share: Share of the images that no series may exceed, 0..1.
 
     Raises:
-        RecipeError: R203, `pattern` is not a valid regular expression.
+        RecipeError: R203, `pattern` is not a valid regular expression, or is found in no id.
     """
     if pattern is not None:
         try:
@@ -152,5 +154,12 @@ def group_names(ids: Sequence[str], pattern: str | None, smallest_share: float) 
                 "R203", f"`group` '{pattern}' is not a valid regular expression: {error}", "for example '^[^_]+'"
             ) from error
         matches = {id: compiled.search(id) for id in ids}
+        if ids and not any(matches.values()):
+            raise RecipeError(
+                "R203",
+                f"`group` '{pattern}' is found in none of the {counted(len(ids), 'image name')}, such as "
+                f"'{printable(ids[0])}', so that every image would be a group of its own",
+                "correct it, for example '^[^_]+', or leave it out if no images belong together",
+            )
         return {id: (match.group(1 if compiled.groups else 0) or id) if match else id for id, match in matches.items()}
     return series_of(ids, smallest_share)

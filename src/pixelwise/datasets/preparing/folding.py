@@ -55,19 +55,17 @@ def fold_samples(
 
     Raises:
         DataError: D221, there are fewer groups than folds, or too few in the other folds to divide any off.
-        RecipeError: R203, `group` is not a valid regular expression.
+        RecipeError: R203, `group` is not a valid regular expression, or is found in no name.
     """
-    ids = [sample.id for sample in samples]
-    named = {sample.id: id_in_groups(sample) for sample in samples}
-    share = min(1 / folds, VALIDATION_SHARE) if selection else 1 / folds
-    groups_by_name = groups_of(sorted(set(named.values())), group, share)
-    groups = {id: groups_by_name[named[id]] for id in ids}
+    groups = sample_groups(samples, folds=folds, group=group, selection=selection)
+    ids = list(groups)
     images = Counter(groups.values())
     if len(images) < folds:
+        fewer = ", or fewer `folds`" if len(images) > 1 else ", or label more images: two folds need two groups"
         raise DataError(
             "D221",
             f"{counted(len(images), 'group')} of images ({some(sorted(images))}) for {folds} folds",
-            "a group is never divided: choose another `group`, or fewer `folds`",
+            f"a group is never divided: choose another `group`{fewer}",
         )
     # The last part is what `stratified` calls the training split: it takes what the others leave.
     parts = [*map(str, range(1, folds)), TRAIN]
@@ -78,6 +76,26 @@ def fold_samples(
         _fold(ids, groups, classes, {name for name, part in part_of.items() if part == own}, seed, selection)
         for own in parts
     ]
+
+
+def sample_groups(
+    samples: Sequence[Sample], *, folds: int, group: str | None = None, selection: bool = False
+) -> dict[str, str]:
+    """Id of each sample -> name of its group, which `fold_samples` does not divide.
+
+    Args:
+        samples: As there.
+        folds: As there.
+        group: As there.
+        selection: As there.
+
+    Raises:
+        RecipeError: R203, `group` is not a valid regular expression, or is found in no name.
+    """
+    named = {sample.id: id_in_groups(sample) for sample in samples}
+    share = min(1 / folds, VALIDATION_SHARE) if selection else 1 / folds
+    groups_by_name = groups_of(sorted(set(named.values())), group, share)
+    return {id: groups_by_name[name] for id, name in named.items()}
 
 
 def _fold(
@@ -93,11 +111,13 @@ def _fold(
     chosen: set[str] = set()
     if selection:
         if len(set(rest.values())) < 2:
+            # With as many folds as there are groups, each already holds out a single one.
+            more = ", more `folds`" if len(held_out) > 1 else ""
             raise DataError(
                 "D221",
                 f"the images beside a fold are one group ({', '.join(sorted(set(rest.values())))}), from which no part "
                 "can be divided off to choose the best weights by",
-                "a group is never divided: choose another `group`, more `folds`, or the weights of the last step: "
+                f"a group is never divided: choose another `group`{more}, or the weights of the last step: "
                 "selection.weights=last selection.every_epochs=0",
             )
         number = max(1, images_of_share(len(rest), VALIDATION_SHARE))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shlex
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Literal
@@ -209,8 +210,8 @@ def _trained_in_8_bits(run: str, qat_run: str | os.PathLike[str] | None) -> str:
         raise RecipeError(
             "R248",
             f"qat in `int8` needs a run of quantization-aware training, and {printable(Path(trained))} is not one",
-            f"train one (pixelwise train RECIPE quantization=x86-8bit initialize.run={printable(Path(run))}) and give "
-            "it as `qat_run`",
+            "train one (pixelwise train RECIPE quantization=x86-8bit "
+            f"initialize.run={shlex.quote(printable(Path(run)))}) and give it as `qat_run`",
         )
     ours, theirs = (read_recipe(Path(folder)).data.class_names() for folder in (run, trained))
     if ours is not None and theirs is not None and ours != theirs:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 import math
 import os
+import shlex
 import statistics
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -28,7 +29,14 @@ from pixelwise.evaluation.comparison.estimates import (
 from pixelwise.evaluation.comparison.letters import letters_of
 from pixelwise.evaluation.comparison.names import names_of
 from pixelwise.evaluation.comparison.options import CompareOptions
-from pixelwise.evaluation.comparison.remarks import Camp, about_columns, about_groups, about_intervals, about_runs
+from pixelwise.evaluation.comparison.remarks import (
+    Camp,
+    about_columns,
+    about_groups,
+    about_intervals,
+    about_runs,
+    about_seeds,
+)
 from pixelwise.evaluation.comparison.subjects import (
     Answer,
     Subject,
@@ -40,7 +48,7 @@ from pixelwise.metrics.significance import holm
 from pixelwise.recipes.protocols import protocol
 from pixelwise.records.evaluations import question
 from pixelwise.records.result import Result
-from pixelwise.records.seeds.folder import require_runs
+from pixelwise.records.seeds.folder import is_seeds, read_seeds, require_runs, runs_within
 from pixelwise.storage import printable
 
 _LARGEST_SERIES = 0.5
@@ -75,14 +83,22 @@ def compare_runs(paths: Sequence[Path], options: CompareOptions) -> Comparison:
         protocol(options.protocol)
     subjects = [read_subject(path) for path in _distinct(paths)]
     if len(subjects) < 2:
+        _refuse_unfinished_seeds(paths)
         named = printable(subjects[0].folder) if subjects else "nothing"
         raise RecipeError("R300", f"{named} is all there is to compare", "name two runs or more")
     answers = common_answers(subjects, options)
     camps, remarks = _camps(answers, options)
     groups, said = _groups(answers[0], options)
-    remarks += [*said, *about_runs(camps), *(about_intervals(camps) if len(set(groups.values())) > 1 else ())]
     found = [_measured(camp, answers[0], groups, options) for camp in camps]
     pairs = _pairs(camps, found, _classes(answers[0]))
+    sides = _sides(camps, found, pairs, _classes(answers[0]))
+    remarks += [*said, *about_runs(camps)]
+    if all(side.miou.value is None for side in sides):
+        remarks.append("No pixel is labelled, so that there is nothing to score.")
+    elif len(set(groups.values())) > 1:
+        remarks += about_intervals(camps)
+    else:
+        remarks += about_seeds(sides)
     result = answers[0].result
     return Comparison(
         split=result.split,
@@ -91,10 +107,26 @@ def compare_runs(paths: Sequence[Path], options: CompareOptions) -> Comparison:
         images=len(groups),
         units=len(set(groups.values())),
         resamples=options.resamples,
-        sides=_sides(camps, found, pairs, _classes(answers[0])),
+        sides=sides,
         pairs=pairs,
         remarks=(*remarks, *about_columns(camps)),
     )
+
+
+def _refuse_unfinished_seeds(paths: Sequence[Path]) -> None:
+    """Refuse a folder of several seeds of which a single one has begun.
+
+    Raises:
+        RecipeError: R300.
+    """
+    for path in filter(is_seeds, paths):
+        begun, seeds = len(runs_within(path)), len(read_seeds(path).seeds)
+        if begun < seeds:
+            raise RecipeError(
+                "R300",
+                f"{printable(path)}: {begun} of {seeds} runs has begun, so that there is nothing to compare",
+                f"`pixelwise resume {shlex.quote(printable(path))}` trains the others",
+            )
 
 
 def pair_of(names: tuple[str, str], results: tuple[Result, Result], folders: tuple[Path, Path]) -> Pair | None:
@@ -139,20 +171,23 @@ def drawn_of(folder: Path, result: Result, resamples: int = 500) -> Drawn:
     return Drawn(counts.truth, Measured(found.runs[:, :1], found.drawn[:, :1], found.units[:1]))
 
 
-def apart_from_best(found: Sequence[Drawn | None]) -> list[bool | None]:
+def apart_from_best(mious: Sequence[float], found: Sequence[Drawn | None]) -> list[bool | None]:
     """Whether each result is told from the best one, after Holm's correction; False for the best one itself.
 
-    None where nothing is known of it, or its labels are not those of the best one.
+    Args:
+        mious: Mean IoU of each result; NaN if nothing is labelled.
+        found: What is known of each; None of one whose images were not counted, or not yet.
+
+    Returns:
+        None where nothing is known of a result or of the best one, or their labels are not the same.
     """
-    known = [(one.scores.runs[0, 0], -place) for place, one in enumerate(found) if one is not None]
-    known = [one for one in known if not math.isnan(one[0])]
-    if not known:
-        return [None] * len(found)
-    top = -max(known)[1]
+    top = max(range(len(found)), key=lambda place: (-math.inf if math.isnan(mious[place]) else mious[place], -place))
     best = found[top]
+    if best is None or math.isnan(mious[top]):
+        return [None] * len(found)
     estimates = [
         Estimate(value=None)
-        if best is None or one is None or place == top or one.truth != best.truth
+        if one is None or place == top or one.truth != best.truth
         else differences(best.scores, one.scores)[0]
         for place, one in enumerate(found)
     ]

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Iterable
+from typing import Any
 
 import msgspec
 
 from pixelwise.evaluation.comparison.estimates import Estimate
+from pixelwise.storage.names import counted
 from pixelwise.views import NOT_AVAILABLE, html_line, html_table, line, names_in_words, percent
 
 _MOST_DIGITS = 8
@@ -130,6 +132,15 @@ class Comparison(msgspec.Struct, frozen=True, kw_only=True):
             return f"{best.name} is better than all others"
         return f"{best.name} has the highest mIoU; not separated from it: {names_in_words(rest)}"
 
+    def plain(self) -> dict[str, Any]:
+        """All of it for JSON, with what follows from the numbers: the verdict, and which differences are separated."""
+        found = {"verdict": self.verdict, **msgspec.to_builtins(self)}
+        for pair, plain in zip(self.pairs, found["pairs"], strict=True):
+            plain["miou"]["separated"] = pair.miou.separated
+            for name, change in pair.per_class.items():
+                plain["per_class"][name]["separated"] = change.separated
+        return found
+
     def __repr__(self) -> str:
         return line("Comparison", self.verdict)
 
@@ -220,7 +231,7 @@ def _sides_table(found: Comparison) -> Table:
     if len(found.sides) > 2:
         columns.append(("letters", (side.letters for side in found.sides)))
     rows = itertools.zip_longest(*(tuple(cells) for _, cells in columns))
-    title = f"{found.split}, {found.protocol}, {found.images} images"
+    title = f"{found.split}, {found.protocol}, {counted(found.images, 'image')}"
     return Table(title=title, headings=tuple(name for name, _ in columns), rows=tuple(rows))
 
 

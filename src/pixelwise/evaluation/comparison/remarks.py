@@ -7,10 +7,11 @@ from collections import Counter
 from collections.abc import Sequence
 from typing import NamedTuple
 
+from pixelwise.evaluation.comparison.comparison import Side
 from pixelwise.evaluation.comparison.subjects import Answer
 from pixelwise.records.evaluations import changes_of
 from pixelwise.storage import printable
-from pixelwise.views import names_in_words
+from pixelwise.views import names_in_words, percent
 
 
 class Camp(NamedTuple):
@@ -85,6 +86,17 @@ def about_intervals(camps: Sequence[Camp]) -> list[str]:
     who = f"{alone[0]} is a single run" if len(alone) == 1 else f"{names_in_words(alone)} are single runs"
     whose = "whose seed counts" if len(alone) == 1 else "whose seeds count"
     return [f"Intervals are over images and seeds, except that {who}, {whose} as if it were no chance."]
+
+
+def about_seeds(sides: Sequence[Side]) -> list[str]:
+    """What the seeds alone say of each side, where there are no intervals over images."""
+    return [
+        f"Over its seeds alone, on these very images, the mean mIoU of {side.name} is in {percent(low)} to "
+        f"{percent(high)} % (95 %)."
+        for side in sides
+        if side.seeds_interval is not None
+        for low, high in [side.seeds_interval]
+    ]
 
 
 def about_columns(camps: Sequence[Camp]) -> list[str]:

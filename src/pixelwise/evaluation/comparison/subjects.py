@@ -10,16 +10,17 @@ from typing import Any, NamedTuple
 
 import msgspec
 
-from pixelwise.errors import RecipeError
+from pixelwise.errors import CheckpointError, RecipeError
 from pixelwise.evaluation.comparison.options import CompareOptions
 from pixelwise.recipes.asking import DEFAULT_RECIPE
 from pixelwise.recipes.files import find
 from pixelwise.recipes.schema.recipe import Recipe, Role, with_fields_of
 from pixelwise.records.data_facts import read_data_facts
 from pixelwise.records.evaluations import question, result_files
+from pixelwise.records.folds.division import division_of
 from pixelwise.records.history import HISTORY
 from pixelwise.records.result import Result, load_result
-from pixelwise.records.run_folder import read_recipe
+from pixelwise.records.run_folder import CROSSVAL, REPORT, read_recipe
 from pixelwise.runtimes import is_artefact
 from pixelwise.storage import printable, sha256_file
 
@@ -60,13 +61,20 @@ def read_subject(path: Path) -> Subject:
     """A run or an artefact, and its results.
 
     Raises:
-        CheckpointError: K420, it is neither.
+        CheckpointError: K420, it is neither, or it is a cross-validation.
         RecipeError: Its recipe cannot be read.
         DataError: D240, one of its results is damaged.
     """
     if is_artefact(path):
         folder = path if path.is_dir() else path.parent
         return Subject(path, (os.path.realpath(folder),), None, None, _answers(folder))
+    if (path / CROSSVAL).is_file():
+        raise CheckpointError(
+            "K420",
+            f"{printable(path)} is a cross-validation: its score is that of several networks, each on other images",
+            f"{printable(path / REPORT)} shows it; compare runs that are all scored on the same images, or folds on "
+            f"images that none of them was trained on: {_on_unseen(path / 'fold-0')}",
+        )
     recipe = read_recipe(path)
     # Neither what the recipe is called nor where and by how many workers it was run is a part of what was trained.
     nameless = msgspec.structs.replace(recipe, name="-")
@@ -139,6 +147,15 @@ def _answer(subject: Subject, result: Result) -> Answer | None:
 def _incomparable(first: Subject, result: Result, other: Subject, options: CompareOptions) -> RecipeError:
     """What keeps a subject from being compared with the first one, and the command that makes them comparable."""
     names = printable(first.folder), printable(other.folder)
+    folds = [one.folder for one in (first, other) if one.recipe is not None and division_of(one.folder) is not None]
+    if folds and result.own_data is not False:
+        return RecipeError(
+            "R302",
+            f"{names[0]} and {names[1]} are not scored on the same images: {printable(folds[0])} is a fold of a "
+            "cross-validation, which holds images of its own out",
+            "score both on images that neither was trained on: "
+            + " and ".join(_on_unseen(one.folder) for one in (first, other)),
+        )
     asked = f"on {result.split} under {result.protocol}"
     same = [one for _, one in other.answers if (one.split, one.protocol) == (result.split, result.protocol)]
     if not same:
@@ -158,6 +175,8 @@ def _incomparable(first: Subject, result: Result, other: Subject, options: Compa
             f"{names[0]} and {names[1]} are scored {asked} with other options: {variants[0]} and {variants[1]}",
             f"score both with the same options: `{_command(other, result, data)}`",
         )
+    # Classes are a part of a data set: with other ones it would never be the same.
+    _refuse_other_classes([Answer(one, one.folder, scored) for one, scored in ((first, result), (other, same[0]))])
     prints = result.data_fingerprint[:8], same[0].data_fingerprint[:8]
     return RecipeError(
         "R302",
@@ -165,6 +184,10 @@ def _incomparable(first: Subject, result: Result, other: Subject, options: Compa
         f"{prints[0]} and {prints[1]})",
         _on_one_data_set((first, result), (other, same[0])),
     )
+
+
+def _on_unseen(run: Path) -> str:
+    return f"`{shlex.join(['pixelwise', 'evaluate', printable(run), '--data', 'FOLDER', '--split', 'test'])}`"
 
 
 def _on_one_data_set(first: tuple[Subject, Result], other: tuple[Subject, Result]) -> str:

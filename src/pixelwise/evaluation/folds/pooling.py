@@ -38,7 +38,11 @@ def joint_score(runs: Sequence[Path], results: Sequence[Result]) -> JointScore:
     names = [one.name for one in first.per_class]
     folds = tuple(
         FoldScore(
-            name=run.name, images=result.images, miou=_known(result.miou), pixel_accuracy=_known(result.pixel_accuracy)
+            name=run.name,
+            images=result.images,
+            miou=_known(result.miou),
+            pixel_accuracy=_known(result.pixel_accuracy),
+            left_out=tuple(one.name for one in result.per_class if math.isnan(one.iou)) if absent == "skip" else (),
         )
         for run, result in zip(runs, results, strict=True)
     )
@@ -66,15 +70,15 @@ def joint_score(runs: Sequence[Path], results: Sequence[Result]) -> JointScore:
 
 
 def interval_of_mean(values: Sequence[float], level: float = LEVEL) -> tuple[float, float]:
-    """Confidence interval of the mean of independent values, by Student's distribution.
+    """Confidence interval of the mean of independent scores, by Student's distribution: its part in 0..1.
 
     Args:
-        values: Two values or more.
+        values: Two scores or more, 0..1.
         level: Probability of the interval, 0..1.
     """
     mean, error = statistics.fmean(values), statistics.stdev(values) / math.sqrt(len(values))
     reach = student_quantile((1 + level) / 2, len(values) - 1) * error
-    return mean - reach, mean + reach
+    return max(0.0, mean - reach), min(1.0, mean + reach)
 
 
 def student_quantile(probability: float, freedom: int) -> float:

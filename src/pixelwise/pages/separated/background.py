@@ -42,7 +42,8 @@ class Separations:
         """
         if len(results) < 2:
             return [None] * len(results)
-        return apart_from_best([self._drawn(folder, result) for folder, result in results])
+        drawn = [self._drawn(folder, result) for folder, result in results]
+        return apart_from_best([result.miou for _, result in results], drawn)
 
     @property
     def pending(self) -> bool:

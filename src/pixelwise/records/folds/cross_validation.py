@@ -45,6 +45,7 @@ class CrossValidation(msgspec.Struct, frozen=True, kw_only=True):
         folds: Number of folds.
         images: Number of images, each of which is held out once.
         left_out: Number of images that cannot be read and that `data.allow` leaves out.
+        groups: Number of groups of images, none of which is divided between folds; 0 where it was not noted.
         fingerprint: Fingerprint of all images and masks.
     """
 
@@ -55,6 +56,7 @@ class CrossValidation(msgspec.Struct, frozen=True, kw_only=True):
     folds: int = 0
     images: int = 0
     left_out: int = 0
+    groups: int = 0
     fingerprint: str = ""
 
     def base(self, folder: Path) -> Recipe:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from pathlib import Path
 
 import msgspec
@@ -24,12 +25,14 @@ class FoldScore(msgspec.Struct, frozen=True, kw_only=True):
         images: Number of its images.
         miou: Mean IoU.
         pixel_accuracy: Share of labelled pixels that are classified correctly.
+        left_out: Names of the classes that the mean IoU leaves out, since no pixel has them in labels or predictions.
     """
 
     name: str
     images: int
     miou: float | None
     pixel_accuracy: float | None
+    left_out: tuple[str, ...] = ()
 
 
 class ClassScore(msgspec.Struct, frozen=True, kw_only=True):
@@ -81,6 +84,17 @@ class JointScore(msgspec.Struct, frozen=True, kw_only=True):
     mean: float | None = None
     std: float | None = None
     interval: tuple[float, float] | None = None
+
+    @property
+    def unlike_folds(self) -> str | None:
+        """Which folds' scores leave out which classes, in words; None if all are means over the same classes."""
+        if len({frozenset(fold.left_out) for fold in self.folds}) < 2:
+            return None
+        said = "; ".join(f"{fold.name} without {', '.join(fold.left_out)}" for fold in self.folds if fold.left_out)
+        return (
+            f"The folds' mean IoU ({self.protocol}) is not over the same classes: {said}, of which no pixel is "
+            "labelled or predicted there. Its mean and spread mix unlike scores; the score over all images does not."
+        )
 
 
 class Summary(msgspec.Struct, frozen=True, kw_only=True):
@@ -163,5 +177,7 @@ def read_summary(folder: Path) -> Summary:
     except DocumentError as error:
         where = printable(folder / SUMMARY)
         raise DataError(
-            "D240", f"{where}: {error.reason}", f"write it again with `pixelwise resume {printable(folder)}`"
+            "D240",
+            f"{where}: {error.reason}",
+            f"write it again with `pixelwise resume {shlex.quote(printable(folder))}`",
         ) from error

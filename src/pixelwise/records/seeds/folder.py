@@ -10,6 +10,7 @@ OUT/report.html      the same as a page
 
 from __future__ import annotations
 
+import shlex
 from pathlib import Path
 from typing import Any
 
@@ -111,6 +112,6 @@ def require_runs(folder: Path) -> tuple[Path, ...]:
     runs = runs_within(folder)
     if not runs and is_seeds(folder):
         raise CheckpointError(
-            "K421", f"{printable(folder)}: no run has begun yet", f"`pixelwise resume {printable(folder)}`"
+            "K421", f"{printable(folder)}: no run has begun yet", f"`pixelwise resume {shlex.quote(printable(folder))}`"
         )
     return runs

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 import re
+import shlex
 from pathlib import Path
 
 import msgspec
@@ -78,8 +79,8 @@ def read_mark(run: Path, tracker: str) -> Mark:
         raise CheckpointError(
             "K423",
             f"{printable(path)} is damaged: {error.reason}",
-            f"remove it, and send the run anew with `pixelwise track {printable(run)} --to {tracker}`, which begins "
-            "another tracked run",
+            f"remove it, and send the run anew with `pixelwise track {shlex.quote(printable(run))} --to {tracker}`, "
+            "which begins another tracked run",
         ) from error
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -86,13 +87,14 @@ def _plain(one: Any) -> Any:
 def _print_seeds(folder: Path, found: Comparison | None, as_json: bool) -> None:
     page = folder / REPORT
     if as_json:
-        summary = None if found is None else {"verdict": found.verdict, **msgspec.to_builtins(found)}
+        summary = None if found is None else found.plain()
         report = page if page.is_file() else None
         write_json({"folder": folder, "runs": list(runs_within(folder)), "report": report, "summary": summary})
         return
     console = Console()
     if found is None:
-        console.print(f"{folder}: trained. Score it with: pixelwise evaluate {folder}", markup=False, soft_wrap=True)
+        score = f"pixelwise evaluate {shlex.quote(printable(folder))}"
+        console.print(f"{printable(folder)}: trained. Score it with: {score}", markup=False, soft_wrap=True)
         return
     print_comparison(found, console)
     console.print(f"\nruns    {printable(folder)}\nreport  {printable(page)}", markup=False, soft_wrap=True)

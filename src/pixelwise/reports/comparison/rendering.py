@@ -8,8 +8,6 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-import msgspec
-
 from pixelwise.evaluation.comparison.comparison import Comparison
 from pixelwise.evaluation.comparison.estimates import Estimate
 from pixelwise.options import TableFormat
@@ -34,7 +32,7 @@ def render(found: Comparison, format: TableFormat) -> str:
 
 def render_json(found: Comparison) -> str:
     """All numbers, fractions 0..1; what is undefined is null."""
-    return json_text({"verdict": found.verdict, **msgspec.to_builtins(found)}, indent=1)
+    return json_text(found.plain(), indent=1)
 
 
 def render_markdown(found: Comparison) -> str:

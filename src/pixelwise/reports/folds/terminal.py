@@ -39,7 +39,8 @@ def print_folds(summary: Summary, *, as_json: bool) -> None:
         console.print(remark, markup=False)
     folder = Path(summary.folder)
     if summary.regions:
-        console.print(f"\nW320: {summary.regions_in_words()}. The likeliest:", markup=False)
+        regions, images = counted(summary.regions, "region"), counted(summary.images_with_mistakes, "image")
+        console.print(f"\n{regions} of {images} may be labelled wrong (W320); the likeliest:", markup=False)
         for one in summary.mistakes[:SHOWN]:
             console.print(f"{one.rank:3}. {one.message}", markup=False)
         console.print(f"all of them  {printable(folder / MISTAKES / TABLE)}", markup=False, soft_wrap=True)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import shlex
+
 from pixelwise.records.log import EvaluationRecord
 from pixelwise.records.result import Result
 from pixelwise.records.standing import Standing
@@ -47,7 +49,7 @@ def about_weights(run: RunRecords, result: Result) -> list[str]:
     if result.training is not None and standing.saved is not None and result.training.steps < standing.saved:
         found.append(
             f"The run was trained from step {count(result.training.steps)} to {count(standing.saved)} after this "
-            f"score: pixelwise evaluate {printable(run.folder)} scores it again."
+            f"score: pixelwise evaluate {shlex.quote(printable(run.folder))} scores it again."
         )
     return found
 

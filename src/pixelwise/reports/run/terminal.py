@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -129,7 +130,8 @@ def print_run(run: Path, *, scored: bool, as_json: bool = False) -> None:
         console.print(f"\nrun     {printable(run)}", markup=False, soft_wrap=True)
         return
     if not scored:
-        console.print(f"{run}: trained. Score it with: pixelwise evaluate {run}", markup=False, soft_wrap=True)
+        score = f"pixelwise evaluate {shlex.quote(printable(run))}"
+        console.print(f"{printable(run)}: trained. Score it with: {score}", markup=False, soft_wrap=True)
         return
     found = [find_result(run, recipe.evaluation.split, protocol) for protocol in recipe.evaluation.protocols]
     results = [result for result in found if result is not None]
@@ -137,8 +139,8 @@ def print_run(run: Path, *, scored: bool, as_json: bool = False) -> None:
         print_result(result, console)
     if not results:
         console.print(
-            f"not scored: no image of the data has labels to score by; where there are some: pixelwise evaluate {run} "
-            "--data FOLDER",
+            "not scored: no image of the data has labels to score by; where there are some: pixelwise evaluate "
+            f"{shlex.quote(printable(run))} --data FOLDER",
             markup=False,
             soft_wrap=True,
         )

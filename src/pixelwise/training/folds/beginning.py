@@ -6,16 +6,17 @@ import contextlib
 import os
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import msgspec
 
 from pixelwise.checkpoints.hub.addresses import is_address
 from pixelwise.datasets.auditing.audit import audit, raise_for_errors
 from pixelwise.datasets.fingerprint import fingerprint
+from pixelwise.datasets.known_images import in_words, known_images
 from pixelwise.datasets.opening import open_dataset
 from pixelwise.datasets.preparing.dividing import classes_in, id_in_groups
-from pixelwise.datasets.preparing.folding import Fold, fold_samples
+from pixelwise.datasets.preparing.folding import Fold, fold_samples, sample_groups
 from pixelwise.datasets.run_data import is_own_data
 from pixelwise.datasets.samples import ALL, Dataset, Sample
 from pixelwise.errors import DataError, PixelwiseError, RecipeError
@@ -41,11 +42,13 @@ class Divided(NamedTuple):
         whole: The data set with the split `all`.
         folds: The folds.
         left_out: Number of images that cannot be read, which `data.allow` accepts.
+        groups: Number of groups of images, none of which is divided.
     """
 
     whole: Dataset
     folds: list[Fold]
     left_out: int
+    groups: int
 
 
 def begin(base: Recipe, data: Path | None, output: Path, options: CrossvalOptions, observer: Observer) -> None:
@@ -75,6 +78,7 @@ def begin(base: Recipe, data: Path | None, output: Path, options: CrossvalOption
         folds=len(found.folds),
         images=sum(len(fold.held_out) for fold in found.folds),
         left_out=found.left_out,
+        groups=found.groups,
         fingerprint=fingerprint(found.whole, [ALL]),
     )
     runs = FoldRuns(output, asked)
@@ -112,7 +116,7 @@ def divide(recipe: Recipe, data: Path | None, options: CrossvalOptions, observer
 
     Raises:
         DataError: As `begin`.
-        RecipeError: R203, `group` is not a valid regular expression.
+        RecipeError: R203, `group` is not a valid regular expression, or is found in no name of an image.
     """
     observer.phase("opening the data")
     whole = open_dataset(recipe.data, data).with_all()
@@ -136,20 +140,17 @@ def divide(recipe: Recipe, data: Path | None, options: CrossvalOptions, observer
         findings = (*found.errors, *audit(_by_folds(whole, samples, folds), progress=observer.progress).findings)
     for one in findings:
         observer.warn(one.code, one.message)
-    return Divided(whole, folds, len(unusable))
+    return Divided(whole, folds, len(unusable), len(set(sample_groups(samples, **_grouping(recipe, options)).values())))
 
 
 def _folds_of(
     samples: Sequence[Sample], classes: Mapping[str, Collection[int]], recipe: Recipe, options: CrossvalOptions
 ) -> list[Fold]:
-    return fold_samples(
-        samples,
-        classes,
-        folds=options.folds,
-        group=options.group,
-        seed=options.seed or 0,
-        selection=recipe.selection.every_epochs > 0,
-    )
+    return fold_samples(samples, classes, seed=options.seed or 0, **_grouping(recipe, options))
+
+
+def _grouping(recipe: Recipe, options: CrossvalOptions) -> dict[str, Any]:
+    return {"folds": options.folds, "group": options.group, "selection": recipe.selection.every_epochs > 0}
 
 
 def _by_folds(whole: Dataset, samples: Sequence[Sample], folds: Sequence[Fold]) -> Dataset:
@@ -163,8 +164,9 @@ def refuse_leaks(recipe: Recipe, data: Path | None) -> None:
     """Refuse weights and teachers that were trained on the images which are to be held out: they have seen them.
 
     The data is the same in the same folder or with the same content, which is all that is known of runs of the hub and
-    of generated data. Weights of a whole network count as those of an encoder alone, and what a run began with or
-    learned from counts as the run itself, as far as these runs are still where its recipe says.
+    of generated data; while the data of a run is still there, a single one of its images is enough. Weights of a whole
+    network count as those of an encoder alone, and what a run began with or learned from counts as the run itself, as
+    far as these runs are still where its recipe says.
 
     Args:
         recipe: The recipe with its overrides.
@@ -180,11 +182,14 @@ def refuse_leaks(recipe: Recipe, data: Path | None) -> None:
     dataset: Dataset | None = None
     for name, run in _known_runs(recipe):
         dataset = dataset or open_dataset(recipe.data, data)
+        where = "the same generated images" if data is None else printable(data)
         if not is_own_data(run, dataset, dataset.root if data is None else data):
-            continue
+            known = known_images(run, dataset, ALL)
+            if not known:
+                continue
+            where = in_words(known, len(dataset.with_all().splits[ALL])) + f" of {where}"
         through = "" if run == _run_of(name) else f", from which {printable(name)} has learned,"
         named = f"{printable(run)}{through}" if through else printable(name)
-        where = "the same generated images" if data is None else printable(data)
         raise RecipeError(
             "R311",
             f"{named} was trained on {where}, so its weights know the images that a fold holds out: the score would be "
