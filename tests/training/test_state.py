@@ -93,8 +93,9 @@ def test_a_restored_state_goes_on_as_the_saved_one(changes: list[str], tmp_path:
 def test_all_of_the_progress_comes_back(tmp_path: Path):
     recipe = recipe_with()
     told = Progress(
-        step=7, evaluated_step=6, miou=0.25, renewed_step=5, best_miou=0.5, best_step=3, improved_miou=0.5, stale_evaluations=2,
-        longest_stale=3, skipped=1, void=4, bad_in_a_row=1, seconds=12.5, resumes=3, peak_memory_bytes=1 << 40,
+        step=7, evaluated_step=6, miou=0.25, renewed_step=5, best_miou=0.5, best_step=3, improved_miou=0.5,
+        stale_evaluations=2, longest_stale=3, skipped=1, void=4, bad_in_a_row=1,
+        seconds=12.5, resumes=3, peak_memory_bytes=1 << 40,
     )  # fmt: skip
     assert all(getattr(told, name) != getattr(Progress(), name) for name in told.__struct_fields__)
     state = begin_state(Net(), recipe, CPU)
