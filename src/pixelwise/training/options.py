@@ -67,7 +67,10 @@ class TrainOptions(LaunchOptions, frozen=True, kw_only=True):
     size: Annotated[Size | None, Meta(extra={"metavar": "WIDTHxHEIGHT"})] = None
     lr: float | None = None
     seed: Annotated[int, Meta(ge=0)] | None = None
-    seeds: Annotated[tuple[Annotated[int, Meta(ge=0)], ...] | None, Meta(extra={"metavar": "N|N,N,..."})] = None
+    seeds: Annotated[
+        tuple[Annotated[int, Meta(ge=0)], ...] | None,
+        Meta(extra={"metavar": "N|N,N,...", "repeats": True}),  # 3,3 is not 3, which is the number of seeds
+    ] = None
     workers: Annotated[int, Meta(ge=0)] | None = None
     weights: str | None = None
     begin: Annotated[Path | None, Meta(extra={"flag": "--from"})] = None

@@ -122,3 +122,10 @@ def test_a_folder_in_use_or_with_changes_is_left_alone(tmp_path: Path, monkeypat
     monkeypatch.setenv("WORLD_SIZE", "2")
     monkeypatch.setenv("RANK", "0")
     assert refused(lambda: pixelwise.resume(tmp_path)).code == "R306"
+
+
+def test_a_seed_that_is_named_twice_is_no_number_of_seeds(run_cli: Callable, tiny_data: Path, tmp_path: Path):
+    out = tmp_path / "out"
+    found = run_cli(["train", "unet", "--data", tiny_data, "--seeds", "3,3", "-o", out])
+    assert (found.code, "R305" in found.stderr, out.exists()) == (2, True, False)
+    assert "--seeds is 3,3, which has 3 twice" in found.stderr

@@ -127,7 +127,7 @@ def _flag(options: type[Options], field: msgspec.structs.FieldInfo, hint: Any) -
     name = marks.get("flag") or "--" + field.name.replace("_", "-")
     if base is bool and default is True:
         name = f"{name}/--no-{name.removeprefix('--')}"
-    annotation, parse, show = _conversion(base, bool(marks.get("many")))
+    annotation, parse, show = _conversion(base, bool(marks.get("many")), bool(marks.get("repeats")))
     if word := marks.get("word"):
         annotation, parse = str, functools.partial(_word_or, word, base)
     text = field_texts(options).get(field.name, "")
@@ -193,7 +193,7 @@ def _base(hint: Any) -> tuple[Any, bool]:
     return hint, False
 
 
-def _conversion(base: Any, many: bool) -> tuple[Any, Callable[[Any], Any], Callable[[Any], Any]]:
+def _conversion(base: Any, many: bool, repeats: bool = False) -> tuple[Any, Callable[[Any], Any], Callable[[Any], Any]]:
     """(type that Typer reads, conversion to the field's value, conversion of a default for display)."""
     if base == tuple[int, int]:  # (height, width) in code, WIDTHxHEIGHT on the command line
         from pixelwise.recipes.sizes import parse_size
@@ -204,12 +204,12 @@ def _conversion(base: Any, many: bool) -> tuple[Any, Callable[[Any], Any], Calla
         one = item if item in (int, float, Path) else str
         if many:
             return list[str], lambda texts: tuple(map(one, texts)), list
-        return str, functools.partial(_separated, one), lambda values: ",".join(map(str, values))
+        return str, functools.partial(_separated, one, repeats=repeats), lambda values: ",".join(map(str, values))
     return base, lambda value: value, lambda value: value
 
 
-def _separated(kind: type, text: str) -> tuple[Any, ...]:
-    """`1,2` -> (1, 2): the comma-separated values without duplicates.
+def _separated(kind: type, text: str, *, repeats: bool = False) -> tuple[Any, ...]:
+    """`1,2` -> (1, 2): the comma-separated values, without duplicates unless they mean something.
 
     Raises:
         typer.BadParameter: There is no value, or one that is not a number although `kind` is numeric.
@@ -218,9 +218,10 @@ def _separated(kind: type, text: str) -> tuple[Any, ...]:
     if not parts:
         raise typer.BadParameter(f"'{text}' contains no value; leave the option out, or give one or more values")
     try:
-        return tuple(dict.fromkeys(kind(part) for part in parts))
+        values = tuple(kind(part) for part in parts)
     except ValueError:
         raise typer.BadParameter(f"'{text}' is not a list of numbers separated by commas, such as 1,2") from None
+    return values if repeats else tuple(dict.fromkeys(values))
 
 
 def _word_or(word: str, kind: type, text: str) -> Any:
