@@ -11,6 +11,7 @@ from pixelwise.datasets.known_images import in_words, known_images
 from pixelwise.datasets.opening import open_dataset
 from pixelwise.datasets.samples import ALL
 from pixelwise.recipes.schema.recipe import Data
+from pixelwise.records.environment import Arguments, Environment, write_environment
 from pixelwise.records.folds.division import Division, write_division
 
 
@@ -51,11 +52,12 @@ def test_a_fold_knows_what_it_learned_from_and_all_folds_know_all(tiny_run: Path
     assert known_images(run, data, ALL, folds=True) == tuple(ids)
 
 
-def test_nothing_is_found_where_the_training_data_is_gone(tiny_run: Path, copy: Path, tmp_path: Path):
-    from pixelwise.records.environment import Arguments, Environment, write_environment
-
+@pytest.mark.parametrize("place", ["/gone", "s3://bucket/photos"])
+def test_nothing_is_found_where_the_training_data_is_gone_or_elsewhere(
+    place: str, tiny_run: Path, copy: Path, tmp_path: Path
+):
     run = Path(shutil.copytree(tiny_run, tmp_path / "run"))
-    write_environment(run, Environment(arguments=Arguments(data=str(tmp_path / "gone"), device="cpu")))
+    write_environment(run, Environment(arguments=Arguments(data=place, device="cpu")))
     assert known_images(run, open_dataset(Data(), copy), ALL) == ()
 
 

@@ -13,17 +13,19 @@ from pixelwise.datasets.fingerprint import image_digests
 from pixelwise.datasets.run_data import open_run_data
 from pixelwise.datasets.samples import ALL, Dataset, Sample
 from pixelwise.errors import PixelwiseError
+from pixelwise.records.environment import read_environment
 from pixelwise.records.folds.division import division_of
 from pixelwise.records.run_folder import read_recipe
 from pixelwise.storage import printable
 from pixelwise.storage.names import counted
+from pixelwise.storage.stores.addresses import address_of
 
 
 def known_images(run: Path, dataset: Dataset, split: str, *, folds: bool = False) -> tuple[str, ...]:
     """Ids of the images in a split that are, byte for byte, images that a run was trained on.
 
-    They are compared with the files in the folder that the run was trained on; if that is not there or cannot be opened
-    any more, nothing is found.
+    They are compared with the files in the folder that the run was trained on. If that is not there or cannot be opened
+    any more, nothing is found; nor if it is on another machine, whose files are known by their places alone.
 
     Args:
         run: The run folder.
@@ -32,6 +34,9 @@ def known_images(run: Path, dataset: Dataset, split: str, *, folds: bool = False
         folds: Whether the networks of the other folds of the run's cross-validation count, too: together, they were
             trained on all images.
     """
+    folder = read_environment(run).data_folder
+    if folder is not None and address_of(folder) is not None:
+        return ()
     try:
         own = open_run_data(run, read_recipe(run))
         learned = own.with_all().splits.get(ALL, ()) if folds else _learned(run, own)
