@@ -17,7 +17,7 @@ from pixelwise.records.folds.division import Division, write_division
 
 @pytest.fixture
 def copy(tiny_data: Path, tmp_path: Path) -> Path:
-    """The data in another place, with a mask that was corrected and another name of a class."""
+    """The data in another place, with a mask that was corrected."""
     copy = shutil.copytree(tiny_data, tmp_path / "copy")
     mask = copy / "masks" / "train" / "01.png"
     Image.fromarray(np.zeros_like(np.asarray(Image.open(mask)))).save(mask)
@@ -65,8 +65,9 @@ def test_a_score_on_known_images_says_so(tiny_run: Path, copy: Path, tmp_path: P
     import pixelwise
     from tests.observers import Told
 
-    run, told = Path(shutil.copytree(tiny_run, tmp_path / "run")), Told()
-    result = pixelwise.evaluate(run, copy, "train", observer=told)
+    run, heard = Path(shutil.copytree(tiny_run, tmp_path / "run")), []
+    result = pixelwise.evaluate(run, copy, "train", observer=Told(warn=lambda code, message: heard.append(code)))
+    assert "W416" in heard
     number = len(open_dataset(Data(), copy).splits["train"])
     said = f"was trained on {number} of {number} images"
     assert any(said in note for note in result.notes)

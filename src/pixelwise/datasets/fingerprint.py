@@ -7,10 +7,10 @@ import os
 import struct
 import time
 from collections import deque
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Future
 from pathlib import Path
-from typing import Protocol, runtime_checkable
+from typing import Protocol, TypeVar, runtime_checkable
 
 import msgspec
 
@@ -22,6 +22,7 @@ from pixelwise.storage.cache_kinds import HASHES
 from pixelwise.storage.parted import PartedCache
 from pixelwise.storage.stores.members import Member, state_of
 
+Found = TypeVar("Found")
 Digests = tuple[str, str, str | list[str | None] | None]
 """Id of a sample, SHA-256 of its image, and of its mask or masks; None without masks."""
 UNREADABLE = "unreadable"
@@ -143,10 +144,9 @@ def image_digests(samples: Sequence[Sample], root: Path) -> Iterator[tuple[str, 
         yield from ((id, image) for id, image, _ in samples.digests() if image not in ("", UNREADABLE))
         return
     cache = HashCache(root)
-    for sample in samples:
-        digest = _digest(cache, sample.image_path, fresh=False)
+    for id, digest in _looked_up(samples, lambda sample: (sample.id, _digest(cache, sample.image_path, fresh=False))):
         if digest != UNREADABLE:
-            yield sample.id, digest
+            yield id, digest
     cache.save()
 
 
@@ -177,11 +177,6 @@ class Identified(Protocol):
 def _digests_of(samples: Sequence[Sample], cache: HashCache, *, fresh: bool) -> Iterable[Digests]:
     if isinstance(samples, Digested) and samples.hashed and not fresh:
         return samples.digests()
-    return _looked_up(samples, cache, fresh=fresh)
-
-
-def _looked_up(samples: Sequence[Sample], cache: HashCache, *, fresh: bool) -> Iterator[Digests]:
-    """Id and hashes of every sample, of which a few at a time are looked up by several threads."""
 
     def digests(sample: Sample) -> Digests:
         image, *masks = (
@@ -193,10 +188,15 @@ def _looked_up(samples: Sequence[Sample], cache: HashCache, *, fresh: bool) -> I
         ignore = sample.ignore_mask
         return sample.id, image or "", [*masks, None if ignore is None else _digest(cache, ignore, fresh)]
 
+    return _looked_up(samples, digests)
+
+
+def _looked_up(samples: Sequence[Sample], look_up: Callable[[Sample], Found]) -> Iterator[Found]:
+    """What is looked up of every sample, in their order: a few at a time, by several threads."""
     with thread_pool(reading_threads()) as pool:
-        waiting: deque[Future[Digests]] = deque()
+        waiting: deque[Future[Found]] = deque()
         for sample in samples:
-            waiting.append(pool.submit(digests, sample))
+            waiting.append(pool.submit(look_up, sample))
             if len(waiting) == _AHEAD:
                 yield waiting.popleft().result()
         while waiting:

@@ -39,12 +39,11 @@ def known_images(run: Path, dataset: Dataset, split: str, *, folds: bool = False
         return ()
     try:
         own = open_run_data(run, read_recipe(run))
-        learned = own.with_all().splits.get(ALL, ()) if folds else _learned(run, own)
+        learned = _split(own, ALL) if folds else _learned(run, own)
         seen = {digest for _, digest in image_digests(learned, own.root)}
     except (PixelwiseError, OSError):
         return ()
-    samples = dataset.with_all().splits.get(ALL, ()) if split == ALL else dataset.splits.get(split, ())
-    return tuple(id for id, digest in image_digests(samples, dataset.root) if digest in seen)
+    return tuple(id for id, digest in image_digests(_split(dataset, split), dataset.root) if digest in seen)
 
 
 def in_words(known: Sequence[str], images: int) -> str:
@@ -55,6 +54,10 @@ def in_words(known: Sequence[str], images: int) -> str:
 def _learned(run: Path, own: Dataset) -> Sequence[Sample]:
     division = division_of(run)
     if division is None:
-        return own.splits.get(read_recipe(run).data.train_split, ())
-    samples = {sample.id: sample for sample in own.with_all().splits.get(ALL, ())}
+        return _split(own, read_recipe(run).data.train_split)
+    samples = {sample.id: sample for sample in _split(own, ALL)}
     return [samples[id] for ids in division.learned.values() for id in ids if id in samples]
+
+
+def _split(dataset: Dataset, name: str) -> Sequence[Sample]:
+    return (dataset.with_all() if name == ALL else dataset).splits.get(name, ())

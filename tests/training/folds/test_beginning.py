@@ -90,13 +90,17 @@ def test_weights_and_teachers_that_know_the_images_are_refused(tiny_run: Path, t
     next((fewer / "masks" / "train").glob(f"{removed.stem}.*")).unlink()
     relabelled = shutil.copytree(tiny_data, tmp_path / "relabelled")
     shutil.copyfile(relabelled / "masks" / "train" / "00.png", relabelled / "masks" / "train" / "01.png")
+    renamed = shutil.copytree(tiny_data, tmp_path / "renamed")
+    said = (renamed / "dataset.toml").read_text("utf-8")
+    (renamed / "dataset.toml").write_text(said.replace('"ball"', '"globe"'), "utf-8")
+    assert "globe" in (renamed / "dataset.toml").read_text("utf-8")
     other = shutil.copytree(tiny_data, tmp_path / "other")
     for path in (other / "images").rglob("*.png"):
         Image.fromarray(255 - np.asarray(Image.open(path))).save(path)
     for override in (f"initialize.run={tiny_run}", f"distillation.teacher={tiny_run}"):
         recipe = apply_overrides(find("unet"), [override])
         refuse_leaks(recipe, other)
-        for data in (tiny_data, copy, fewer, relabelled):
+        for data in (tiny_data, copy, fewer, relabelled, renamed):
             with pytest.raises(RecipeError, match="its weights know the images") as caught:
                 refuse_leaks(recipe, data)
             assert caught.value.code == "R311"
