@@ -1,4 +1,5 @@
 import os
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 
@@ -6,12 +7,21 @@ import numpy as np
 import pytest
 
 from pixelwise.datasets.opening import open_dataset
-from pixelwise.datasets.preparing.dividing import all_samples, finish_lists, split, split_samples, write_lists
+from pixelwise.datasets.preparing.dividing import (
+    all_samples,
+    finish_lists,
+    groups_of,
+    split,
+    split_samples,
+    warn_of_divided_series,
+    write_lists,
+)
 from pixelwise.datasets.samples import Sample
 from pixelwise.errors import DataError, RecipeError, RunLockedError
 from pixelwise.recipes.schema.recipe import Data
 from pixelwise.storage import atomic
 from pixelwise.storage.locks import writing_alone
+from tests.observers import Told
 
 
 def samples_of(ids: list[str]) -> list[Sample]:
@@ -220,3 +230,39 @@ def test_lists_have_slashes_and_refuse_what_would_be_read_as_one(tmp_path: Path)
     with pytest.raises(DataError) as caught:
         write_lists({"train": [odd]}, tmp_path / "deep", replace=True)
     assert caught.value.code == "D130"
+
+
+@pytest.mark.parametrize(
+    ("names", "group", "series"),
+    [
+        ([f"{drive}_{frame:04d}" for drive in ("0001TP", "0006R0", "Seq05VD") for frame in range(12)], None, 3),
+        ([f"{drive}_{frame:04d}" for drive in ("0001TP", "0006R0", "Seq05VD") for frame in range(12)], "^[^_]+", 0),
+        ([f"map_{tile}_{part}" for tile in range(12) for part in range(3)], None, 0),  # kept together
+        ([f"{drive}{number}_{frame}" for drive in "a" for number in range(3) for frame in range(9)], None, 3),
+        ([letter * 3 for letter in "abcdefghijklmnop"], None, 0),
+        ([f"{number:03d}" for number in range(30)], None, 0),
+    ],
+)
+def test_series_that_are_divided_are_said(names: list[str], group: str | None, series: int):
+    samples, heard = samples_of(names), []
+    groups = groups_of(names, group, 0.2)
+    told = Told(warn=lambda code, message: heard.append((code, message)))
+    assert warn_of_divided_series(samples, groups.values(), group, told) == series
+    assert [code for code, _ in heard] == ["W265"] * bool(series)
+    assert all(f"show {series} series" in message for _, message in heard)
+    if series:
+        train, val = ids_of(split_samples(samples, val=0.2)).values()
+        assert {name.partition("_")[0] for name in train} & {name.partition("_")[0] for name in val}
+
+
+def test_the_command_says_which_series_it_divides(tiny_data: Path, tmp_path: Path):
+    flat, heard = tmp_path / "flat", []
+    for part in ("images", "masks"):
+        (flat / part).mkdir(parents=True)
+        for file in (tiny_data / part).rglob("*.png"):
+            shutil.copy(file, flat / part / f"{file.parent.name}_{file.name}")
+    told = Told(warn=lambda code, message: heard.append(code))
+    split(flat, observer=told)
+    assert heard == ["W265"]
+    split(flat, group="^[^_]+", force=True, observer=told)
+    assert heard == ["W265"]

@@ -198,3 +198,18 @@ def test_nothing_of_the_images_that_are_held_out_reaches_the_weights(
                 {path.parent.name: path.read_bytes() for path in run.glob("checkpoints/*/model.safetensors")}
             )
     assert weights[0] == weights[1]
+
+
+@pytest.mark.parametrize(("group", "series", "groups"), [(None, 3, 14), ("^[^_]+", 0, 3)])
+def test_series_that_folds_divide_are_said(
+    group: str | None, series: int, groups: int, tiny_recipe: Path, tiny_data: Path, tmp_path: Path
+):
+    data, heard = shutil.copytree(tiny_data, tmp_path / "data"), []
+    for path in [*data.rglob("*.png")]:
+        path.rename(path.with_name(f"{path.parent.name}_{path.name}"))
+    told = Told(warn=lambda code, message: heard.append(code))
+    last = ("selection.weights=last", "selection.every_epochs=0")  # three groups leave none to choose weights by
+    begin(find(tiny_recipe), data, tmp_path / "out", CrossvalOptions(folds=2, group=group, overrides=last), told)
+    asked = read_cross_validation(tmp_path / "out")
+    assert (asked.series, asked.groups, asked.images) == (series, groups, 14)
+    assert heard.count("W265") == bool(series)

@@ -279,6 +279,11 @@ def _remarks(asked: CrossValidation, scores: Sequence[JointScore], said: Sequenc
     found = [score.unlike_folds for score in scores if score.unlike_folds is not None]
     if 0 < asked.groups < asked.images:
         found.append(f"The {asked.images} images are of {counted(asked.groups, 'group')}, which no fold divides.")
+    if asked.series:
+        found.append(
+            f"The names of the images show {asked.series} series, which folds divide: if images of a series are alike, "
+            "the score is too high (W265)."
+        )
     if asked.left_out:
         belong = "belongs" if asked.left_out == 1 else "belong"
         found.append(f"{counted(asked.left_out, 'image')} could not be read and {belong} to no fold.")

@@ -17,6 +17,8 @@ from pixelwise.errors import RecipeError
 from pixelwise.storage import printable
 from pixelwise.storage.names import counted
 
+_ALIKE = 2
+"""Images per series, on average, from which series are worth a word although they are not kept together."""
 VALIDATION_SHARE = 0.2
 """Share of the images that validation gets where nothing else is asked for."""
 FLOOR = 5
@@ -116,6 +118,12 @@ def series_of(keys: Sequence[str], largest_share: float, least: int = _MIN_SERIE
         if len(sizes) >= least and max(sizes.values()) <= largest_share * len(keys):
             return series
     return {key: key for key in keys}
+
+
+def shown_series(keys: Sequence[str]) -> int:
+    """Number of series of several keys each, on average, that the keys show, however few and large; 0 without any."""
+    number = len(set(series_of(keys, 1.0, least=2).values()))
+    return number if 1 < number < len(keys) / _ALIKE else 0
 
 
 def _without(numbers: re.Pattern[str], key: str) -> str:

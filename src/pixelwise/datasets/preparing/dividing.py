@@ -17,7 +17,7 @@ import msgspec
 import numpy as np
 
 from pixelwise.datasets.layouts.lists.files import UNFINISHED_DIVISION
-from pixelwise.datasets.layouts.splits import VALIDATION_SHARE, group_names, images_of_share
+from pixelwise.datasets.layouts.splits import VALIDATION_SHARE, group_names, images_of_share, shown_series
 from pixelwise.datasets.layouts.words import SPLIT_NAMES
 from pixelwise.datasets.opening import open_folder
 from pixelwise.datasets.preparing.options import SplitOptions
@@ -97,6 +97,9 @@ def split(
             folder = dataset.root
             locks.enter_context(writing_alone(folder / "lists"))
         samples = all_samples(dataset)
+        names = sorted({id_in_groups(sample) for sample in samples})
+        groups = groups_of(names, options.group, _smallest_share(options.val, options.test))
+        warn_of_divided_series(samples, groups.values(), options.group, observer)
         classes = classes_in(dataset, samples, observer)
         divided = split_samples(
             samples, val=options.val, test=options.test, group=options.group, seed=options.seed, classes=classes
@@ -164,8 +167,7 @@ def split_samples(
     """
     unique = {id_in_groups(sample): sample for sample in samples}
     wanted = _wanted(len(unique), val, test)
-    smallest = min(share for share in (VALIDATION_SHARE if val is None else val, test) if share)
-    groups = groups_of(list(unique), group, smallest)
+    groups = groups_of(list(unique), group, _smallest_share(val, test))
     sizes = Counter(groups.values())
     if len(sizes) <= len(wanted):
         raise DataError(
@@ -181,6 +183,38 @@ def split_samples(
     for id in sorted(unique):
         divided[split_of[groups[id]]].append(unique[id])
     return divided
+
+
+def _smallest_share(val: float | None, test: float) -> float:
+    return min(share for share in (VALIDATION_SHARE if val is None else val, test) if share)
+
+
+def warn_of_divided_series(
+    samples: Sequence[Sample], groups: Collection[str], group: str | None, observer: Observer
+) -> int:
+    """Warn if names show series, such as the drives of a video, that are no groups and so are divided.
+
+    Args:
+        samples: The samples.
+        groups: Names of their groups, from `groups_of`.
+        group: The pattern that was asked for; with one, somebody has thought of it.
+        observer: Receives the warning W265.
+
+    Returns:
+        Number of such series.
+    """
+    names = {id_in_groups(sample) for sample in samples}
+    if group is not None or len(set(groups)) < len(names):
+        return 0
+    series = shown_series(sorted(set(map(_without_split, names))))
+    if series:
+        observer.warn(
+            "W265",
+            f"the names of the images show {series} series, too few or too large to stay together, so they are "
+            "divided: if images of a series are alike, the score is too high (--group PATTERN keeps each together, "
+            "such as '^[^_]+')",
+        )
+    return series
 
 
 def _wanted(images: int, val: float | None, test: float) -> dict[str, int]:

@@ -14,7 +14,7 @@ from typing import NamedTuple
 import msgspec
 import numpy as np
 
-from pixelwise.datasets.layouts.splits import group_names, series_of
+from pixelwise.datasets.layouts.splits import group_names, series_of, shown_series
 from pixelwise.errors import DataError, PixelwiseError, RecipeError
 from pixelwise.evaluation.comparison.comparison import ClassScore, Comparison, Pair, Side
 from pixelwise.evaluation.comparison.counts import Counts, read_counts, read_ids
@@ -53,8 +53,6 @@ from pixelwise.storage import printable
 
 _LARGEST_SERIES = 0.5
 """Share of the images that no series may exceed to be drawn as a whole: with two units nothing can be derived."""
-_ALIKE = 2
-"""Images per series, on average, from which series that are too few to be drawn are worth a remark."""
 
 
 class Drawn(NamedTuple):
@@ -238,9 +236,7 @@ def _groups(answer: Answer, options: CompareOptions) -> tuple[dict[str, str], li
     """Id of each image -> the unit that it is drawn with, and what is to be said about that."""
     ids = read_ids(answer.folder)
     groups = series_of(ids, _LARGEST_SERIES) if options.group is None else group_names(ids, options.group, 1.0)
-    few = len(set(series_of(ids, 1.0, least=2).values()))
-    shown = few if 1 < few < len(ids) / _ALIKE else 0
-    return groups, about_groups(len(ids), len(set(groups.values())), options.group, shown)
+    return groups, about_groups(len(ids), len(set(groups.values())), options.group, shown_series(ids))
 
 
 def _measured(camp: Camp, first: Answer, groups: dict[str, str], options: CompareOptions) -> Measured:

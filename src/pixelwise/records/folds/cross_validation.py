@@ -46,6 +46,7 @@ class CrossValidation(msgspec.Struct, frozen=True, kw_only=True):
         images: Number of images, each of which is held out once.
         left_out: Number of images that cannot be read and that `data.allow` leaves out.
         groups: Number of groups of images, none of which is divided between folds; 0 where it was not noted.
+        series: Number of series that the names of the images show, but that are divided between folds.
         fingerprint: Fingerprint of all images and masks.
     """
 
@@ -57,6 +58,7 @@ class CrossValidation(msgspec.Struct, frozen=True, kw_only=True):
     images: int = 0
     left_out: int = 0
     groups: int = 0
+    series: int = 0
     fingerprint: str = ""
 
     def base(self, folder: Path) -> Recipe:

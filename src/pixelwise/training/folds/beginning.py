@@ -15,7 +15,7 @@ from pixelwise.datasets.auditing.audit import audit, raise_for_errors
 from pixelwise.datasets.fingerprint import fingerprint
 from pixelwise.datasets.known_images import in_words, known_images
 from pixelwise.datasets.opening import open_dataset
-from pixelwise.datasets.preparing.dividing import classes_in, id_in_groups
+from pixelwise.datasets.preparing.dividing import classes_in, id_in_groups, warn_of_divided_series
 from pixelwise.datasets.preparing.folding import Fold, fold_samples, sample_groups
 from pixelwise.datasets.run_data import is_own_data
 from pixelwise.datasets.samples import ALL, Dataset, Sample
@@ -43,12 +43,14 @@ class Divided(NamedTuple):
         folds: The folds.
         left_out: Number of images that cannot be read, which `data.allow` accepts.
         groups: Number of groups of images, none of which is divided.
+        series: Number of series that the names show and that are no groups.
     """
 
     whole: Dataset
     folds: list[Fold]
     left_out: int
     groups: int
+    series: int
 
 
 def begin(base: Recipe, data: Path | None, output: Path, options: CrossvalOptions, observer: Observer) -> None:
@@ -79,6 +81,7 @@ def begin(base: Recipe, data: Path | None, output: Path, options: CrossvalOption
         images=sum(len(fold.held_out) for fold in found.folds),
         left_out=found.left_out,
         groups=found.groups,
+        series=found.series,
         fingerprint=fingerprint(found.whole, [ALL]),
     )
     runs = FoldRuns(output, asked)
@@ -140,7 +143,9 @@ def divide(recipe: Recipe, data: Path | None, options: CrossvalOptions, observer
         findings = (*found.errors, *audit(_by_folds(whole, samples, folds), progress=observer.progress).findings)
     for one in findings:
         observer.warn(one.code, one.message)
-    return Divided(whole, folds, len(unusable), len(set(sample_groups(samples, **_grouping(recipe, options)).values())))
+    groups = sample_groups(samples, **_grouping(recipe, options))
+    series = warn_of_divided_series(samples, groups.values(), options.group, observer)
+    return Divided(whole, folds, len(unusable), len(set(groups.values())), series)
 
 
 def _folds_of(
