@@ -113,6 +113,7 @@ ELSEWHERE = {
     "W220": "images of which none has a mask: tests/datasets/test_unlabelled.py",
     "W227": "annotations in two formats: tests/datasets/test_recognition.py reads each of them",
     "W262": "names of public data sets: tests/datasets/classes/test_familiarity.py",
+    "W265": "divides series: tests/datasets/preparing/test_dividing.py names a group instead",
 }
 """Codes whose advice no folder of the table follows -> reason."""
 _ADVICE = re.compile(r"data\.\w+=|`pixelwise |--[a-z]")

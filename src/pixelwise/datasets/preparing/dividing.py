@@ -97,8 +97,7 @@ def split(
             folder = dataset.root
             locks.enter_context(writing_alone(folder / "lists"))
         samples = all_samples(dataset)
-        names = sorted({id_in_groups(sample) for sample in samples})
-        groups = groups_of(names, options.group, _smallest_share(options.val, options.test))
+        groups = groups_of([*map(id_in_groups, samples)], options.group, _smallest_share(options.val, options.test))
         warn_of_divided_series(samples, groups.values(), options.group, observer)
         classes = classes_in(dataset, samples, observer)
         divided = split_samples(
