@@ -1,6 +1,7 @@
 """Runs with results that are made up of single images' confusion matrices, for comparisons."""
 
 import math
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +12,11 @@ import pixelwise
 from pixelwise.recipes.overrides import apply_overrides, to_toml
 from pixelwise.records.details import ConfusedPixels, ImageDetails, save_details
 from pixelwise.records.environment import Arguments, Environment, write_environment
+from pixelwise.records.folds.cross_validation import CrossValidation, write_cross_validation
+from pixelwise.records.folds.division import HELD_OUT, Division, write_division
+from pixelwise.records.log import FinishedRecord, append_log
 from pixelwise.records.result import save_result
+from pixelwise.records.run_folder import read_recipe
 from pixelwise.records.scores import ImageScore
 from pixelwise.storage import sha256_bytes
 
@@ -68,6 +73,53 @@ def scored_run(
     recipe = apply_overrides(pixelwise.recipe("unet"), [f"sampling.seed={seed}", *overrides])
     (folder / "recipe.toml").write_text(to_toml(recipe))
     write_environment(folder, Environment(arguments=Arguments(data="photos")))
+    return folder
+
+
+def scored_folds(
+    folder: Path,
+    matrices: np.ndarray,
+    divided: Sequence[Sequence[int]],
+    seed: int = 0,
+    *,
+    ids: list[str] | None = None,
+    group: str | None = None,
+    fingerprint: str = "all",
+    **changes: Any,
+) -> Path:
+    """A cross-validation of which nothing is there but its results; `divided` are the images that each fold holds out.
+
+    Args:
+        folder: Its folder.
+        matrices: (N, K, K) counts of all images, truth in the rows.
+        divided: Of each fold, the places of its images.
+        seed: Seed of the recipe.
+        ids: Ids of all images.
+        group: What was asked for as `group`.
+        fingerprint: Fingerprint of all images.
+        **changes: As for `scored_run`.
+    """
+    names = ids_of(len(matrices)) if ids is None else ids
+    for number, places in enumerate(divided):
+        fold = folder / f"fold-{number}"
+        prints = {"data_fingerprint": f"{fingerprint}-{number}", "split": HELD_OUT, **changes}
+        held_out = [names[place] for place in places]
+        scored_run(fold, matrices[list(places)], seed, ids=held_out, **prints)
+        others = tuple(name for name in names if name not in held_out)
+        write_division(fold, Division(learned={"train": others}, held_out=tuple(held_out)))
+        recipe = apply_overrides(read_recipe(fold), [f'evaluation.split="{HELD_OUT}"'])
+        (fold / "recipe.toml").write_text(to_toml(recipe))
+        append_log(fold, [FinishedRecord(step=1, seconds=1.0)])
+    asked = CrossValidation(
+        name="unet",
+        recipe=to_toml(pixelwise.recipe("unet")),
+        options={"folds": len(divided), "group": group},
+        data="photos",
+        folds=len(divided),
+        images=len(names),
+        fingerprint=fingerprint,
+    )
+    write_cross_validation(folder, asked)
     return folder
 
 

@@ -6,11 +6,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from pixelwise.datasets.layouts.splits import groups_of
 from pixelwise.datasets.opening import open_dataset
 from pixelwise.datasets.preparing.dividing import (
     all_samples,
     finish_lists,
-    groups_of,
     split,
     split_samples,
     warn_of_divided_series,

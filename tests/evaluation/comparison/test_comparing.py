@@ -292,10 +292,6 @@ def test_folds_are_compared_on_images_that_none_was_trained_on(tmp_path: Path, t
         error = refused(*pair)
         assert "is a fold of a cross-validation" in error.message
         assert error.help.count("--data FOLDER") == 2
-    (tmp_path / "cv" / "crossval.json").write_text("{}")
-    with pytest.raises(CheckpointError, match="cv is a cross-validation: its score is that of several") as caught:
-        compared(tmp_path / "cv", two[0])
-    assert f"pixelwise evaluate {folds[0]} --data FOLDER" in caught.value.help
 
 
 def test_classes_that_differ_are_said_although_they_make_the_data_another_one(tmp_path: Path, two: tuple[Path, Path]):

@@ -4,8 +4,8 @@ from pathlib import Path
 import pytest
 from results import miniature
 
+from pixelwise.evaluation.comparison.answers import Answer, Subject
 from pixelwise.evaluation.comparison.remarks import Camp, about_columns, about_groups, about_intervals, about_runs
-from pixelwise.evaluation.comparison.subjects import Answer, Subject
 from pixelwise.records.result import TrainingCost
 
 
@@ -13,7 +13,7 @@ def camp(name: str, *seeds: int, **changes) -> Camp:
     return Camp(
         name,
         tuple(
-            Answer(Subject(Path(f"{name}-{i}"), (), seed, None, ()), Path(), miniature(**changes))
+            Answer(Subject(Path(f"{name}-{i}"), (), seed, None, ()), miniature(**changes), ())
             for i, seed in enumerate(seeds)
         ),
     )

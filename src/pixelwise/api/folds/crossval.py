@@ -215,7 +215,7 @@ def conclude(
     complete = [found for found in results if found is not None]
     if len(complete) < len(results):
         raise AssertionError("every fold was scored")
-    scores = tuple(joint_score(runs.folders, found) for found in zip(*complete, strict=True))
+    scores = tuple(joint_score(runs.folders, found, options.group) for found in zip(*complete, strict=True))
     mistakes, earlier = None, _content(folder / MISTAKES / QUEUE)
     if any(one.sure for one in said):
         mistakes = rank(runs.folders, said, output, folder / MISTAKES, crops=options.crops, observer=observer)
@@ -279,6 +279,10 @@ def _remarks(asked: CrossValidation, scores: Sequence[JointScore], said: Sequenc
     found = [score.unlike_folds for score in scores if score.unlike_folds is not None]
     if 0 < asked.groups < asked.images:
         found.append(f"The {asked.images} images are of {counted(asked.groups, 'group')}, which no fold divides.")
+    if 1 < scores[0].drawn < scores[0].images:
+        found.append(
+            f"Images of one group are alike, so {scores[0].drawn} groups were drawn for the interval, not the images."
+        )
     if asked.series:
         found.append(
             f"The names of the images show {asked.series} series, which folds divide: if images of a series are alike, "

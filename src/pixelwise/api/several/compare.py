@@ -34,10 +34,14 @@ def compare(
     separated only if it is told from zero after Holm's correction: over the classes of a pair, and over the pairs. See
     `pixelwise.evaluation.comparison.estimates` for the method and its sources.
 
+    Cross-validations of the same images are compared by all of these images, each scored by the network that has not
+    seen it; those that differ in their seed alone are one side.
+
     Nothing is predicted: the counts of single images that `evaluate` keeps are read.
 
     Args:
-        runs: Run folders, `hub://` addresses of runs, exported artefacts, or folders that `train` with `seeds` created.
+        runs: Run folders, `hub://` addresses of runs, exported artefacts, or folders that `train` with `seeds` or
+            `crossval` created.
         output: File to write the comparison to; None to only return it.
         options: Options of the comparison; None for the defaults.
         **changes: Single fields of `CompareOptions`.
@@ -50,7 +54,7 @@ def compare(
             R302, not on the same images; R303, not with the same classes and labels; R304, the counts of single images
             were not kept; R203, `group` is not a regular expression; R260, the format of `output` is not known; R294,
             `output` is an address.
-        CheckpointError: K420, one of `runs` is not a run.
+        CheckpointError: K420, one of `runs` is not a run; K421, a fold of a cross-validation was not trained or scored.
         DataError: D240, a result is damaged.
         ResourceError: S601, the disk is full.
     """

@@ -14,6 +14,7 @@ EXAMPLES = (
     "pixelwise compare runs/unet-1 runs/unet-2",
     "pixelwise compare runs/old-* runs/new-* --split test  # several seeds",
     "pixelwise compare runs/seeds -o seeds.html  # runs of train --seeds",
+    "pixelwise compare runs/cv-a runs/cv-b  # cross-validations, by all images",
 )
 """Shown at the end of the help."""
 
@@ -21,7 +22,9 @@ EXAMPLES = (
 @takes(CompareOptions)
 def run(
     runs: list[Path] = typer.Argument(
-        ..., metavar="RUN...", help="Run folders, exported artefacts, or folders of `pixelwise train --seeds`."
+        ...,
+        metavar="RUN...",
+        help="Run folders, exported artefacts, or folders of `pixelwise train --seeds` or `pixelwise crossval`.",
     ),
     output: Path = typer.Option(None, "--output", "-o", metavar="FILE", help="File to write instead of printing."),
     *,

@@ -12,6 +12,7 @@ from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 
 from pixelwise.datasets.columns import compact
+from pixelwise.datasets.layouts.words import SPLIT_NAMES
 from pixelwise.datasets.samples import Sample
 from pixelwise.errors import RecipeError
 from pixelwise.storage import printable
@@ -23,6 +24,8 @@ VALIDATION_SHARE = 0.2
 """Share of the images that validation gets where nothing else is asked for."""
 FLOOR = 5
 """Smallest number of images to score on, where there are enough: a score of fewer says little."""
+LARGEST_DRAWN = 0.5
+"""Share of the images that no series may exceed to be drawn as a whole: from two units nothing can be derived."""
 _MIN_SERIES = 10
 # The part of a name that numbers the members of a series: frames of a video, tiles of an image, augmented copies. First
 # all numbers at the end (`map_3_14`: row and column), then the last one alone (`drive3_0001`: so are drives).
@@ -171,3 +174,33 @@ def group_names(ids: Sequence[str], pattern: str | None, smallest_share: float) 
             )
         return {id: (match.group(1 if compiled.groups else 0) or id) if match else id for id, match in matches.items()}
     return series_of(ids, smallest_share)
+
+
+def groups_of(names: Sequence[str], pattern: str | None, smallest_share: float) -> dict[str, str]:
+    """Name of each image -> name of its group; see `group_names`.
+
+    The folder of a split is no part of a name here: frames of one video are one group wherever they lie. It only keeps
+    images apart that are groups of their own.
+
+    Args:
+        names: Ids of images, those in the folder of a split as `train/a`.
+        pattern: As for `group_names`.
+        smallest_share: As for `group_names`.
+
+    Raises:
+        RecipeError: R203, `pattern` is not a valid regular expression.
+    """
+    bare = {name: without_split(name) for name in names}
+    groups = group_names(sorted(set(bare.values())), pattern, smallest_share)
+    if pattern is not None:
+        alone = {own for own in groups if not re.search(pattern, own)}
+    else:
+        sizes = Counter(groups.values())
+        alone = {own for own, group in groups.items() if group == own and sizes[own] == 1}
+    return {name: name if own in alone else groups[own] for name, own in bare.items()}
+
+
+def without_split(name: str) -> str:
+    """A name without the folder of a split that it may begin with."""
+    folder, _, rest = name.partition("/")
+    return rest if rest and folder in SPLIT_NAMES else name

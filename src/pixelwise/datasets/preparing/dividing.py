@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import contextlib
 import os
-import re
 from collections import Counter
 from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
@@ -17,7 +16,13 @@ import msgspec
 import numpy as np
 
 from pixelwise.datasets.layouts.lists.files import UNFINISHED_DIVISION
-from pixelwise.datasets.layouts.splits import VALIDATION_SHARE, group_names, images_of_share, shown_series
+from pixelwise.datasets.layouts.splits import (
+    VALIDATION_SHARE,
+    groups_of,
+    images_of_share,
+    shown_series,
+    without_split,
+)
 from pixelwise.datasets.layouts.words import SPLIT_NAMES
 from pixelwise.datasets.opening import open_folder
 from pixelwise.datasets.preparing.options import SplitOptions
@@ -205,7 +210,7 @@ def warn_of_divided_series(
     names = {id_in_groups(sample) for sample in samples}
     if group is not None or len(set(groups)) < len(names):
         return 0
-    series = shown_series(sorted(set(map(_without_split, names))))
+    series = shown_series(sorted(set(map(without_split, names))))
     if series:
         observer.warn(
             "W265",
@@ -310,35 +315,6 @@ def id_in_groups(sample: Sample) -> str:
     parts = sample.id.split("/")
     folder = sample.image_path.parent.name
     return "/".join(parts) if len(parts) > 1 else f"{folder}/{parts[0]}" if folder in SPLIT_NAMES else parts[0]
-
-
-def groups_of(names: Sequence[str], pattern: str | None, smallest_share: float) -> dict[str, str]:
-    """Name of each image -> name of its group; see `layouts.splits.group_names`.
-
-    The folder of a split is no part of a name here: frames of one video are one group wherever they lie. It only keeps
-    images apart that are groups of their own.
-
-    Args:
-        names: From `id_in_groups`.
-        pattern: As for `group_names`.
-        smallest_share: As for `group_names`.
-
-    Raises:
-        RecipeError: R203, `pattern` is not a valid regular expression.
-    """
-    bare = {name: _without_split(name) for name in names}
-    groups = group_names(sorted(set(bare.values())), pattern, smallest_share)
-    if pattern is not None:
-        alone = {own for own in groups if not re.search(pattern, own)}
-    else:
-        sizes = Counter(groups.values())
-        alone = {own for own, group in groups.items() if group == own and sizes[own] == 1}
-    return {name: name if own in alone else groups[own] for name, own in bare.items()}
-
-
-def _without_split(name: str) -> str:
-    folder, _, rest = name.partition("/")
-    return rest if rest and folder in SPLIT_NAMES else name
 
 
 def _line(sample: Sample, folder: Path) -> str:

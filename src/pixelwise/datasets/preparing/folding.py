@@ -10,8 +10,8 @@ from collections import Counter
 from collections.abc import Collection, Mapping, Sequence
 from typing import NamedTuple
 
-from pixelwise.datasets.layouts.splits import VALIDATION_SHARE, images_of_share
-from pixelwise.datasets.preparing.dividing import groups_of, id_in_groups
+from pixelwise.datasets.layouts.splits import VALIDATION_SHARE, groups_of, images_of_share
+from pixelwise.datasets.preparing.dividing import id_in_groups
 from pixelwise.datasets.preparing.stratifying import TRAIN, stratified
 from pixelwise.datasets.samples import Sample
 from pixelwise.errors import DataError
@@ -48,7 +48,7 @@ def fold_samples(
         samples: Samples with different ids, as those of the split `all`.
         classes: Id of each sample -> ids of the classes in its mask.
         folds: Number of folds, 2 or more.
-        group: Regular expression that finds the name of an image's group; None: see `dividing.groups_of`.
+        group: Regular expression that finds the name of an image's group; None: see `layouts.splits.groups_of`.
         seed: Seed of the order in which groups are taken.
         selection: Whether each fold needs images to choose weights by. They are divided off those of the other folds,
             by the same groups and classes: images that are held out must not choose.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import itertools
 import math
 import os
@@ -14,8 +15,9 @@ from typing import NamedTuple
 import msgspec
 import numpy as np
 
-from pixelwise.datasets.layouts.splits import group_names, series_of, shown_series
+from pixelwise.datasets.layouts.splits import LARGEST_DRAWN, group_names, groups_of, series_of, shown_series
 from pixelwise.errors import DataError, PixelwiseError, RecipeError
+from pixelwise.evaluation.comparison.answers import Answer, Subject, scored_alone
 from pixelwise.evaluation.comparison.comparison import ClassScore, Comparison, Pair, Side
 from pixelwise.evaluation.comparison.counts import Counts, read_counts, read_ids
 from pixelwise.evaluation.comparison.estimates import (
@@ -29,30 +31,23 @@ from pixelwise.evaluation.comparison.estimates import (
 from pixelwise.evaluation.comparison.letters import letters_of
 from pixelwise.evaluation.comparison.names import names_of
 from pixelwise.evaluation.comparison.options import CompareOptions
+from pixelwise.evaluation.comparison.refusals import refuse_other_labels
 from pixelwise.evaluation.comparison.remarks import (
     Camp,
     about_columns,
+    about_folds,
     about_groups,
     about_intervals,
     about_runs,
     about_seeds,
 )
-from pixelwise.evaluation.comparison.subjects import (
-    Answer,
-    Subject,
-    common_answers,
-    read_subject,
-    refuse_other_labels,
-)
+from pixelwise.evaluation.comparison.subjects import common_answers, read_subject
 from pixelwise.metrics.significance import holm
 from pixelwise.recipes.protocols import protocol
 from pixelwise.records.evaluations import question
 from pixelwise.records.result import Result
 from pixelwise.records.seeds.folder import is_seeds, read_seeds, require_runs, runs_within
 from pixelwise.storage import printable
-
-_LARGEST_SERIES = 0.5
-"""Share of the images that no series may exceed to be drawn as a whole: with two units nothing can be derived."""
 
 
 class Drawn(NamedTuple):
@@ -74,7 +69,7 @@ def compare_runs(paths: Sequence[Path], options: CompareOptions) -> Comparison:
         RecipeError: R300, there are not two runs; R301 to R303, their results cannot be compared; R304, the counts of
             their images were not kept; R203, `group` is not a regular expression; R204, there is no such protocol.
         CheckpointError: K420, a path is neither a run nor an artefact nor a folder of runs; K421, none of the runs of
-            such a folder has begun.
+            such a folder has begun, or a fold of a cross-validation has not been trained and scored.
         DataError: D240, a result is damaged, or not that of the counts of its images.
     """
     if options.protocol is not None:
@@ -90,7 +85,7 @@ def compare_runs(paths: Sequence[Path], options: CompareOptions) -> Comparison:
     found = [_measured(camp, answers[0], groups, options) for camp in camps]
     pairs = _pairs(camps, found, _classes(answers[0]))
     sides = _sides(camps, found, pairs, _classes(answers[0]))
-    remarks += [*said, *about_runs(camps)]
+    remarks += [*said, *about_runs(camps), *about_folds(camps)]
     if all(side.miou.value is None for side in sides):
         remarks.append("No pixel is labelled, so that there is nothing to score.")
     elif len(set(groups.values())) > 1:
@@ -135,10 +130,7 @@ def pair_of(names: tuple[str, str], results: tuple[Result, Result], folders: tup
         results: Their results.
         folders: The folders of their evaluations.
     """
-    answers = [
-        Answer(Subject(folder, (), None, None, ()), folder, result)
-        for folder, result in zip(folders, results, strict=True)
-    ]
+    answers = [_alone(folder, result) for folder, result in zip(folders, results, strict=True)]
     first, second = answers
     if question(first.result) != question(second.result) or sorted(_classes(first)) != sorted(_classes(second)):
         return None
@@ -162,7 +154,7 @@ def drawn_of(folder: Path, result: Result, resamples: int = 500) -> Drawn:
         RecipeError: R304, the counts of single images were not kept.
         DataError: D240, they are damaged.
     """
-    answer = Answer(Subject(folder, (), None, None, ()), folder, result)
+    answer = _alone(folder, result)
     groups, _ = _groups(answer, CompareOptions())
     counts = _counts(answer, groups, _classes(answer))
     found = measured([counts.rows], protocol(result.protocol).absent, resamples, counts.labelled)
@@ -202,6 +194,11 @@ def _distinct(paths: Sequence[Path]) -> list[Path]:
     return list(found.values())
 
 
+def _alone(folder: Path, result: Result) -> Answer:
+    """A result whose run is not known."""
+    return Answer(Subject(folder, (), None, None, ()), *scored_alone(folder, result))
+
+
 def _classes(answer: Answer) -> list[str]:
     return [entry.name for entry in answer.result.per_class]
 
@@ -234,9 +231,15 @@ def _camps(answers: Sequence[Answer], options: CompareOptions) -> tuple[list[Cam
 
 def _groups(answer: Answer, options: CompareOptions) -> tuple[dict[str, str], list[str]]:
     """Id of each image -> the unit that it is drawn with, and what is to be said about that."""
-    ids = read_ids(answer.folder)
-    groups = series_of(ids, _LARGEST_SERIES) if options.group is None else group_names(ids, options.group, 1.0)
-    return groups, about_groups(len(ids), len(set(groups.values())), options.group, shown_series(ids))
+    ids = _ids(answer)
+    pattern = options.group
+    if answer.is_out_of_fold:
+        # What no fold divides is drawn as a whole; names are read as they were for that.
+        pattern = answer.subject.group if pattern is None else pattern
+        groups = groups_of(ids, pattern, LARGEST_DRAWN)
+    else:
+        groups = series_of(ids, LARGEST_DRAWN) if pattern is None else group_names(ids, pattern, 1.0)
+    return groups, about_groups(len(ids), len(set(groups.values())), pattern, shown_series(ids))
 
 
 def _measured(camp: Camp, first: Answer, groups: dict[str, str], options: CompareOptions) -> Measured:
@@ -245,7 +248,7 @@ def _measured(camp: Camp, first: Answer, groups: dict[str, str], options: Compar
 
     def rows() -> Iterator[np.ndarray]:
         for one in camp.answers:
-            if read_ids(one.folder) != sorted(groups):
+            if _ids(one) != sorted(groups):
                 raise refuse_other_labels(first, one)
             counts = _counts(one, groups, classes)
             if counts.truth != known.truth:
@@ -255,6 +258,11 @@ def _measured(camp: Camp, first: Answer, groups: dict[str, str], options: Compar
     return measured(rows(), protocol(first.result.protocol).absent, options.resamples, known.labelled)
 
 
+def _ids(answer: Answer) -> list[str]:
+    """The ids of its images, sorted."""
+    return sorted(itertools.chain.from_iterable(read_ids(folder) for folder, _ in answer.parts))
+
+
 def _counts(answer: Answer, groups: dict[str, str], classes: Sequence[str]) -> Counts:
     """The counts of an answer, its classes in this order.
 
@@ -262,15 +270,20 @@ def _counts(answer: Answer, groups: dict[str, str], classes: Sequence[str]) -> C
         RecipeError: R304, they were not kept.
         DataError: D240, they are damaged, or not those of the result.
     """
-    mine, result = _classes(answer), answer.result
+    parts = [_counts_of(folder, result, groups, classes) for folder, result in answer.parts]
+    return functools.reduce(Counts.with_images_of, parts)
+
+
+def _counts_of(folder: Path, result: Result, groups: dict[str, str], classes: Sequence[str]) -> Counts:
+    mine = [entry.name for entry in result.per_class]
     order = [mine.index(name) for name in classes]
-    counts = read_counts(answer.folder, order, groups)
+    counts = read_counts(folder, order, groups)
     expected = _totals(result)
     if len(expected) != len(mine) or counts.rows.sum(0).tolist() != expected[order].T.ravel().tolist():
         raise DataError(
             "D240",
-            f"{printable(answer.folder)}: the counts of single images do not add up to the result: one of the two is "
-            "of another evaluation",
+            f"{printable(folder)}: the counts of single images do not add up to the result: one of the two is of "
+            "another evaluation",
             f"score it again: `{result.command}`" if result.command else "score it again with `pixelwise evaluate`",
         )
     return counts

@@ -22,16 +22,37 @@ class Counts(NamedTuple):
     """Pixel counts of groups of images, in the order of the groups' names.
 
     Attributes:
-        images: Number of images.
         rows: int64 (G, 2 K), of each group the intersections (TP) and then the unions (TP + FP + FN) of the classes.
-        labelled: int64 (K,), in how many groups each class is labelled.
-        truth: SHA-256 of what was labelled: of the ids of the images, and of the labelled pixels of each class in each.
+        holds: bool (G, K), whether each class is labelled in the group.
+        seen: Ids of the images, sorted, with a SHA-256 of the labelled pixels of each class.
     """
 
-    images: int
     rows: np.ndarray
-    labelled: np.ndarray
-    truth: str
+    holds: np.ndarray
+    seen: tuple[tuple[str, str], ...]
+
+    @property
+    def images(self) -> int:
+        """Number of images."""
+        return len(self.seen)
+
+    @property
+    def labelled(self) -> np.ndarray:
+        """int64 (K,), in how many groups each class is labelled."""
+        return self.holds.sum(0)
+
+    @property
+    def truth(self) -> str:
+        """SHA-256 of what was labelled: of the ids of the images, and of the labelled pixels of each class in each."""
+        return sha256_bytes(msgspec.json.encode(self.seen))
+
+    def with_images_of(self, other: Counts) -> Counts:
+        """The counts of the images of both, in the same groups.
+
+        Args:
+            other: Counts of other images, with the same groups and classes.
+        """
+        return Counts(self.rows + other.rows, self.holds | other.holds, tuple(sorted(self.seen + other.seen)))
 
 
 def read_ids(folder: Path) -> list[str]:
@@ -72,7 +93,7 @@ def read_counts(folder: Path, classes: Sequence[int], groups: Mapping[str, str])
         return details.id, sha256_bytes(labelled.tobytes())
 
     seen = sorted(_decoded(folder, add))
-    return Counts(len(seen), rows, holds.sum(0), sha256_bytes(msgspec.json.encode(seen)))
+    return Counts(rows, holds, tuple(seen))
 
 
 def _counts_of(details: ImageDetails, classes: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 from msgspec import Meta
 
 from pixelwise.options import Options, TableFormat
+
+if TYPE_CHECKING:
+    from pixelwise.records.result import Result
 
 
 class CompareOptions(Options, frozen=True, kw_only=True):
@@ -30,3 +33,7 @@ class CompareOptions(Options, frozen=True, kw_only=True):
     group: str | None = None
     resamples: Annotated[int, Meta(ge=100, le=100_000)] = 2000
     format: TableFormat | None = None
+
+    def is_about(self, result: Result) -> bool:
+        """Whether a result is one of those that are asked for."""
+        return self.split in (None, result.split) and self.protocol in (None, result.protocol)

@@ -7,9 +7,10 @@ from collections import Counter
 from collections.abc import Sequence
 from typing import NamedTuple
 
+from pixelwise.evaluation.comparison.answers import Answer
 from pixelwise.evaluation.comparison.comparison import Side
-from pixelwise.evaluation.comparison.subjects import Answer
 from pixelwise.records.evaluations import changes_of
+from pixelwise.records.folds.division import division_of
 from pixelwise.storage import printable
 from pixelwise.views import names_in_words, percent
 
@@ -73,13 +74,37 @@ def about_runs(camps: Sequence[Camp]) -> list[str]:
     return said
 
 
+def about_folds(camps: Sequence[Camp]) -> list[str]:
+    """What the score of a cross-validation is, and whether the networks of all have learned from the same images."""
+    answers = [answer for camp in camps for answer in camp.answers]
+    if not answers[0].is_out_of_fold:
+        return []
+    said = ["Each image was scored by the network of a cross-validation that has not seen it."]
+    divisions = [
+        {frozenset(found.held_out) for run in one.subject.folds if (found := division_of(run)) is not None}
+        for one in answers
+    ]
+    if any(one != divisions[0] for one in divisions):
+        numbers = sorted({len(one.subject.folds) for one in answers})
+        how = f" ({' and '.join(map(str, numbers))} folds)" if len(numbers) > 1 else ""
+        said.append(
+            f"The images are not divided into the same folds{how}, so the networks have not learned from the same "
+            "images: the differences hold that, too."
+        )
+    return said
+
+
 def about_intervals(camps: Sequence[Camp]) -> list[str]:
     """What the intervals cover."""
     alone = [camp.name for camp in camps if len(camp.answers) == 1]
     if len(alone) == len(camps):
+        folds = camps[0].answers[0].is_out_of_fold
+        measure = "`pixelwise train --seeds 3` measures"
+        if folds:
+            measure = "further cross-validations with another `--seed` measure"
         return [
             "Intervals are over images: these are differences of these trained networks. What another seed would "
-            "change is not in them; `pixelwise train --seeds 3` measures it."
+            f"change is not in them; {measure} it."
         ]
     if not alone:
         return ["Intervals are over images and seeds."]

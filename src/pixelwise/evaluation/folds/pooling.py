@@ -10,30 +10,42 @@ from pathlib import Path
 import msgspec
 import numpy as np
 
+from pixelwise.datasets.layouts.splits import LARGEST_DRAWN, groups_of
 from pixelwise.metrics.bootstrap import LEVEL, miou_interval
+from pixelwise.metrics.calibration import CalibrationCounts
 from pixelwise.metrics.scores import ClassTotals, totals_of
 from pixelwise.recipes.protocols import protocol as find_protocol
 from pixelwise.records.details import ImageDetails, load_details
 from pixelwise.records.evaluations import find_evaluation
+from pixelwise.records.folds.cross_validation import OUT_OF_FOLD
 from pixelwise.records.folds.summary import ClassScore, FoldScore, JointScore
-from pixelwise.records.result import Result
-from pixelwise.records.scores import BinaryCounts
+from pixelwise.records.result import Result, TrainingCost
+from pixelwise.records.scores import BinaryCounts, CalibrationBin
+from pixelwise.storage import sha256_bytes
+
+_ADDED_UP = ("miou", "pixel_accuracy", "mean_accuracy", "frequency_weighted_iou", "classes_present")
+"""Scores of a confusion matrix that are fields of a result, too."""
 
 
-def joint_score(runs: Sequence[Path], results: Sequence[Result]) -> JointScore:
+def joint_score(runs: Sequence[Path], results: Sequence[Result], group: str | None = None) -> JointScore:
     """The score of all images under one protocol, from one confusion matrix.
 
     Args:
         runs: The run folder of each fold.
         results: The result of each fold on the images that it holds out, under the same protocol.
+        group: Regular expression that finds the name of an image's group; None for the series that the names show.
+            Images of one group are alike, so they are drawn together for the interval.
     """
     first = results[0]
     several = bool(first.binary_counts)
-    counts = sum(map(_counts, results[1:]), start=_counts(first))
+    counts = _sum_of_counts(results)
     absent = find_protocol(first.protocol).absent
     scores = totals_of(counts, multilabel=several).scores(absent)
-    parts = [_parts_of_images(run, result) for run, result in zip(runs, results, strict=True)]
-    right, unions = (np.concatenate([part[place] for part in parts]) for place in (0, 1))
+    right, unions = _by_groups(
+        [one for run, result in zip(runs, results, strict=True) for one in _details_of(run, result)],
+        len(first.per_class),
+        group,
+    )
     values = zip(scores.iou, scores.accuracy, scores.precision, scores.pixels, strict=True)
     names = [one.name for one in first.per_class]
     folds = tuple(
@@ -53,6 +65,7 @@ def joint_score(runs: Sequence[Path], results: Sequence[Result]) -> JointScore:
         images=sum(result.images for result in results),
         miou=_known(scores.miou),
         miou_interval=miou_interval(right, unions, absent) if len(right) else None,
+        drawn=len(right),
         pixel_accuracy=_known(scores.pixel_accuracy),
         per_class=tuple(
             ClassScore(
@@ -66,6 +79,57 @@ def joint_score(runs: Sequence[Path], results: Sequence[Result]) -> JointScore:
         mean=statistics.fmean(mious) if complete else None,
         std=statistics.stdev(mious) if complete else None,
         interval=interval_of_mean(mious) if complete else None,
+    )
+
+
+def pooled_result(results: Sequence[Result], fingerprint: str) -> Result:
+    """The result of all images, as if one network had predicted them: its counts are the sums of those of the folds.
+
+    What cannot be added up is undefined, such as the boundary IoU; what is known of the machine is that of the first
+    fold.
+
+    Args:
+        results: The result of each fold on the images that it holds out, under the same protocol.
+        fingerprint: Fingerprint of all images and masks.
+    """
+    first, counts = results[0], _sum_of_counts(results)
+    several = bool(first.binary_counts)
+    scores = totals_of(counts, multilabel=several).scores(find_protocol(first.protocol).absent)
+    bins = _sum_of_bins(results)
+    seconds, images = sum(one.seconds for one in results), sum(one.images for one in results)
+    return msgspec.structs.replace(
+        first,
+        **{name: getattr(scores, name) for name in _ADDED_UP},
+        per_class=tuple(
+            msgspec.structs.replace(
+                one,
+                **{name: getattr(scores, name)[place] for name in ("iou", "accuracy", "precision", "f1", "pixels")},
+                boundary_iou=math.nan,
+                images=sum(result.per_class[place].images for result in results),
+                worst_image=None,
+                worst_image_iou=math.nan,
+            )
+            for place, one in enumerate(first.per_class)
+        ),
+        confusion_matrix=() if several else tuple(map(tuple, counts.tolist())),
+        binary_counts=_binary(counts) if several else (),
+        boundary_miou=math.nan,
+        calibration_error=math.nan if bins is None else bins.error,
+        calibration=() if bins is None else _binned(bins),
+        miou_interval=None,
+        groups=(),
+        metrics={},
+        images=images,
+        split=OUT_OF_FOLD,
+        weights_sha256=sha256_bytes("\n".join(one.weights_sha256 for one in results).encode()),
+        training=_sum_of_costs(results),
+        data_fingerprint=fingerprint,
+        seconds=seconds,
+        images_per_second=images / seconds if seconds else math.nan,
+        peak_memory_bytes=max(one.peak_memory_bytes for one in results),
+        command="",
+        notes=tuple(dict.fromkeys(note for one in results for note in one.notes)),
+        per_image=(),
     )
 
 
@@ -120,6 +184,38 @@ def _student(value: float, freedom: int) -> float:
     return (1 + within) / 2
 
 
+def _sum_of_counts(results: Sequence[Result]) -> np.ndarray:
+    """As `_counts`, over all folds."""
+    return sum(map(_counts, results[1:]), start=_counts(results[0]))
+
+
+def _sum_of_bins(results: Sequence[Result]) -> CalibrationCounts | None:
+    """The bins of confidence over all folds; None if one of them was not measured."""
+    if not all(one.calibration for one in results):
+        return None
+    columns = (zip(*map(msgspec.structs.astuple, one.calibration), strict=True) for one in results)
+    first, *others = (CalibrationCounts(*map(np.asarray, three)) for three in columns)
+    return sum(others, start=first)
+
+
+def _binned(counts: CalibrationCounts) -> tuple[CalibrationBin, ...]:
+    columns = (column.tolist() for column in counts)
+    return tuple(CalibrationBin(*three) for three in zip(*columns, strict=True))
+
+
+def _sum_of_costs(results: Sequence[Result]) -> TrainingCost | None:
+    costs = [one.training for one in results if one.training is not None]
+    if len(costs) < len(results):
+        return None
+    planned = [one.planned_steps for one in costs if one.planned_steps is not None]
+    return TrainingCost(
+        steps=sum(one.steps for one in costs),
+        seconds=sum(one.seconds for one in costs),
+        peak_memory_bytes=max(one.peak_memory_bytes for one in costs),
+        planned_steps=sum(planned) if len(planned) == len(costs) else None,
+    )
+
+
 def _counts(result: Result) -> np.ndarray:
     """int64 (K, K), rows true classes; of multi-label data (K, 4)."""
     if result.binary_counts:
@@ -132,14 +228,22 @@ def _binary(counts: np.ndarray) -> tuple[BinaryCounts, ...]:
     return tuple(BinaryCounts(**dict(zip(names, row, strict=True))) for row in counts.tolist())
 
 
-def _parts_of_images(run: Path, result: Result) -> tuple[np.ndarray, np.ndarray]:
-    """Correct pixels and unions of each class in each image, int64 (N, K); (0, K) if they are not recorded."""
-    classes = len(result.per_class)
+def _details_of(run: Path, result: Result) -> Sequence[ImageDetails]:
+    """What is known of each image; empty if it is not recorded."""
     found = find_evaluation(run, result.split, result.protocol)
-    details = load_details(found.folder) if found is not None else ()
-    totals = [_totals(one, classes) for one in details]
-    right = np.asarray([one.right for one in totals], np.int64).reshape(-1, classes)
-    return right, np.asarray([one.unions for one in totals], np.int64).reshape(-1, classes)
+    return load_details(found.folder) if found is not None else ()
+
+
+def _by_groups(images: Sequence[ImageDetails], classes: int, group: str | None) -> tuple[np.ndarray, np.ndarray]:
+    """Correct pixels and unions of each class in each group of images, int64 (G, K)."""
+    groups = groups_of([one.id for one in images], group, LARGEST_DRAWN)
+    places = {name: place for place, name in enumerate(sorted(set(groups.values())))}
+    right, unions = np.zeros((2, len(places), classes), np.int64)
+    for image in images:
+        totals, place = _totals(image, classes), places[groups[image.id]]
+        right[place] += totals.right
+        unions[place] += totals.unions
+    return right, unions
 
 
 def _totals(image: ImageDetails, classes: int) -> ClassTotals:

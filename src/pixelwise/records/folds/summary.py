@@ -61,6 +61,7 @@ class JointScore(msgspec.Struct, frozen=True, kw_only=True):
         images: Number of images.
         miou: Mean IoU of one confusion matrix over all images; None if nothing is labelled.
         miou_interval: 95 % bootstrap interval of it over the images; None for fewer than two images.
+        drawn: Number of what is drawn for this interval: of images, or of groups of images; 0 if not recorded.
         pixel_accuracy: Share of labelled pixels that are classified correctly; None if nothing is labelled.
         per_class: Scores of each class over all images.
         confusion_matrix: Its pixels, a row per true class and a column per predicted one; empty for multi-label data.
@@ -84,6 +85,7 @@ class JointScore(msgspec.Struct, frozen=True, kw_only=True):
     mean: float | None = None
     std: float | None = None
     interval: tuple[float, float] | None = None
+    drawn: int = 0
 
     @property
     def unlike_folds(self) -> str | None:

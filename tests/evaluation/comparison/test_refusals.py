@@ -1,0 +1,81 @@
+import shlex
+from pathlib import Path
+
+import numpy as np
+import pytest
+from compared_runs import drawn, ids_of, scored_folds, scored_run
+
+from pixelwise.errors import RecipeError
+from pixelwise.evaluation.comparison.comparing import compare_runs
+from pixelwise.evaluation.comparison.comparison import Comparison
+from pixelwise.evaluation.comparison.options import CompareOptions
+
+GOOD, BAD = np.array([0.9, 0.8, 0.8]), np.array([0.6, 0.8, 0.5])
+OTHER = ("optimizer.lr=0.5",)
+THREE = [range(0, 30, 3), range(1, 30, 3), range(2, 30, 3)]
+"""Three folds of thirty images."""
+CAMVID = ('evaluation.protocols=["camvid-480x360"]',)
+
+
+def counts(accuracy: np.ndarray, seed: int, images: int = 30) -> np.ndarray:
+    truth = np.random.default_rng(0).integers(1, 500, (images, 3))
+    return drawn(np.random.default_rng(seed), truth, accuracy)
+
+
+def compared(*paths: Path, **options) -> Comparison:
+    return compare_runs(paths, CompareOptions(**{"resamples": 300, **options}))
+
+
+def refused(*paths: Path, **options) -> RecipeError:
+    with pytest.raises(RecipeError) as caught:
+        compared(*paths, **options)
+    return caught.value
+
+
+@pytest.fixture
+def two(tmp_path: Path) -> tuple[Path, Path]:
+    old = scored_folds(tmp_path / "old", counts(BAD, 1), THREE)
+    return old, scored_folds(tmp_path / "new", counts(GOOD, 2), THREE, overrides=OTHER)
+
+
+def test_what_is_no_cross_validation_of_the_same_images_is_refused_with_a_way_out(
+    two: tuple[Path, Path], tmp_path: Path
+):
+    run = scored_run(tmp_path / "run", counts(GOOD, 2))
+    for pair in ((two[0], run), (run, two[0])):
+        error = refused(*pair)
+        assert error.code == "R302"
+        assert f"{two[0]} is a cross-validation" in error.message
+        for path in pair:
+            assert f"`pixelwise evaluate {path} --data FOLDER --split test`" in (error.help or "")
+    other = scored_folds(tmp_path / "other", counts(GOOD, 2), THREE, fingerprint="else", data="/elsewhere")
+    error = refused(other, two[0])
+    assert (error.code, "cross-validations of other images or masks" in error.message) == ("R302", True)
+    assert f"repeat {two[0]} on the data of {other}" in (error.help or "")
+    assert "`pixelwise crossval RECIPE --data /elsewhere`" in (error.help or "")
+    labels = scored_folds(tmp_path / "labels", counts(GOOD, 2) + 1, THREE)
+    error = refused(two[0], labels)
+    assert error.code == "R303"
+    assert f"pixelwise evaluate {labels / 'fold-2'} 'data.label_map={{...}}' --protocol native`" in (error.help or "")
+    error = refused(*two, split="val")
+    assert (error.code, "leave the split out" in (error.help or "")) == ("R301", True)
+    assert refused(two[0]).code == "R300"
+
+
+def test_folds_that_were_not_scored_alike_are_told_how(two: tuple[Path, Path], tmp_path: Path):
+    folder = tmp_path / "a b"
+    scored_folds(folder, counts(GOOD, 2), THREE, protocol="camvid-480x360", overrides=CAMVID)
+    error = refused(two[0], folder)
+    assert error.code == "R301"
+    commands = error.help.partition("`")[2].rstrip("`").split(" && ")
+    words = [shlex.split(command) for command in commands]
+    folds = [str(folder / f"fold-{number}") for number in range(3)]
+    assert words == [["pixelwise", "evaluate", fold, "--protocol", "native"] for fold in folds]
+    for fold, places in zip(folds, THREE, strict=True):
+        own = [ids_of(30)[place] for place in places]
+        extra = {"split": "held-out", "data_fingerprint": "all", "overrides": (*CAMVID, 'evaluation.split="held-out"')}
+        scored_run(Path(fold), counts(GOOD, 2)[list(places)], ids=own, **extra)
+    with pytest.raises(RecipeError, match="is not scored on out-of-fold under camvid-480x360") as caught:
+        compared(two[0], folder, protocol="camvid-480x360")
+    assert f"pixelwise evaluate {two[0] / 'fold-0'} --protocol camvid-480x360 && " in (caught.value.help or "")
+    assert compared(two[0], folder).protocol == "native"
