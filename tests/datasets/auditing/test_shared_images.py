@@ -1,12 +1,15 @@
 import random
+import shlex
 from pathlib import Path
 
+import msgspec
 import pytest
 
 from pixelwise.datasets.auditing.near_duplicates import NO_SIGNATURE
-from pixelwise.datasets.auditing.shared_images import leaks, near_duplicates
+from pixelwise.datasets.auditing.shared_images import divided_series, leaks, near_duplicates
 from pixelwise.datasets.auditing.sums import SplitSums
 from pixelwise.datasets.labels import table_of
+from pixelwise.datasets.layouts.splits import divided
 from pixelwise.datasets.samples import Dataset, Reading, Sample
 
 ROOT = Path("/data")
@@ -68,3 +71,25 @@ def test_files_that_look_alike_are_counted_once():
     (found,) = near_duplicates(dataset, {("train", "val"): [(one, twin, 3) for twin in twins]})
     assert (found.files, found.total) == (("train/0.png", "val/0.png", "val/1.png"), 3)
     assert "2 images of val look like images of train, e.g. val/0.png looks like train/0.png" in found.message
+
+
+@pytest.mark.parametrize(
+    ("names", "pattern"),
+    [
+        ([f"{drive}_{frame}" for drive in ("lane", "park") for frame in range(20)], "^[^_]+"),
+        ([f"{drive}-{frame}" for drive in ("lane", "park") for frame in range(20)], "^[^-]+"),
+        ([f"{drive}_{frame}" for drive in map(chr, range(97, 109)) for frame in range(4)], None),  # kept together
+        ([letter * 2 for letter in map(chr, range(97, 123))], None),
+        ([f"{frame:04d}" for frame in range(40)], None),
+    ],
+)
+def test_series_that_data_without_splits_divides_are_said(names: list[str], pattern: str | None):
+    samples = [Sample(name, ROOT / f"{name}.png", None) for name in names]
+    dataset = msgspec.structs.replace(dataset_of({}), splits=divided(samples), divided=True)
+    found = divided_series(dataset)
+    assert [one.code for one in found] == (["W265"] if pattern else [])
+    assert divided_series(msgspec.structs.replace(dataset, divided=False)) == []
+    if pattern:
+        assert "these show 2 series" in found[0].message
+        command = found[0].fix.split("`")[1]
+        assert shlex.split(command) == ["pixelwise", "data", "split", "/data", "--group", pattern]

@@ -13,6 +13,8 @@ from pixelwise.datasets.layouts.splits import (
     images_of_share,
     place_of,
     series_of,
+    series_pattern,
+    shown_series,
     validation_keys,
 )
 from pixelwise.datasets.samples import Sample
@@ -147,6 +149,31 @@ def test_groups_are_what_an_expression_finds():
     }
     assert list(group_names(ids, r"\d", 0.2).values()) == ["1", "2", "1", "other"]
     assert group_names(ids, None, 0.2) == {id: id for id in ids}
+
+
+@pytest.mark.parametrize(
+    ("style", "pattern"),
+    [
+        ("{}_{:04d}", "^[^_]+"),
+        ("{}-{:04d}", "^[^-]+"),
+        ("{} ({:d})", "^[^ ]+"),
+        ("{}{:04d}", "^[^0-9]+"),
+        ("city_{}_{:04d}", "^[^0-9]+"),
+        ("day2_{}_{:04d}", "^.*(?=_)"),
+        ("day2-{}-{:04d}", "^.*(?=-)"),
+        ("a/{}_{:04d}_{:02d}", None),
+    ],
+)
+@pytest.mark.parametrize("names", [("lane", "park", "quay"), ("0001TP", "0006R0", "Seq05VD")])
+def test_the_pattern_of_series_finds_each_of_them(style: str, pattern: str | None, names: tuple[str, ...]):
+    series = {style.format(name, number, 3): name for name in names for number in range(1, 8)}
+    keys = sorted(series)
+    assert shown_series(keys) == len(names)
+    found = series_pattern(keys)
+    groups = group_names(keys, found, 1.0)
+    assert all((groups[a] == groups[b]) == (series[a] == series[b]) for a in keys for b in keys)
+    if pattern is not None and names[0] == "lane":
+        assert found == pattern
 
 
 def test_an_expression_that_is_in_no_name_is_refused():

@@ -14,7 +14,7 @@ from pixelwise.datasets.auditing.correspondence import MaskFit
 from pixelwise.datasets.auditing.examination import Examination, relative_name
 from pixelwise.datasets.auditing.facts import Cases, Facts
 from pixelwise.datasets.auditing.mask_conclusions import disturbed, nothing_to_learn
-from pixelwise.datasets.auditing.shared_images import Twins, leaks, near_duplicates
+from pixelwise.datasets.auditing.shared_images import Twins, divided_series, leaks, near_duplicates
 from pixelwise.datasets.auditing.sums import SplitSums
 from pixelwise.datasets.explanations import (
     describe_counts,
@@ -77,6 +77,7 @@ def collect_findings(
     findings += _damaged_on_disk(dataset, changed)
     findings += leaks(dataset, splits)
     findings += near_duplicates(dataset, twins)
+    findings += divided_series(dataset)
     findings += _foreign_masks(dataset, fits)
     findings += [found for found in _different_palettes(facts.palettes) if found.code not in superfluous]
     findings += _image_warnings(facts)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 
@@ -10,7 +11,9 @@ import numpy as np
 from pixelwise.datasets.auditing.examination import relative_name
 from pixelwise.datasets.auditing.sums import SplitSums
 from pixelwise.datasets.findings import Affected, Finding, finding
+from pixelwise.datasets.layouts.splits import VALIDATION_SHARE, series_of, series_pattern, shown_series
 from pixelwise.datasets.samples import Dataset, Sample
+from pixelwise.storage import printable
 
 Twins = Mapping[tuple[str, str], Sequence[tuple[Sample, Sample, int]]]
 """Two splits -> near-duplicates: a pair of the first, one of the second, and the Hamming distance of their hashes."""
@@ -68,6 +71,22 @@ def _with_equal_content(splits: Mapping[str, SplitSums]) -> Iterable[list[tuple[
         image = names[split[one]], int(places[one] - begins[split[one]])
         groups.setdefault(int(content[one]), []).append(image)
     return groups.values()
+
+
+def divided_series(dataset: Dataset) -> list[Finding]:
+    """W265 if data without splits was divided by name, although names show series, such as the drives of a video."""
+    if not dataset.divided or not {"train", "val"} <= dataset.splits.keys():
+        return []
+    keys = sorted(sample.id for split in ("train", "val") for sample in dataset.splits[split])
+    series = shown_series(keys)
+    if not series or len(set(series_of(keys, VALIDATION_SHARE).values())) < len(keys):
+        return []
+    command = ["pixelwise", "data", "split", printable(dataset.root), "--group", series_pattern(keys)]
+    text = (
+        f"the images have no splits, so val was chosen by their names; these show {series} series, too few or too "
+        "large to stay together, so they are divided: if images of a series are alike, the score on val is too high"
+    )
+    return [finding("W265", text, fix=f"keep each series together: `{shlex.join(command)}`")]
 
 
 def _images(number: int, one: str, several: str) -> str:

@@ -31,6 +31,9 @@ _MIN_SERIES = 10
 # all numbers at the end (`map_3_14`: row and column), then the last one alone (`drive3_0001`: so are drives).
 _SERIES_NUMBERS = (re.compile(r"(\.rf\.[0-9a-f]+|[\d_\-. ()]+)$"), re.compile(r"(\.rf\.[0-9a-f]+|[_\-. (]*\d+\)?)$"))
 
+_SHORT_PATTERNS = ("^[^_]+", "^[^-]+", "^[^ ]+", "^[^0-9]+", "^.*(?=_)", "^.*(?=-)")
+"""What names a series in most data sets, as a person would write it."""
+
 
 class Divided(dict[str, tuple[Sample, ...]]):
     """Splits that were assigned by name because the data has none of its own."""
@@ -127,6 +130,35 @@ def shown_series(keys: Sequence[str]) -> int:
     """Number of series of several keys each, on average, that the keys show, however few and large; 0 without any."""
     number = len(set(series_of(keys, 1.0, least=2).values()))
     return number if 1 < number < len(keys) / _ALIKE else 0
+
+
+def series_pattern(keys: Sequence[str]) -> str:
+    """A regular expression for `group_names` whose groups are the series that the keys show: a short one if there is.
+
+    Args:
+        keys: Names of images, of which `shown_series` says that they show some.
+    """
+    wanted = _parts(series_of(keys, 1.0, least=2))
+    exact = (rf"^(.+?){numbers.pattern}" for numbers in _SERIES_NUMBERS)
+    return next(
+        (pattern for pattern in (*_SHORT_PATTERNS, *exact) if _parts(_matches(keys, pattern)) == wanted),
+        _SHORT_PATTERNS[0],
+    )
+
+
+def _matches(keys: Sequence[str], pattern: str) -> dict[str, str]:
+    try:
+        return group_names(keys, pattern, 1.0)
+    except RecipeError:  # it matches no key
+        return {}
+
+
+def _parts(groups: Mapping[str, str]) -> set[frozenset[str]]:
+    """Which keys belong together, whatever the groups are called."""
+    parts: dict[str, set[str]] = {}
+    for key, group in groups.items():
+        parts.setdefault(group, set()).add(key)
+    return {frozenset(part) for part in parts.values()}
 
 
 def _without(numbers: re.Pattern[str], key: str) -> str:

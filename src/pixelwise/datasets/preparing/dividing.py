@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import shlex
 from collections import Counter
 from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
@@ -20,6 +21,7 @@ from pixelwise.datasets.layouts.splits import (
     VALIDATION_SHARE,
     groups_of,
     images_of_share,
+    series_pattern,
     shown_series,
     without_split,
 )
@@ -210,13 +212,14 @@ def warn_of_divided_series(
     names = {id_in_groups(sample) for sample in samples}
     if group is not None or len(set(groups)) < len(names):
         return 0
-    series = shown_series(sorted(set(map(without_split, names))))
+    bare = sorted(set(map(without_split, names)))
+    series = shown_series(bare)
     if series:
         observer.warn(
             "W265",
             f"the names of the images show {series} series, too few or too large to stay together, so they are "
-            "divided: if images of a series are alike, the score is too high (--group PATTERN keeps each together, "
-            "such as '^[^_]+')",
+            "divided: if images of a series are alike, the score is too high "
+            f"(--group {shlex.quote(series_pattern(bare))} keeps each together)",
         )
     return series
 

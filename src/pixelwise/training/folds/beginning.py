@@ -162,7 +162,7 @@ def _by_folds(whole: Dataset, samples: Sequence[Sample], folds: Sequence[Fold]) 
     """The data set with a split for each fold, the images that it holds out."""
     of_id = {sample.id: sample for sample in samples}
     splits = {f"fold-{number}": tuple(of_id[id] for id in fold.held_out) for number, fold in enumerate(folds)}
-    return msgspec.structs.replace(whole, splits=splits)
+    return msgspec.structs.replace(whole, splits=splits, divided=False)
 
 
 def refuse_leaks(recipe: Recipe, data: Path | None) -> None:
