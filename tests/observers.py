@@ -17,6 +17,7 @@ class Told(Observer):
         step: Called with the status after a step.
         warn: Called with code and message.
         scored: Called with a score during training.
+        note: Called with a sentence.
     """
 
     def __init__(
@@ -27,9 +28,10 @@ class Told(Observer):
         step: Callable[[TrainingStatus], Any] = lambda status: None,
         warn: Callable[[str, str], Any] = lambda code, message: None,
         scored: Callable[[TrainingScore], Any] = lambda score: None,
+        note: Callable[[str], Any] = lambda text: None,
     ) -> None:
         self._functions = phase, progress, step, warn
-        self._scored = scored
+        self._scored, self._note = scored, note
         self._phase = ""
 
     def phase(self, name: str, unit: str = "") -> None:
@@ -47,3 +49,6 @@ class Told(Observer):
 
     def scored(self, score: TrainingScore) -> None:
         self._scored(score)
+
+    def note(self, text: str) -> None:
+        self._note(text)

@@ -89,12 +89,14 @@ def done(tiny_data: Path, tiny_recipe: Path, tmp_path_factory: pytest.TempPathFa
         if begun.count(2) == 2:
             os.kill(os.getpid(), signal.SIGTERM)
 
-    observer = Told(step=stop_in_the_second_fold)
+    notes: list[str] = []
+    observer = Told(step=stop_in_the_second_fold, note=notes.append)
     with pytest.raises(StoppedError) as caught:
         pixelwise.crossval(
             tiny_recipe, data, out, folds=2, overrides=LAST, threads=1, device="cpu", queue=True, observer=observer
         )
     assert caught.value.help == f"continue with: pixelwise resume '{out}'"
+    assert notes == ["fold-0 (1 of 2)", "fold-1 (2 of 2)"]
     first = {path: path.stat().st_mtime_ns for path in (out / "fold-0").rglob("*") if path.is_file()}
     summary = pixelwise.resume(out)
     assert isinstance(summary, Summary)

@@ -1,6 +1,7 @@
 import csv
 import io
 import json
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -39,6 +40,27 @@ def test_every_format_says_the_verdict_or_the_numbers(found: Comparison):
     assert float(difference["value"]) == found.pairs[0].miou.value
     assert difference["separated"] == "true"
     assert len(rows) == 2 * 4 + 4
+
+
+def test_scores_of_several_runs_have_their_deviation(tmp_path: Path):
+    truth = np.full((20, 3), 100)
+    runs = [
+        scored_run(
+            tmp_path / f"{seed}", drawn(np.random.default_rng(seed), truth, np.full(3, 0.8)), seed,
+            boundary_miou=0.25 * seed, calibration_error=0.125 * seed,
+        )
+        for seed in (1, 3)
+    ]  # fmt: skip
+    found = compare_runs(runs, CompareOptions(resamples=200))
+    rows = list(csv.DictReader(io.StringIO(render(found, "csv"))))
+    score, *classes, boundary, calibration = rows
+    first, second = found.sides[0].runs_miou
+    assert float(score["deviation"]) == pytest.approx(abs(first - second) / 2**0.5)
+    assert {row["runs"] for row in rows} == {"2"}
+    assert [row["class"] for row in classes] == ["grass", "path", "hut"]
+    assert all(float(row["deviation"]) > 0 for row in classes)
+    assert (boundary["kind"], float(boundary["value"])) == ("boundary_miou", 0.5)
+    assert (calibration["kind"], float(calibration["value"])) == ("calibration_error", 0.25)
 
 
 def test_names_are_not_markup(found: Comparison):

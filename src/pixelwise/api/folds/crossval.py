@@ -175,7 +175,7 @@ def _go_on(folder: Path, observer: Observer, moved: Path | None = None) -> Summa
     for number, fold in enumerate(runs.names, start=1):
         if runs.results(fold) is not None and moved is None:
             continue
-        observer.phase(f"fold {number} of {asked.folds}")
+        observer.note(f"{fold} ({number} of {asked.folds})")
         try:
             _train(asked, runs.folder(fold), folder, options, observer, moved)
         except StoppedError as error:

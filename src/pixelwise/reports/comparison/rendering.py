@@ -17,7 +17,7 @@ from pixelwise.reports.templates import templates
 from pixelwise.storage import json_text
 from pixelwise.storage.cells import cell
 
-_CSV = ("kind", "first", "second", "class", "value", "low", "high", "p", "p_adjusted", "separated")
+_CSV = ("kind", "first", "second", "class", "value", "low", "high", "p", "p_adjusted", "separated", "runs", "deviation")
 
 
 def show_comparison(found: Comparison, output: Path | None, format: TableFormat | None) -> None:
@@ -46,7 +46,11 @@ def render_markdown(found: Comparison) -> str:
 
 
 def render_csv(found: Comparison) -> str:
-    """One line per score and per difference, fractions 0..1; what is undefined is empty."""
+    """One line per score and per difference, fractions 0..1; what is undefined is empty.
+
+    The kind of a line is `score` (mIoU, or the IoU of a class), `boundary_miou` or `calibration_error`, which are means
+    over the runs of a side, or `difference`, second minus first. Scores of several runs have a standard deviation.
+    """
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
     writer.writerow(_CSV)
@@ -69,19 +73,27 @@ def render_html(found: Comparison, title: str = "Comparison", links: tuple[tuple
 
 def _rows(found: Comparison) -> Iterator[tuple[Any, ...]]:
     for side in found.sides:
-        yield ("score", side.name, "", "", *_numbers(side.miou))
+        runs = len(side.runs)
+        yield ("score", side.name, "", "", *_numbers(side.miou), runs, _or_empty(side.deviation))
         for one in side.per_class:
-            yield ("score", side.name, "", one.name, *_numbers(one.iou))
+            yield ("score", side.name, "", one.name, *_numbers(one.iou), runs, _or_empty(one.deviation))
+        for kind, value in (("boundary_miou", side.boundary_miou), ("calibration_error", side.calibration_error)):
+            if value is not None:
+                yield (kind, side.name, "", "", *_numbers(Estimate(value=value)), runs, "")
     for pair in found.pairs:
-        yield ("difference", pair.first, pair.second, "", *_numbers(pair.miou))
+        yield ("difference", pair.first, pair.second, "", *_numbers(pair.miou), "", "")
         for name, change in pair.per_class.items():
-            yield ("difference", pair.first, pair.second, name, *_numbers(change))
+            yield ("difference", pair.first, pair.second, name, *_numbers(change), "", "")
 
 
 def _numbers(one: Estimate) -> tuple[Any, ...]:
     low, high = one.interval or ("", "")
     tested = "" if one.adjusted is None else str(one.separated).lower()
-    return tuple("" if value is None else value for value in (one.value, low, high, one.p, one.adjusted, tested))
+    return (*map(_or_empty, (one.value, low, high, one.p, one.adjusted)), tested)
+
+
+def _or_empty(value: Any) -> Any:
+    return "" if value is None else value
 
 
 def _row(cells: Any) -> str:
