@@ -27,11 +27,11 @@ class Scored(NamedTuple):
 
 
 class Subject(NamedTuple):
-    """A run or an exported artefact.
+    """A run, an exported artefact or a cross-validation.
 
     Attributes:
         folder: Its path.
-        kind: What it has in common with other runs of the same recipe, whatever their seeds; the path of an artefact.
+        kind: What it has in common with other ones of the same recipe, whatever their seeds; the path of an artefact.
         seed: Its seed; None for an artefact.
         recipe: Its recipe; None for an artefact.
         answers: Its scores.
