@@ -22,7 +22,7 @@ class CompareOptions(Options, frozen=True, kw_only=True):
         each: Take every run by itself, runs that differ only in their seed too.
         group: Images that belong together, such as the frames of a video, are drawn together. This regular expression
             is searched in every image's id; its first capture group, or else its whole match, names the group. Left
-            out, the series that the names show, if there are at least ten.
+            out, the groups of cross-validations, or the series that the names show, if there are at least ten.
         resamples: Number of bootstrap samples of the images.
         format: Output format; by default that of the output file's extension, or `terminal` without a file.
     """
