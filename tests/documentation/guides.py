@@ -234,6 +234,7 @@ def made_by(command: str) -> Callable[[Path], None]:
 
 _made: dict[str, Path] = {}
 TRAINED = "train unet --data photos --output {} schedule.epochs=1 precision.dtype=float32"
+CROSSED = TRAINED.replace("train unet", "crossval unet --folds 2")
 EXPORTED = made_by(f"{TRAINED.format('run')} && export run --output {{}}")
 VIT = "vit_tiny_patch16_224"
 
@@ -287,6 +288,8 @@ PROVIDED: dict[str, Callable[[Path], None]] = {
     "runs/a-*": write_seeds,
     "runs/b-*": partial(write_seeds, settings="loss.dice=0.5"),
     "runs/seeds": made_by(f"{TRAINED} --seeds 2"),
+    "runs/cv-a": made_by(CROSSED),
+    "runs/cv-b": made_by(f"{CROSSED} loss.dice=0.5"),
     "exported/model.onnx": lambda path: EXPORTED(path.parent),
 }
 """What commands name and no command before them has made -> what makes it."""
