@@ -86,8 +86,7 @@ NOT_HERE = {
     "pixelwise export runs/first --target coreml --output exported-coreml --size 512x384": CONVERTER,
     "pixelwise train camvid-cpu-1h --data CamVid --output runs/camvid-cpu-1h": MEASURED,
     "cp runs/camvid-cpu-1h/evaluations/test-camvid-480x360/result.json benchmarks/results/camvid-cpu-1h.json": MEASURED,
-    "pixelwise train enet-camvid --data CamVid --output runs/enet-0": MEASURED,
-    "pixelwise train enet-camvid --data CamVid --output runs/enet-1 sampling.seed=1": MEASURED,
+    "pixelwise train enet-camvid --data CamVid --output runs/enet --seeds 2": MEASURED,
 }
 """Commands that cannot run here, as they are printed but for comments -> why, and what runs in their place."""
 KINDS_NOT_HERE = {
