@@ -95,6 +95,8 @@ def test_what_no_fold_divides_is_drawn_as_a_whole(tmp_path: Path):
     assert found.units == len({id[:6] for id in ids}) == 10
     assert found.remarks[0] == "Images of one group are alike, so the 10 groups were drawn, not the 30 images."
     assert compared(*pair, group="north|south").units == 2
+    plain = scored_folds(tmp_path / "plain", counts(GOOD, 4), THREE, ids=ids, overrides=OTHER)
+    assert compared(plain, pair[0]).units == compared(pair[0], plain).units == 10
     # A group that several folds hold parts of is one unit, in which a class is labelled if it is in any part.
     one = compared(*pair, group="^[a-z]+").pairs[0]
     assert one.miou.interval is not None

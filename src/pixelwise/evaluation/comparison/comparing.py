@@ -81,6 +81,7 @@ def compare_runs(paths: Sequence[Path], options: CompareOptions) -> Comparison:
         raise RecipeError("R300", f"{named} is all there is to compare", "name two runs or more")
     answers = common_answers(subjects, options)
     camps, remarks = _camps(answers, options)
+    options = _with_groups(options, answers)
     groups, said = _groups(answers[0], options)
     found = [_measured(camp, answers[0], groups, options) for camp in camps]
     pairs = _pairs(camps, found, _classes(answers[0]))
@@ -229,13 +230,19 @@ def _camps(answers: Sequence[Answer], options: CompareOptions) -> tuple[list[Cam
     return [Camp(name, tuple(known)) for name, known in zip(names, kinds.values(), strict=True)], remarks
 
 
+def _with_groups(options: CompareOptions, answers: Sequence[Answer]) -> CompareOptions:
+    """The options, by which the groups that the folds of a cross-validation do not divide are drawn as a whole."""
+    groups = [one.subject.group for one in answers if one.is_out_of_fold and one.subject.group is not None]
+    if options.group is not None or not groups:
+        return options
+    return msgspec.structs.replace(options, group=groups[0])
+
+
 def _groups(answer: Answer, options: CompareOptions) -> tuple[dict[str, str], list[str]]:
     """Id of each image -> the unit that it is drawn with, and what is to be said about that."""
-    ids = _ids(answer)
-    pattern = options.group
+    ids, pattern = _ids(answer), options.group
     if answer.is_out_of_fold:
-        # What no fold divides is drawn as a whole; names are read as they were for that.
-        pattern = answer.subject.group if pattern is None else pattern
+        # Names are read as they were for the division into folds.
         groups = groups_of(ids, pattern, LARGEST_DRAWN)
     else:
         groups = series_of(ids, LARGEST_DRAWN) if pattern is None else group_names(ids, pattern, 1.0)
