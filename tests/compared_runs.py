@@ -6,9 +6,14 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pytest
 from results import class_result, miniature
 
 import pixelwise
+from pixelwise.errors import RecipeError
+from pixelwise.evaluation.comparison.comparing import compare_runs
+from pixelwise.evaluation.comparison.comparison import Comparison
+from pixelwise.evaluation.comparison.options import CompareOptions
 from pixelwise.recipes.overrides import apply_overrides, to_toml
 from pixelwise.records.details import ConfusedPixels, ImageDetails, save_details
 from pixelwise.records.environment import Arguments, Environment, write_environment
@@ -21,6 +26,36 @@ from pixelwise.records.scores import ImageScore
 from pixelwise.storage import sha256_bytes
 
 CLASSES = ("grass", "path", "hut")
+GOOD, BAD = np.array([0.9, 0.8, 0.8]), np.array([0.6, 0.8, 0.5])
+"""How often a pixel of each class is right."""
+OTHER = ("optimizer.lr=0.5",)
+"""What makes a run one of another recipe."""
+THREE = [range(0, 30, 3), range(1, 30, 3), range(2, 30, 3)]
+"""Three folds of thirty images."""
+
+
+def counts(accuracy: np.ndarray, seed: int, images: int = 30) -> np.ndarray:
+    """Counts (N, 3, 3) of images whose labels are always the same, and of a network that depends on the seed."""
+    truth = np.random.default_rng(0).integers(1, 500, (images, 3))
+    return drawn(np.random.default_rng(seed), truth, accuracy)
+
+
+def compared(*paths: Path, **options: Any) -> Comparison:
+    """A comparison with few resamples."""
+    return compare_runs(paths, CompareOptions(**{"resamples": 300, **options}))
+
+
+def refused(*paths: Path, **options: Any) -> RecipeError:
+    """Why it is refused."""
+    with pytest.raises(RecipeError) as caught:
+        compared(*paths, **options)
+    return caught.value
+
+
+def two_cross_validations(folder: Path) -> tuple[Path, Path]:
+    """A bad one, `old`, and a good one, `new`, of the same thirty images."""
+    old = scored_folds(folder / "old", counts(BAD, 1), THREE)
+    return old, scored_folds(folder / "new", counts(GOOD, 2), THREE, overrides=OTHER)
 
 
 def ids_of(number: int, pattern: str = "i{}") -> list[str]:

@@ -162,18 +162,33 @@ def test_groups_are_what_an_expression_finds():
         ("day2_{}_{:04d}", "^.*(?=_)"),
         ("day2-{}-{:04d}", "^.*(?=-)"),
         ("a/{}_{:04d}_{:02d}", None),
+        ("{}/{:04d}", "^.+/"),
+        ("{}/frame_{:04d}", "^.+/"),
     ],
 )
 @pytest.mark.parametrize("names", [("lane", "park", "quay"), ("0001TP", "0006R0", "Seq05VD")])
 def test_the_pattern_of_series_finds_each_of_them(style: str, pattern: str | None, names: tuple[str, ...]):
+    found = pattern_of_series(style, names)
+    if pattern is not None and names[0] == "lane":
+        assert found == pattern
+
+
+@pytest.mark.parametrize(
+    ("style", "pattern"), [("{}_{:04d}", "^[^_]+"), ("{}-{:04d}", "^[^-]+"), ("{}/{:04d}", "^.+/"), ("{}.{:04d}", None)]
+)
+def test_series_whose_names_are_numbers_are_found_too(style: str, pattern: str | None):
+    assert pattern_of_series(style, ("0003", "0014", "0271")) == pattern or pattern is None
+
+
+def pattern_of_series(style: str, names: tuple[str, ...]) -> str:
+    """The pattern for seven images of each series, which has to find these very series."""
     series = {style.format(name, number, 3): name for name in names for number in range(1, 8)}
     keys = sorted(series)
     assert shown_series(keys) == len(names)
     found = series_pattern(keys)
     groups = group_names(keys, found, 1.0)
     assert all((groups[a] == groups[b]) == (series[a] == series[b]) for a in keys for b in keys)
-    if pattern is not None and names[0] == "lane":
-        assert found == pattern
+    return found
 
 
 def test_an_expression_that_is_in_no_name_is_refused():

@@ -4,28 +4,26 @@ from pathlib import Path
 import msgspec
 import numpy as np
 import pytest
-from compared_runs import drawn, ids_of, iou_of, scored_run
+from compared_runs import (
+    BAD,
+    GOOD,
+    OTHER,
+    compared,
+    counts,
+    drawn,
+    ids_of,
+    iou_of,
+    refused,
+    scored_run,
+)
 
 from pixelwise.errors import CheckpointError, DataError, RecipeError
 from pixelwise.evaluation.comparison.comparing import compare_runs, pair_of
-from pixelwise.evaluation.comparison.comparison import Comparison
 from pixelwise.evaluation.comparison.options import CompareOptions
 from pixelwise.records.evaluations import evaluation_folder
 from pixelwise.records.folds.division import Division, write_division
 from pixelwise.records.result import TrainingCost, load_result
 from pixelwise.records.seeds.folder import SeedsRecord, write_seeds
-
-GOOD, BAD = np.array([0.9, 0.8, 0.8]), np.array([0.6, 0.8, 0.5])
-OTHER = ("optimizer.lr=0.5",)
-
-
-def counts(accuracy: np.ndarray, seed: int, images: int = 30) -> np.ndarray:
-    truth = np.random.default_rng(0).integers(1, 500, (images, 3))
-    return drawn(np.random.default_rng(seed), truth, accuracy)
-
-
-def compared(*paths: Path, **options) -> Comparison:
-    return compare_runs(paths, CompareOptions(**{"resamples": 300, **options}))
 
 
 @pytest.fixture
@@ -107,12 +105,6 @@ def test_images_of_a_series_are_drawn_together(tmp_path: Path):
             for i, n in ((1, "a"), (2, "b"))]  # fmt: skip
     assert any("show 2 series" in remark for remark in compared(*pair).remarks)
     assert compared(*pair, group="north|south").units == 2
-
-
-def refused(*paths: Path, **options) -> RecipeError:
-    with pytest.raises(RecipeError) as caught:
-        compared(*paths, **options)
-    return caught.value
 
 
 def test_what_cannot_be_compared_is_refused_with_a_way_out(tmp_path: Path, two: tuple[Path, Path]):

@@ -1,41 +1,27 @@
 import shlex
 from pathlib import Path
 
-import numpy as np
 import pytest
-from compared_runs import drawn, ids_of, scored_folds, scored_run
+from compared_runs import (
+    GOOD,
+    THREE,
+    compared,
+    counts,
+    ids_of,
+    refused,
+    scored_folds,
+    scored_run,
+    two_cross_validations,
+)
 
 from pixelwise.errors import RecipeError
-from pixelwise.evaluation.comparison.comparing import compare_runs
-from pixelwise.evaluation.comparison.comparison import Comparison
-from pixelwise.evaluation.comparison.options import CompareOptions
 
-GOOD, BAD = np.array([0.9, 0.8, 0.8]), np.array([0.6, 0.8, 0.5])
-OTHER = ("optimizer.lr=0.5",)
-THREE = [range(0, 30, 3), range(1, 30, 3), range(2, 30, 3)]
-"""Three folds of thirty images."""
 CAMVID = ('evaluation.protocols=["camvid-480x360"]',)
-
-
-def counts(accuracy: np.ndarray, seed: int, images: int = 30) -> np.ndarray:
-    truth = np.random.default_rng(0).integers(1, 500, (images, 3))
-    return drawn(np.random.default_rng(seed), truth, accuracy)
-
-
-def compared(*paths: Path, **options) -> Comparison:
-    return compare_runs(paths, CompareOptions(**{"resamples": 300, **options}))
-
-
-def refused(*paths: Path, **options) -> RecipeError:
-    with pytest.raises(RecipeError) as caught:
-        compared(*paths, **options)
-    return caught.value
 
 
 @pytest.fixture
 def two(tmp_path: Path) -> tuple[Path, Path]:
-    old = scored_folds(tmp_path / "old", counts(BAD, 1), THREE)
-    return old, scored_folds(tmp_path / "new", counts(GOOD, 2), THREE, overrides=OTHER)
+    return two_cross_validations(tmp_path)
 
 
 def test_what_is_no_cross_validation_of_the_same_images_is_refused_with_a_way_out(

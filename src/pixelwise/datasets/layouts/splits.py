@@ -31,7 +31,7 @@ _MIN_SERIES = 10
 # all numbers at the end (`map_3_14`: row and column), then the last one alone (`drive3_0001`: so are drives).
 _SERIES_NUMBERS = (re.compile(r"(\.rf\.[0-9a-f]+|[\d_\-. ()]+)$"), re.compile(r"(\.rf\.[0-9a-f]+|[_\-. (]*\d+\)?)$"))
 
-_SHORT_PATTERNS = ("^[^_]+", "^[^-]+", "^[^ ]+", "^[^0-9]+", "^.*(?=_)", "^.*(?=-)")
+_SHORT_PATTERNS = ("^.+/", "^[^_]+", "^[^-]+", "^[^ ]+", "^[^0-9]+", "^.*(?=_)", "^.*(?=-)")
 """What names a series in most data sets, as a person would write it."""
 
 
@@ -141,8 +141,7 @@ def series_pattern(keys: Sequence[str]) -> str:
     wanted = _parts(series_of(keys, 1.0, least=2))
     exact = (rf"^(.+?){numbers.pattern}" for numbers in _SERIES_NUMBERS)
     return next(
-        (pattern for pattern in (*_SHORT_PATTERNS, *exact) if _parts(_matches(keys, pattern)) == wanted),
-        _SHORT_PATTERNS[0],
+        (pattern for pattern in (*_SHORT_PATTERNS, *exact) if _parts(_matches(keys, pattern)) == wanted), "^[^_]+"
     )
 
 

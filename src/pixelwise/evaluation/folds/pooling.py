@@ -6,6 +6,7 @@ import math
 import statistics
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import msgspec
 import numpy as np
@@ -13,7 +14,7 @@ import numpy as np
 from pixelwise.datasets.layouts.splits import LARGEST_DRAWN, groups_of
 from pixelwise.metrics.bootstrap import LEVEL, miou_interval
 from pixelwise.metrics.calibration import CalibrationCounts
-from pixelwise.metrics.scores import ClassTotals, totals_of
+from pixelwise.metrics.scores import ClassTotals, Scores, totals_of
 from pixelwise.recipes.protocols import protocol as find_protocol
 from pixelwise.records.details import ImageDetails, load_details
 from pixelwise.records.evaluations import find_evaluation
@@ -36,11 +37,8 @@ def joint_score(runs: Sequence[Path], results: Sequence[Result], group: str | No
         group: Regular expression that finds the name of an image's group; None for the series that the names show.
             Images of one group are alike, so they are drawn together for the interval.
     """
-    first = results[0]
-    several = bool(first.binary_counts)
-    counts = _sum_of_counts(results)
+    first, (counts, scores) = results[0], _added_up(results)
     absent = find_protocol(first.protocol).absent
-    scores = totals_of(counts, multilabel=several).scores(absent)
     right, unions = _by_groups(
         [one for run, result in zip(runs, results, strict=True) for one in _details_of(run, result)],
         len(first.per_class),
@@ -73,8 +71,7 @@ def joint_score(runs: Sequence[Path], results: Sequence[Result], group: str | No
             )
             for name, (iou, accuracy, precision, pixels) in zip(names, values, strict=True)
         ),
-        confusion_matrix=() if several else tuple(map(tuple, counts.tolist())),
-        binary_counts=_binary(counts) if several else (),
+        **counts,
         folds=folds,
         mean=statistics.fmean(mious) if complete else None,
         std=statistics.stdev(mious) if complete else None,
@@ -92,9 +89,7 @@ def pooled_result(results: Sequence[Result], fingerprint: str) -> Result:
         results: The result of each fold on the images that it holds out, under the same protocol.
         fingerprint: Fingerprint of all images and masks.
     """
-    first, counts = results[0], _sum_of_counts(results)
-    several = bool(first.binary_counts)
-    scores = totals_of(counts, multilabel=several).scores(find_protocol(first.protocol).absent)
+    first, (counts, scores) = results[0], _added_up(results)
     bins = _sum_of_bins(results)
     seconds, images = sum(one.seconds for one in results), sum(one.images for one in results)
     return msgspec.structs.replace(
@@ -111,8 +106,7 @@ def pooled_result(results: Sequence[Result], fingerprint: str) -> Result:
             )
             for place, one in enumerate(first.per_class)
         ),
-        confusion_matrix=() if several else tuple(map(tuple, counts.tolist())),
-        binary_counts=_binary(counts) if several else (),
+        **counts,
         boundary_miou=math.nan,
         calibration_error=math.nan if bins is None else bins.error,
         calibration=() if bins is None else _binned(bins),
@@ -184,9 +178,15 @@ def _student(value: float, freedom: int) -> float:
     return (1 + within) / 2
 
 
-def _sum_of_counts(results: Sequence[Result]) -> np.ndarray:
-    """As `_counts`, over all folds."""
-    return sum(map(_counts, results[1:]), start=_counts(results[0]))
+def _added_up(results: Sequence[Result]) -> tuple[dict[str, Any], Scores]:
+    """The counts of all folds added up, by the names of their fields, and the scores of the sum."""
+    several = bool(results[0].binary_counts)
+    counts = sum(map(_counts, results[1:]), start=_counts(results[0]))
+    fields = {
+        "confusion_matrix": () if several else tuple(map(tuple, counts.tolist())),
+        "binary_counts": _binary(counts) if several else (),
+    }
+    return fields, totals_of(counts, multilabel=several).scores(find_protocol(results[0].protocol).absent)
 
 
 def _sum_of_bins(results: Sequence[Result]) -> CalibrationCounts | None:
