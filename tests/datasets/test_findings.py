@@ -21,3 +21,8 @@ def test_an_error_becomes_a_finding_about_its_file():
         ("a.png",),
         "remove it",
     )
+
+
+def test_a_warning_ends_with_its_fix():
+    assert finding("W210", "a class is missing", fix="label it").with_fix == "a class is missing; label it"
+    assert finding("W210", "a class is missing").with_fix == "a class is missing"

@@ -34,6 +34,11 @@ class Finding(msgspec.Struct, frozen=True, kw_only=True):
     fix: str = ""
     split: str = ""
 
+    @property
+    def with_fix(self) -> str:
+        """The message and the suggested fix, for those who see nothing else of it."""
+        return f"{self.message}; {self.fix}" if self.fix else self.message
+
 
 def finding(code: str, message: str, files: Sequence[str] = (), fix: str = "", *, total: int | None = None) -> Finding:
     """A `Finding` about `files`; codes that start with W are warnings, all others errors.

@@ -103,7 +103,7 @@ def look_at_data(
     found = audit(dataset, splits=[*splits, WITHOUT_MASKS], progress=observer.progress)
     raise_for_errors(found, recipe.data.allow)
     for finding in found.findings:
-        observer.warn(finding.code, finding.message)
+        observer.warn(finding.code, finding.with_fix)
     recipe = _normalised(recipe, found, observer)
     data, counts = settled(recipe.data, dataset), found.statistics[recipe.data.train_split]
     # Opened in the same way as by every later verb, so that all of them see the same fingerprint.

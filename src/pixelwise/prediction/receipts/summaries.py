@@ -130,7 +130,7 @@ class Record:
             )
         found += [_of_videos(code, of_kind) for code, of_kind in sorted(self._remarks.items())]
         for one in found:
-            observer.warn(one.code, f"{one.message}; {one.fix}")
+            observer.warn(one.code, one.with_fix)
         failed = len(self._problems)
         return PredictSummary(
             ok=total - failed,

@@ -142,7 +142,7 @@ def divide(recipe: Recipe, data: Path | None, options: CrossvalOptions, observer
         folds = _folds_of(samples, classes, recipe, options)
         findings = (*found.errors, *audit(_by_folds(whole, samples, folds), progress=observer.progress).findings)
     for one in findings:
-        observer.warn(one.code, one.message)
+        observer.warn(one.code, one.with_fix)
     groups = sample_groups(samples, **_grouping(recipe, options))
     series = warn_of_divided_series(samples, groups.values(), options.group, observer)
     return Divided(whole, folds, len(unusable), len(set(groups.values())), series)
