@@ -14,7 +14,8 @@ from pixelwise.evaluation.assembling import Provenance, make_result
 from pixelwise.evaluation.evaluate import evaluate_model
 from pixelwise.metrics import METRICS, SCORES
 from pixelwise.recipes.protocols import PROTOCOLS
-from pixelwise.records.result import CLASS_FIELDS, RESULT_FIELDS, from_json, to_json
+from pixelwise.records.result import from_json, to_json
+from pixelwise.records.scores import CLASS_FIELDS, RESULT_FIELDS
 from pixelwise.testing import check_metric
 
 NAMES = sorted(METRICS.own())

@@ -12,6 +12,7 @@ from evaluation.color_model import GreyModel
 from pixelwise.errors import DataError
 from pixelwise.evaluation.assembling import Provenance, make_result
 from pixelwise.evaluation.evaluate import evaluate_model
+from pixelwise.metrics import Value
 from pixelwise.recipes.protocols import PROTOCOLS
 from pixelwise.records.result import Result, from_json, load_per_image, load_result, save_result, to_json
 
@@ -29,8 +30,8 @@ KEYS = {
     "miou", "per_class", "pixel_accuracy", "binary_counts", "confusion_matrix", "images", "classes_present", "split",
     "protocol", "input_size", "recipe", "recipe_hash", "weights_sha256", "weights", "step", "training",
     "data_fingerprint", "seconds", "images_per_second", "peak_memory_bytes", "machine", "versions",
-    "command", "miou_interval", "mean_accuracy", "frequency_weighted_iou", "boundary_miou", "calibration",
-    "calibration_error",
+    "command", "miou_interval", "drawn", "series", "mean_accuracy", "frequency_weighted_iou", "boundary_miou",
+    "calibration", "calibration_error",
     "groups", "metrics", "data", "own_data", "derived_from", "notes", "variant",
 }  # fmt: skip
 
@@ -177,16 +178,43 @@ def test_what_was_not_measured_is_null_and_comes_back_as_nan(result, measurement
     assert plain["per_class"][1]["f1"] == 14 / 15
 
 
+@pytest.mark.parametrize(
+    ("names", "drawn", "series"),
+    [
+        ([f"drive{series:02d}_{frame}" for series in range(12) for frame in range(4)], 12, 0),
+        ([f"{name}_{frame:03d}" for name in ("0001TP", "Seq05VD") for frame in range(9)], 18, 2),
+        ([f"photo{number}" for number in range(9)], 9, 0),
+    ],
+)
+def test_a_result_says_what_its_interval_was_drawn_from(measurement, names: list[str], drawn: int, series: int):
+    images = tuple(msgspec.structs.replace(measurement.per_image[0], id=name) for name in names)
+    changed = msgspec.structs.replace(measurement, per_image=images)
+
+    found = make_result(changed, PROVENANCE)
+
+    assert (found.drawn, found.series) == (drawn, series)
+    without = msgspec.structs.replace(changed, values={**measurement.values, "miou_interval": Value()})
+    assert (make_result(without, PROVENANCE).drawn, make_result(without, PROVENANCE).series) == (None, 0)
+
+
 def test_results_of_earlier_versions_still_load(result):
     plain = json.loads(to_json(result))
-    for key in ("miou_interval", "mean_accuracy", "frequency_weighted_iou", "boundary_miou", "calibration_error"):
+    for key in (
+        "miou_interval",
+        "drawn",
+        "series",
+        "mean_accuracy",
+        "frequency_weighted_iou",
+        "boundary_miou",
+        "calibration_error",
+    ):
         del plain[key]
     for entry in plain["per_class"]:
         del entry["f1"], entry["boundary_iou"]
 
     loaded = from_json(json.dumps(plain).encode())
 
-    assert (loaded.miou, loaded.miou_interval) == (result.miou, None)
+    assert (loaded.miou, loaded.miou_interval, loaded.drawn) == (result.miou, None, None)
     assert math.isnan(loaded.mean_accuracy)
     assert math.isnan(loaded.per_class[0].f1)
 

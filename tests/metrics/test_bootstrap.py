@@ -8,6 +8,7 @@ import pytest
 import torch
 
 from pixelwise.metrics import METRICS, ScoredImage, Task, bootstrap, confusion_matrix, miou_interval
+from pixelwise.metrics.bootstrap import summed
 
 
 def test_images_that_are_all_alike_leave_nothing_to_chance():
@@ -110,3 +111,47 @@ def test_the_metric_does_not_depend_on_the_order_of_the_images():
     assert interval(range(9)) == interval(range(8, -1, -1)) == miou_interval(right, unions)
     assert interval([3]) is None
     assert interval([]) is None
+
+
+def interval_of(hits: dict[str, list[int]], order: Sequence[str] | None = None) -> tuple[float, float] | None:
+    """The interval of images of one pixel of one class, or of the other: id -> whether the first pixels are right."""
+    task = Task(classes=("a", "b"))
+    accumulator = METRICS.find("miou_interval").accumulator(task)
+    names = list(hits)
+    for id in order or names:
+        labels, found = np.zeros((1, len(hits[id])), np.uint8), torch.tensor([hits[id]], dtype=torch.uint8)
+        accumulator.update(ScoredImage(id, labels, 1 - found, task, index=names.index(id)))
+    return accumulator.compute().interval
+
+
+def test_images_of_one_series_are_drawn_together_so_that_frames_of_a_video_do_not_narrow_the_interval():
+    # 16 videos of 25 equal frames are no more than 16 images: with them, the interval is five times as wide.
+    right = {f"drive{letter}": number < 8 for number, letter in enumerate("abcdefghijklmnop")}
+    videos = {f"{name}_{frame:02d}": [int(hit)] for name, hit in right.items() for frame in range(25)}
+    apart = {f"{name}{frame:02d}x": one for frame, (name, one) in enumerate(videos.items())}
+    rows = np.array([[[25 * hit, 0], [25, 25 * (not hit)]] for hit in right.values()])
+
+    together, single = interval_of(videos), interval_of(apart)
+
+    assert together == miou_interval(rows[:, 0], rows[:, 1]) == interval_of(videos, sorted(videos, reverse=True))
+    assert together is not None
+    assert single is not None
+    # The mean of the two classes is half the share of the right pixels, binomial with n = 16 or n = 400.
+    for (low, high), units in ((together, 16), (single, 400)):
+        assert high - low == pytest.approx(2 * 1.96 * 0.5 * math.sqrt(0.25 / units), rel=0.15)
+
+
+def test_few_series_are_not_drawn_as_a_whole():
+    frames = {
+        f"drive{letter}_{frame}": [(frame + place) % 2] for place, letter in enumerate("abc") for frame in range(9)
+    }
+    apart = {f"{name}x": one for name, one in frames.items()}
+
+    assert interval_of(frames) == interval_of(apart) is not None
+
+
+def test_rows_are_summed_by_group_in_the_order_of_their_first_image():
+    rows = np.array([[[1, 2]], [[10, 20]], [[100, 200]], [[1000, 2000]]])
+
+    assert summed(rows, ["b", "a", "b", "c"]).tolist() == [[[101, 202]], [[10, 20]], [[1000, 2000]]]
+    assert summed(rows[:0], []).shape == (0, 1, 2)

@@ -12,16 +12,16 @@ from pixelwise.evaluation.tally import Measurement
 from pixelwise.machine.facts import machine_facts, version_facts
 from pixelwise.metrics import METRICS, Value
 from pixelwise.records.environment import Ancestor
-from pixelwise.records.result import (
+from pixelwise.records.result import Result, TrainingCost
+from pixelwise.records.scores import (
     CLASS_FIELDS,
     RESULT_FIELDS,
     BinaryCounts,
     CalibrationBin,
     ClassResult,
     MetricResult,
-    Result,
-    TrainingCost,
 )
+from pixelwise.storage.series import LARGEST_DRAWN, series_of, shown_series
 
 
 class Origin(msgspec.Struct, frozen=True, kw_only=True):
@@ -58,6 +58,7 @@ def make_result(measurement: Measurement, provenance: Provenance) -> Result:
         provenance: Origin of its weights, data and command.
     """
     values, task, counts = measurement.values, measurement.task, measurement.counts.tolist()
+    interval = values.get("miou_interval", Value()).interval
     iou = values["iou"].per_class
     own_fields: dict[str, Any] = {field: values[name].value for name, field in RESULT_FIELDS.items() if name in values}
     return Result(
@@ -67,7 +68,8 @@ def make_result(measurement: Measurement, provenance: Provenance) -> Result:
             for pixels, right, confidence in values.get("calibration_error", Value()).bins
         ),
         per_class=_per_class(measurement),
-        miou_interval=values.get("miou_interval", Value()).interval,
+        miou_interval=interval,
+        **({} if interval is None else _drawn(measurement)),
         groups=group_results(measurement),
         metrics={name: _metric_result(name, found) for name, found in values.items() if not _has_field(name)},
         confusion_matrix=() if task.multilabel else tuple(map(tuple, counts)),
@@ -84,6 +86,13 @@ def make_result(measurement: Measurement, provenance: Provenance) -> Result:
         versions=version_facts(),
         **msgspec.structs.asdict(provenance),
     )
+
+
+def _drawn(measurement: Measurement) -> dict[str, int]:
+    """What the interval of the mean IoU was drawn from."""
+    ids = [one.id for one in measurement.per_image]
+    units = len(set(series_of(ids, LARGEST_DRAWN).values()))
+    return {"drawn": units, "series": 0 if units < len(ids) else shown_series(ids)}
 
 
 def _per_class(measurement: Measurement) -> tuple[ClassResult, ...]:

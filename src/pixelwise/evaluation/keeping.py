@@ -8,7 +8,8 @@ import shlex
 
 import msgspec
 
-from pixelwise.records.result import CLASS_FIELDS, RESULT_FIELDS, Result
+from pixelwise.records.result import Result
+from pixelwise.records.scores import CLASS_FIELDS, RESULT_FIELDS
 
 
 def same_counts(result: Result, earlier: Result) -> bool:

@@ -15,7 +15,6 @@ import msgspec
 import torch
 
 from pixelwise.datasets.fingerprint import fingerprint
-from pixelwise.datasets.layouts.splits import group_names
 from pixelwise.datasets.samples import Dataset
 from pixelwise.errors import RecipeError
 from pixelwise.evaluation.assembling import Origin, Provenance, make_result
@@ -41,6 +40,7 @@ from pixelwise.records.suspects import SUSPECTS, save_suspects
 from pixelwise.runtimes import ArtefactModel
 from pixelwise.storage import writing
 from pixelwise.storage.locks import writing_alone
+from pixelwise.storage.series import group_names
 
 
 class Subject(msgspec.Struct, frozen=True, kw_only=True):

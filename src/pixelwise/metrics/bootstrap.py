@@ -1,13 +1,15 @@
-"""Bootstrap interval of the mean IoU over images: its uncertainty from the choice of images."""
+"""Bootstrap interval of the mean IoU over images or series of them: its uncertainty from the choice of images."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Literal, Self
 
 import numpy as np
 
 from pixelwise.metrics.metric import Accumulator, Metric, Task, Value, register
 from pixelwise.metrics.poisson import PoissonSums
+from pixelwise.storage.series import LARGEST_DRAWN, series_of
 
 if TYPE_CHECKING:
     from pixelwise.metrics.image import ScoredImage
@@ -35,10 +37,10 @@ def miou_interval(
     score of the split. Of more than `MOST_DRAWN` images, each counts with a Poisson-distributed weight of mean 1
     instead, which needs no memory for the draws. The interval is the uncertainty from the choice of images, not from
     training seeds.
-    Images of one video are similar, so for them the interval is too narrow.
+    Images of one video are similar, so for them the interval is too narrow, unless a row is the sum of a video.
 
     Args:
-        intersections: (N, K) integers, TP per image and class.
+        intersections: (N, K) integers, TP per image and class; or their sums over each series of images, see `summed`.
         unions: (N, K) integers, TP + FP + FN per image and class.
         absent: Treatment of a class without IoU in the mean: left out (`skip`) or counted as 0 (`zero`).
         resamples: Number of bootstrap resamples.
@@ -56,6 +58,19 @@ def miou_interval(
     outside = 100 * (1 - level) / 2
     lower, upper = np.percentile(means, [outside, 100 - outside])
     return float(lower), float(upper)
+
+
+def summed(rows: np.ndarray, groups: Sequence[str]) -> np.ndarray:
+    """Sums over the rows of each group, (G, ...), the groups in the order in which they first occur.
+
+    Args:
+        rows: (N, ...) integers, those of each image.
+        groups: Name of the group of each image.
+    """
+    places = {name: place for place, name in enumerate(dict.fromkeys(groups))}
+    sums = np.zeros((len(places), *rows.shape[1:]), rows.dtype)
+    np.add.at(sums, [places[name] for name in groups], rows)
+    return sums
 
 
 def resampled_sums(
@@ -125,25 +140,33 @@ def _weighted_sums(rows: np.ndarray, useful: np.ndarray, resamples: int, seed: i
 
 
 class IntervalAccumulator(Accumulator):
-    """Stores the counts of every image by its position, so that the parts of a split may be merged in any order."""
+    """Stores the counts of every image by its position, so that the parts of a split may be merged in any order.
+
+    Images of one series, as their names show it, are alike. They are drawn as a whole where there are enough series.
+    """
 
     def __init__(self, task: Task) -> None:
         super().__init__(task)
         self.images: dict[int, np.ndarray] = {}
+        self.ids: dict[int, str] = {}
 
     def update(self, image: ScoredImage) -> None:
         """Store the correct pixels and the union of each class in one image."""
         self.images[image.index] = np.stack([image.totals.right, image.totals.unions])
+        self.ids[image.index] = image.id
 
     def merge(self, other: Self) -> None:
         """Add the images of another part."""
         self.images |= other.images
+        self.ids |= other.ids
 
     def compute(self) -> Value:
         """The interval of the mean IoU; None if fewer than two images contain a class."""
         if not self.images:
             return Value()
-        counts = np.stack([self.images[index] for index in sorted(self.images)])
+        order = sorted(self.images)
+        series = series_of([self.ids[index] for index in order], LARGEST_DRAWN)
+        counts = summed(np.stack([self.images[index] for index in order]), [series[self.ids[index]] for index in order])
         return Value(interval=miou_interval(counts[:, 0], counts[:, 1], self.task.absent))
 
 
@@ -152,7 +175,7 @@ register(
         name="miou_interval",
         title="mIoU 95 % over images",
         summary="95 % bootstrap interval of the mean IoU: uncertainty from the choice of images, not from training "
-        "seeds.",
+        "seeds. Images of one series are drawn together.",
         accumulator=IntervalAccumulator,
         needs="counts",
         default=True,

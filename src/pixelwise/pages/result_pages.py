@@ -15,6 +15,7 @@ from pixelwise.prediction.overlays import indexed_png, jpeg
 from pixelwise.recipes.class_sets.palettes import colorblind_palette
 from pixelwise.recipes.class_sets.tables import IGNORE, Color
 from pixelwise.recipes.overrides import to_toml
+from pixelwise.records.showing import drawn_units
 from pixelwise.reports.numbers import count, percent, share
 from pixelwise.reports.run.errors import places_of_errors
 from pixelwise.reports.run.pictures import hexadecimal
@@ -65,6 +66,7 @@ def result_values(opened: Opened, others: list[Any]) -> dict[str, Any]:
         "result": result,
         "miou": percent(result.miou),
         "interval": " to ".join(percent(end, 1) for end in result.miou_interval or ()),
+        "drawn": drawn_units(result),
         "accuracy": percent(result.pixel_accuracy),
         "boundary": percent(result.boundary_miou),
         "images": count(result.images),

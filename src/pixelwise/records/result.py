@@ -56,27 +56,6 @@ _FRACTIONS = (
 """Fields that are NaN in memory and null in JSON if they are undefined."""
 
 
-RESULT_FIELDS = {
-    "iou": "miou",
-    "pixel_accuracy": "pixel_accuracy",
-    "accuracy": "mean_accuracy",
-    "frequency_weighted_iou": "frequency_weighted_iou",
-    "boundary_iou": "boundary_miou",
-    "calibration_error": "calibration_error",
-}
-"""Fields of `Result` that hold the values of these metrics; all other metrics are in `Result.metrics`."""
-
-
-CLASS_FIELDS = {
-    "iou": "iou",
-    "accuracy": "accuracy",
-    "precision": "precision",
-    "f1": "f1",
-    "boundary_iou": "boundary_iou",
-}
-"""Fields of `ClassResult` that hold the values per class of these metrics."""
-
-
 class TrainingCost(msgspec.Struct, frozen=True, kw_only=True):
     """The cost so far of the training run that produced the weights.
 
@@ -106,8 +85,12 @@ class Result(msgspec.Struct, frozen=True, kw_only=True):
         miou: Mean IoU, 0..1; NaN if nothing is labelled.
         per_class: Scores of each class, in the order of class ids.
         pixel_accuracy: Fraction of labelled pixels that are classified correctly.
-        miou_interval: 95 % bootstrap confidence interval of `miou` over images: the uncertainty from the choice of
-            images, not from training seeds.
+        miou_interval: 95 % bootstrap confidence interval of `miou`: the uncertainty from the choice of images, not from
+            training seeds.
+        drawn: Number of units that were drawn for it: series of images that are alike, such as the frames of a video,
+            or images; None if not recorded.
+        series: Number of series that the names of the images show, if these are too few to be drawn as a whole; 0
+            without any.
         mean_accuracy: Mean accuracy of the labelled classes.
         frequency_weighted_iou: Mean IoU weighted by labelled pixels.
         boundary_miou: Mean boundary IoU of the classes for which it is defined; NaN if not measured.
@@ -170,6 +153,8 @@ class Result(msgspec.Struct, frozen=True, kw_only=True):
     command: str
     # Results of earlier versions lack the following fields.
     miou_interval: tuple[float, float] | None = None
+    drawn: int | None = None
+    series: int = 0
     mean_accuracy: float = math.nan
     frequency_weighted_iou: float = math.nan
     boundary_miou: float = math.nan

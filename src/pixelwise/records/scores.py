@@ -6,6 +6,24 @@ import math
 
 import msgspec
 
+RESULT_FIELDS = {
+    "iou": "miou",
+    "pixel_accuracy": "pixel_accuracy",
+    "accuracy": "mean_accuracy",
+    "frequency_weighted_iou": "frequency_weighted_iou",
+    "boundary_iou": "boundary_miou",
+    "calibration_error": "calibration_error",
+}
+"""Fields of `Result` that hold the values of these metrics; all other metrics are in `Result.metrics`."""
+CLASS_FIELDS = {
+    "iou": "iou",
+    "accuracy": "accuracy",
+    "precision": "precision",
+    "f1": "f1",
+    "boundary_iou": "boundary_iou",
+}
+"""Fields of `ClassResult` that hold the values per class of these metrics."""
+
 
 class ClassResult(msgspec.Struct, frozen=True, kw_only=True):
     """The scores of one class. Fractions are 0..1, or NaN if undefined.

@@ -46,6 +46,11 @@ def result_html(result: Result) -> str:
     return html_table(("class", "IoU %", "accuracy %", "precision %", "pixels", "images"), rows, title=title)
 
 
+def drawn_units(result: Result) -> str:
+    """What the interval of the mean IoU was drawn from: `images`, or `36 series of images`."""
+    return "images" if result.drawn in (None, result.images) else f"{result.drawn} series of images"
+
+
 def result_columns(result: Result, rows: Rows) -> tuple[dict[str, Sequence[Any]], str]:
     """The columns of a frame of a result, and the name of the one that names its rows.
 

@@ -198,7 +198,7 @@ def _interval(results: Sequence[Result]) -> tuple[float, float] | None:
     from pixelwise.metrics.significance import t_quantile
 
     mean = statistics.fmean(one.miou for one in results)
-    images = max(2, min(one.images for one in results))
+    images = max(2, min(one.drawn or one.images for one in results))
     reach = t_quantile(_LEVEL, math.inf)
     variance = statistics.fmean(((high - low) / 2 / reach) ** 2 for low, high in known)
     parts = [

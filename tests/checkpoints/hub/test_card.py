@@ -81,6 +81,8 @@ def test_every_class_has_a_row_and_undefined_scores_are_said_to_be():
     assert "| hut | n/a | n/a | n/a | 7 | 1 |" in text
     assert "Mean IoU 75.00 % (95 % interval over images: 50.00 to 90.00)" in text
     assert "split `val`, protocol `native`" in text
+    _, text = parts(card_of(subject(scores=(miniature(drawn=12, images=90),))))
+    assert "(95 % interval over 12 series of images: 50.00 to 90.00), pixel accuracy" in text
 
 
 def test_an_undefined_score_is_in_no_index():

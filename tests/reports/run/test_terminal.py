@@ -106,3 +106,5 @@ def test_further_numbers_follow_where_they_were_measured(result):
     changed = msgspec.structs.replace(bare, miou_interval=(0.501, 0.5604), boundary_miou=0.25)
     assert further_totals(changed) == "mIoU 95 % over images 50.10 to 56.04  boundary mIoU 25.00"
     assert printed(changed).splitlines()[6].startswith("mIoU 95 % over images 50.10")
+    videos = msgspec.structs.replace(changed, drawn=36, images=900)
+    assert further_totals(videos).startswith("mIoU 95 % over 36 series of images 50.10 to 56.04")

@@ -18,6 +18,7 @@ from pixelwise.recipes.schema.recipe import Recipe
 from pixelwise.records.data_facts import DataFacts
 from pixelwise.records.environment import Environment, Licence
 from pixelwise.records.result import Result
+from pixelwise.records.showing import drawn_units
 from pixelwise.storage.names import counted
 
 _NAMED = ("auto", "folder", "")
@@ -181,7 +182,7 @@ def _score(result: Result) -> str:
     interval = ""
     if result.miou_interval is not None:
         low, high = result.miou_interval
-        interval = f" (95 % interval over images: {_percent(low)} to {_percent(high)})"
+        interval = f" (95 % interval over {drawn_units(result)}: {_percent(low)} to {_percent(high)})"
     lines = [
         f"## Scores: split `{result.split}`, protocol `{result.protocol}`",
         f"Mean IoU {_percent(result.miou)} %{interval}, pixel accuracy {_percent(result.pixel_accuracy)} %, over "

@@ -11,9 +11,10 @@ import numpy as np
 from pixelwise.datasets.auditing.examination import relative_name
 from pixelwise.datasets.auditing.sums import SplitSums
 from pixelwise.datasets.findings import Affected, Finding, finding
-from pixelwise.datasets.layouts.splits import VALIDATION_SHARE, series_of, series_pattern, shown_series
+from pixelwise.datasets.layouts.splits import VALIDATION_SHARE
 from pixelwise.datasets.samples import Dataset, Sample
 from pixelwise.storage import printable
+from pixelwise.storage.series import series_of, series_pattern, shown_series
 
 Twins = Mapping[tuple[str, str], Sequence[tuple[Sample, Sample, int]]]
 """Two splits -> near-duplicates: a pair of the first, one of the second, and the Hamming distance of their hashes."""

@@ -14,25 +14,12 @@ from collections.abc import Iterable, Mapping, Sequence
 from pixelwise.datasets.columns import compact
 from pixelwise.datasets.layouts.words import SPLIT_NAMES
 from pixelwise.datasets.samples import Sample
-from pixelwise.errors import RecipeError
-from pixelwise.storage import printable
-from pixelwise.storage.names import counted
+from pixelwise.storage.series import group_names, series_of
 
-_ALIKE = 2
-"""Images per series, on average, from which series are worth a word although they are not kept together."""
 VALIDATION_SHARE = 0.2
 """Share of the images that validation gets where nothing else is asked for."""
 FLOOR = 5
 """Smallest number of images to score on, where there are enough: a score of fewer says little."""
-LARGEST_DRAWN = 0.5
-"""Share of the images that no series may exceed to be drawn as a whole: from two units nothing can be derived."""
-_MIN_SERIES = 10
-# The part of a name that numbers the members of a series: frames of a video, tiles of an image, augmented copies. First
-# all numbers at the end (`map_3_14`: row and column), then the last one alone (`drive3_0001`: so are drives).
-_SERIES_NUMBERS = (re.compile(r"(\.rf\.[0-9a-f]+|[\d_\-. ()]+)$"), re.compile(r"(\.rf\.[0-9a-f]+|[_\-. (]*\d+\)?)$"))
-
-_SHORT_PATTERNS = ("^.+/", "^[^_]+", "^[^-]+", "^[^ ]+", "^[^0-9]+", "^.*(?=_)", "^.*(?=-)")
-"""What names a series in most data sets, as a person would write it."""
 
 
 class Divided(dict[str, tuple[Sample, ...]]):
@@ -111,60 +98,6 @@ def cut(sizes: Mapping[str, int], wanted: Mapping[str, int], seed: int = 0) -> d
     return split_of | dict.fromkeys(rest, "train")
 
 
-def series_of(keys: Sequence[str], largest_share: float, least: int = _MIN_SERIES) -> dict[str, str]:
-    """Key -> name of its series: the key without the numbers at its end.
-
-    `map_3_14` is of the series `map`. Where that leaves fewer than `least` series, or one with more than
-    `largest_share` (0..1) of the images, because series are numbered themselves (`drive3_0001`, `drive11_0001`), they
-    are the keys without their last number: `drive3`. If these are no better, every image is its own series.
-    """
-    for numbers in _SERIES_NUMBERS:
-        series = {key: _without(numbers, key) for key in keys}
-        sizes = Counter(series.values())
-        if len(sizes) >= least and max(sizes.values()) <= largest_share * len(keys):
-            return series
-    return {key: key for key in keys}
-
-
-def shown_series(keys: Sequence[str]) -> int:
-    """Number of series of several keys each, on average, that the keys show, however few and large; 0 without any."""
-    number = len(set(series_of(keys, 1.0, least=2).values()))
-    return number if 1 < number < len(keys) / _ALIKE else 0
-
-
-def series_pattern(keys: Sequence[str]) -> str:
-    """A regular expression for `group_names` whose groups are the series that the keys show: a short one if there is.
-
-    Args:
-        keys: Names of images, of which `shown_series` says that they show some.
-    """
-    wanted = _parts(series_of(keys, 1.0, least=2))
-    exact = (rf"^(.+?){numbers.pattern}" for numbers in _SERIES_NUMBERS)
-    return next(
-        (pattern for pattern in (*_SHORT_PATTERNS, *exact) if _parts(_matches(keys, pattern)) == wanted), "^[^_]+"
-    )
-
-
-def _matches(keys: Sequence[str], pattern: str) -> dict[str, str]:
-    try:
-        return group_names(keys, pattern, 1.0)
-    except RecipeError:  # it matches no key
-        return {}
-
-
-def _parts(groups: Mapping[str, str]) -> set[frozenset[str]]:
-    """Which keys belong together, whatever the groups are called."""
-    parts: dict[str, set[str]] = {}
-    for key, group in groups.items():
-        parts.setdefault(group, set()).add(key)
-    return {frozenset(part) for part in parts.values()}
-
-
-def _without(numbers: re.Pattern[str], key: str) -> str:
-    """A key without its number; of a key of numbers alone (`0003_0001`), the first ones name the series."""
-    return numbers.sub("", key) or _SERIES_NUMBERS[-1].sub("", key) or key
-
-
 def place_of(name: str, seed: int = 0) -> float:
     """Map a name to a number from 0 to 1: the first eight bytes of its SHA-256 as a fraction.
 
@@ -174,37 +107,6 @@ def place_of(name: str, seed: int = 0) -> float:
     """
     text = f"{seed}/{name}" if seed else name
     return int.from_bytes(hashlib.sha256(text.encode("utf-8", "surrogateescape")).digest()[:8], "big") / 2**64
-
-
-def group_names(ids: Sequence[str], pattern: str | None, smallest_share: float) -> dict[str, str]:
-    """Id -> name of its group, the images that must stay together.
-
-    Args:
-        ids: Ids of the images.
-        pattern: Regular expression that is searched in every id; its first capture group, or else the whole match,
-            names the group. An id without a match is its own group. None: see `series_of`.
-        smallest_share: Share of the images that no series may exceed, 0..1.
-
-    Raises:
-        RecipeError: R203, `pattern` is not a valid regular expression, or is found in no id.
-    """
-    if pattern is not None:
-        try:
-            compiled = re.compile(pattern)
-        except re.error as error:
-            raise RecipeError(
-                "R203", f"`group` '{pattern}' is not a valid regular expression: {error}", "for example '^[^_]+'"
-            ) from error
-        matches = {id: compiled.search(id) for id in ids}
-        if ids and not any(matches.values()):
-            raise RecipeError(
-                "R203",
-                f"`group` '{pattern}' is found in none of the {counted(len(ids), 'image name')}, such as "
-                f"'{printable(ids[0])}', so that every image would be a group of its own",
-                "correct it, for example '^[^_]+', or leave it out if no images belong together",
-            )
-        return {id: (match.group(1 if compiled.groups else 0) or id) if match else id for id, match in matches.items()}
-    return series_of(ids, smallest_share)
 
 
 def groups_of(names: Sequence[str], pattern: str | None, smallest_share: float) -> dict[str, str]:

@@ -21,8 +21,6 @@ from pixelwise.datasets.layouts.splits import (
     VALIDATION_SHARE,
     groups_of,
     images_of_share,
-    series_pattern,
-    shown_series,
     without_split,
 )
 from pixelwise.datasets.layouts.words import SPLIT_NAMES
@@ -43,6 +41,7 @@ from pixelwise.storage import printable, write_bytes, writing
 from pixelwise.storage.documents import parse_json
 from pixelwise.storage.locks import writing_alone
 from pixelwise.storage.names import counted, listed_path
+from pixelwise.storage.series import series_pattern, shown_series
 
 SPLITS = ("train", "val", "test")
 

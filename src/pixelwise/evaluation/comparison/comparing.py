@@ -15,7 +15,7 @@ from typing import NamedTuple
 import msgspec
 import numpy as np
 
-from pixelwise.datasets.layouts.splits import LARGEST_DRAWN, group_names, groups_of, series_of, shown_series
+from pixelwise.datasets.layouts.splits import groups_of
 from pixelwise.errors import DataError, PixelwiseError, RecipeError
 from pixelwise.evaluation.comparison.answers import Answer, Subject, scored_alone
 from pixelwise.evaluation.comparison.comparison import ClassScore, Comparison, Pair, Side
@@ -48,6 +48,7 @@ from pixelwise.records.evaluations import question
 from pixelwise.records.result import Result
 from pixelwise.records.seeds.folder import is_seeds, read_seeds, require_runs, runs_within
 from pixelwise.storage import printable
+from pixelwise.storage.series import LARGEST_DRAWN, group_names, series_of, shown_series
 
 
 class Drawn(NamedTuple):

@@ -11,8 +11,8 @@ from typing import Any
 import msgspec
 import numpy as np
 
-from pixelwise.datasets.layouts.splits import LARGEST_DRAWN, groups_of
-from pixelwise.metrics.bootstrap import LEVEL, miou_interval
+from pixelwise.datasets.layouts.splits import groups_of
+from pixelwise.metrics.bootstrap import LEVEL, miou_interval, summed
 from pixelwise.metrics.calibration import CalibrationCounts
 from pixelwise.metrics.scores import ClassTotals, Scores, totals_of
 from pixelwise.recipes.protocols import protocol as find_protocol
@@ -23,6 +23,7 @@ from pixelwise.records.folds.summary import ClassScore, FoldScore, JointScore
 from pixelwise.records.result import Result, TrainingCost
 from pixelwise.records.scores import BinaryCounts, CalibrationBin
 from pixelwise.storage import sha256_bytes
+from pixelwise.storage.series import LARGEST_DRAWN
 
 _ADDED_UP = ("miou", "pixel_accuracy", "mean_accuracy", "frequency_weighted_iou", "classes_present")
 """Scores of a confusion matrix that are fields of a result, too."""
@@ -111,6 +112,8 @@ def pooled_result(results: Sequence[Result], fingerprint: str) -> Result:
         calibration_error=math.nan if bins is None else bins.error,
         calibration=() if bins is None else _binned(bins),
         miou_interval=None,
+        drawn=None,
+        series=0,
         groups=(),
         metrics={},
         images=images,
@@ -237,13 +240,10 @@ def _details_of(run: Path, result: Result) -> Sequence[ImageDetails]:
 def _by_groups(images: Sequence[ImageDetails], classes: int, group: str | None) -> tuple[np.ndarray, np.ndarray]:
     """Correct pixels and unions of each class in each group of images, int64 (G, K)."""
     groups = groups_of([one.id for one in images], group, LARGEST_DRAWN)
-    places = {name: place for place, name in enumerate(sorted(set(groups.values())))}
-    right, unions = np.zeros((2, len(places), classes), np.int64)
-    for image in images:
-        totals, place = _totals(image, classes), places[groups[image.id]]
-        right[place] += totals.right
-        unions[place] += totals.unions
-    return right, unions
+    totals = [_totals(image, classes) for image in images]
+    rows = np.asarray([(one.right, one.unions) for one in totals], np.int64).reshape(-1, 2, classes)
+    sums = summed(rows, [groups[image.id] for image in images])
+    return sums[:, 0], sums[:, 1]
 
 
 def _totals(image: ImageDetails, classes: int) -> ClassTotals:

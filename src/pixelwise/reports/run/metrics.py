@@ -7,8 +7,8 @@ from typing import NamedTuple
 
 from pixelwise.metrics import METRICS
 from pixelwise.metrics.metric import PERCENT
-from pixelwise.records.result import RESULT_FIELDS, Result
-from pixelwise.records.scores import GroupResult, MetricValue
+from pixelwise.records.result import Result
+from pixelwise.records.scores import RESULT_FIELDS, GroupResult, MetricValue
 from pixelwise.reports.numbers import percent
 
 HEADLINE = ("iou", "pixel_accuracy")

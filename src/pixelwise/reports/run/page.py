@@ -23,6 +23,7 @@ from pixelwise.records.log import PlanRecord, StepRecord, WarningRecord
 from pixelwise.records.presence import covered_by_miou
 from pixelwise.records.result import Result, to_json
 from pixelwise.records.run_folder import write_page
+from pixelwise.records.showing import drawn_units
 from pixelwise.records.standing import in_words
 from pixelwise.reports.numbers import count, duration, memory, percent, speed
 from pixelwise.reports.run.atlas import atlas_of, suspects_of
@@ -186,6 +187,7 @@ def _line(result: Result) -> dict[str, str]:
     return {
         "miou": percent(result.miou),
         "interval": _interval(result),
+        "drawn": drawn_units(result),
         "pixel_accuracy": percent(result.pixel_accuracy),
         "split": result.split,
         "protocol": result.protocol,

@@ -55,8 +55,13 @@ def about_weights(run: RunRecords, result: Result) -> list[str]:
 
 
 def about_data(result: Result) -> list[str]:
-    """What is scored, if it is not simply a split of the run's own data."""
+    """What is scored, if it is not simply a split of the run's own data; and how its interval is to be read."""
     found = list(result.notes)
+    if result.series:
+        found.append(
+            f"The names of the images show {result.series} series, too few to be drawn as a whole: if the images of a "
+            "series are alike, as frames of a video are, the interval of the mean IoU is too narrow."
+        )
     if result.own_data is False:
         found.insert(0, f"Scored on other data than the run was trained on: {result.data}.")
     return found

@@ -22,6 +22,7 @@ from pixelwise.records.presence import covered_by_miou, presence_of
 from pixelwise.records.result import Result, Unfinished, to_json, to_plain
 from pixelwise.records.run_folder import REPORT, is_run, read_recipe
 from pixelwise.records.scores import ClassResult, GroupResult
+from pixelwise.records.showing import drawn_units
 from pixelwise.records.standing import in_words
 from pixelwise.reports.numbers import percent, share, speed
 from pixelwise.reports.run.metrics import class_columns, further_values, group_values
@@ -248,7 +249,7 @@ def further_totals(result: Result) -> str:
     parts = []
     if result.miou_interval is not None:
         lower, upper = result.miou_interval
-        parts.append(f"mIoU 95 % over images {percent(lower)} to {percent(upper)}")
+        parts.append(f"mIoU 95 % over {drawn_units(result)} {percent(lower)} to {percent(upper)}")
     return "  ".join([*parts, *(f"{shown.title} {shown.text}" for shown in further_values(result))])
 
 
