@@ -23,6 +23,9 @@ from foreign_data import write_tar
 from runs_to_show import shown_run
 
 from pixelwise.checkpoints import initial_weights
+from pixelwise.checkpoints.checkpoint import FileRecord
+from pixelwise.checkpoints.hub.layout import Description
+from pixelwise.checkpoints.hub.resolving import without_links
 from pixelwise.datasets.auditing.audit import audit
 from pixelwise.datasets.auditing.ceiling import measure_ceiling
 from pixelwise.datasets.auditing.shards.units import PATIENCE, Attempts, Unit
@@ -216,6 +219,16 @@ def of_attempts(data: Path, folder: Path) -> list[int]:
     return [Attempts(data.name).begin(Unit(0, 9)) for _ in range(PATIENCE + 1)][PATIENCE:]
 
 
+def of_artefact(data: Path, folder: Path) -> Any:
+    exported, contents = folder / "exported", {"model.toml": b"about", "model.xml": b"graph", "model.bin": b"weights"}
+    exported.mkdir(exist_ok=True)
+    for name, content in contents.items():
+        (exported / name).write_bytes(content)
+    files = {name: FileRecord(sha256=sha256_bytes(content), bytes=len(content)) for name, content in contents.items()}
+    found = without_links(exported, Description(kind="artefact", files=files), "hub://me/exported")
+    return {name: (found / name).read_bytes() for name in contents}
+
+
 PRODUCERS: dict[str, Callable[[Path, Path], Any]] = {
     "decoded": of_decoded,
     "features": of_features,
@@ -236,6 +249,7 @@ PRODUCERS: dict[str, Callable[[Path, Path], Any]] = {
     "tar-members": of_tars,
     "error-kinds": of_error_kinds,
     "web-runtime": of_runtime,
+    "hub-artefacts": of_artefact,
 }
 
 

@@ -54,6 +54,7 @@ def test_entries_have_the_names_of_their_versions():
         "complexity": "complexity/ab12.json",
         "error-kinds": "error-kinds-v1-ab12.msgpack",
         "web-runtime": "web-runtime-v1-ab12",
+        "hub-artefacts": "hub-artefacts/v1-ab12",
         "initial-weights": "initial-weightsab12.json",
     }
 

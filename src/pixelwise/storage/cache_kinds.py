@@ -222,6 +222,12 @@ WEB_RUNTIME = CacheKind(
     prefix="web-runtime-",
     folders=True,
 )
+HUB_ARTEFACTS = CacheKind(
+    name="hub-artefacts",
+    purpose="exported networks of the hub with several files, which huggingface_hub keeps as links",
+    prefix="hub-artefacts/",
+    folders=True,
+)
 INITIAL_WEIGHTS = CacheKind(
     name="initial-weights",
     purpose="SHA-256 of pretrained weights at their first download, which later downloads must match",
@@ -233,6 +239,6 @@ INITIAL_WEIGHTS = CacheKind(
 
 KINDS = (
     DECODED, FEATURES, TAUGHT, DRAWN, TILED_MASKS, COCOSEG21, TOWN, AUDIT, EXAMINED, EXAMINING, HASHES, MASK_IDS,
-    CEILING, SHARD_INDEX, TAR_MEMBERS, COMPLEXITY, ERROR_KINDS, WEB_RUNTIME, INITIAL_WEIGHTS,
+    CEILING, SHARD_INDEX, TAR_MEMBERS, COMPLEXITY, ERROR_KINDS, WEB_RUNTIME, HUB_ARTEFACTS, INITIAL_WEIGHTS,
 )  # fmt: skip
 """All kinds, in display order."""

@@ -146,11 +146,16 @@ def test_an_artefact_is_sent_as_it_is(tmp_path: Path):
     ("more", "says"),
     [
         ({"files": {"model.pt2": "0" * 64}}, "model.pt2, which is not fetched from the hub"),
+        ({"files": {"model.mlpackage": "0" * 64}}, "model.mlpackage/notes.txt, which is not fetched from the hub"),
+        ({"files": {"..": "0" * 64}}, r"\.\., which is not fetched from the hub"),
+        ({"files": {"/etc/hostname": "0" * 64}}, "/etc/hostname, which is not fetched from the hub"),
         ({"recipe": {"initialize": {"run": "/home/ada/runs/a"}}}, "names folders of this computer, such as /home/ada"),
     ],
 )
 def test_an_artefact_that_runs_code_or_names_folders_stays_here(more: dict, says: str, tmp_path: Path):
     folder = artefact(tmp_path / "exported", **more)
+    (folder / "model.mlpackage").mkdir()
+    (folder / "model.mlpackage" / "notes.txt").write_text("more than a package holds")
     with pytest.raises(CheckpointError, match=says) as caught:
         collected(folder)
     assert caught.value.code == "K498"

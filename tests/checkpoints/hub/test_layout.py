@@ -27,13 +27,16 @@ def test_only_files_that_push_sends_are_ours():
         "checkpoints/step-00000016/model.safetensors", "checkpoints/step-00000016/ema.safetensors",
         "checkpoints/step-00000016/manifest.json", "evaluations/val-native/result.json",
         "evaluations/val-native/per_class.csv", "samples/worst-1.jpg", "model.toml", "model.onnx",
-        "model.xml", "model.bin",
+        "model.xml", "model.bin", "model.tflite", "model.mlpackage/Manifest.json",
+        "model.mlpackage/Data/com.apple.CoreML/model.mlmodel",
+        "model.mlpackage/Data/com.apple.CoreML/weights/weight.bin",
     ):  # fmt: skip
         assert is_ours(name), name
     for name in (
         ".gitattributes", "LICENSE", "notes.txt", "model.pt", "model.pt2", "checkpoints/step-1/ema.safetensors",
         "checkpoints/step-00000016/training.safetensors", "checkpoints/step-00000016/ema.safetensors/x", "log.jsonl",
         "evaluations/val-native/per_image.csv", "samples/a/b.jpg", "xrecipe.toml", "recipe.toml\n",
+        "model.mlpackage", "model.mlpackage/Data/com.apple.CoreML/weights/other.bin", "model.mlpackage/run.py",
     ):  # fmt: skip
         assert not is_ours(name), name
 

@@ -7,13 +7,16 @@ import shutil
 from pathlib import Path
 
 import msgspec
+import numpy as np
 import pytest
+import tomli_w
 from model_hub import READER, ModelHub, Repository
 
 import pixelwise
 from pixelwise.checkpoints.hub import client
 from pixelwise.checkpoints.hub.resolving import own_run_path, pinned, refuse_to_continue, run_path, with_pinned_runs
 from pixelwise.errors import CheckpointError, RecipeError
+from pixelwise.machine.files import is_link
 from pixelwise.recipes.files import find
 from pixelwise.recipes.overrides import apply_overrides
 
@@ -279,3 +282,58 @@ def test_a_published_artefact_is_fetched_like_a_run(hub: ModelHub, tiny_run: Pat
     assert (folder / "model.onnx").read_bytes() == exported.path.read_bytes()
     shutil.rmtree(tmp_path / "exported")
     assert pixelwise.load("hub://me/exported").classes == ("ground", "box", "ball")
+
+
+PACKAGE = "model.mlpackage/Data/com.apple.CoreML"
+
+
+@pytest.mark.parametrize(
+    ("files", "listed"),
+    [
+        (("model.xml", "model.bin"), ("model.xml", "model.bin")),
+        (("model.onnx", "model.onnx.data"), ("model.onnx", "model.onnx.data")),
+        (("model.mlpackage/Manifest.json", f"{PACKAGE}/model.mlmodel", f"{PACKAGE}/weights/weight.bin"),
+         ("model.mlpackage",)),
+        (("model.tflite",), ("model.tflite",)),
+    ],
+)  # fmt: skip
+def test_the_files_of_an_artefact_are_those_that_were_published_and_its_weights_no_links(
+    files: tuple[str, ...], listed: tuple[str, ...], hub: ModelHub, tmp_path: Path
+):
+    folder = tmp_path / "exported"
+    for name in files:
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        (folder / name).write_bytes(name.encode())
+    described = {"recipe_name": "enet", "runtime": "onnx", "files": dict.fromkeys(listed, "0" * 64), "classes": ["a"]}
+    (folder / "model.toml").write_text(tomli_w.dumps(described))
+    pixelwise.push(folder, "me/exported", licence="mit")
+
+    found = run_path("hub://me/exported")
+
+    assert {name: (found / name).read_bytes() for name in files} == {name: name.encode() for name in files}
+    # A runtime follows a link to a graph, which is verified as it is read, but none to its weights.
+    assert len(files) == 1 or not any(is_link(path) for path in found.rglob("*"))
+    assert run_path("hub://me/exported") == found
+    (found / files[-1]).chmod(0o600)
+    if len(files) > 1:
+        (found / files[-1]).write_bytes(b"damaged")
+        assert (run_path("hub://me/exported") / files[-1]).read_bytes() == files[-1].encode()
+
+
+TARGETS = {"openvino": "openvino", "executorch": "executorch", "litert": "litert_torch"}
+"""Target of exports -> module that it needs."""
+
+
+@pytest.mark.heavy
+@pytest.mark.parametrize("target", TARGETS)
+def test_an_artefact_of_every_kind_predicts_as_before_it_was_published(
+    target: str, hub: ModelHub, tiny_run: Path, tmp_path: Path
+):
+    pytest.importorskip(TARGETS[target])
+    exported = pixelwise.export(tiny_run, tmp_path / "exported", target=target, size=(48, 64))
+    pixelwise.push(exported.path.parent, "me/exported", licence="mit")
+    image = np.random.default_rng(0).integers(0, 256, (48, 64, 3), np.uint8)
+    before = pixelwise.load(exported.path).predict(image)
+    shutil.rmtree(tmp_path / "exported")
+    after = pixelwise.load("hub://me/exported").predict(image)
+    assert np.array_equal(before.labels, after.labels)

@@ -35,6 +35,7 @@ from pixelwise.records.result import PER_CLASS, RESULT, save_result
 from pixelwise.records.run_folder import CHECKPOINTS, PROVENANCE, RECIPE, is_run, read_recipe
 from pixelwise.storage import json_text, printable, scratch_folder, sha256_bytes, sha256_file
 from pixelwise.storage.documents import read_json, read_toml
+from pixelwise.storage.names import is_plain_name
 
 Content = bytes | Path
 _REACHED = ("progress", "imported")
@@ -197,15 +198,7 @@ def _artefact(folder: Path, repository: str, options: PushOptions, warn: Warn | 
         raise RecipeError("R251", "an artefact has no `samples`", "push the run itself, or leave `samples` out")
     described = read_toml(folder / SIDECAR)
     files: dict[str, Content] = {SIDECAR: folder / SIDECAR}
-    for name in described.get("files", {}):
-        if not is_ours(name):
-            raise CheckpointError(
-                "K498",
-                f"{printable(folder)} holds {printable(name)}, which is not fetched from the hub: opening it may run "
-                "code, or it needs this computer",
-                "export for ONNX, OpenVINO or ExecuTorch: pixelwise export RUN --target onnx --output DIR",
-            )
-        files[name] = folder / name
+    files |= _exported_files(folder, described)
     hidden = [text for text in _texts(described) if without_paths(text) != text]
     if hidden:
         raise CheckpointError(
@@ -229,6 +222,23 @@ def _artefact(folder: Path, repository: str, options: PushOptions, warn: Warn | 
         weights_sha256=str(described.get("weights_sha256", "")),
         files=dict(sorted(files.items())),
     )
+
+
+def _exported_files(folder: Path, described: dict[str, Any]) -> dict[str, Content]:
+    """Path in the repository -> file of an artefact; one that is a folder, as for Core ML, is sent file by file."""
+    listed: list[str] = []
+    for name in described.get("files", {}):
+        whole = is_plain_name(name) and (folder / name).is_dir()
+        inner = (path for path in sorted((folder / name).rglob("*")) if not path.is_dir()) if whole else ()
+        listed += [path.relative_to(folder).as_posix() for path in inner] if whole else [name]
+    if strange := next((name for name in listed if not is_ours(name)), None):
+        raise CheckpointError(
+            "K498",
+            f"{printable(folder)} holds {printable(strange)}, which is not fetched from the hub: opening it may run "
+            "code, or it needs this computer",
+            "export for ONNX, OpenVINO, ExecuTorch, LiteRT or Core ML: pixelwise export RUN --target onnx --output DIR",
+        )
+    return {name: folder / name for name in listed}
 
 
 def _texts(value: Any) -> Iterator[str]:

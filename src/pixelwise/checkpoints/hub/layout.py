@@ -47,7 +47,10 @@ _ALLOWED: dict[Kind, re.Pattern[str]] = {
         )
     ),
     # `model.bin` is what OpenVINO calls its weights: plain numbers, which no reader of pickles ever sees.
-    "artefact": re.compile(rf"{re.escape(SIDECAR)}|model\.(?:onnx|onnx\.data|xml|bin|pte)"),
+    "artefact": re.compile(
+        rf"{re.escape(SIDECAR)}|model\.(?:onnx|onnx\.data|xml|bin|pte|tflite)"
+        r"|model\.mlpackage/(?:Manifest\.json|Data/com\.apple\.CoreML/(?:model\.mlmodel|weights/weight\.bin))"
+    ),
 }
 _SHOWN = re.compile(rf"{SAMPLES}/[\w.-]+\.(?:jpg|png|webp)")
 

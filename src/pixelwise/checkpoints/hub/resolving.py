@@ -19,6 +19,7 @@ from pixelwise.checkpoints.hub import client
 from pixelwise.checkpoints.hub.addresses import HubAddress, hub_address, is_address
 from pixelwise.checkpoints.hub.layout import (
     DESCRIPTION,
+    SIDECAR,
     Description,
     no_run,
     read_description,
@@ -28,8 +29,10 @@ from pixelwise.checkpoints.hub.layout import (
 from pixelwise.errors import CheckpointError
 from pixelwise.observer import Warn
 from pixelwise.recipes.schema.recipe import Recipe
-from pixelwise.storage import building_folder, portable, printable
+from pixelwise.storage import building_folder, portable, printable, sha256_bytes
 from pixelwise.storage.atomic import require_space
+from pixelwise.storage.cache_kinds import HUB_ARTEFACTS
+from pixelwise.storage.caches import building_entry, entry_path, intact_entry
 
 _DIGITS = 8
 """Digits of a commit in the name of a copy."""
@@ -102,9 +105,7 @@ def own_run_path(run: AnyPath, warn: Warn | None = None) -> Path:
         needed = sum(one.bytes for one in fetched.described.files.values())
         require_space(copy, needed, f"a copy of {fetched.address}")
         with building_folder(copy, existing="keep", needed_bytes=needed) as folder:
-            for name in fetched.described.files:
-                (folder / name).parent.mkdir(parents=True, exist_ok=True)
-                shutil.copyfile(fetched.folder / name, folder / name)
+            _copy(fetched.folder, fetched.described, folder)
     return copy
 
 
@@ -178,7 +179,41 @@ def fetch(address: HubAddress, warn: Warn | None = None) -> Fetched:
         for name in described.files:
             _fetch_listed(commit, name)
     refuse_differing(folder, described, where)
-    return Fetched(commit, folder, described)
+    return Fetched(commit, without_links(folder, described, where), described)
+
+
+def without_links(folder: Path, described: Description, where: str) -> Path:
+    """The folder of a run, or of an artefact whose files may be links; of any other artefact, one with copies of them.
+
+    The cache of huggingface_hub holds links to files elsewhere. A run is read through them, but no runtime may follow
+    one to the weights that belong to a graph.
+
+    Args:
+        folder: Folder with the files.
+        described: Their description.
+        where: Address of the repository, for messages.
+
+    Raises:
+        CheckpointError: K496, a file has changed meanwhile.
+        ResourceError: S601, the disk of the cache is full; S606, the cache folder cannot be written.
+    """
+    further = [name for name in described.files if name != SIDECAR]
+    if described.kind == "run" or (len(further) == 1 and "/" not in further[0]):
+        return folder
+    entry = entry_path(HUB_ARTEFACTS, sha256_bytes(msgspec.json.encode(described.files, order="sorted")))
+    if not intact_entry(entry):
+        needed = sum(one.bytes for one in described.files.values())
+        with building_entry(HUB_ARTEFACTS, entry, needed_bytes=needed) as copy:
+            _copy(folder, described, copy)
+            refuse_differing(copy, described, where)
+    return entry
+
+
+def _copy(folder: Path, described: Description, target: Path) -> None:
+    """Copy the listed files."""
+    for name in described.files:
+        (target / name).parent.mkdir(parents=True, exist_ok=True)
+        shutil.copyfile(folder / name, target / name)
 
 
 def _fetch_listed(commit: HubAddress, name: str) -> None:
