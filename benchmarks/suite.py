@@ -16,7 +16,8 @@ scored here, as one confusion matrix over all pixels (`native`). Settings are th
 test. With --at-once, several cells are trained at a time, each pinned to cores of its own.
 
 Each cell (data, system, minutes, seed) is kept in --work once it is done. A cell that was stopped goes on where it can:
-runs of Pixelwise exactly, the loop of segmentation_models_pytorch from its last minute; ultralytics begins anew. Writes
+runs of Pixelwise exactly, the loop of segmentation_models_pytorch from its last minute; ultralytics begins anew. With
+--kept nothing is trained, and the table shows the columns of which every system is done. Writes
 measurements/suite.json, suite.md and plots/suite.svg; with --images, which is for trying the script, all into --work.
 """
 
@@ -65,6 +66,8 @@ SMP = {"Unet-R18": ("unet", "resnet18"), "FPN-MNv2": ("fpn", "mobilenet_v2"), "S
 OURS, THEIRS, ULTRALYTICS = "Pixelwise: ", "smp: ", "ultralytics: yolo26n-sem"
 SYSTEMS = (*(OURS + name for name in NETWORKS), *(THEIRS + name for name in SMP), ULTRALYTICS)
 YOLO = "yolo26n-sem.yaml"
+CELL = "cell.json"
+"""File in the folder of a cell that is done."""
 GIVEN = {"camvid": "CamVid", "nuclei": "stage1_train", "smp": "PYTHON", "ultralytics": "PYTHON"}
 """Option -> what stands for its value, a path on this machine, in the command that a result names."""
 
@@ -97,6 +100,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--smp", help="Python with segmentation-models-pytorch, albumentations; this one if left out")
     parser.add_argument("--ultralytics", help="Python with ultralytics; left out without it")
     parser.add_argument("--images", type=int, help="only so many of each split, for trying the script")
+    parser.add_argument("--kept", action="store_true", help="train nothing: the table of what is complete in --work")
     parser.add_argument("--work", type=Path, default=Path("runs/suite"), help="folder of data, runs and cells")
     options = parser.parse_args(arguments)
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
@@ -106,7 +110,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         parser.error(str(error))
     names = [name for name in DATA if name == "town" or getattr(options, name) is not None]
     systems = [name for name in options.systems if name != ULTRALYTICS or options.ultralytics]
-    for name in names:
+    for name in () if options.kept else names:
         divide(name, options)
     keys = [
         Key(name, system, minutes, seed)
@@ -115,6 +119,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         for name in names
         for system in systems
     ]
+    if options.kept:
+        keys = complete(keys, options.work)
     done: dict[Key, Cell] = {}
 
     def add(key: Key) -> None:
@@ -126,6 +132,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
     commands.map(add, keys)
     report([done[key] for key in keys if key in done], options)
     return int(len(done) < len(keys))
+
+
+def complete(keys: Sequence[Key], work: Path) -> list[Key]:
+    """The cells of the data sets, budgets and seeds of which no system's cell is missing."""
+    missing = {(key.data, key.minutes, key.seed) for key in keys if not (work / key.folder / CELL).is_file()}
+    return [key for key in keys if (key.data, key.minutes, key.seed) not in missing]
 
 
 def report(cells: Sequence[Cell], options: argparse.Namespace) -> None:
@@ -202,7 +214,7 @@ def cell(key: Key, options: argparse.Namespace, commands: Commands) -> Cell:
         subprocess.CalledProcessError: The training or the prediction failed; its output is in `log.txt`.
     """
     folder = options.work / key.folder
-    kept = folder / "cell.json"
+    kept = folder / CELL
     if kept.is_file():
         return msgspec.json.decode(kept.read_bytes(), type=Cell)
     folder.mkdir(parents=True, exist_ok=True)
