@@ -51,6 +51,18 @@ def test_the_interval_covers_the_mean_and_shrinks_with_images():
     assert against(miniature(per_image=images(a=1.0)), miniature(per_image=images(a=0.5))).image_interval is None
 
 
+def test_frames_of_a_video_count_as_one_image_in_the_interval():
+    scores = {f"drive{letter}": 0.5 + 0.02 * place for place, letter in enumerate("ghbdaecfkijl")}
+    frames = {f"{name}_{frame}": score for name, score in scores.items() for frame in range(5)}
+    alone, videos = (
+        against(miniature(per_image=images(**one)), miniature(per_image=images(**dict.fromkeys(one, 0.4))))
+        for one in (scores, frames)
+    )
+    assert alone.image_interval is not None
+    assert videos.image_interval == pytest.approx(alone.image_interval)
+    assert videos.image_miou == pytest.approx(alone.image_miou)
+
+
 def test_one_line_and_tables():
     found = against()
     assert repr(found).startswith(

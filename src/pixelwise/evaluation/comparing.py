@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -12,11 +12,12 @@ import numpy as np
 
 from pixelwise.evaluation.comparison.comparing import pair_of
 from pixelwise.evaluation.comparison.comparison import Pair, digits_of, signed
-from pixelwise.metrics.bootstrap import resampled_sums
+from pixelwise.metrics.bootstrap import resampled_sums, summed
 from pixelwise.recipes.overrides import flat_fields
 from pixelwise.recipes.schema.recipe import Recipe
 from pixelwise.records.result import Result
 from pixelwise.records.scores import ImageScore
+from pixelwise.storage.series import LARGEST_DRAWN, series_of
 from pixelwise.views import NOT_AVAILABLE, html_line, html_table, line, percent
 
 REDRAWN = 2000
@@ -49,8 +50,8 @@ class RunComparison(msgspec.Struct, frozen=True, kw_only=True):
         per_class: Difference of the IoU of each class that has one in both.
         images: Difference of the mean IoU of each image that both have scored, the largest loss first.
         image_miou: Mean of these differences; NaN without any.
-        image_interval: 95 % bootstrap interval of that mean: the same images are drawn for both runs. None for fewer
-            than two images.
+        image_interval: 95 % bootstrap interval of that mean: the same images are drawn for both runs, those of a series
+            together. None for fewer than two images.
         recipe: Fields of the recipes that differ.
         remarks: What has to be known to compare the scores, as sentences.
         pair: The difference of the mean IoU and of each class with its interval, as `pixelwise.compare` has it; None if
@@ -143,7 +144,7 @@ def compare(
         per_class={name: change for name, change in per_class.items() if not math.isnan(change)},
         images=images,
         image_miou=math.fsum(changes) / len(changes) if changes else math.nan,
-        image_interval=_interval(changes),
+        image_interval=_interval(images),
         recipe=_differences(*recipes),
         remarks=tuple(_remarks(ours, theirs, len(images))),
         pair=None if folders is None else pair_of((names[1], names[0]), (theirs, ours), (folders[1], folders[0])),
@@ -158,11 +159,14 @@ def paired(ours: Sequence[ImageScore], theirs: Sequence[ImageScore]) -> dict[str
     return dict(sorted(changes, key=lambda entry: (entry[1], entry[0])))
 
 
-def _interval(changes: Sequence[float]) -> tuple[float, float] | None:
+def _interval(changes: Mapping[str, float]) -> tuple[float, float] | None:
+    """The interval of the mean of the changes of images, by their ids."""
     if len(changes) < 2:
         return None
-    sums = resampled_sums(np.asarray(changes)[:, None], resamples=REDRAWN)
-    low, high = np.quantile(sums[:, 0] / len(changes), (0.025, 0.975)).tolist()
+    series = series_of(list(changes), LARGEST_DRAWN)
+    rows = np.array([(change, 1.0) for change in changes.values()])
+    sums = resampled_sums(summed(rows, [series[id] for id in changes]), resamples=REDRAWN)
+    low, high = np.quantile(sums[:, 0] / sums[:, 1], (0.025, 0.975)).tolist()
     return low, high
 
 

@@ -64,7 +64,7 @@ def summed(rows: np.ndarray, groups: Sequence[str]) -> np.ndarray:
     """Sums over the rows of each group, (G, ...), the groups in the order in which they first occur.
 
     Args:
-        rows: (N, ...) integers, those of each image.
+        rows: (N, ...) numbers, those of each image.
         groups: Name of the group of each image.
     """
     places = {name: place for place, name in enumerate(dict.fromkeys(groups))}

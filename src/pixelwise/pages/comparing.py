@@ -18,6 +18,7 @@ from pixelwise.pages.result_pages import colors_of
 from pixelwise.records.evaluations import question
 from pixelwise.records.result import Result
 from pixelwise.records.scores import ImageScore
+from pixelwise.records.showing import drawn_units
 from pixelwise.reports.numbers import NOT_AVAILABLE, percent
 
 MOST_IMAGES = 6
@@ -83,6 +84,7 @@ def comparison_values(ours: Opened, theirs: Opened, gallery: Gallery) -> dict[st
         "miou": [percent(result.miou) for result in found.results],
         "difference": signed(found.miou),
         "miou_interval": _to(found.pair.miou.interval if found.pair else None),
+        "drawn": drawn_units(found.results[0]),
         "per_image": signed(found.image_miou),
         "interval": _to(found.image_interval),
         "equal": len(found.images) - found.better - found.worse,
