@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pixelwise.errors import RecipeError
-from pixelwise.storage.series import group_names, series_of, series_pattern, shown_series
+from pixelwise.storage.series import group_names, joined, series_of, series_pattern, shown_series
 
 
 def test_a_series_is_a_name_without_its_number():
@@ -121,3 +121,67 @@ def test_an_expression_that_is_none_is_refused():
     with pytest.raises(RecipeError, match=r"`group` '\('") as caught:
         group_names(["a"], "(", 0.2)
     assert caught.value.code == "R203"
+
+
+@pytest.mark.parametrize(
+    ("names", "series"),
+    [
+        ([*(f"IMG_{number:04d}" for number in range(500)), "cover"], 0),
+        ([*(f"IMG_{number:04d}" for number in range(500)), "cover_1", "cover_2"], 0),
+        ([*(f"drive{drive}_{frame:04d}" for drive in range(4) for frame in range(20)), "12345"], 4),
+        ([*(f"drive{drive}_{frame:04d}" for drive in range(4) for frame in range(20)), "title"], 4),
+        ([f"{name}_{frame}" for name in ("lane", "park") for frame in range(9)], 2),
+        ([f"photo of {name}" for name in ("a cat", "a dog", "a bird", "two cats")], 0),
+        ([f"{number:06d}" for number in range(90)], 0),
+        ([], 0),
+        (["one"], 0),
+    ],
+)
+def test_a_name_beside_a_series_makes_no_series(names: list[str], series: int):
+    assert shown_series(names) == series
+    if series:
+        pattern = series_pattern(names)
+        sizes = Counter(group_names(names, pattern, 1.0).values())
+        assert sum(number > 1 for number in sizes.values()) == series
+
+
+def test_names_of_no_one_style_have_no_pattern():
+    names = [
+        *(f"{frame:04d}" for frame in range(30)),
+        *(f"a_{letter}{frame}" for letter in "bc" for frame in range(40)),
+    ]
+    names += [f"a_b_{frame}" for frame in range(30)]
+    assert shown_series(names)
+    assert series_pattern(names) == "PATTERN"
+
+
+def test_what_any_division_holds_together_is_joined():
+    ids = ["a1", "a2", "b1", "b2", "c1"]
+    by_letter, by_number = {id: id[0] for id in ids}, {id: id[1] for id in ids}
+    assert joined([by_letter]) == by_letter
+    assert len(set(joined([by_letter, by_number]).values())) == 1
+    alone = {id: id for id in ids}
+    assert parts(joined([by_letter, alone])) == parts(joined([alone, by_letter])) == parts(by_letter)
+
+
+GROUPS = st.lists(st.integers(0, 6), min_size=12, max_size=12)
+
+
+@given(st.lists(GROUPS, min_size=1, max_size=4))
+def test_joined_groups_are_what_can_be_reached(numbers: list[list[int]]):
+    ids = [f"{place}" for place in range(12)]
+    divisions = [{id: f"{group}" for id, group in zip(ids, one, strict=True)} for one in numbers]
+    expected = set()
+    for id in ids:
+        reached = {id}
+        for _ in ids:
+            reached |= {
+                other for other in ids for known in tuple(reached) for one in divisions if one[other] == one[known]
+            }
+        expected.add(frozenset(reached))
+    assert parts(joined(divisions)) == expected
+
+
+def parts(groups: dict[str, str]) -> set[frozenset[str]]:
+    """Which ids are of one group."""
+    return {frozenset(id for id in groups if groups[id] == name) for name in groups.values()}

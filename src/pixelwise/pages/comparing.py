@@ -18,8 +18,9 @@ from pixelwise.pages.result_pages import colors_of
 from pixelwise.records.evaluations import question
 from pixelwise.records.result import Result
 from pixelwise.records.scores import ImageScore
-from pixelwise.records.showing import drawn_units
+from pixelwise.records.showing import units_in_words
 from pixelwise.reports.numbers import NOT_AVAILABLE, percent
+from pixelwise.storage.series import LARGEST_DRAWN, series_of
 
 MOST_IMAGES = 6
 """Images that are shown as won, and as lost."""
@@ -84,7 +85,7 @@ def comparison_values(ours: Opened, theirs: Opened, gallery: Gallery) -> dict[st
         "miou": [percent(result.miou) for result in found.results],
         "difference": signed(found.miou),
         "miou_interval": _to(found.pair.miou.interval if found.pair else None),
-        "drawn": drawn_units(found.results[0]),
+        "drawn": _drawn(found),
         "per_image": signed(found.image_miou),
         "interval": _to(found.image_interval),
         "equal": len(found.images) - found.better - found.worse,
@@ -170,6 +171,12 @@ def _pictures(
     seen = {value for one in pictures for layer in (one.truth, one.prediction) for value in np.unique(layer).tolist()}
     legend = [entry for index, entry in enumerate(legend) if index in seen]
     return {"shown": True, "reason": "", "legend": legend}
+
+
+def _drawn(found: RunComparison) -> str:
+    """What the intervals are over; results of earlier versions do not say it themselves."""
+    ids = [one.id for one in found.results[0].per_image]
+    return units_in_words(len(set(series_of(ids, LARGEST_DRAWN).values())), len(ids))
 
 
 def verdict_of(found: RunComparison) -> str:

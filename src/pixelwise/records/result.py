@@ -89,8 +89,8 @@ class Result(msgspec.Struct, frozen=True, kw_only=True):
             training seeds.
         drawn: Number of units that were drawn for it: series of images that are alike, such as the frames of a video,
             or images; None if not recorded.
-        series: Number of series that the names of the images show, if these are too few to be drawn as a whole; 0
-            without any.
+        series: Number of series that the names of the images show, if these are too few or too large to be drawn as a
+            whole; 0 without any.
         mean_accuracy: Mean accuracy of the labelled classes.
         frequency_weighted_iou: Mean IoU weighted by labelled pixels.
         boundary_miou: Mean boundary IoU of the classes for which it is defined; NaN if not measured.

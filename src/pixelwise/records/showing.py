@@ -48,7 +48,17 @@ def result_html(result: Result) -> str:
 
 def drawn_units(result: Result) -> str:
     """What the interval of the mean IoU was drawn from: `images`, or `36 series of images`."""
-    return "images" if result.drawn in (None, result.images) else f"{result.drawn} series of images"
+    return units_in_words(result.drawn, result.images)
+
+
+def units_in_words(drawn: int | None, images: int) -> str:
+    """What was drawn: `images`, or `36 series of images`.
+
+    Args:
+        drawn: How many; None if it is not known.
+        images: Number of images.
+    """
+    return "images" if drawn in (None, images) else f"{drawn} series of images"
 
 
 def result_columns(result: Result, rows: Rows) -> tuple[dict[str, Sequence[Any]], str]:

@@ -11,6 +11,8 @@ from pixelwise.storage.names import counted, printable
 
 _ALIKE = 2
 """Images per series, on average, from which series are worth a word although they are not kept together."""
+_NEARLY_ALL = 0.9
+"""Share of the images above which one series is simply how the images are named, beside a few others."""
 LARGEST_DRAWN = 0.5
 """Share of the images that no series may exceed to be drawn as a whole: from two units nothing can be derived."""
 _MIN_SERIES = 10
@@ -38,9 +40,19 @@ def series_of(keys: Sequence[str], largest_share: float, least: int = _MIN_SERIE
 
 
 def shown_series(keys: Sequence[str]) -> int:
-    """Number of series of several keys each, on average, that the keys show, however few and large; 0 without any."""
-    number = len(set(series_of(keys, 1.0, least=2).values()))
-    return number if 1 < number < len(keys) / _ALIKE else 0
+    """Number of series that the keys show, however few and large; 0 without any. A key alone is no series."""
+    return sum(number > 1 for number in Counter((_shown(keys) or {}).values()).values())
+
+
+def _shown(keys: Sequence[str]) -> dict[str, str] | None:
+    """Key -> name of its series, if there are several of several keys each, and none is nearly everything."""
+    for numbers in _SERIES_NUMBERS:
+        series = {key: _without(numbers, key) for key in keys}
+        sizes = Counter(series.values())
+        several = sum(number > 1 for number in sizes.values()) > 1
+        if several and len(sizes) < len(keys) / _ALIKE and max(sizes.values()) <= _NEARLY_ALL * len(keys):
+            return series
+    return None
 
 
 def series_pattern(keys: Sequence[str]) -> str:
@@ -48,11 +60,14 @@ def series_pattern(keys: Sequence[str]) -> str:
 
     Args:
         keys: Names of images, of which `shown_series` says that they show some.
+
+    Returns:
+        The expression; `PATTERN` if none of those that are known finds these series.
     """
-    wanted = _parts(series_of(keys, 1.0, least=2))
+    wanted = _parts(_shown(keys) or {})
     exact = (rf"^(.+?){numbers.pattern}" for numbers in _SERIES_NUMBERS)
     return next(
-        (pattern for pattern in (*_SHORT_PATTERNS, *exact) if _parts(_matches(keys, pattern)) == wanted), "^[^_]+"
+        (pattern for pattern in (*_SHORT_PATTERNS, *exact) if _parts(_matches(keys, pattern)) == wanted), "PATTERN"
     )
 
 
@@ -105,3 +120,28 @@ def group_names(ids: Sequence[str], pattern: str | None, smallest_share: float) 
             )
         return {id: (match.group(1 if compiled.groups else 0) or id) if match else id for id, match in matches.items()}
     return series_of(ids, smallest_share)
+
+
+def joined(divisions: Sequence[Mapping[str, str]]) -> dict[str, str]:
+    """Id -> name of a group that holds every group of all divisions that any of its images is in.
+
+    Args:
+        divisions: Id -> name of its group, each of the same ids.
+    """
+    found = dict(divisions[0])
+    for division in divisions[1:]:
+        # Groups that share one of the other division become one: each leads to another, or to itself.
+        leads = {name: name for name in found.values()}
+        first: dict[str, str] = {}
+        for id, group in division.items():
+            ends = [_end(leads, found[id]), _end(leads, first.setdefault(group, found[id]))]
+            leads[ends[0]] = ends[1]
+        found = {id: _end(leads, name) for id, name in found.items()}
+    return found
+
+
+def _end(leads: dict[str, str], name: str) -> str:
+    while leads[name] != name:
+        leads[name] = leads[leads[name]]  # half the way for whoever comes next
+        name = leads[name]
+    return name

@@ -21,6 +21,7 @@ from pixelwise.records.data_facts import FindingFacts, read_data_facts, write_da
 from pixelwise.records.environment import read_environment, write_environment
 from pixelwise.records.evaluations import find_evaluation
 from pixelwise.records.result import load_result, save_result
+from pixelwise.storage.hashing import sha256_bytes, sha256_folder
 
 
 @pytest.fixture(scope="module")
@@ -129,7 +130,9 @@ def artefact(folder: Path, **more: object) -> Path:
     """A folder that looks like an exported network, as far as publishing reads it."""
     folder.mkdir()
     (folder / "model.onnx").write_bytes(b"graph")
-    described = {"recipe_name": "enet", "runtime": "onnx", "files": {"model.onnx": "0" * 64}, "classes": ["a", "b"]}
+    described = {
+        "recipe_name": "enet", "runtime": "onnx", "classes": ["a", "b"], "files": {"model.onnx": sha256_bytes(b"graph")}
+    }  # fmt: skip
     (folder / "model.toml").write_text(tomli_w.dumps(described | more))
     return folder
 
@@ -146,7 +149,6 @@ def test_an_artefact_is_sent_as_it_is(tmp_path: Path):
     ("more", "says"),
     [
         ({"files": {"model.pt2": "0" * 64}}, "model.pt2, which is not fetched from the hub"),
-        ({"files": {"model.mlpackage": "0" * 64}}, "model.mlpackage/notes.txt, which is not fetched from the hub"),
         ({"files": {"..": "0" * 64}}, r"\.\., which is not fetched from the hub"),
         ({"files": {"/etc/hostname": "0" * 64}}, "/etc/hostname, which is not fetched from the hub"),
         ({"recipe": {"initialize": {"run": "/home/ada/runs/a"}}}, "names folders of this computer, such as /home/ada"),
@@ -154,11 +156,41 @@ def test_an_artefact_is_sent_as_it_is(tmp_path: Path):
 )
 def test_an_artefact_that_runs_code_or_names_folders_stays_here(more: dict, says: str, tmp_path: Path):
     folder = artefact(tmp_path / "exported", **more)
-    (folder / "model.mlpackage").mkdir()
-    (folder / "model.mlpackage" / "notes.txt").write_text("more than a package holds")
     with pytest.raises(CheckpointError, match=says) as caught:
         collected(folder)
     assert caught.value.code == "K498"
+
+
+def test_nothing_is_sent_that_was_not_exported(tmp_path: Path):
+    """An artefact may be somebody else's: a link within it would publish what it leads to."""
+    secret, within = tmp_path / "secret", Path("Data") / "com.apple.CoreML" / "weights" / "weight.bin"
+    secret.write_bytes(b"private")
+    package = tmp_path / "exported" / "model.mlpackage"
+    folder = artefact(tmp_path / "exported", files={"model.mlpackage": "0" * 64})
+    (package / within).parent.mkdir(parents=True)
+
+    def refused() -> str:
+        with pytest.raises(CheckpointError) as caught:
+            collected(folder)
+        assert caught.value.code == "K462"
+        return caught.value.message
+
+    (package / within).symlink_to(secret)
+    assert refused().endswith(f"model.mlpackage/{within.as_posix()} is a link to another file")
+    (package / within).unlink()
+    (package / within).write_bytes(b"weights")
+    (package / ".DS_Store").write_bytes(b"folder")
+    assert refused().endswith("model.mlpackage/.DS_Store is no part of it")
+    (package / ".DS_Store").unlink()
+    assert "model.mlpackage has SHA-256" in refused()
+    described = {"recipe_name": "enet", "runtime": "coreml", "files": {"model.mlpackage": sha256_folder(package)}}
+    (folder / "model.toml").write_text(tomli_w.dumps(described))
+    assert f"model.mlpackage/{within.as_posix()}" in collected(folder)
+    (folder / "model.onnx").unlink()
+    (folder / "model.toml").write_text(tomli_w.dumps(described | {"files": {"model.onnx": "0" * 64}}))
+    assert refused().endswith("model.onnx is missing")
+    (folder / "model.onnx").symlink_to(secret)
+    assert "model.onnx has SHA-256" in refused()
 
 
 def test_only_the_weights_of_the_result_are_sent(tiny_run: Path, tmp_path: Path):

@@ -19,6 +19,7 @@ from pixelwise.errors import CheckpointError, RecipeError
 from pixelwise.machine.files import is_link
 from pixelwise.recipes.files import find
 from pixelwise.recipes.overrides import apply_overrides
+from pixelwise.storage.hashing import sha256_file, sha256_folder
 
 ADDRESS = "hub://me/tiny"
 
@@ -304,7 +305,8 @@ def test_the_files_of_an_artefact_are_those_that_were_published_and_its_weights_
     for name in files:
         (folder / name).parent.mkdir(parents=True, exist_ok=True)
         (folder / name).write_bytes(name.encode())
-    described = {"recipe_name": "enet", "runtime": "onnx", "files": dict.fromkeys(listed, "0" * 64), "classes": ["a"]}
+    hashes = {name: (sha256_folder if (folder / name).is_dir() else sha256_file)(folder / name) for name in listed}
+    described = {"recipe_name": "enet", "runtime": "onnx", "files": hashes, "classes": ["a"]}
     (folder / "model.toml").write_text(tomli_w.dumps(described))
     pixelwise.push(folder, "me/exported", licence="mit")
 

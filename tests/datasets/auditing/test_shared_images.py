@@ -93,3 +93,10 @@ def test_series_that_data_without_splits_divides_are_said(names: list[str], patt
         assert "these show 2 series" in found[0].message
         command = found[0].fix.split("`")[1]
         assert shlex.split(command) == ["pixelwise", "data", "split", "/data", "--group", pattern]
+    if pattern:
+        # `data split` divides neither masks per class nor shards.
+        several = msgspec.structs.replace(dataset, multilabel=True)
+        away = msgspec.structs.replace(dataset, root=Path("s3://bucket/photos"))
+        for other in (several, away):
+            (one,) = divided_series(other)
+            assert one.fix.startswith("give the data splits that keep each series together")

@@ -1,6 +1,7 @@
 """Cross-validations that are compared: by all images, each by the network that has not seen it."""
 
 import math
+import shutil
 from pathlib import Path
 
 import msgspec
@@ -22,6 +23,7 @@ from compared_runs import (
 
 from pixelwise.errors import CheckpointError, DataError, RecipeError
 from pixelwise.records.evaluations import evaluation_folder
+from pixelwise.records.folds.division import HELD_OUT
 from pixelwise.records.result import TrainingCost, load_result, save_result
 from pixelwise.records.scores import CalibrationBin
 
@@ -81,13 +83,44 @@ def test_what_no_fold_divides_is_drawn_as_a_whole(tmp_path: Path):
     ]
     found = compared(*pair)
     assert found.units == len({id[:6] for id in ids}) == 10
-    assert found.remarks[0] == "Images of one group are alike, so the 10 groups were drawn, not the 30 images."
+    assert found.remarks[0] == "Images of one group may be alike, so the 10 groups were drawn, not the 30 images."
     assert compared(*pair, group="north|south").units == 2
     plain = scored_folds(tmp_path / "plain", counts(GOOD, 4), THREE, ids=ids, overrides=OTHER)
     assert compared(plain, pair[0]).units == compared(pair[0], plain).units == 10
     # A group that several folds hold parts of is one unit, in which a class is labelled if it is in any part.
     one = compared(*pair, group="^[a-z]+").pairs[0]
     assert one.miou.interval is not None
+
+
+def test_groups_of_both_are_drawn_as_a_whole_in_either_order(tmp_path: Path):
+    # Ten groups by the first letter, six by the second: what is equal modulo 10 or modulo 6 hangs together modulo 2.
+    ids = [f"{'abcdefghij'[place % 10]}{'nopqrs'[place % 6]}-{name}" for place, name in enumerate(ids_of(30))]
+    groups = {"^[a-j]": 10, "^.([n-s])": 6}
+    one, other = (
+        scored_folds(tmp_path / f"{units}", counts(GOOD, units), THREE, ids=ids, group=group, overrides=OTHER[:place])
+        for place, (group, units) in enumerate(groups.items())
+    )
+    first, second = compared(one, other), compared(other, one)
+    assert first.units == second.units == 2
+    assert first.pairs[0].miou.interval is not None
+    for group, units in groups.items():
+        assert compared(one, other, group=group).units == units
+
+
+def test_a_fold_that_was_scored_again_on_other_masks_counts_as_the_cross_validation_has_it(
+    two: tuple[Path, Path], tmp_path: Path
+):
+    expected = compared(*two)
+    for run in two:
+        usual = evaluation_folder(run / "fold-0", HELD_OUT, "native")
+        for name in ("held-out-native-photos-0a1b2c3d", "held-out-native-later"):
+            again = shutil.copytree(usual, usual.with_name(name))
+            result = load_result(again)
+            matrix = tuple(tuple(2 * cell for cell in row) for row in result.confusion_matrix)
+            changed = msgspec.structs.replace(result, confusion_matrix=matrix, data_fingerprint="corrected")
+            save_result(changed, (), again)
+    found = compared(*two)
+    assert found.pairs[0].miou == expected.pairs[0].miou
 
 
 def test_images_of_split_folders_are_grouped_by_their_own_names(tmp_path: Path):

@@ -4,6 +4,7 @@ from pathlib import Path
 import pytest
 from compared_runs import (
     GOOD,
+    OTHER,
     THREE,
     compared,
     counts,
@@ -65,3 +66,28 @@ def test_folds_that_were_not_scored_alike_are_told_how(two: tuple[Path, Path], t
         compared(two[0], folder, protocol="camvid-480x360")
     assert f"pixelwise evaluate {two[0] / 'fold-0'} --protocol camvid-480x360 && " in (caught.value.help or "")
     assert compared(two[0], folder).protocol == "native"
+
+
+def test_what_no_single_run_has_is_not_asked_of_one(tmp_path: Path):
+    pair = [scored_run(tmp_path / name, counts(GOOD, seed)) for seed, name in enumerate("ab")]
+    error = refused(*pair, split="out-of-fold")
+    assert error.code == "R301"
+    assert error.help == "name cross-validations, or leave the split out"
+
+
+def test_the_way_out_of_other_labels_leads_out(tmp_path: Path):
+    """Scored anew with the options that the message names, they are compared, although the old results are there."""
+    first, second = (counts(GOOD, seed) for seed in (1, 2))
+    runs = scored_run(tmp_path / "a", first), scored_run(tmp_path / "b", 2 * second, overrides=OTHER)
+    error = refused(*runs)
+    assert error.code == "R303"
+    assert "data.label_map=" in error.help
+    for run, matrices in zip(runs, (first, second), strict=True):
+        old = run / "evaluations" / "val-native"
+        old.rename(run / "kept")
+        scored_run(run, matrices, variant="data.label_map={1=0}", overrides=() if run == runs[0] else OTHER)
+        old.rename(run / "evaluations" / "val-native-by-one-table")
+        (run / "kept").rename(old)
+    found = compared(*runs)
+    assert found.pairs[0].miou.value is not None
+    assert any("data.label_map={1=0}" in remark for remark in found.remarks)

@@ -24,7 +24,7 @@ def camp(name: str, *seeds: int, **changes) -> Camp:
     [
         ((1, 1, None, 0), "There is one image"),
         ((9, 1, "x", 0), "All 9 images are of one group"),
-        ((9, 3, None, 3), "Images of one group are alike, so the 3 groups were drawn, not the 9 images."),
+        ((9, 3, None, 3), "Images of one group may be alike, so the 3 groups were drawn, not the 9 images."),
         ((9, 9, "x", 3), "No two images are of one group ('x')"),
         ((9, 9, None, 3), "The names of the images show 3 series"),
         ((9, 9, None, 0), ""),

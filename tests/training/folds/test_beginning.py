@@ -213,3 +213,17 @@ def test_series_that_folds_divide_are_said(
     asked = read_cross_validation(tmp_path / "out")
     assert (asked.series, asked.groups, asked.images) == (series, groups, 14)
     assert heard.count("W265") == bool(series)
+
+
+def test_what_is_in_several_folds_has_a_way_out_for_folds(tiny_recipe: Path, tiny_data: Path, tmp_path: Path):
+    data = shutil.copytree(tiny_data, tmp_path / "data")
+    for path in [*data.rglob("*.png")]:
+        shutil.copy(path, path.with_name(f"copy-{path.name}"))
+    with pytest.raises(DataError) as caught:
+        begin(find(tiny_recipe), data, tmp_path / "out", CrossvalOptions(folds=2), SILENT)
+    assert caught.value.code == "D133"
+    assert "of fold-" not in caught.value.help
+    assert "--group PATTERN" in caught.value.help
+    # A pattern that finds the same in the names of an image and of its copy: its number.
+    begin(find(tiny_recipe), data, tmp_path / "out", CrossvalOptions(folds=2, group=r"\d+"), SILENT)
+    assert read_cross_validation(tmp_path / "out").images == 28

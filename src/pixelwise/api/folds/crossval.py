@@ -281,7 +281,7 @@ def _remarks(asked: CrossValidation, scores: Sequence[JointScore], said: Sequenc
         found.append(f"The {asked.images} images are of {counted(asked.groups, 'group')}, which no fold divides.")
     if 1 < scores[0].drawn < scores[0].images:
         found.append(
-            f"Images of one group are alike, so {scores[0].drawn} groups were drawn for the interval, not the images."
+            f"Images of one group may be alike, so the interval draws {scores[0].drawn} groups, not the images."
         )
     if asked.series:
         found.append(

@@ -24,6 +24,7 @@ from pixelwise.checkpoints.hub.options import PushOptions
 from pixelwise.checkpoints.hub.pictures import sample_pictures
 from pixelwise.errors import CheckpointError, RecipeError
 from pixelwise.machine.facts import version_facts
+from pixelwise.machine.files import is_link
 from pixelwise.observer import Warn
 from pixelwise.recipes.overrides import to_toml
 from pixelwise.recipes.schema.recipe import Recipe
@@ -33,8 +34,8 @@ from pixelwise.records.evaluations import Evaluation, evaluation_folder, find_ev
 from pixelwise.records.history import HISTORY, read_history
 from pixelwise.records.result import PER_CLASS, RESULT, save_result
 from pixelwise.records.run_folder import CHECKPOINTS, PROVENANCE, RECIPE, is_run, read_recipe
-from pixelwise.storage import json_text, printable, scratch_folder, sha256_bytes, sha256_file
-from pixelwise.storage.documents import read_json, read_toml
+from pixelwise.storage import json_text, printable, scratch_folder, sha256_bytes, sha256_file, sha256_folder
+from pixelwise.storage.documents import is_regular, read_json, read_toml
 from pixelwise.storage.names import is_plain_name
 
 Content = bytes | Path
@@ -73,8 +74,9 @@ def contents_of(folder: Path, repository: str, options: PushOptions, warn: Warn 
         warn: Receives warnings about damaged checkpoints, and a W491 if the licence of the weights is not known.
 
     Raises:
-        CheckpointError: K412, K420, K421 or K423, the run cannot be read; K498, an artefact is none of those that are
-            fetched from the hub, or names folders of this computer.
+        CheckpointError: K412, K420, K421 or K423, the run cannot be read; K462, a file of an artefact is missing,
+            differs, or is a link; K498, an artefact is none of those that are fetched from the hub, or names folders of
+            this computer.
         RecipeError: R251, samples are asked for of an artefact.
         DataError: D240, a score is damaged.
     """
@@ -225,12 +227,27 @@ def _artefact(folder: Path, repository: str, options: PushOptions, warn: Warn | 
 
 
 def _exported_files(folder: Path, described: dict[str, Any]) -> dict[str, Content]:
-    """Path in the repository -> file of an artefact; one that is a folder, as for Core ML, is sent file by file."""
+    """Path in the repository -> file of an artefact; one that is a folder, as for Core ML, is sent file by file.
+
+    Only what the artefact itself says that it holds is sent: its maker may be somebody else, whose links lead anywhere.
+    """
     listed: list[str] = []
-    for name in described.get("files", {}):
-        whole = is_plain_name(name) and (folder / name).is_dir()
-        inner = (path for path in sorted((folder / name).rglob("*")) if not path.is_dir()) if whole else ()
-        listed += [path.relative_to(folder).as_posix() for path in inner] if whole else [name]
+    for name, sha256 in described.get("files", {}).items():
+        file = folder / name
+        whole = is_plain_name(name) and file.is_dir()
+        within = sorted(file.rglob("*")) if whole else []
+        inner = [path.relative_to(folder).as_posix() for path in within if not path.is_dir()]
+        if link := next((path for path in within if is_link(path)), None):
+            raise _not_as_exported(folder, f"{printable(link.relative_to(folder))} is a link to another file")
+        if more := next((path for path in inner if not is_ours(path)), None):
+            raise _not_as_exported(folder, f"{printable(more)} is no part of it", "remove it, or ")
+        if is_ours(name) or whole:
+            if not (whole or is_regular(file)):
+                raise _not_as_exported(folder, f"{printable(name)} is missing")
+            if (found := sha256_folder(file) if whole else sha256_file(file)) != sha256:
+                what = f"{printable(name)} has SHA-256 {found[:12]}..., {SIDECAR} says {str(sha256)[:12]}..."
+                raise _not_as_exported(folder, what)
+        listed += inner if whole else [name]
     if strange := next((name for name in listed if not is_ours(name)), None):
         raise CheckpointError(
             "K498",
@@ -239,6 +256,14 @@ def _exported_files(folder: Path, described: dict[str, Any]) -> dict[str, Conten
             "export for ONNX, OpenVINO, ExecuTorch, LiteRT or Core ML: pixelwise export RUN --target onnx --output DIR",
         )
     return {name: folder / name for name in listed}
+
+
+def _not_as_exported(folder: Path, reason: str, instead: str = "") -> CheckpointError:
+    return CheckpointError(
+        "K462",
+        f"{printable(folder)} is not as it was exported: {reason}",
+        f"{instead}export it again: pixelwise export RUN --output DIR",
+    )
 
 
 def _texts(value: Any) -> Iterator[str]:

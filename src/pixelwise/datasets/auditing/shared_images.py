@@ -13,6 +13,7 @@ from pixelwise.datasets.auditing.sums import SplitSums
 from pixelwise.datasets.findings import Affected, Finding, finding
 from pixelwise.datasets.layouts.splits import VALIDATION_SHARE
 from pixelwise.datasets.samples import Dataset, Sample
+from pixelwise.datasets.shards.layout import is_sharded
 from pixelwise.storage import printable
 from pixelwise.storage.series import series_of, series_pattern, shown_series
 
@@ -82,12 +83,15 @@ def divided_series(dataset: Dataset) -> list[Finding]:
     series = shown_series(keys)
     if not series or len(set(series_of(keys, VALIDATION_SHARE).values())) < len(keys):
         return []
-    command = ["pixelwise", "data", "split", printable(dataset.root), "--group", series_pattern(keys)]
+    fix = "give the data splits that keep each series together, such as folders named train and val"
+    if not dataset.multilabel and not is_sharded(dataset.root):
+        command = ["pixelwise", "data", "split", printable(dataset.root), "--group", series_pattern(keys)]
+        fix = f"keep each series together: `{shlex.join(command)}`"
     text = (
         f"the images have no splits, so val was chosen by their names; these show {series} series, too few or too "
         "large to stay together, so they are divided: if images of a series are alike, the score on val is too high"
     )
-    return [finding("W265", text, fix=f"keep each series together: `{shlex.join(command)}`")]
+    return [finding("W265", text, fix=fix)]
 
 
 def _images(number: int, one: str, several: str) -> str:

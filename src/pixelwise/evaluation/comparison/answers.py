@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 
 from pixelwise.evaluation.folds.pooling import pooled_result
 from pixelwise.recipes.schema.recipe import Recipe
-from pixelwise.records.evaluations import result_files
+from pixelwise.records.evaluations import evaluation_folder, result_files
 from pixelwise.records.folds.cross_validation import OUT_OF_FOLD, CrossValidation, FoldRuns
 from pixelwise.records.folds.division import HELD_OUT
 from pixelwise.records.result import Result, load_result
@@ -113,12 +113,16 @@ def scores_out_of_fold(runs: FoldRuns, asked: CrossValidation) -> tuple[Scored, 
 
 def _held_out(run: Path) -> dict[tuple[str, str], tuple[Path, Result]]:
     """Protocol and options -> folder and result of a fold on what it holds out."""
-    found = ((file.parent, load_result(file)) for file in result_files(run))
-    return {
-        (result.protocol, result.variant): (folder, result)
-        for folder, result in found
-        if result.split == HELD_OUT and result.own_data is not False
-    }
+    known: dict[tuple[str, str], tuple[Path, Result]] = {}
+    scored = [(file.parent, load_result(file)) for file in result_files(run)]
+    # Of data that has changed since, such as corrected masks, there is a score beside the usual one, which counts:
+    # that of the other folds is of the masks as they were.
+    for folder, result in sorted(
+        scored, key=lambda one: one[0] != evaluation_folder(run, one[1].split, one[1].protocol)
+    ):
+        if result.split == HELD_OUT and result.own_data is not False:
+            known.setdefault((result.protocol, result.variant), (folder, result))
+    return known
 
 
 def _pooled(parts: list[tuple[Path, Result]], fingerprint: str) -> Scored:

@@ -48,7 +48,7 @@ from pixelwise.records.evaluations import question
 from pixelwise.records.result import Result
 from pixelwise.records.seeds.folder import is_seeds, read_seeds, require_runs, runs_within
 from pixelwise.storage import printable
-from pixelwise.storage.series import LARGEST_DRAWN, group_names, series_of, shown_series
+from pixelwise.storage.series import LARGEST_DRAWN, group_names, joined, series_of, shown_series
 
 
 class Drawn(NamedTuple):
@@ -82,8 +82,7 @@ def compare_runs(paths: Sequence[Path], options: CompareOptions) -> Comparison:
         raise RecipeError("R300", f"{named} is all there is to compare", "name two runs or more")
     answers = common_answers(subjects, options)
     camps, remarks = _camps(answers, options)
-    options = _with_groups(options, answers)
-    groups, said = _groups(answers[0], options)
+    groups, said = _groups(answers[0], _patterns(options, answers))
     found = [_measured(camp, answers[0], groups, options) for camp in camps]
     pairs = _pairs(camps, found, _classes(answers[0]))
     sides = _sides(camps, found, pairs, _classes(answers[0]))
@@ -138,7 +137,7 @@ def pair_of(names: tuple[str, str], results: tuple[Result, Result], folders: tup
         return None
     camps, options = [Camp(name, (one,)) for name, one in zip(names, answers, strict=True)], CompareOptions()
     try:
-        groups, _ = _groups(first, options)
+        groups, _ = _groups(first)
         return _pairs(camps, [_measured(camp, first, groups, options) for camp in camps], _classes(first))[0]
     except PixelwiseError:  # their images are not the same, or what was kept of them is gone
         return None
@@ -157,7 +156,7 @@ def drawn_of(folder: Path, result: Result, resamples: int = 500) -> Drawn:
         DataError: D240, they are damaged.
     """
     answer = _alone(folder, result)
-    groups, _ = _groups(answer, CompareOptions())
+    groups, _ = _groups(answer)
     counts = _counts(answer, groups, _classes(answer))
     found = measured([counts.rows], protocol(result.protocol).absent, resamples, counts.labelled)
     return Drawn(counts.truth, Measured(found.runs[:, :1], found.drawn[:, :1], found.units[:1]))
@@ -231,23 +230,31 @@ def _camps(answers: Sequence[Answer], options: CompareOptions) -> tuple[list[Cam
     return [Camp(name, tuple(known)) for name, known in zip(names, kinds.values(), strict=True)], remarks
 
 
-def _with_groups(options: CompareOptions, answers: Sequence[Answer]) -> CompareOptions:
-    """The options, by which the groups that the folds of a cross-validation do not divide are drawn as a whole."""
-    groups = [one.subject.group for one in answers if one.is_out_of_fold and one.subject.group is not None]
-    if options.group is not None or not groups:
-        return options
-    return msgspec.structs.replace(options, group=groups[0])
+def _patterns(options: CompareOptions, answers: Sequence[Answer]) -> tuple[str, ...]:
+    """What finds the groups to be drawn: what was asked for, or else what the folds of any answer do not divide."""
+    if options.group is not None:
+        return (options.group,)
+    found = (one.subject.group for one in answers if one.is_out_of_fold)
+    return tuple(dict.fromkeys(one for one in found if one is not None))
 
 
-def _groups(answer: Answer, options: CompareOptions) -> tuple[dict[str, str], list[str]]:
-    """Id of each image -> the unit that it is drawn with, and what is to be said about that."""
-    ids, pattern = _ids(answer), options.group
+def _groups(answer: Answer, patterns: Sequence[str] = ()) -> tuple[dict[str, str], list[str]]:
+    """Id of each image -> the unit that it is drawn with, and what is to be said about that.
+
+    Args:
+        answer: One of the answers, which are all of the same images.
+        patterns: Images are drawn together if one of these expressions finds them to be of one group; none of them for
+            the series that the names show.
+    """
+    ids = _ids(answer)
     if answer.is_out_of_fold:
         # Names are read as they were for the division into folds.
-        groups = groups_of(ids, pattern, LARGEST_DRAWN)
+        groups = joined([groups_of(ids, pattern, LARGEST_DRAWN) for pattern in patterns or (None,)])
+    elif patterns:
+        groups = joined([group_names(ids, pattern, 1.0) for pattern in patterns])
     else:
-        groups = series_of(ids, LARGEST_DRAWN) if pattern is None else group_names(ids, pattern, 1.0)
-    return groups, about_groups(len(ids), len(set(groups.values())), pattern, shown_series(ids))
+        groups = series_of(ids, LARGEST_DRAWN)
+    return groups, about_groups(len(ids), len(set(groups.values())), "', '".join(patterns) or None, shown_series(ids))
 
 
 def _measured(camp: Camp, first: Answer, groups: dict[str, str], options: CompareOptions) -> Measured:

@@ -25,6 +25,12 @@ def not_asked(subject: Subject, options: CompareOptions) -> RecipeError:
     split, protocol = options.split or subject.split, options.protocol or subject.protocol
     state = f"{printable(subject.folder)} is not scored on {split} under {protocol}"
     data = next((one.result.data for one in subject.answers if one.result.own_data is not True), "")
+    if not subject.folds and split == OUT_OF_FOLD:
+        return RecipeError(
+            "R301",
+            f"{state}, which is what the networks of a cross-validation say of images that they have not seen",
+            "name cross-validations, or leave the split out",
+        )
     if not subject.folds:
         return _not_scored(subject, split, protocol, state, data)
     if split == OUT_OF_FOLD:

@@ -40,13 +40,13 @@ def about_groups(images: int, groups: int, pattern: str | None, shown: int) -> l
         named = "There is one image" if images == 1 else f"All {images} images are of one group"
         return [f"{named}, so nothing can be drawn: there are no intervals."]
     if groups < images:
-        return [f"Images of one group are alike, so the {groups} groups were drawn, not the {images} images."]
+        return [f"Images of one group may be alike, so the {groups} groups were drawn, not the {images} images."]
     if pattern is not None:
         return [f"No two images are of one group ('{pattern}'), so the {images} images were drawn one by one."]
     if shown:
         return [
-            f"The names of the images show {shown} series, too few to be drawn as a whole: if their images are alike, "
-            "the intervals are too narrow (--group PATTERN draws them nevertheless)."
+            f"The names of the images show {shown} series, too few or too large to be drawn as a whole: if their "
+            "images are alike, the intervals are too narrow (--group PATTERN draws them nevertheless)."
         ]
     return []
 

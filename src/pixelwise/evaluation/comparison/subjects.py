@@ -54,6 +54,9 @@ def read_subject(path: Path) -> Subject:
 def common_answers(subjects: Sequence[Subject], options: CompareOptions) -> list[Answer]:
     """The answers of all subjects to one question: to the first of those of the first subject that all have answered.
 
+    One for which their classes or labelled pixels differ is taken only if all are such: whoever has scored them anew,
+    so that they agree, has the other results still.
+
     Raises:
         RecipeError: R301, they were not scored on the same split under the same protocol; R302, not on the same images
             and masks; R303, their classes are not the same.
@@ -62,15 +65,25 @@ def common_answers(subjects: Sequence[Subject], options: CompareOptions) -> list
     wanted = [result for result in _preferred(first) if options.is_about(result)]
     if not wanted:
         raise not_asked(first, options)
+    common = []
     for result in wanted:
         found = [_answer(subject, result) for subject in subjects]
         answers = [one for one in found if one is not None]
         if len(answers) == len(subjects):
-            refuse_other_classes(answers)
-            return answers
+            common.append(answers)
+    if common:
+        chosen = next(filter(_same_labels, common), common[0])
+        refuse_other_classes(chosen)
+        return chosen
     result = wanted[0]
     lacking = next(subject for subject in subjects if _answer(subject, result) is None)
     raise incomparable(first, result, lacking, options)
+
+
+def _same_labels(answers: Sequence[Answer]) -> bool:
+    """Whether answers are of as many images, the same classes, and as many labelled pixels of each."""
+    labels = [(one.result.images, {entry.name: entry.pixels for entry in one.result.per_class}) for one in answers]
+    return all(one == labels[0] for one in labels)
 
 
 def _cross_validation(folder: Path) -> Subject:

@@ -36,7 +36,7 @@ def joint_score(runs: Sequence[Path], results: Sequence[Result], group: str | No
         runs: The run folder of each fold.
         results: The result of each fold on the images that it holds out, under the same protocol.
         group: Regular expression that finds the name of an image's group; None for the series that the names show.
-            Images of one group are alike, so they are drawn together for the interval.
+            Images of one group may be alike, so they are drawn together for the interval.
     """
     first, (counts, scores) = results[0], _added_up(results)
     absent = find_protocol(first.protocol).absent

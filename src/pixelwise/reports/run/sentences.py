@@ -59,8 +59,8 @@ def about_data(result: Result) -> list[str]:
     found = list(result.notes)
     if result.series:
         found.append(
-            f"The names of the images show {result.series} series, too few to be drawn as a whole: if the images of a "
-            "series are alike, as frames of a video are, the interval of the mean IoU is too narrow."
+            f"The names of the images show {result.series} series, too few or too large to be drawn as a whole: if the "
+            "images of a series are alike, as frames of a video are, the interval of the mean IoU is too narrow."
         )
     if result.own_data is False:
         found.insert(0, f"Scored on other data than the run was trained on: {result.data}.")

@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 import msgspec
 
 from pixelwise.checkpoints.hub.addresses import is_address
-from pixelwise.datasets.auditing.audit import audit, raise_for_errors
+from pixelwise.datasets.auditing.audit import Audit, audit, raise_for_errors
 from pixelwise.datasets.fingerprint import fingerprint
 from pixelwise.datasets.known_images import in_words, known_images
 from pixelwise.datasets.opening import open_dataset
@@ -33,6 +33,13 @@ from pixelwise.training.folds.options import CrossvalOptions
 from pixelwise.training.stages import stage_recipe
 
 _SELECTION = "selection"
+_FIXES = {
+    "D133": "remove all but one of them, with their masks, or keep them in one fold by a pattern that finds the same "
+    "in their names (--group PATTERN)",
+    "W134": "keep them in one fold by a pattern that finds the same in their names (--group PATTERN), or remove one of "
+    "each pair",
+}
+"""Code of a finding about images in several splits -> what helps where these are folds."""
 
 
 class Divided(NamedTuple):
@@ -132,7 +139,7 @@ def divide(recipe: Recipe, data: Path | None, options: CrossvalOptions, observer
     classes = {sample.id: named[id_in_groups(sample)] for sample in samples}
     folds = _folds_of(samples, classes, recipe, options)
     observer.phase("looking at the data")
-    found = audit(_by_folds(whole, samples, folds), progress=observer.progress)
+    found = _examined(_by_folds(whole, samples, folds), observer)
     raise_for_errors(found, recipe.data.allow)
     findings = found.findings
     unusable = {id for ids in found.unusable.values() for id in ids}
@@ -140,12 +147,19 @@ def divide(recipe: Recipe, data: Path | None, options: CrossvalOptions, observer
         # Divided anew without them, so that no fold is left with too few; what looks alike is in other folds then.
         samples = [sample for sample in samples if sample.id not in unusable]
         folds = _folds_of(samples, classes, recipe, options)
-        findings = (*found.errors, *audit(_by_folds(whole, samples, folds), progress=observer.progress).findings)
+        findings = (*found.errors, *_examined(_by_folds(whole, samples, folds), observer).findings)
     for one in findings:
         observer.warn(one.code, one.with_fix)
     groups = sample_groups(samples, **_grouping(recipe, options))
     series = warn_of_divided_series(samples, groups.values(), options.group, observer)
     return Divided(whole, folds, len(unusable), len(set(groups.values())), series)
+
+
+def _examined(by_folds: Dataset, observer: Observer) -> Audit:
+    """What is found in the folds, with ways out for folds, which no folder on a disk stands for."""
+    found = audit(by_folds, progress=observer.progress)
+    findings = (msgspec.structs.replace(one, fix=_FIXES.get(one.code, one.fix)) for one in found.findings)
+    return msgspec.structs.replace(found, findings=tuple(findings))
 
 
 def _folds_of(
