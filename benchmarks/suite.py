@@ -39,7 +39,7 @@ import small_data
 from draw_pictures import record_file
 from measuring import HERE, write_result
 from suite_commands import ATTEMPTS, Commands
-from suite_scores import COUNTS, Cell, gains, page, plot, scored
+from suite_scores import COUNTS, Cell, gains, page, plot, scored, with_interval
 
 from pixelwise.records.run_folder import RECIPE
 from pixelwise.storage import write_bytes
@@ -216,7 +216,7 @@ def cell(key: Key, options: argparse.Namespace, commands: Commands) -> Cell:
     folder = options.work / key.folder
     kept = folder / CELL
     if kept.is_file():
-        return msgspec.json.decode(kept.read_bytes(), type=Cell)
+        return with_interval(msgspec.json.decode(kept.read_bytes(), type=Cell))
     folder.mkdir(parents=True, exist_ok=True)
     print(f"{key.folder}: training", flush=True)
     masks = folder / "masks"

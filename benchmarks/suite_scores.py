@@ -89,6 +89,11 @@ def scored(masks: Path, truth: Path, classes: Sequence[str]) -> dict[str, Any]:
     }
 
 
+def with_interval(one: Cell) -> Cell:
+    """A cell with the interval of its counts, which an earlier version may have computed in another way."""
+    return msgspec.structs.replace(one, interval=miou_interval(np.array(one.right), np.array(one.unions)))
+
+
 class Gain(msgspec.Struct, frozen=True, kw_only=True):
     """Mean IoU of one of our networks minus that of a peer, trained on the same data for the same time.
 

@@ -22,7 +22,10 @@ def test_two_images_give_the_three_possible_resamples():
     lower, upper = miou_interval(np.array([[10], [0]]), np.array([[10], [10]])) or (-1, -1)
 
     assert (lower, upper) == (0.0, 1.0)
-    assert miou_interval(np.array([[10], [0]]), np.array([[10], [10]]), level=0.3) == (0.5, 0.5)
+    assert miou_interval(np.array([[10], [0]]), np.array([[10], [10]]), level=0.1) == (0.5, 0.5)
+    # By hand: Student's quantile of 0.4 with one degree of freedom is tan(0.2 pi) = 0.7265; times the root of 2 it is
+    # 1.0275, and a normal distribution has 15.2 % below minus that, fewer than are both wrong.
+    assert miou_interval(np.array([[10], [0]]), np.array([[10], [10]]), level=0.4) == (0.0, 1.0)
 
 
 def test_a_class_missing_from_a_resample_is_left_out_or_zero():
@@ -44,6 +47,20 @@ def test_the_interval_has_the_width_of_the_normal_approximation():
     assert upper - lower == pytest.approx(2 * 1.96 * 0.025, rel=0.1)
 
 
+@pytest.mark.parametrize("number", [5, 10, 30])
+def test_intervals_of_few_images_hold_the_truth_as_often_as_they_say(number: int):
+    # 400 splits of images with a normally distributed share of right pixels, whose expected value is 0.5.
+    random = np.random.default_rng(number)
+    held = 0
+    for _ in range(400):
+        hits = np.clip(random.normal(500, 100, (number, 1)).round(), 0, 1000).astype(np.int64)
+        low, high = miou_interval(hits, np.full((number, 1), 1000), seed=int(random.integers(2**31))) or (1.0, 0.0)
+        held += low <= 0.5 <= high
+
+    # Three standard deviations of 400 draws of 0.95 are 0.033; the plain percentiles hold it in 84, 90 and 93 of 100.
+    assert held / 400 == pytest.approx(0.95, abs=0.033)
+
+
 def test_the_same_seed_gives_the_same_interval_and_another_one_another():
     random = np.random.default_rng(2)
     unions = random.integers(50, 90, (30, 4))
@@ -57,7 +74,7 @@ def test_the_interval_of_a_split_of_usual_size_stays_as_it_was():
     random = np.random.default_rng(2)
     unions, intersections = random.integers(50, 90, (30, 4)), random.integers(0, 50, (30, 4))
 
-    assert miou_interval(intersections, unions) == pytest.approx((0.3001851652426201, 0.39638426149006195), abs=1e-15)
+    assert miou_interval(intersections, unions) == pytest.approx((0.2956415594696191, 0.3994192192145741), abs=1e-15)
 
 
 def test_poisson_weights_agree_with_drawing(monkeypatch: pytest.MonkeyPatch):
@@ -136,9 +153,10 @@ def test_images_of_one_series_are_drawn_together_so_that_frames_of_a_video_do_no
     assert together == miou_interval(rows[:, 0], rows[:, 1]) == interval_of(videos, sorted(videos, reverse=True))
     assert together is not None
     assert single is not None
-    # The mean of the two classes is half the share of the right pixels, binomial with n = 16 or n = 400.
-    for (low, high), units in ((together, 16), (single, 400)):
-        assert high - low == pytest.approx(2 * 1.96 * 0.5 * math.sqrt(0.25 / units), rel=0.15)
+    # The mean of the two classes is half the share of the right pixels, binomial with n = 16 or n = 400; SciPy's
+    # t.ppf(0.975) is 2.1314 with 15 degrees of freedom.
+    for (low, high), units, quantile in ((together, 16, 2.1314 * math.sqrt(16 / 15)), (single, 400, 1.96)):
+        assert high - low == pytest.approx(2 * quantile * 0.5 * math.sqrt(0.25 / units), rel=0.12)
 
 
 def test_few_series_are_not_drawn_as_a_whole():

@@ -140,12 +140,12 @@ def test_the_interval_of_several_runs_covers_images_and_seeds():
     same = summarize(RECIPE, [make_result(RECIPE, 60.0, name, miou_interval=(0.6, 0.6)) for name in "ab"])
     assert same is not None
     assert same.interval == pytest.approx((60.0, 60.0))
-    # Two series instead of three images: times 2 / 1, not 3 / 2, a variance of 4 / 3 with one degree of freedom.
-    # Together 16 / 3 with 1.6, where SciPy's t.ppf(0.975) is 5.517245.
+    # Of two series, the interval is as wide as Student's, 12.706205 with one degree of freedom: a variance of 0.015863.
+    # Together with 4 it has 1.007931 degrees of freedom, where SciPy's t.ppf(0.975) is 12.472355.
     of_series = [msgspec.structs.replace(one, result=msgspec.structs.replace(one.result, drawn=2)) for one in runs]
     series = summarize(RECIPE, of_series)
     assert series is not None
-    assert series.interval == pytest.approx((59.0 - 12.741533, 59.0 + 12.741533), abs=1e-3)
+    assert series.interval == pytest.approx((59.0 - 24.994123, 59.0 + 24.994123), abs=1e-3)
 
 
 def test_comparable_results_come_before_all_others():

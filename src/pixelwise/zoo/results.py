@@ -181,28 +181,38 @@ def separated(recipe: Recipe, measured: Measured | None) -> bool | None:
     return not low <= round(published, 2) <= high
 
 
+def _variance_over_images(result: Result) -> float:
+    """The variance of a score from the choice of images, with n - 1 in the denominator, from its interval."""
+    from pixelwise.metrics.significance import t_quantile
+
+    low, high = result.miou_interval or (math.nan, math.nan)
+    number = max(2, result.drawn or result.images)
+    if result.drawn is not None:
+        return ((high - low) / 2 / t_quantile(_LEVEL, number - 1)) ** 2
+    # Results of earlier versions have plain percentiles, which are those of a normal distribution.
+    return ((high - low) / 2 / t_quantile(_LEVEL, math.inf)) ** 2 * number / (number - 1)
+
+
 def _interval(results: Sequence[Result]) -> tuple[float, float] | None:
     """95 % interval of the mean of the mIoU, in percent; None if a result has none.
 
     For several runs, the variances over images and over seeds are added, as `pixelwise compare` does. The scores of
     single images are not in the results, so the variance over images is that of one run, which is no less than that of
-    their mean. It follows from the interval of the result, whose percentiles are those of a normal distribution.
+    their mean. It follows from the interval of the result.
     """
-    known = [one.miou_interval for one in results if one.miou_interval is not None]
-    if len(known) < len(results):
+    if any(one.miou_interval is None for one in results):
         return None
     if len(results) == 1:
-        low, high = known[0]
+        low, high = results[0].miou_interval or (math.nan, math.nan)
         return 100 * low, 100 * high
     # Here, because its package needs NumPy, and most tables hold no two runs of a row.
     from pixelwise.metrics.significance import t_quantile
 
     mean = statistics.fmean(one.miou for one in results)
     images = max(2, min(one.drawn or one.images for one in results))
-    reach = t_quantile(_LEVEL, math.inf)
-    variance = statistics.fmean(((high - low) / 2 / reach) ** 2 for low, high in known)
+    variance = statistics.fmean(map(_variance_over_images, results))
     parts = [
-        (variance * images / (images - 1), images - 1),
+        (variance, images - 1),
         (statistics.variance(one.miou for one in results) / len(results), len(results) - 1),
     ]
     variance = sum(part for part, _ in parts)

@@ -7,18 +7,12 @@ import msgspec
 import pytest
 from scipy import stats
 
-from pixelwise.evaluation.folds.pooling import interval_of_mean, joint_score, pooled_result, student_quantile
+from pixelwise.evaluation.folds.pooling import interval_of_mean, joint_score, pooled_result
 from pixelwise.records.details import ClassPixels, ConfusedPixels, ImageDetails, load_details, save_details
 from pixelwise.records.evaluations import evaluation_folder
 from pixelwise.records.result import Result, TrainingCost, save_result
 from pixelwise.records.scores import BinaryCounts, CalibrationBin
 from tests.results import class_result, miniature
-
-
-@pytest.mark.parametrize("freedom", [1, 2, 3, 4, 5, 9, 10, 30])
-def test_the_quantile_is_that_of_students_distribution(freedom: int):
-    for probability in (0.6, 0.9, 0.975, 0.999):
-        assert student_quantile(probability, freedom) == pytest.approx(stats.t.ppf(probability, freedom), rel=1e-9)
 
 
 def test_the_interval_of_a_mean_is_that_of_scipy():
@@ -65,20 +59,20 @@ def test_the_joint_score_is_that_of_one_confusion_matrix(tmp_path: Path):
 
 
 def test_images_of_a_group_are_drawn_together_for_the_interval(tmp_path: Path):
-    runs = [tmp_path / f"fold-{number}" for number in range(3)]
+    runs = [tmp_path / f"fold-{number}" for number in range(6)]
     # By their names, the first images of all folds are one group and the second ones are the other.
     images = [[(0, 0, 6), (0, 1, 2)], [(1, 1, 4)]]
     results = [fold(run, [[6, 2], [0, 4]], images) for run in runs]
-    for letter, run in zip("abc", runs, strict=True):
+    for letter, run in zip("abcdef", runs, strict=True):
         place = evaluation_folder(run, results[0].split, results[0].protocol)
         save_details([msgspec.structs.replace(one, id=f"{one.id}x{letter}") for one in load_details(place)], place)
     alone, together = joint_score(runs, results), joint_score(runs, results, "^[0-9]")
-    assert (alone.drawn, together.drawn) == (6, 2)
+    assert (alone.drawn, together.drawn) == (12, 2)
     assert alone.miou == together.miou
     # Of two groups drawn with replacement, a quarter of the resamples hold the second alone: path is all right there
-    # (IoU 1, grass undefined), and a quarter the first alone: grass 18 of 24, path 0 of 6.
+    # (IoU 1, grass undefined), and a quarter the first alone: grass 36 of 48, path 0 of 12.
     assert together.miou_interval == pytest.approx((0.375, 1.0))
-    # Six images are all of one group in one of 64 resamples, less than the 2.5 % beyond an end of the interval.
+    # Twelve images are all of one group in one of 4096 resamples, far fewer than are beyond an end of the interval.
     assert alone.miou_interval is not None
     assert alone.miou_interval[0] > 0.375
     assert alone.miou_interval[1] < 1.0

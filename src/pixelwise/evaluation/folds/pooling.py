@@ -15,6 +15,7 @@ from pixelwise.datasets.layouts.splits import groups_of
 from pixelwise.metrics.bootstrap import LEVEL, miou_interval, summed
 from pixelwise.metrics.calibration import CalibrationCounts
 from pixelwise.metrics.scores import ClassTotals, Scores, totals_of
+from pixelwise.metrics.significance import t_quantile
 from pixelwise.recipes.protocols import protocol as find_protocol
 from pixelwise.records.details import ImageDetails, load_details
 from pixelwise.records.evaluations import find_evaluation
@@ -138,47 +139,8 @@ def interval_of_mean(values: Sequence[float], level: float = LEVEL) -> tuple[flo
         level: Probability of the interval, 0..1.
     """
     mean, error = statistics.fmean(values), statistics.stdev(values) / math.sqrt(len(values))
-    reach = student_quantile((1 + level) / 2, len(values) - 1) * error
+    reach = t_quantile(level, len(values) - 1) * error
     return max(0.0, mean - reach), min(1.0, mean + reach)
-
-
-def student_quantile(probability: float, freedom: int) -> float:
-    """The value below which Student's t lies with a probability of 0.5 or more.
-
-    By bisection of the distribution, which for a whole number of degrees of freedom is a finite sum.
-
-    Args:
-        probability: 0.5..1, exclusive of 1.
-        freedom: Degrees of freedom, 1 or more.
-
-    Reference:
-        Abramowitz and Stegun, Handbook of Mathematical Functions, 26.7.3 and 26.7.4.
-    """
-    low, high = 0.0, 1.0
-    while _student(high, freedom) < probability:
-        high *= 2
-    for _ in range(200):
-        middle = (low + high) / 2
-        low, high = (middle, high) if _student(middle, freedom) < probability else (low, middle)
-    return (low + high) / 2
-
-
-def _student(value: float, freedom: int) -> float:
-    """Probability that Student's t is below a value of 0 or more."""
-    angle = math.atan(value / math.sqrt(freedom))
-    cosine = math.cos(angle)
-    term, total = 1.0, 0.0
-    if freedom % 2:
-        for step in range(1, freedom - 1, 2):
-            term = cosine if step == 1 else term * cosine**2 * (step - 1) / step
-            total += term
-        within = 2 / math.pi * (angle + math.sin(angle) * total)
-    else:
-        for step in range(0, freedom - 1, 2):
-            term = 1.0 if step == 0 else term * cosine**2 * (step - 1) / step
-            total += term
-        within = math.sin(angle) * total
-    return (1 + within) / 2
 
 
 def _added_up(results: Sequence[Result]) -> tuple[dict[str, Any], Scores]:
