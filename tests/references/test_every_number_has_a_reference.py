@@ -95,6 +95,8 @@ CONVENTION = "metrics/test_conventions.py::test_absent_classes_and_void_predicti
 LEVELS = "evaluation/test_thresholds.py::test_of_two_classes_the_probability_of_the_second_is_sorted_into_levels"
 BY_HAND = {
     "Result.images": f"{TALLY}test_two_images_by_hand",
+    "Result.drawn": "evaluation/test_assembling.py::test_a_result_says_what_its_interval_was_drawn_from",
+    "Result.series": "evaluation/test_assembling.py::test_a_result_says_what_its_interval_was_drawn_from",
     "ClassResult.images": f"{TALLY}test_two_images_by_hand",
     "ClassResult.worst_image_iou": f"{TALLY}test_two_images_by_hand",
     "ImageScore.miou": f"{TALLY}test_two_images_by_hand",

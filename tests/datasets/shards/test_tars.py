@@ -4,7 +4,7 @@ import tarfile
 from pathlib import Path
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from pixelwise.datasets.shards.index import Placed
@@ -68,6 +68,7 @@ def test_the_files_of_a_sample_share_what_webdataset_takes_for_its_key():
     assert member_names("k", Path("a"), [Path("a.weird name")], multilabel=False) == ["k.bin", "k.mask.bin"]
 
 
+@example(["0./"])
 @given(
     st.lists(
         st.text(st.characters(exclude_categories=["C"]), min_size=1).filter(lambda one: one.strip("./")), unique=True

@@ -103,4 +103,4 @@ def test_other_data_and_notes_are_told(run: RunRecords):
         "All 9 images are scored.",
     ]
     (said,) = about_data(msgspec.structs.replace(own, series=2))
-    assert said.startswith("The names of the images show 2 series, too few to be drawn as a whole: ")
+    assert said.startswith("The names of the images show 2 series, too few or too large to be drawn as a whole: ")

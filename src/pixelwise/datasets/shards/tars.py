@@ -32,7 +32,7 @@ def webdataset_keys(ids: Sequence[str]) -> list[str]:
     """
     undotted = []
     for id in ids:
-        folder, slash, name = id.rpartition("/")
+        folder, slash, name = id.rstrip("/").rpartition("/")
         undotted.append(folder + slash + name.replace(".", "_"))
     return distinct(undotted, endings=_ENDINGS)
 
