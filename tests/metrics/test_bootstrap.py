@@ -57,7 +57,7 @@ def test_intervals_of_few_images_hold_the_truth_as_often_as_they_say(number: int
         low, high = miou_interval(hits, np.full((number, 1), 1000), seed=int(random.integers(2**31))) or (1.0, 0.0)
         held += low <= 0.5 <= high
 
-    # Three standard deviations of 400 draws of 0.95 are 0.033; the plain percentiles hold it in 84, 90 and 93 of 100.
+    # Three standard deviations of 400 draws of 0.95 are 0.033. Plain percentiles held it in 82, 92 and 94 of 100.
     assert held / 400 == pytest.approx(0.95, abs=0.033)
 
 

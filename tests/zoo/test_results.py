@@ -146,6 +146,7 @@ def test_the_interval_of_several_runs_covers_images_and_seeds():
     series = summarize(RECIPE, of_series)
     assert series is not None
     assert series.interval == pytest.approx((59.0 - 24.994123, 59.0 + 24.994123), abs=1e-3)
+    assert "over the 2 series of images and seeds is 34.01 to 83.99" in series.remarks[-1]
 
 
 def test_comparable_results_come_before_all_others():

@@ -18,6 +18,7 @@ from pixelwise.records.evaluations import changes_of, result_files
 from pixelwise.records.result import RESULT, Result, load_result
 from pixelwise.records.run_folder import is_run, read_recipe
 from pixelwise.records.seeds.folder import is_seeds, runs_within
+from pixelwise.records.showing import drawn_units
 from pixelwise.storage import printable
 
 TOLERATED_POINTS = 1.0
@@ -304,10 +305,9 @@ def _remarks(recipe: Recipe, measured: Measured) -> list[str]:
     apart = separated(recipe, measured)
     if apart is not None and measured.interval is not None:
         low, high = measured.interval
-        found.append(
-            f"The 95 % interval over the images{' and seeds' if len(runs) > 1 else ''} is {low:.2f} to {high:.2f}; the "
-            f"published score is {'outside: the two are separated' if apart else 'inside: the two are not separated'}."
-        )
+        over = drawn_units(runs[0].result) + (" and seeds" if len(runs) > 1 else "")
+        place = "outside: the two are separated" if apart else "inside: the two are not separated"
+        found.append(f"The 95 % interval over the {over} is {low:.2f} to {high:.2f}; the published score is {place}.")
     return found
 
 
