@@ -289,7 +289,8 @@ def _differences(recipe: Recipe, score: Result) -> list[str]:
 
 def _remarks(recipe: Recipe, measured: Measured) -> list[str]:
     found, runs = [], measured.runs
-    differences = _differences(recipe, runs[0].result)
+    first = runs[0].result
+    differences = _differences(recipe, first)
     if differences:
         found.append(f"Not comparable with the published score: {', '.join(differences)}.")
     if measured.kind == "other":
@@ -305,7 +306,7 @@ def _remarks(recipe: Recipe, measured: Measured) -> list[str]:
     apart = separated(recipe, measured)
     if apart is not None and measured.interval is not None:
         low, high = measured.interval
-        over = drawn_units(runs[0].result) + (" and seeds" if len(runs) > 1 else "")
+        over = drawn_units(first) + (" and seeds" if len(runs) > 1 else "")
         place = "outside: the two are separated" if apart else "inside: the two are not separated"
         found.append(f"The 95 % interval over the {over} is {low:.2f} to {high:.2f}; the published score is {place}.")
     return found
